@@ -1,0 +1,86 @@
+import type { z } from "zod";
+
+import type * as schema from "./schema.ts";
+
+/** A version's row in a list. */
+export type VersionSummary = z.infer<typeof schema.versionSummarySchema>;
+/** Everything about a version. */
+export type VersionView = z.infer<typeof schema.versionViewSchema>;
+/** A registered model's row in a list. */
+export type ModelSummary = z.infer<typeof schema.modelSummarySchema>;
+/** Answer to an upload of bytes. */
+export type Blob = z.infer<typeof schema.blobSchema>;
+/** Registers a version of files uploaded before. */
+export type RegisterBody = z.infer<typeof schema.registerBodySchema>;
+/** Answer to a registration. */
+export type Registered = z.infer<typeof schema.registeredSchema>;
+/** Sets and removes tags. */
+export type TagBody = z.infer<typeof schema.tagBodySchema>;
+/** Points an alias at a version. */
+export type AliasBody = z.infer<typeof schema.aliasBodySchema>;
+/** A person's verdict on a version. */
+export type MarkBody = z.infer<typeof schema.markBodySchema>;
+/** What a mark did. */
+export type Marked = z.infer<typeof schema.markedSchema>;
+/** Archives a version. */
+export type ArchiveBody = z.infer<typeof schema.archiveBodySchema>;
+/** One compared field of two versions. */
+export type DiffRow = z.infer<typeof schema.diffRowSchema>;
+/** Two versions side by side. */
+export type Diff = z.infer<typeof schema.diffSchema>;
+/** A version at an endpoint, as answers name it. */
+export type Served = z.infer<typeof schema.servedSchema>;
+/** Starts a rollout. */
+export type DeployBody = z.infer<typeof schema.deployBodySchema>;
+/** State of a rollout. */
+export type RolloutView = z.infer<typeof schema.rolloutViewSchema>;
+/** Answer to deploy. */
+export type Deployed = z.infer<typeof schema.deployedSchema>;
+/** Rolls an endpoint back. */
+export type RollbackBody = z.infer<typeof schema.rollbackBodySchema>;
+/** Answer to rollback. */
+export type RolledBack = z.infer<typeof schema.rolledBackSchema>;
+/** Takes back the endpoint's last rollback. */
+export type ReinstateBody = z.infer<typeof schema.reinstateBodySchema>;
+/** Steers a rollout by hand. */
+export type RolloutCommand = z.infer<typeof schema.rolloutCommandSchema>;
+/** Answer to a rollout command. */
+export type RolloutAnswer = z.infer<typeof schema.rolloutAnswerSchema>;
+/** What a rollback would do now. */
+export type TargetView = z.infer<typeof schema.targetViewSchema>;
+/** An endpoint at a glance. */
+export type EndpointView = z.infer<typeof schema.endpointViewSchema>;
+/** All endpoints. */
+export type Status = z.infer<typeof schema.statusSchema>;
+/** One entry of an endpoint's history. */
+export type HistoryEntry = z.infer<typeof schema.historyEntrySchema>;
+/** A page of history. */
+export type History = z.infer<typeof schema.historySchema>;
+/** What recomputing a hash chain found. */
+export type HistoryVerified = z.infer<typeof schema.historyVerifiedSchema>;
+/** One finding of doctor. */
+export type DoctorCheck = z.infer<typeof schema.doctorCheckSchema>;
+/** What doctor found. */
+export type Doctor = z.infer<typeof schema.doctorSchema>;
+
+/** What the control plane does for an endpoint; the HTTP API is a thin skin over it. */
+export interface EndpointService {
+  deploy(body: DeployBody): Promise<Deployed>;
+  rollback(body: RollbackBody): Promise<RolledBack>;
+  reinstate(body: ReinstateBody): Promise<RolledBack>;
+  steer(command: RolloutCommand): Promise<RolloutAnswer>;
+  /** A null endpoint is the only one there is. */
+  rollout(endpoint: string | null): RolloutAnswer;
+  status(): Promise<Status>;
+  endpoint(name: string): Promise<EndpointView>;
+  /** Entries after `after`, oldest first. */
+  history(endpoint: string | null, after: number, limit: number): Promise<History>;
+  verifyHistory(endpoint: string | null, expect: string | null): Promise<HistoryVerified>;
+  doctor(): Promise<Doctor>;
+  /** Carries a person's verdict on a version to the endpoints that know it. */
+  versionMarked(model: string, sequence: number, body: MarkBody): Promise<readonly string[]>;
+  /** Endpoints that need the version, in words; empty when it may be archived. */
+  neededBy(model: string, sequence: number): readonly string[];
+  /** Calls back at each new history entry; returns how to stop. */
+  watch(onEntry: (entry: HistoryEntry) => void): () => void;
+}

@@ -1,0 +1,8 @@
+export { ERROR_CODES, isErrorCode, type ErrorCode, type ErrorTraits } from "./codes.ts";
+export {
+  LastgoodError,
+  unreachable,
+  type ErrorBody,
+  type ErrorParticulars,
+  type PassedOver,
+} from "./error.ts";

@@ -1,0 +1,110 @@
+import type { RevisionVersion, Strategy, Trigger } from "../endpoint/index.ts";
+import type { LastgoodError } from "../errors/index.ts";
+import type { Target, TargetChoice } from "../target/index.ts";
+import type { Digest, RuntimeSpec, Signature } from "../version/index.ts";
+import type { Measured } from "./state.ts";
+
+interface Command {
+  /** Names who waits for the outcome. */
+  readonly operation: string;
+  readonly actor: string;
+  readonly reason: string | null;
+}
+
+/** What a person, a pipeline or the system itself asks of an endpoint. */
+export interface Deploy extends Command {
+  readonly type: "deploy";
+  readonly rolloutId: string;
+  readonly version: RevisionVersion;
+  readonly digest: Digest;
+  readonly runtime: RuntimeSpec;
+  readonly signature: Signature;
+  readonly strategy: Strategy;
+  /** Percent of the first canary step; null where the strategy has none. */
+  readonly weight: number | null;
+  /** Null: 1 h, but none for an endpoint's first revision. */
+  readonly bakeMs: number | null;
+  readonly force: boolean;
+  readonly replace: boolean;
+  /** Set when the version is failed or archived: why it may not be deployed without force. */
+  readonly barred: string | null;
+  /** Whether what serves now would be a proven way back, or why not. */
+  readonly wayBack: { readonly proven: true } | { readonly proven: false; readonly why: string };
+}
+
+/** Sends the endpoint back. */
+export interface Rollback extends Command {
+  readonly type: "rollback";
+  readonly rollbackId: string;
+  readonly trigger: Trigger;
+  /** What the choice found; a named version is its only target. */
+  readonly choice: TargetChoice;
+  readonly named: boolean;
+  readonly again: boolean;
+  readonly keepStatus: boolean;
+}
+
+/** Takes back the last rollback. */
+export interface Reinstate extends Command {
+  readonly type: "reinstate";
+  readonly rollbackId: string;
+  /** Which rollback; null for the last. */
+  readonly rollback: string | null;
+  /** The revision to return to, proven, or why it is not. */
+  readonly target: Target | { readonly unproven: string };
+}
+
+/** A person's verdict on a version, as this endpoint hears of it. */
+export interface Mark extends Command {
+  readonly type: "mark";
+  readonly rollbackId: string;
+  readonly sequence: number;
+  readonly status: "stable" | "failed" | "pending";
+  readonly choice: TargetChoice;
+}
+
+/** What can happen to an endpoint. */
+export type EndpointEvent =
+  | Deploy
+  | Rollback
+  | Reinstate
+  | Mark
+  | (Command & { readonly type: "setWeight"; readonly weight: number })
+  | (Command & { readonly type: "promote"; readonly full: boolean })
+  | (Command & { readonly type: "pause"; readonly forMs: number | null })
+  | (Command & { readonly type: "resume" })
+  | (Command & {
+      readonly type: "abort";
+      readonly rollbackId: string;
+      readonly choice: TargetChoice;
+    })
+  | { readonly type: "prepared"; readonly rolloutId: string }
+  | {
+      readonly type: "preparationFailed";
+      readonly rolloutId: string;
+      readonly error: LastgoodError;
+    }
+  | { readonly type: "switched"; readonly switchId: string; readonly measured: Measured }
+  | {
+      readonly type: "switchFailed";
+      readonly switchId: string;
+      readonly error: LastgoodError;
+      /** Where to go from here, should the switch have been a way forward. */
+      readonly choice: TargetChoice;
+    }
+  | {
+      readonly type: "overridden";
+      readonly id: string;
+      readonly from: number;
+      readonly to: number;
+      readonly at: number;
+      readonly actor: string;
+      readonly reason: string | null;
+      readonly keepStatus: boolean;
+      readonly trigger: Trigger;
+      readonly measured: Measured;
+    }
+  | { readonly type: "tick" };
+
+/** The name of an event. */
+export type EventType = EndpointEvent["type"];

@@ -1,0 +1,265 @@
+import type {
+  EndpointIdentity,
+  Revision,
+  RevisionStatus,
+  Strategy,
+  Trigger,
+} from "../endpoint/index.ts";
+import type { ErrorBody, PassedOver } from "../errors/index.ts";
+import type { Target } from "../target/index.ts";
+
+/** A share of the traffic. */
+export interface Arm {
+  readonly revision: number;
+  /** Percent. */
+  readonly weight: number;
+}
+
+/** What a switch was measured to have done; times are ms after the command was read. */
+export interface Measured {
+  readonly switchMs: number;
+  readonly lastOldAdmittedMs: number | null;
+  readonly lastOldResponseMs: number | null;
+  readonly failedRequests: number;
+  readonly verified: boolean;
+  readonly durable: boolean;
+}
+
+/** Why a rollout does not advance, until when. */
+export interface Pause {
+  readonly by: string;
+  readonly why: string | null;
+  /** ms since 1970. */
+  readonly since: number;
+  /** ms since 1970, or null for no end. */
+  readonly until: number | null;
+}
+
+/** The transition from a stable revision to a candidate. */
+export interface Rollout {
+  readonly id: string;
+  readonly strategy: Strategy;
+  /** What served before; null for an endpoint's first revision. */
+  readonly from: number | null;
+  readonly candidate: number;
+  /** Percent of the first canary step. */
+  readonly weight: number;
+  readonly bakeMs: number;
+  readonly startedAt: number;
+  readonly actor: string;
+  readonly reason: string | null;
+  readonly pause: Pause | null;
+}
+
+/** A switch of the split that has been decided and is not reported done yet. */
+export interface Switching {
+  readonly id: string;
+  /** Who waits for it; null when the machine decided it itself. */
+  readonly operation: string | null;
+  /** What a steering command is answered with; null when a deploy waits. */
+  readonly done: string | null;
+}
+
+/** A way back that has been decided and is not reported done yet. */
+export interface Return {
+  readonly id: string;
+  readonly operation: string | null;
+  readonly kind: "rollback" | "abort" | "revert" | "reinstate";
+  readonly from: number;
+  /** What is tried now; `tried` failed their verification before. */
+  readonly to: Target;
+  readonly tried: readonly string[];
+  readonly remaining: readonly Target[];
+  readonly passedOver: readonly PassedOver[];
+  readonly trigger: Trigger;
+  readonly actor: string;
+  readonly reason: string | null;
+  readonly startedAt: number;
+  readonly keepStatus: boolean;
+  readonly switchId: string;
+  /** A `revert`: why the way forward failed. */
+  readonly failure: ErrorBody | null;
+  /** What the endpoint was doing, for a later reinstate. */
+  readonly before: BeforeReturn;
+}
+
+/** What a rollback changed, so that it can be taken back. */
+export interface BeforeReturn {
+  readonly activity: Activity;
+  readonly current: number | null;
+  readonly statuses: readonly {
+    readonly revision: number;
+    readonly status: RevisionStatus;
+    readonly reason: string | null;
+  }[];
+}
+
+/** What an endpoint is doing; each phase has only its own fields. */
+export type Activity =
+  | { readonly phase: "Idle" }
+  | { readonly phase: "Preparing"; readonly rollout: Rollout; readonly operation: string | null }
+  | {
+      readonly phase: "Progressing";
+      readonly rollout: Rollout;
+      /** Percent of the traffic the candidate is to carry. */
+      readonly weight: number;
+      readonly switching: Switching | null;
+    }
+  | {
+      readonly phase: "Baking";
+      readonly rollout: Rollout;
+      /** Bake left when it was last reckoned, ms. */
+      readonly remainingMs: number;
+      /** When that was; null while the clock stands (switching or paused). */
+      readonly runningSince: number | null;
+      readonly switching: Switching | null;
+    }
+  | { readonly phase: "RollingBack"; readonly rollout: Rollout | null; readonly back: Return };
+
+/** How a rollout ended. */
+export type EndPhase = "Succeeded" | "RolledBack" | "Aborted" | "Rejected" | "NoTarget";
+
+/** A rollout that is over. */
+export interface EndedRollout {
+  readonly rollout: Rollout;
+  readonly phase: EndPhase;
+  readonly endedAt: number;
+  readonly reason: string | null;
+}
+
+/** A rollback that was reported done. */
+export interface RollbackRecord {
+  readonly id: string;
+  readonly kind: "rollback" | "abort" | "revert" | "reinstate";
+  readonly from: number;
+  readonly to: number;
+  readonly why: string;
+  readonly warm: boolean;
+  readonly passedOver: readonly PassedOver[];
+  readonly trigger: Trigger;
+  readonly actor: string;
+  readonly reason: string | null;
+  readonly at: number;
+  readonly via: "api" | "gateway";
+  readonly measured: Measured;
+  readonly before: BeforeReturn;
+  /** `changes` of the endpoint right after it: equal as long as nothing came later. */
+  readonly changesAfter: number;
+}
+
+/** Everything that is decided about an endpoint. Plain data. */
+export interface EndpointState {
+  readonly identity: EndpointIdentity;
+  readonly createdAt: number;
+  /** Ascending by number. */
+  readonly revisions: readonly Revision[];
+  /** What carries all traffic, or in a canary the trusted side; null before the first has taken over. */
+  readonly current: number | null;
+  readonly activity: Activity;
+  readonly lastRollout: EndedRollout | null;
+  readonly lastRollback: RollbackRecord | null;
+  /** Rises with everything that changes what is served or judged. */
+  readonly changes: number;
+  /** Ids of the newest overrides taken in, at most 32. */
+  readonly acknowledged: readonly string[];
+  readonly alarms: readonly string[];
+}
+
+/** The phase of an endpoint's activity. */
+export type Phase = Activity["phase"];
+
+/** An endpoint that serves nothing yet. */
+export function newEndpoint(identity: EndpointIdentity, now: number): EndpointState {
+  return {
+    identity,
+    createdAt: now,
+    revisions: [],
+    current: null,
+    activity: { phase: "Idle" },
+    lastRollout: null,
+    lastRollback: null,
+    changes: 0,
+    acknowledged: [],
+    alarms: [],
+  };
+}
+
+/** The revision with this number, or undefined. */
+export function revisionOf(state: EndpointState, number: number | null): Revision | undefined {
+  return state.revisions.find((revision) => revision.revision === number);
+}
+
+/** The rollout under way, or null. */
+export function rolloutOf(state: EndpointState): Rollout | null {
+  return state.activity.phase === "Idle" ? null : state.activity.rollout;
+}
+
+/** The candidate while it has traffic, else what serves: what a rollback would leave. */
+export function leavingRevision(state: EndpointState): Revision | undefined {
+  const { activity } = state;
+  const candidate =
+    activity.phase === "Progressing" || activity.phase === "Baking"
+      ? activity.rollout.candidate
+      : state.current;
+  return revisionOf(state, candidate);
+}
+
+/** What the endpoint promises: the signature of its newest stable revision on duty, else of what serves. */
+export function contractOf(state: EndpointState): Revision["signature"] | null {
+  const rollout = rolloutOf(state);
+  const trusted = revisionOf(state, rollout?.from ?? state.current);
+  return (trusted ?? state.revisions[0])?.signature ?? null;
+}
+
+/** The shares of the traffic that the state asks for. */
+export function armsOf(state: EndpointState): readonly Arm[] {
+  const { activity, current } = state;
+  const all = (revision: number | null): readonly Arm[] =>
+    revision === null ? [] : [{ revision, weight: 100 }];
+  switch (activity.phase) {
+    case "Idle":
+    case "Preparing":
+      return all(current);
+    case "Progressing":
+      return activity.rollout.from === null
+        ? all(activity.rollout.candidate)
+        : [
+            { revision: activity.rollout.from, weight: 100 - activity.weight },
+            { revision: activity.rollout.candidate, weight: activity.weight },
+          ];
+    case "Baking":
+      return all(activity.rollout.candidate);
+    case "RollingBack": {
+      const { back } = activity;
+      const before = back.before.activity;
+      if (
+        back.kind === "reinstate" &&
+        before.phase === "Progressing" &&
+        before.rollout.from !== null
+      )
+        return [
+          { revision: before.rollout.from, weight: 100 - before.weight },
+          { revision: before.rollout.candidate, weight: before.weight },
+        ];
+      return all(back.to.revision);
+    }
+  }
+}
+
+/** Revisions that must be loaded for the state to go on, arms first. */
+export function neededRevisions(state: EndpointState): readonly number[] {
+  const { activity } = state;
+  const needed = armsOf(state).map((arm) => arm.revision);
+  if (activity.phase === "Preparing") needed.push(activity.rollout.candidate);
+  if (activity.phase === "Baking" && activity.rollout.from !== null)
+    needed.push(activity.rollout.from);
+  if (activity.phase === "RollingBack") needed.push(activity.back.from);
+  return [...new Set(needed)];
+}
+
+/** Bake left at `now`, ms; null when the endpoint is not baking. */
+export function bakeLeft(activity: Activity, now: number): number | null {
+  if (activity.phase !== "Baking") return null;
+  const elapsed = activity.runningSince === null ? 0 : Math.max(0, now - activity.runningSince);
+  return Math.max(0, activity.remainingMs - elapsed);
+}

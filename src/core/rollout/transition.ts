@@ -1,0 +1,212 @@
+import {
+  abort,
+  abortPreparing,
+  reinstate,
+  returned,
+  returnFailed,
+  rollbackAtRest,
+  rollbackNow,
+} from "./back.ts";
+import type { Effect } from "./effect.ts";
+import type { EndpointEvent, EventType } from "./event.ts";
+import {
+  deployAtRest,
+  deployDuring,
+  forwardFailed,
+  pause,
+  preparationFailed,
+  prepared,
+  progressed,
+  promoteAtRest,
+  promoteBaking,
+  promoteCanary,
+  resume,
+  setWeight,
+  tick,
+  tookOver,
+} from "./forward.ts";
+import { markAtRest, markDuring } from "./mark.ts";
+import { overridden } from "./override.ts";
+import type { EndpointState, Phase } from "./state.ts";
+import { ignored, label, refuse, type EventOf, type StateIn, type Step } from "./step.ts";
+
+type Handler<P extends Phase, E extends EventType> = (
+  state: StateIn<P>,
+  event: EventOf<E>,
+  now: number,
+) => Step;
+
+/** Every phase answers every event: a new one of either does not compile until it is thought of. */
+type Table = { readonly [P in Phase]: { readonly [E in EventType]: Handler<P, E> } };
+
+function noRollout(state: EndpointState): never {
+  return refuse("rollout.none", `no rollout is under way at ${state.identity.name}`, {
+    hint: "`lastgood status` shows what serves; `lastgood deploy` starts a rollout",
+  });
+}
+
+function stillPreparing(state: StateIn<"Preparing">): never {
+  return refuse(
+    "rollout.phase",
+    `${label(state, state.activity.rollout.candidate)} is being prepared and has no traffic yet`,
+    { hint: "`lastgood rollout abort` ends it; what serves now is untouched" },
+  );
+}
+
+function onTheWayBack(state: StateIn<"RollingBack">): never {
+  const { back } = state.activity;
+  return refuse(
+    "rollout.phase",
+    `${state.identity.name} is on its way back to ${label(state, back.to.revision)}`,
+    { hint: "`lastgood status` says when it is there" },
+  );
+}
+
+function bakingHasNoWeight(state: StateIn<"Baking">): never {
+  return refuse(
+    "rollout.phase",
+    `${label(state, state.activity.rollout.candidate)} carries all traffic already`,
+    { hint: "`lastgood rollback` or `lastgood rollout abort` goes back" },
+  );
+}
+
+function notDuringRollout(state: EndpointState): never {
+  return refuse("reinstate.refused", `a rollout is under way at ${state.identity.name}`, {
+    hint: "end it first: `lastgood rollout abort` or `lastgood rollback`",
+  });
+}
+
+const TABLE: Table = {
+  Idle: {
+    deploy: deployAtRest,
+    rollback: rollbackAtRest,
+    reinstate,
+    mark: markAtRest,
+    setWeight: noRollout,
+    promote: promoteAtRest,
+    pause: noRollout,
+    resume: noRollout,
+    abort: noRollout,
+    prepared: ignored,
+    preparationFailed: ignored,
+    switched: ignored,
+    switchFailed: ignored,
+    overridden,
+    tick: ignored,
+  },
+  Preparing: {
+    deploy: deployDuring,
+    rollback: stillPreparing,
+    reinstate: notDuringRollout,
+    mark: markDuring,
+    setWeight: stillPreparing,
+    promote: stillPreparing,
+    pause: stillPreparing,
+    resume: stillPreparing,
+    abort: abortPreparing,
+    prepared,
+    preparationFailed,
+    switched: ignored,
+    switchFailed: ignored,
+    overridden,
+    tick: ignored,
+  },
+  Progressing: {
+    deploy: deployDuring,
+    rollback: rollbackNow,
+    reinstate: notDuringRollout,
+    mark: markDuring,
+    setWeight,
+    promote: promoteCanary,
+    pause,
+    resume,
+    abort,
+    prepared: ignored,
+    preparationFailed: ignored,
+    switched: progressed,
+    switchFailed: forwardFailed,
+    overridden,
+    tick: (state, _event, now) => tick(state, now),
+  },
+  Baking: {
+    deploy: deployDuring,
+    rollback: rollbackNow,
+    reinstate: notDuringRollout,
+    mark: markDuring,
+    setWeight: bakingHasNoWeight,
+    promote: promoteBaking,
+    pause,
+    resume,
+    abort,
+    prepared: ignored,
+    preparationFailed: ignored,
+    switched: tookOver,
+    switchFailed: forwardFailed,
+    overridden,
+    tick: (state, _event, now) => tick(state, now),
+  },
+  RollingBack: {
+    deploy: onTheWayBack,
+    rollback: onTheWayBack,
+    reinstate: onTheWayBack,
+    mark: onTheWayBack,
+    setWeight: onTheWayBack,
+    promote: onTheWayBack,
+    pause: onTheWayBack,
+    resume: onTheWayBack,
+    abort: onTheWayBack,
+    prepared: ignored,
+    preparationFailed: ignored,
+    switched: returned,
+    switchFailed: returnFailed,
+    overridden,
+    tick: ignored,
+  },
+};
+
+/**
+ * What an event does to an endpoint: the new state, what has to be done, what goes into history.
+ * Pure; SPEC.md has the table in words.
+ * @throws LastgoodError when a command is refused; the state is then as before.
+ */
+export function transition(state: EndpointState, event: EndpointEvent, now: number): Step {
+  // The table is typed cell by cell; its lookup by two runtime keys is what TypeScript cannot follow.
+  const handler = TABLE[state.activity.phase][event.type] as Handler<Phase, EventType>;
+  return handler(state, event, now);
+}
+
+/** What a state still waits for: done again after a crash, it changes nothing that was done. */
+export function pendingEffects(state: EndpointState): readonly Effect[] {
+  const { activity } = state;
+  switch (activity.phase) {
+    case "Idle":
+      return [{ do: "publish" }];
+    case "Preparing":
+      return [
+        {
+          do: "prepare",
+          rolloutId: activity.rollout.id,
+          revision: activity.rollout.candidate,
+        },
+      ];
+    case "Progressing":
+    case "Baking":
+      return activity.switching === null
+        ? [{ do: "publish" }]
+        : [
+            {
+              do: "switch",
+              switchId: activity.switching.id,
+              verify: activity.rollout.candidate,
+            },
+          ];
+    case "RollingBack":
+      return [
+        {
+          do: "switch",
+          switchId: activity.back.switchId,
+          verify: activity.back.to.revision ?? 0,
+        },
+      ];
+  }
+}

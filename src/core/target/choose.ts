@@ -1,0 +1,216 @@
+import { compare, parse, type SemVer } from "semver";
+
+import type { Revision } from "../endpoint/index.ts";
+import type { PassedOver } from "../errors/index.ts";
+import {
+  contractDifferences,
+  versionLabel,
+  type Digest,
+  type RuntimeSpec,
+  type Signature,
+  type VersionStatus,
+} from "../version/index.ts";
+
+/** What the choice has to know of a registered version. */
+export interface VersionFacts {
+  readonly name: string | null;
+  readonly sequence: number;
+  readonly digest: Digest;
+  readonly runtime: RuntimeSpec;
+  readonly signature: Signature;
+  readonly status: VersionStatus;
+  readonly statusReason: string | null;
+}
+
+/** Whether a version would answer rightly if it were switched to now (DESIGN.md section 6). */
+export type Proof =
+  | {
+      readonly holds: true;
+      readonly warm: boolean;
+      /** ms since 1970; null: in the path. */ readonly provenAt: number | null;
+    }
+  | { readonly holds: false; readonly why: string };
+
+/** Everything the choice of a rollback's target depends on. */
+export interface TargetFacts {
+  /** The revision to leave. */
+  readonly leaving: Revision;
+  readonly revisions: readonly Revision[];
+  /** Every registered version of the endpoint's model. */
+  readonly versions: readonly VersionFacts[];
+  /** What the endpoint promises its callers. */
+  readonly contract: Signature;
+  /** Proof of a digest; warm ones are proven without reading a disk. */
+  readonly proof: (digest: Digest) => Proof;
+}
+
+/** One place a rollback could go. */
+export interface Target {
+  /** The endpoint's own revision, or null for a version it never served. */
+  readonly revision: number | null;
+  readonly version: VersionFacts;
+  readonly warm: boolean;
+  readonly provenAt: number | null;
+  /** Why it comes at this place, in words. */
+  readonly why: string;
+}
+
+/** Targets in the order a rollback would take them, and what was not taken. */
+export interface TargetChoice {
+  readonly targets: readonly Target[];
+  readonly passedOver: readonly PassedOver[];
+}
+
+interface Nominee {
+  readonly revision: Revision | null;
+  readonly version: VersionFacts;
+  readonly why: string;
+}
+
+/** The semantic version a name spells (`v1.1`, `2.0.3`, `v2.0-rc1`), or null. */
+export function semanticVersion(name: string | null): SemVer | null {
+  const match = /^v?(\d+)(?:\.(\d+))?(?:\.(\d+))?([-+].+)?$/i.exec(name ?? "");
+  if (match === null) return null;
+  return parse(`${match[1]}.${match[2] ?? 0}.${match[3] ?? 0}${match[4] ?? ""}`);
+}
+
+function sameContent(a: { digest: Digest; runtime: RuntimeSpec }, b: Revision): boolean {
+  return a.digest === b.digest && JSON.stringify(a.runtime) === JSON.stringify(b.runtime);
+}
+
+function factsOf(revision: Revision, versions: readonly VersionFacts[]): VersionFacts {
+  const registered = versions.find((version) => version.sequence === revision.version.sequence);
+  return {
+    name: revision.version.name,
+    sequence: revision.version.sequence,
+    digest: revision.digest,
+    runtime: revision.runtime,
+    signature: revision.signature,
+    status: registered?.status ?? "pending",
+    statusReason: registered?.statusReason ?? null,
+  };
+}
+
+function ownRevisions(facts: TargetFacts): Nominee[] {
+  const before = facts.revisions
+    .filter((revision) => revision.revision < facts.leaving.revision)
+    .toSorted((a, b) => b.revision - a.revision);
+  const nominee =
+    (why: string) =>
+    (revision: Revision): Nominee => ({
+      revision,
+      version: factsOf(revision, facts.versions),
+      why: `revision ${revision.revision}, ${why}`,
+    });
+  return [
+    ...before.filter((r) => r.status === "stable").map(nominee("the newest stable one before")),
+    ...before.filter((r) => r.status === "provisional").map(nominee("never survived a bake")),
+    ...before.filter((r) => r.status !== "stable" && r.status !== "provisional").map(nominee("")),
+  ];
+}
+
+function otherVersions(facts: TargetFacts): Nominee[] {
+  const own = semanticVersion(facts.leaving.version.name);
+  const spelled = facts.versions.flatMap((version) => {
+    const semantic = semanticVersion(version.name);
+    return semantic === null ? [] : [{ version, semantic }];
+  });
+  const lower =
+    own === null
+      ? facts.versions
+          .filter((version) => version.sequence < facts.leaving.version.sequence)
+          .toSorted((a, b) => b.sequence - a.sequence)
+      : spelled
+          .filter(({ semantic }) => compare(semantic, own) < 0)
+          .toSorted((a, b) => compare(b.semantic, a.semantic))
+          .map(({ version }) => version);
+  const why = own === null ? "the highest lower sequence" : "the highest lower version";
+  return lower.map((version) => ({
+    revision: null,
+    version,
+    why: `a stable version of the model, ${why}; this endpoint never served it`,
+  }));
+}
+
+/** Why a nominee is no target, or null when it is one as far as status and signature go. */
+function objection(nominee: Nominee, facts: TargetFacts): string | null {
+  const { revision, version } = nominee;
+  const because = (status: string, reason: string | null): string =>
+    reason === null ? status : `${status}: ${reason}`;
+  if (sameContent(version, facts.leaving)) return "the same content as the one to leave";
+  if (version.status === "archived") return because("archived", version.statusReason);
+  if (revision !== null && revision.status !== "stable" && revision.status !== "provisional")
+    return because(revision.status, revision.reason);
+  if (revision === null && version.status !== "stable")
+    return because(version.status, version.statusReason);
+  const differences = contractDifferences(version.signature, facts.contract);
+  return differences.length === 0 ? null : `signature: ${differences.join("; ")}`;
+}
+
+/**
+ * Which revisions a rollback would take, in order (DESIGN.md section 2): the endpoint's newest
+ * stable revision before the one to leave, its newest provisional one, a stable version of the model
+ * below it. Each must be proven, not failed, aborted or archived, of other content, and take what
+ * the contract promises. A revision's own status at this endpoint goes before its version's summary.
+ */
+export function chooseTargets(facts: TargetFacts): TargetChoice {
+  const targets: Target[] = [];
+  const passedOver: PassedOver[] = [];
+  const seen = new Set<number>();
+  const own = ownRevisions(facts);
+  const served = new Set(own.map((nominee) => nominee.version.sequence));
+  const others = otherVersions(facts).filter(
+    (nominee) =>
+      !served.has(nominee.version.sequence) &&
+      nominee.version.sequence !== facts.leaving.version.sequence,
+  );
+  for (const nominee of [...own, ...others]) {
+    if (seen.has(nominee.version.sequence)) continue;
+    const proof = facts.proof(nominee.version.digest);
+    const why = objection(nominee, facts) ?? (proof.holds ? null : proof.why);
+    if (why !== null) {
+      passedOver.push({ version: versionLabel(nominee.version), why });
+      continue;
+    }
+    if (!proof.holds) continue;
+    seen.add(nominee.version.sequence);
+    targets.push({
+      revision: nominee.revision?.revision ?? null,
+      version: nominee.version,
+      warm: proof.warm,
+      provenAt: proof.provenAt,
+      why: nominee.why,
+    });
+  }
+  return { targets, passedOver };
+}
+
+/** What may be overlooked for a version that a person named. */
+export interface NamedOptions {
+  /** Overrides status, signature and golden samples; never a digest. */
+  readonly force: boolean;
+}
+
+/**
+ * Why a version that a person named cannot be gone back to, or null when it can. The proof is asked
+ * for last, so that status and signature are named first.
+ */
+export function namedObjection(
+  version: VersionFacts,
+  revision: Revision | null,
+  facts: TargetFacts,
+  options: NamedOptions,
+): string | null {
+  const proof = facts.proof(version.digest);
+  if (!proof.holds) return proof.why;
+  if (options.force) return null;
+  const because = (status: string, reason: string | null): string =>
+    reason === null ? status : `${status}: ${reason}`;
+  if (version.status === "archived") return because("archived", version.statusReason);
+  if (revision !== null && ["failed", "aborted", "rejected"].includes(revision.status))
+    return because(revision.status, revision.reason);
+  if (revision === null && version.status === "failed")
+    return because("failed", version.statusReason);
+  const differences = contractDifferences(version.signature, facts.contract);
+  return differences.length === 0 ? null : `signature: ${differences.join("; ")}`;
+}

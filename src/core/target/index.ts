@@ -1,0 +1,11 @@
+export {
+  chooseTargets,
+  namedObjection,
+  semanticVersion,
+  type NamedOptions,
+  type Proof,
+  type Target,
+  type TargetChoice,
+  type TargetFacts,
+  type VersionFacts,
+} from "./choose.ts";

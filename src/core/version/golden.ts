@@ -1,0 +1,75 @@
+import type { OutputValue, Tensor } from "../tensor/index.ts";
+import { isMapSequence } from "../tensor/index.ts";
+
+/** One input with the answer the version gave when it was registered. */
+export interface GoldenSample {
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly OutputValue[];
+}
+
+/** How far a replayed number may lie from the recorded one. */
+export const GOLDEN_TOLERANCE = { relative: 1e-4, absolute: 1e-6 } as const;
+
+function numbersAgree(a: number, b: number): boolean {
+  if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) && Number.isNaN(b);
+  if (a === b) return true;
+  return (
+    Math.abs(a - b) <=
+    GOLDEN_TOLERANCE.absolute + GOLDEN_TOLERANCE.relative * Math.max(Math.abs(a), Math.abs(b))
+  );
+}
+
+/** Value of an FP16 bit pattern (IEEE 754 binary16). */
+export function halfToNumber(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+function tensorDifference(recorded: Tensor, replayed: Tensor): string | null {
+  if (recorded.dtype !== replayed.dtype) return `${recorded.name} became ${replayed.dtype}`;
+  if (recorded.shape.join() !== replayed.shape.join())
+    return `${recorded.name} has shape [${replayed.shape.join(", ")}] (was [${recorded.shape.join(", ")}])`;
+  const number = (value: string | number | bigint): number =>
+    recorded.dtype === "FP16" ? halfToNumber(Number(value)) : Number(value);
+  const tolerant = ["FP16", "FP32", "FP64"].includes(recorded.dtype);
+  for (let index = 0; index < recorded.data.length; index += 1) {
+    const a = recorded.data[index] ?? 0;
+    const b = replayed.data[index] ?? 0;
+    const agree = tolerant ? numbersAgree(number(a), number(b)) : a === b;
+    if (!agree) return `${recorded.name}[${index}] is ${String(b)} (was ${String(a)})`;
+  }
+  return null;
+}
+
+/**
+ * The first difference between recorded and replayed outputs, or null when they agree: numbers
+ * within relative 1e-4 and absolute 1e-6, classes and strings exactly (DESIGN.md section 6).
+ */
+export function goldenDifference(
+  recorded: readonly OutputValue[],
+  replayed: readonly OutputValue[],
+): string | null {
+  for (const expected of recorded) {
+    const actual = replayed.find((output) => output.name === expected.name);
+    if (actual === undefined) return `${expected.name} is missing`;
+    if (isMapSequence(expected) !== isMapSequence(actual))
+      return `${expected.name} changed its kind`;
+    if (isMapSequence(expected) && isMapSequence(actual)) {
+      if (expected.keys.join() !== actual.keys.join()) return `${expected.name} has other keys`;
+      if (expected.rows !== actual.rows) return `${expected.name} has ${actual.rows} rows`;
+      const off = expected.values.findIndex(
+        (value, index) => !numbersAgree(value, actual.values[index] ?? NaN),
+      );
+      if (off >= 0)
+        return `${expected.name}[${off}] is ${actual.values[off]} (was ${expected.values[off]})`;
+    } else if (!isMapSequence(expected) && !isMapSequence(actual)) {
+      const difference = tensorDifference(expected, actual);
+      if (difference !== null) return difference;
+    }
+  }
+  return null;
+}

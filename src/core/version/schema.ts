@@ -1,0 +1,117 @@
+import { z } from "zod";
+
+import { LastgoodError } from "../errors/index.ts";
+import { DTYPES, wireSampleSchema } from "../tensor/index.ts";
+import { outputFromWire, outputToWire, tensorFromWire, tensorToWire } from "../tensor/index.ts";
+import type { WireSample } from "../tensor/index.ts";
+import type { GoldenSample } from "./golden.ts";
+import { parseDigest, parseEndpointName, parseModelName, parseVersionName } from "./name.ts";
+
+function branded<T extends string>(parse: (text: string) => T): z.ZodType<T, string> {
+  return z.string().transform((text, context): T => {
+    try {
+      return parse(text);
+    } catch (error) {
+      context.addIssue({ code: "custom", message: LastgoodError.from(error).message });
+      return z.NEVER;
+    }
+  });
+}
+
+/** Schemas of the branded names, for every edge that takes one in. */
+export const modelNameSchema = branded(parseModelName);
+/** Schema of a version's own name. */
+export const versionNameSchema = branded(parseVersionName);
+/** Schema of an endpoint's name. */
+export const endpointNameSchema = branded(parseEndpointName);
+/** Schema of a digest. */
+export const digestSchema = branded(parseDigest);
+
+/** Schema of a tensor's name, element type and shape. */
+export const tensorSpecSchema = z.object({
+  name: z.string(),
+  kind: z.literal("tensor"),
+  dtype: z.enum(DTYPES),
+  shape: z.array(z.number().int().min(-1)),
+});
+
+/** Schema of a signature. */
+export const signatureSchema = z.object({
+  inputs: z.array(tensorSpecSchema),
+  outputs: z.array(
+    z.discriminatedUnion("kind", [
+      tensorSpecSchema,
+      z.object({
+        name: z.string(),
+        kind: z.literal("maps"),
+        keyDtype: z.enum(["INT64", "BYTES"]),
+        valueDtype: z.enum(["FP32", "FP64"]),
+      }),
+    ]),
+  ),
+});
+
+/** Schema of one stored file of a version; its path stays inside the version. */
+export const artefactFileSchema = z.object({
+  path: z
+    .string()
+    .min(1)
+    .max(512)
+    .refine(
+      (path) =>
+        !path.includes("\0") &&
+        !path.includes("\\") &&
+        path.split("/").every((part) => part !== "" && part !== "." && part !== ".."),
+      "is not a relative path inside the version",
+    ),
+  digest: digestSchema,
+  size: z.number().int().nonnegative(),
+});
+
+/** Schema of the runtime that serves a version. */
+export const runtimeSpecSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("onnx"), file: z.string() }),
+  z.object({ kind: z.literal("remote"), remote: z.string() }),
+]);
+
+/** Schema of whether requests may share a frame. */
+export const batchingSchema = z.discriminatedUnion("on", [
+  z.object({ on: z.literal(true) }),
+  z.object({ on: z.literal(false), why: z.string() }),
+]);
+
+/** Schema of the engine that recorded golden outputs. */
+export const engineStampSchema = z.object({
+  name: z.string(),
+  version: z.string(),
+  threads: z.number().int(),
+});
+
+/** Schema of what never changes about a version, as stored: golden samples in their JSON form. */
+export const manifestSchema = z.object({
+  model: modelNameSchema,
+  name: versionNameSchema.nullable(),
+  sequence: z.number().int().positive(),
+  runtime: runtimeSpecSchema,
+  files: z.array(artefactFileSchema),
+  signature: signatureSchema,
+  batching: batchingSchema,
+  engine: engineStampSchema,
+  golden: z.array(wireSampleSchema),
+  inputExample: z.unknown(),
+  metrics: z.record(z.string(), z.number()),
+  params: z.record(z.string(), z.string()),
+  lineage: z.record(z.string(), z.string()),
+  registeredAt: z.number(),
+  registeredBy: z.string(),
+});
+
+/** The JSON form of a golden sample. */
+export function sampleToWire(sample: GoldenSample): WireSample {
+  return { inputs: sample.inputs.map(tensorToWire), outputs: sample.outputs.map(outputToWire) };
+}
+
+/** The golden sample of a JSON form that its schema accepted. */
+export function sampleFromWire(wire: WireSample): GoldenSample {
+  return { inputs: wire.inputs.map(tensorFromWire), outputs: wire.outputs.map(outputFromWire) };
+}

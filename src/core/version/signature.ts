@@ -1,0 +1,90 @@
+import type { DType } from "../tensor/index.ts";
+
+/** One input or output: its element type and shape, -1 where an axis may have any length. */
+export interface TensorSpec {
+  readonly name: string;
+  readonly kind: "tensor";
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+/** A sequence of maps from class label to score, one per row (scikit-learn's ZipMap). */
+export interface MapsSpec {
+  readonly name: string;
+  readonly kind: "maps";
+  readonly keyDtype: "INT64" | "BYTES";
+  readonly valueDtype: "FP32" | "FP64";
+}
+
+/** What an output is. */
+export type OutputSpec = TensorSpec | MapsSpec;
+
+/** What a version takes and gives. */
+export interface Signature {
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly OutputSpec[];
+}
+
+function shapeText(shape: readonly number[]): string {
+  return `[${shape.map((axis) => (axis === -1 ? "any" : String(axis))).join(", ")}]`;
+}
+
+/** A spec for people: `amount FP32 [any, 4]`. */
+export function describeSpec(spec: OutputSpec): string {
+  return spec.kind === "tensor"
+    ? `${spec.name} ${spec.dtype} ${shapeText(spec.shape)}`
+    : `${spec.name} sequence of maps (${spec.keyDtype} to ${spec.valueDtype})`;
+}
+
+function shapeAccepts(taker: readonly number[], promised: readonly number[]): boolean {
+  return (
+    taker.length === promised.length &&
+    taker.every((axis, index) => axis === -1 || axis === promised[index])
+  );
+}
+
+function inputDifferences(taker: Signature, contract: Signature): string[] {
+  const differences: string[] = [];
+  for (const promised of contract.inputs) {
+    const own = taker.inputs.find((input) => input.name === promised.name);
+    if (own === undefined) differences.push(`input ${promised.name} is gone`);
+    else if (own.dtype !== promised.dtype)
+      differences.push(`input ${promised.name} became ${own.dtype} (was ${promised.dtype})`);
+    else if (!shapeAccepts(own.shape, promised.shape))
+      differences.push(
+        `input ${promised.name} has shape ${shapeText(own.shape)} (was ${shapeText(promised.shape)})`,
+      );
+  }
+  for (const own of taker.inputs) {
+    if (!contract.inputs.some((input) => input.name === own.name))
+      differences.push(`input ${own.name} is new`);
+  }
+  return differences;
+}
+
+function outputDifferences(giver: Signature, contract: Signature): string[] {
+  const differences: string[] = [];
+  for (const promised of contract.outputs) {
+    const own = giver.outputs.find((output) => output.name === promised.name);
+    if (own === undefined) differences.push(`output ${promised.name} is gone`);
+    else if (own.kind !== promised.kind)
+      differences.push(`output ${promised.name} changed its kind`);
+    else if (own.kind === "tensor" && promised.kind === "tensor") {
+      if (own.dtype !== promised.dtype)
+        differences.push(`output ${promised.name} became ${own.dtype} (was ${promised.dtype})`);
+      else if (!shapeAccepts(promised.shape, own.shape) && !shapeAccepts(own.shape, promised.shape))
+        differences.push(
+          `output ${promised.name} has shape ${shapeText(own.shape)} (was ${shapeText(promised.shape)})`,
+        );
+    }
+  }
+  return differences;
+}
+
+/**
+ * What keeps a version with `signature` from keeping `contract`'s promise: empty when it takes every
+ * request the contract accepts and answers with the promised outputs.
+ */
+export function contractDifferences(signature: Signature, contract: Signature): readonly string[] {
+  return [...inputDifferences(signature, contract), ...outputDifferences(signature, contract)];
+}

@@ -1,0 +1,40 @@
+import { z } from "zod";
+
+/**
+ * Cumulative totals of one key since the gateway's incarnation began: sending twice changes nothing,
+ * a missed flush is made up by the next.
+ */
+export const countSchema = z.object({
+  gateway: z.string(),
+  incarnation: z.string(),
+  worker: z.number().int(),
+  endpoint: z.string(),
+  revision: z.number().int(),
+  /** `assigned` is what the split gave; the others are compared by no test. */
+  arm: z.enum(["assigned", "targeted", "probe", "replay", "shed"]),
+  /** Rises at each change of the split; both arms begin anew. */
+  interval: z.number().int(),
+  requests: z.number().int().nonnegative(),
+  errors: z.number().int().nonnegative(),
+  /** Caller's mistakes: judged by the contract, counted against nobody. */
+  rejected: z.number().int().nonnegative(),
+});
+
+/** Cumulative totals of one key. */
+export type Count = z.infer<typeof countSchema>;
+
+/** The key two counts are compared by. */
+export function countKey(count: Count): string {
+  return `${count.gateway} ${count.incarnation} ${count.worker} ${count.endpoint} ${count.revision} ${count.arm} ${count.interval}`;
+}
+
+/** The later of two totals of one key; totals never fall, so it is idempotent and order-free. */
+export function mergeCounts(known: Count | undefined, arrived: Count): Count {
+  if (known === undefined) return arrived;
+  return {
+    ...arrived,
+    requests: Math.max(known.requests, arrived.requests),
+    errors: Math.max(known.errors, arrived.errors),
+    rejected: Math.max(known.rejected, arrived.rejected),
+  };
+}

@@ -1,0 +1,1 @@
+export { countKey, countSchema, mergeCounts, type Count } from "./count.ts";

@@ -1,0 +1,2 @@
+export { takeKernelLock, type KernelLock } from "./kernel-lock.ts";
+export { listenerPid } from "./listener.ts";

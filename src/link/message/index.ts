@@ -1,0 +1,18 @@
+export {
+  CONTROL_REQUESTS,
+  GATEWAY_REQUESTS,
+  gatewayRolledBackSchema,
+  gatewayStatusSchema,
+  inspectedSchema,
+  probedSchema,
+  revisionStateSchema,
+  routeAcknowledgedSchema,
+  routeDrainedSchema,
+  type GatewayRolledBack,
+  type GatewayStatus,
+  type Inspected,
+  type Probed,
+  type RevisionState,
+  type RouteAcknowledged,
+  type RouteDrained,
+} from "./message.ts";

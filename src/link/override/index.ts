@@ -1,0 +1,1 @@
+export { overrideSchema, type Override } from "./override.ts";

@@ -1,0 +1,34 @@
+import { z } from "zod";
+
+import { endpointNameSchema } from "../../core/version/index.ts";
+import { routeOrderSchema } from "../route/index.ts";
+
+/**
+ * What a gateway did on its own. It wins over any route that does not acknowledge its id, is kept on
+ * disk, and becomes history when the control plane is back.
+ */
+export const overrideSchema = z.object({
+  id: z.string().min(1),
+  endpoint: endpointNameSchema,
+  kind: z.literal("rollback"),
+  /** The route it was laid over. */
+  over: routeOrderSchema,
+  from: z.number().int().positive(),
+  to: z.number().int().positive(),
+  /** ms since 1970. */
+  at: z.number(),
+  actor: z.string(),
+  reason: z.string().nullable(),
+  keepStatus: z.boolean(),
+  measured: z.object({
+    switchMs: z.number(),
+    lastOldAdmittedMs: z.number().nullable(),
+    lastOldResponseMs: z.number().nullable(),
+    failedRequests: z.number().int(),
+    verified: z.boolean(),
+    durable: z.boolean(),
+  }),
+});
+
+/** What a gateway did on its own. */
+export type Override = z.infer<typeof overrideSchema>;

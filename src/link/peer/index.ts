@@ -1,0 +1,12 @@
+export { encodeFrame, FrameReader, MAX_FRAME_BYTES, type Frame } from "./frame.ts";
+export { identitySchema, ownIdentity, type PeerIdentity } from "./identity.ts";
+export {
+  connectPeer,
+  listenPeers,
+  Peer,
+  type PeerListener,
+  type PeerOptions,
+  type Reply,
+  type RequestHandler,
+} from "./peer.ts";
+export { socketFolder } from "./socket-folder.ts";

@@ -1,0 +1,15 @@
+export {
+  compareOrder,
+  DEFAULT_LIMITS,
+  limitsSchema,
+  mainArm,
+  routeOrderSchema,
+  routeRevisionSchema,
+  routeSchema,
+  routeTargetSchema,
+  type Limits,
+  type Route,
+  type RouteOrder,
+  type RouteRevision,
+  type RouteTarget,
+} from "./route.ts";

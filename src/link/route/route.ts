@@ -1,0 +1,122 @@
+import { z } from "zod";
+
+import { wireSampleSchema } from "../../core/tensor/index.ts";
+import {
+  artefactFileSchema,
+  batchingSchema,
+  digestSchema,
+  endpointNameSchema,
+  modelNameSchema,
+  runtimeSpecSchema,
+  signatureSchema,
+  versionNameSchema,
+} from "../../core/version/index.ts";
+
+/**
+ * When a route was decided. Generation rises when the store is rebuilt or restored, epoch at each
+ * start of a control plane, sequence with each route of the endpoint.
+ */
+export const routeOrderSchema = z.object({
+  generation: z.number().int().nonnegative(),
+  epoch: z.number().int().nonnegative(),
+  sequence: z.number().int().nonnegative(),
+});
+
+/** When a route was decided. */
+export type RouteOrder = z.infer<typeof routeOrderSchema>;
+
+/** Bounds on what one revision takes at a time. */
+export const limitsSchema = z.object({
+  /** Longest request body, bytes. */
+  bodyBytes: z.number().int().positive(),
+  /** Requests waiting or running per worker before more are shed. */
+  queue: z.number().int().positive(),
+  /** Longest a request may take, ms. */
+  timeoutMs: z.number().positive(),
+});
+
+/** Bounds on what one revision takes at a time. */
+export type Limits = z.infer<typeof limitsSchema>;
+
+/** The limits of a revision that names none. */
+export const DEFAULT_LIMITS: Limits = {
+  bodyBytes: 16 * 1024 * 1024,
+  queue: 1024,
+  timeoutMs: 30_000,
+};
+
+/** Everything a gateway needs to load and serve one revision. */
+export const routeRevisionSchema = z.object({
+  revision: z.number().int().positive(),
+  version: z.object({
+    model: modelNameSchema,
+    name: versionNameSchema.nullable(),
+    sequence: z.number().int().positive(),
+  }),
+  digest: digestSchema,
+  runtime: runtimeSpecSchema,
+  files: z.array(artefactFileSchema),
+  signature: signatureSchema,
+  /** What requests of this revision's arm are judged against. */
+  contract: signatureSchema,
+  batching: batchingSchema,
+  golden: z.array(wireSampleSchema),
+  limits: limitsSchema,
+});
+
+/** Everything a gateway needs to load and serve one revision. */
+export type RouteRevision = z.infer<typeof routeRevisionSchema>;
+
+/** What a rollback would take, in order. */
+export const routeTargetSchema = z.object({
+  revision: z.number().int().positive().nullable(),
+  version: z.string(),
+  digest: digestSchema,
+  /** ms since 1970; null when it is cold and would be proven in the path. */
+  provenAt: z.number().nullable(),
+  why: z.string(),
+});
+
+/** What a rollback would take. */
+export type RouteTarget = z.infer<typeof routeTargetSchema>;
+
+/** A self-contained, immutable description of what an endpoint serves. */
+export const routeSchema = z.object({
+  endpoint: endpointNameSchema,
+  model: modelNameSchema,
+  environment: z.string(),
+  order: routeOrderSchema,
+  /** Shares of the traffic in percent, summing to 100; empty while the endpoint serves nothing. */
+  split: z.object({
+    salt: z.string(),
+    arms: z.array(
+      z.object({ revision: z.number().int().positive(), weight: z.number().min(0).max(100) }),
+    ),
+  }),
+  /** Every revision to keep loaded: the arms, a candidate being prepared, warm targets. */
+  revisions: z.array(routeRevisionSchema),
+  /**
+   * `recreate`: free the others before the arms are loaded; requests wait meanwhile, this long at
+   * the most (ms).
+   */
+  hold: z.object({ maxMs: z.number().positive() }).nullable(),
+  historyHead: z.string().nullable(),
+  /** Overrides this route has taken in. */
+  acknowledges: z.array(z.string()),
+  targets: z.array(routeTargetSchema),
+  passedOver: z.array(z.object({ version: z.string(), why: z.string() })),
+});
+
+/** A self-contained, immutable description of what an endpoint serves. */
+export type Route = z.infer<typeof routeSchema>;
+
+/** Negative when `a` was decided before `b`, 0 when they are one. */
+export function compareOrder(a: RouteOrder, b: RouteOrder): number {
+  return a.generation - b.generation || a.epoch - b.epoch || a.sequence - b.sequence;
+}
+
+/** The one revision that carries the most traffic, or null where nothing is served. */
+export function mainArm(route: Route): number | null {
+  const arms = route.split.arms.toSorted((a, b) => b.weight - a.weight);
+  return arms[0]?.revision ?? null;
+}

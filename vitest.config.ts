@@ -1,0 +1,80 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+
+import { configDefaults, defineConfig } from "vitest/config";
+
+if (Number(process.versions.node.split(".")[0]) < 24) {
+  throw new Error(
+    `the tests need Node 24 or newer, this is ${process.version}: ` +
+      "run them through npm (`npm test`), which finds the pinned Node",
+  );
+}
+
+/** Set by `.ci/run`: where the counts of this run are to be written, as JSON. */
+const resultsFile = process.env["TEST_RESULTS_FILE"];
+
+/** A run of these passes while neither is there yet; a folder without tests fails it. */
+const lateSuites = ["test/killpoints", "test/laws/sabotage"];
+
+const seconds = 1_000;
+
+/** Suites that start real processes: one file at a time, in a process of its own. */
+const realProcesses = {
+  pool: "forks",
+  fileParallelism: false,
+  maxWorkers: 1,
+  globalSetup: "test/setup/build.ts",
+  testTimeout: 60 * seconds,
+  hookTimeout: 60 * seconds,
+} as const;
+
+export default defineConfig({
+  test: {
+    passWithNoTests: !lateSuites.some((folder) => existsSync(join(import.meta.dirname, folder))),
+    reporters: resultsFile === undefined ? ["default"] : ["default", "json"],
+    ...(resultsFile === undefined ? {} : { outputFile: { json: resultsFile } }),
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["src/**/*.test.ts", "test/**/*.test.ts", "tools/**/*.test.ts"],
+          exclude: [
+            ...configDefaults.exclude,
+            "test/{laws,conformance,clients,browser,killpoints}/**",
+          ],
+          pool: "forks",
+          maxWorkers: "100%",
+          // Group 0 would run last: vitest puts what has one worker and no order at the end.
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...realProcesses,
+          name: "laws",
+          include: ["test/{laws,conformance,clients,browser}/**/*.test.ts"],
+          exclude: [...configDefaults.exclude, "test/laws/sabotage/**"],
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          ...realProcesses,
+          name: "killpoints",
+          include: ["test/killpoints/**/*.test.ts"],
+          testTimeout: 300 * seconds,
+          sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        test: {
+          ...realProcesses,
+          name: "sabotage",
+          include: ["test/laws/sabotage/**/*.test.ts"],
+          testTimeout: 300 * seconds,
+          sequence: { groupOrder: 4 },
+        },
+      },
+    ],
+  },
+});
