@@ -79,14 +79,6 @@ function numbered(
   };
 }
 
-function remember(state: EndpointState): BeforeReturn {
-  return {
-    activity: state.activity,
-    current: state.current,
-    statuses: state.revisions.map(({ revision, status, reason }) => ({ revision, status, reason })),
-  };
-}
-
 /** Puts the endpoint on its way back to the first target of the choice. @throws `target.none`. */
 export function beginReturn(state: EndpointState, begin: BeginReturn): Step {
   const leaving = leavingRevision(state);
@@ -347,19 +339,43 @@ function recordOf(back: Return, measured: Measured, now: number): RollbackRecord
   };
 }
 
-function verdictOn(state: EndpointState, back: Return): readonly Effect[] {
-  const left = revisionOf(state, back.from);
-  const to = revisionOf(state, back.to.revision);
-  const changed = left?.changedVersion === true && left.version.sequence !== to?.version.sequence;
-  if (left === undefined || back.keepStatus || back.kind === "abort" || !changed) return [];
+/** What the registry is told of the version that was left: it failed, where the revision changed it. */
+export function verdictOn(
+  state: EndpointState,
+  left: {
+    readonly from: number;
+    readonly to: number | null;
+    readonly spared: boolean;
+    readonly reason: string | null;
+    readonly trigger: Trigger;
+  },
+): readonly Effect[] {
+  const from = revisionOf(state, left.from);
+  const to = revisionOf(state, left.to);
+  if (from === undefined || left.spared || !from.changedVersion) return [];
+  if (from.version.sequence === to?.version.sequence) return [];
   return [
     {
       do: "judge",
-      sequence: left.version.sequence,
+      sequence: from.version.sequence,
       status: "failed",
-      reason: back.reason ?? `rolled back at ${state.identity.name} (${back.trigger})`,
+      reason: left.reason ?? `rolled back at ${state.identity.name} (${left.trigger})`,
     },
   ];
+}
+
+/** What the endpoint is doing and how its revisions stand, for a later reinstate. */
+export function remember(state: EndpointState): BeforeReturn {
+  if (state.activity.phase === "RollingBack") return state.activity.back.before;
+  return {
+    activity: state.activity,
+    current: state.current,
+    statuses: state.revisions.map(({ revision, status, reason }) => ({ revision, status, reason })),
+  };
+}
+
+function leftBy(back: Return): Parameters<typeof verdictOn>[1] {
+  return { ...back, to: back.to.revision, spared: back.keepStatus || back.kind === "abort" };
 }
 
 function outcomeOf(state: EndpointState, back: Return, record: RollbackRecord): readonly Effect[] {
@@ -394,7 +410,7 @@ export function returned(
   const next: EndpointState = { ...resting, lastRollback: record };
   return step(
     next,
-    [...verdictOn(state, back), { do: "publish" }, ...outcomeOf(next, back, record)],
+    [...verdictOn(state, leftBy(back)), { do: "publish" }, ...outcomeOf(next, back, record)],
     [completed(next, back, record)],
   );
 }

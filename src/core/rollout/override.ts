@@ -1,25 +1,11 @@
 import { LastgoodError } from "../errors/index.ts";
+import { waitingOperation } from "./advance.ts";
+import { remember, verdictOn } from "./back.ts";
 import type { Effect } from "./effect.ts";
-import { waitingOperation } from "./forward.ts";
-import {
-  revisionOf,
-  rolloutOf,
-  type BeforeReturn,
-  type EndpointState,
-  type RollbackRecord,
-} from "./state.ts";
+import { revisionOf, rolloutOf, type EndpointState, type RollbackRecord } from "./state.ts";
 import { ended, judged, revisionFacts, settle, step, type EventOf, type Step } from "./step.ts";
 
 const REMEMBERED = 32;
-
-function before(state: EndpointState): BeforeReturn {
-  if (state.activity.phase === "RollingBack") return state.activity.back.before;
-  return {
-    activity: state.activity,
-    current: state.current,
-    statuses: state.revisions.map(({ revision, status, reason }) => ({ revision, status, reason })),
-  };
-}
 
 function waiterOutcome(state: EndpointState, record: RollbackRecord): readonly Effect[] {
   const operation = waitingOperation(state.activity);
@@ -33,6 +19,30 @@ function waiterOutcome(state: EndpointState, record: RollbackRecord): readonly E
       "the gateway was rolled back on its own meanwhile",
     ),
   });
+}
+
+function recordOf(
+  state: EndpointState,
+  event: EventOf<"overridden">,
+  changesAfter: number,
+): RollbackRecord {
+  return {
+    id: event.id,
+    kind: "rollback",
+    from: event.from,
+    to: event.to,
+    why: "chosen by the gateway from the targets of its route",
+    warm: true,
+    passedOver: [],
+    trigger: event.trigger,
+    actor: event.actor,
+    reason: event.reason,
+    at: event.at,
+    via: "gateway",
+    measured: event.measured,
+    before: remember(state),
+    changesAfter,
+  };
 }
 
 /**
@@ -62,38 +72,14 @@ export function overridden(state: EndpointState, event: EventOf<"overridden">, n
     acknowledged,
     alarms: [],
   };
-  const record: RollbackRecord = {
-    id: event.id,
-    kind: "rollback",
-    from: event.from,
-    to: event.to,
-    why: "chosen by the gateway from the targets of its route",
-    warm: true,
-    passedOver: [],
-    trigger: event.trigger,
-    actor: event.actor,
-    reason: event.reason,
-    at: event.at,
-    via: "gateway",
-    measured: event.measured,
-    before: before(state),
-    changesAfter: resting.changes,
-  };
-  const changed = from.changedVersion && from.version.sequence !== to.version.sequence;
-  const verdict: readonly Effect[] =
-    event.keepStatus || !changed
-      ? []
-      : [
-          {
-            do: "judge",
-            sequence: from.version.sequence,
-            status: "failed",
-            reason: event.reason ?? `rolled back at ${state.identity.name} (${event.trigger})`,
-          },
-        ];
+  const record = recordOf(state, event, resting.changes);
   return step(
     { ...resting, lastRollback: record },
-    [...verdict, { do: "publish" }, ...waiterOutcome(state, record)],
+    [
+      ...verdictOn(state, { ...event, spared: event.keepStatus }),
+      { do: "publish" },
+      ...waiterOutcome(state, record),
+    ],
     [
       {
         kind: "rollback.completed",

@@ -211,11 +211,13 @@ export function contractOf(state: EndpointState): Revision["signature"] | null {
   return (trusted ?? state.revisions[0])?.signature ?? null;
 }
 
+function all(revision: number | null): readonly Arm[] {
+  return revision === null ? [] : [{ revision, weight: 100 }];
+}
+
 /** The shares of the traffic that the state asks for. */
 export function armsOf(state: EndpointState): readonly Arm[] {
   const { activity, current } = state;
-  const all = (revision: number | null): readonly Arm[] =>
-    revision === null ? [] : [{ revision, weight: 100 }];
   switch (activity.phase) {
     case "Idle":
     case "Preparing":

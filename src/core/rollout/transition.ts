@@ -1,4 +1,13 @@
 import {
+  forwardFailed,
+  progressed,
+  promoteAtRest,
+  promoteBaking,
+  promoteCanary,
+  setWeight,
+  tookOver,
+} from "./advance.ts";
+import {
   abort,
   abortPreparing,
   reinstate,
@@ -7,24 +16,10 @@ import {
   rollbackAtRest,
   rollbackNow,
 } from "./back.ts";
+import { pause, resume, tick } from "./clock.ts";
+import { deployAtRest, deployDuring, preparationFailed, prepared } from "./deploy.ts";
 import type { Effect } from "./effect.ts";
 import type { EndpointEvent, EventType } from "./event.ts";
-import {
-  deployAtRest,
-  deployDuring,
-  forwardFailed,
-  pause,
-  preparationFailed,
-  prepared,
-  progressed,
-  promoteAtRest,
-  promoteBaking,
-  promoteCanary,
-  resume,
-  setWeight,
-  tick,
-  tookOver,
-} from "./forward.ts";
 import { markAtRest, markDuring } from "./mark.ts";
 import { overridden } from "./override.ts";
 import type { EndpointState, Phase } from "./state.ts";

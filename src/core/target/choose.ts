@@ -132,11 +132,13 @@ function otherVersions(facts: TargetFacts): Nominee[] {
   }));
 }
 
+function because(status: string, reason: string | null): string {
+  return reason === null ? status : `${status}: ${reason}`;
+}
+
 /** Why a nominee is no target, or null when it is one as far as status and signature go. */
 function objection(nominee: Nominee, facts: TargetFacts): string | null {
   const { revision, version } = nominee;
-  const because = (status: string, reason: string | null): string =>
-    reason === null ? status : `${status}: ${reason}`;
   if (sameContent(version, facts.leaving)) return "the same content as the one to leave";
   if (version.status === "archived") return because("archived", version.statusReason);
   if (revision !== null && revision.status !== "stable" && revision.status !== "provisional")
@@ -204,8 +206,6 @@ export function namedObjection(
   const proof = facts.proof(version.digest);
   if (!proof.holds) return proof.why;
   if (options.force) return null;
-  const because = (status: string, reason: string | null): string =>
-    reason === null ? status : `${status}: ${reason}`;
   if (version.status === "archived") return because("archived", version.statusReason);
   if (revision !== null && ["failed", "aborted", "rejected"].includes(revision.status))
     return because(revision.status, revision.reason);

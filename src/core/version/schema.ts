@@ -12,7 +12,8 @@ function branded<T extends string>(parse: (text: string) => T): z.ZodType<T, str
     try {
       return parse(text);
     } catch (error) {
-      context.addIssue({ code: "custom", message: LastgoodError.from(error).message });
+      const { code, message, hint } = LastgoodError.from(error);
+      context.addIssue({ code: "custom", message, params: { code, hint } });
       return z.NEVER;
     }
   });

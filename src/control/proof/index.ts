@@ -1,0 +1,1 @@
+export { Proofs, type ProofSources, type Provable } from "./proofs.ts";

@@ -1,0 +1,197 @@
+import { randomUUID } from "node:crypto";
+
+import type { DeployBody, Deployed, Served } from "../../core/api/index.ts";
+import { defaultEndpointName, type EndpointIdentity } from "../../core/endpoint/index.ts";
+import { LastgoodError } from "../../core/errors/index.ts";
+import {
+  newEndpoint,
+  revisionOf,
+  rolloutOf,
+  transition,
+  type Deploy,
+  type EndpointState,
+  type Measured,
+  type Rollout,
+} from "../../core/rollout/index.ts";
+import { parseEndpointName, versionLabel } from "../../core/version/index.ts";
+import type { VersionRecord } from "../../storage/store/index.ts";
+import type { Endpoints, RunningEndpoint } from "./endpoints.ts";
+import { checkCurrent } from "./named-version.ts";
+import { rolloutView, servedView } from "./view.ts";
+
+function identityFor(body: DeployBody, version: VersionRecord): EndpointIdentity {
+  const environment = body.environment ?? "production";
+  const name = body.endpoint ?? defaultEndpointName(version.model, environment);
+  return { name: parseEndpointName(name), model: version.model, environment };
+}
+
+/** The endpoint a deploy is meant for, or null when it is to be made. */
+function meantEndpoint(
+  endpoints: Endpoints,
+  body: DeployBody,
+  version: VersionRecord,
+): RunningEndpoint | null {
+  if (body.endpoint !== null) {
+    const named = endpoints.get(body.endpoint);
+    if (named === undefined) return null;
+    const { model } = named.controller.state.identity;
+    if (model !== version.model)
+      throw new LastgoodError(
+        "endpoint.other-model",
+        `${body.endpoint} serves ${model}, not ${version.model}`,
+        { hint: `choose another name: --to ${defaultEndpointName(version.model, "production")}` },
+      );
+    return named;
+  }
+  const serving = endpoints.ofModel(version.model);
+  if (serving.length > 1)
+    throw new LastgoodError(
+      "endpoint.ambiguous",
+      `${version.model} is served by ${serving.map(({ controller }) => controller.state.identity.name).join(", ")}`,
+      { hint: "say which with --to" },
+    );
+  return serving[0] ?? null;
+}
+
+function barred(version: VersionRecord): string | null {
+  if (version.status !== "failed" && version.status !== "archived") return null;
+  return version.statusReason === null
+    ? version.status
+    : `${version.status}: ${version.statusReason}`;
+}
+
+/** Whether what serves now would be a proven way back from the new version. */
+async function wayBack(endpoints: Endpoints, state: EndpointState): Promise<Deploy["wayBack"]> {
+  const current = revisionOf(state, state.current);
+  if (current === undefined) return { proven: false, why: "it is the endpoint's first version" };
+  const facts = await endpoints.chooser.facts(state, 0);
+  const own = facts?.proof(current.digest);
+  const trusted = current.status === "stable" || current.status === "provisional";
+  if (own?.holds === true && trusted) return { proven: true };
+  const { targets } = await endpoints.chooser.choose(state, 0);
+  if (targets.length > 0) return { proven: true };
+  const why =
+    own === undefined || own.holds
+      ? `${versionLabel(current.version)} is ${current.status}`
+      : own.why;
+  return { proven: false, why };
+}
+
+async function deployEvent(
+  endpoints: Endpoints,
+  state: EndpointState,
+  body: DeployBody,
+  version: VersionRecord,
+  operation: string,
+): Promise<Deploy> {
+  return {
+    type: "deploy",
+    operation,
+    actor: body.actor,
+    reason: body.reason,
+    rolloutId: randomUUID(),
+    version: { model: version.model, name: version.name, sequence: version.sequence },
+    digest: version.digest,
+    runtime: version.runtime,
+    signature: version.signature,
+    strategy: body.strategy,
+    weight: body.weight,
+    bakeMs: body.bakeMs,
+    force: body.force,
+    replace: body.replace,
+    barred: barred(version),
+    wayBack: await wayBack(endpoints, state),
+  };
+}
+
+function notesOf(state: EndpointState, event: Deploy): readonly string[] {
+  if (event.wayBack.proven || state.current === null) return [];
+  return [`no way back: ${event.wayBack.why}`];
+}
+
+function answer(
+  state: EndpointState,
+  did: {
+    readonly started: boolean;
+    readonly measured: Measured | null;
+    readonly dryRun: boolean;
+    readonly notes: readonly string[];
+    readonly rollout: Rollout | null;
+  },
+  now: number,
+): Deployed {
+  const current: Served | null = servedView(state, state.current);
+  return {
+    endpoint: state.identity.name,
+    started: did.started,
+    rollout: rolloutView(state, did.rollout, now),
+    current,
+    verified: did.measured?.verified ?? false,
+    switchMs: did.measured?.switchMs ?? null,
+    failedRequests: did.measured?.failedRequests ?? null,
+    dryRun: did.dryRun,
+    notes: [...did.notes],
+  };
+}
+
+/** What a deploy would do, refusals included, without doing it. */
+async function rehearse(
+  endpoints: Endpoints,
+  running: RunningEndpoint | null,
+  body: DeployBody,
+  version: VersionRecord,
+): Promise<Deployed> {
+  const now = endpoints.deps.clock.now();
+  const state = running?.controller.state ?? newEndpoint(identityFor(body, version), now);
+  const event = await deployEvent(endpoints, state, body, version, "dry run");
+  const after = transition(state, event, now);
+  const rollout = rolloutOf(after.state);
+  const started = after.history.length > 0;
+  return {
+    ...answer(
+      state,
+      { started, measured: null, dryRun: true, notes: notesOf(state, event), rollout: null },
+      now,
+    ),
+    rollout: started ? rolloutView(after.state, rollout, now) : null,
+  };
+}
+
+/** Starts a rollout and waits until the candidate carries what was asked, verified. */
+export async function deploy(endpoints: Endpoints, body: DeployBody): Promise<Deployed> {
+  const version = await endpoints.deps.resolve(body.reference);
+  const known = meantEndpoint(endpoints, body, version);
+  if (body.ifCurrent !== null) {
+    if (known === null)
+      throw new LastgoodError("current.mismatch", "nothing is served under that endpoint yet");
+    await checkCurrent(endpoints, known.controller.state, body.ifCurrent);
+  }
+  if (body.dryRun) return rehearse(endpoints, known, body, version);
+  // What would be refused must not leave an empty endpoint behind.
+  if (known === null) await rehearse(endpoints, null, body, version);
+  const running = known ?? (await endpoints.create(identityFor(body, version), body.actor));
+  const { controller } = running;
+  let notes: readonly string[] = [];
+  const outcome = await controller.command(async (operation) => {
+    const event = await deployEvent(endpoints, controller.state, body, version, operation);
+    notes = notesOf(controller.state, event);
+    return event;
+  });
+  if (!outcome.ok) throw outcome.error;
+  if (outcome.did !== "deployed" && outcome.did !== "unchanged")
+    throw new LastgoodError("internal", `deploy was answered with ${outcome.did}`);
+  // The same content on its way already: this command waits for it like the first one.
+  if (outcome.did === "unchanged" && outcome.rollout !== null) await controller.whenSettled();
+  const { state } = controller;
+  return answer(
+    state,
+    {
+      started: outcome.did === "deployed",
+      measured: outcome.measured,
+      dryRun: false,
+      notes,
+      rollout: outcome.rollout,
+    },
+    endpoints.deps.clock.now(),
+  );
+}

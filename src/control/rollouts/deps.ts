@@ -1,0 +1,28 @@
+import type { Clock } from "../../core/time/index.ts";
+import type { Artifacts } from "../../storage/artifacts/index.ts";
+import type { ChainEntry } from "../../storage/history/index.ts";
+import type { Store, VersionRecord } from "../../storage/store/index.ts";
+import type { Gateways } from "../link/index.ts";
+
+/** Where alarms and notable events are told. */
+export interface Journal {
+  info(message: string, facts?: Readonly<Record<string, unknown>>): void;
+  error(message: string, facts?: Readonly<Record<string, unknown>>): void;
+}
+
+/** Everything endpoints are run with; constructed in one place. */
+export interface EndpointDeps {
+  readonly store: Store;
+  readonly artifacts: Artifacts;
+  readonly gateways: Gateways;
+  readonly clock: Clock;
+  readonly journal: Journal;
+  /** Finds a version by any of its spellings. @throws `version.not-found`, `reference.invalid`. */
+  readonly resolve: (reference: string) => Promise<VersionRecord>;
+  /** Finds a version of one model by name, sequence number or alias. */
+  readonly select: (model: string, selector: string) => Promise<VersionRecord>;
+  /** Reached between any two steps; a test may end the process there. */
+  readonly checkpoint: (name: string) => void;
+  /** Called with each entry right after it was stored. */
+  readonly onEntry: (entry: ChainEntry) => void;
+}

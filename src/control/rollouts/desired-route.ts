@@ -1,0 +1,126 @@
+import {
+  armsOf,
+  contractOf,
+  neededRevisions,
+  revisionOf,
+  rolloutOf,
+  type EndpointState,
+} from "../../core/rollout/index.ts";
+import type { TargetChoice } from "../../core/target/index.ts";
+import { contractDifferences, signatureSchema, versionLabel } from "../../core/version/index.ts";
+import {
+  DEFAULT_LIMITS,
+  type Route,
+  type RouteOrder,
+  type RouteRevision,
+} from "../../link/route/index.ts";
+import type { StoredManifest } from "../../storage/store/index.ts";
+
+/** Requests to a `recreate` endpoint wait this long at the most while its candidate loads, ms. */
+export const MAX_HOLD_MS = 10_000;
+/** Targets kept loaded once nothing is under way (DESIGN.md section 1, law 1). */
+export const KEEP_WARM = 1;
+
+/** Everything a route is made of. */
+export interface RouteParts {
+  readonly state: EndpointState;
+  readonly order: RouteOrder;
+  readonly historyHead: string | null;
+  readonly choice: TargetChoice;
+  /** Manifests of all revisions that `loadedRevisions` names. */
+  readonly manifests: ReadonlyMap<number, StoredManifest>;
+}
+
+/** Revisions that the route keeps loaded: what the state needs, and the warm targets. */
+export function loadedRevisions(state: EndpointState, choice: TargetChoice): readonly number[] {
+  if (recreates(state)) return armsOf(state).map((arm) => arm.revision);
+  const needed = neededRevisions(state);
+  const warm = choice.targets
+    .flatMap((target) => target.revision ?? [])
+    .filter((revision) => !needed.includes(revision))
+    .slice(0, KEEP_WARM);
+  return [...needed, ...warm];
+}
+
+/** Where the endpoint has room for one revision at a time, nothing else is kept warm. */
+function recreates(state: EndpointState): boolean {
+  return (rolloutOf(state) ?? state.lastRollout?.rollout)?.strategy === "recreate";
+}
+
+/** Whether one revision has to go right now before the next can come. */
+function exchanging(state: EndpointState): boolean {
+  const { activity } = state;
+  if (!recreates(state)) return false;
+  return (
+    activity.phase === "RollingBack" || (activity.phase === "Baking" && activity.switching !== null)
+  );
+}
+
+function routeRevision(
+  state: EndpointState,
+  number: number,
+  manifest: StoredManifest,
+): RouteRevision | null {
+  const revision = revisionOf(state, number);
+  if (revision === undefined) return null;
+  const contract = contractOf(state) ?? revision.signature;
+  const keeps = contractDifferences(revision.signature, contract).length === 0;
+  return {
+    revision: number,
+    version: { model: state.identity.model, name: manifest.name, sequence: manifest.sequence },
+    digest: revision.digest,
+    runtime: revision.runtime,
+    files: manifest.files,
+    signature: manifest.signature,
+    // A revision deployed over another signature by force: its own is the contract of its arm.
+    contract: keeps ? signatureSchema.parse(contract) : manifest.signature,
+    batching: manifest.batching,
+    golden: manifest.golden,
+    limits: DEFAULT_LIMITS,
+  };
+}
+
+/** The route that the state asks for: a pure function of what was decided and proven. */
+export function desiredRoute(parts: RouteParts): Route {
+  const { state, choice } = parts;
+  const revisions = loadedRevisions(state, choice).flatMap((number) => {
+    const manifest = parts.manifests.get(number);
+    return manifest === undefined ? [] : (routeRevision(state, number, manifest) ?? []);
+  });
+  return {
+    endpoint: state.identity.name,
+    model: state.identity.model,
+    environment: state.identity.environment,
+    order: parts.order,
+    split: {
+      salt: rolloutOf(state)?.id ?? state.identity.name,
+      arms: armsOf(state).map(({ revision, weight }) => ({ revision, weight })),
+    },
+    revisions,
+    hold: exchanging(state) ? { maxMs: MAX_HOLD_MS } : null,
+    historyHead: parts.historyHead,
+    acknowledges: [...state.acknowledged],
+    targets: choice.targets.map((target) => ({
+      revision: target.revision,
+      version: versionLabel(target.version),
+      digest: target.version.digest,
+      provenAt: target.provenAt,
+      why: target.why,
+    })),
+    passedOver: choice.passedOver.map(({ version, why }) => ({ version, why })),
+  };
+}
+
+/** What of a route decides whether publishing it anew changes anything. */
+export function routeFingerprint(route: Route): string {
+  return JSON.stringify({
+    ...route,
+    order: null,
+    targets: route.targets.map(({ revision, version, digest, why }) => ({
+      revision,
+      version,
+      digest,
+      why,
+    })),
+  });
+}

@@ -1,0 +1,276 @@
+import { randomUUID } from "node:crypto";
+
+import { LastgoodError } from "../../core/errors/index.ts";
+import {
+  bakeLeft,
+  pendingEffects,
+  rolloutOf,
+  transition,
+  type Effect,
+  type EndpointEvent,
+  type EndpointState,
+  type Outcome,
+} from "../../core/rollout/index.ts";
+import type { EndpointDeps } from "./deps.ts";
+import type { RoutePublisher } from "./route-publisher.ts";
+import { prepareCandidate, switchTraffic, type SwitchClock } from "./switch-traffic.ts";
+
+/** A stored endpoint, as a controller is made from it. */
+export interface StoredEndpoint {
+  readonly state: EndpointState;
+  readonly revisionOfState: number;
+  readonly historyHead: string | null;
+}
+
+interface Waiter {
+  readonly resolve: (outcome: Outcome) => void;
+}
+
+/**
+ * Runs one endpoint: takes events one at a time through the pure machine, stores state and history
+ * together, and carries out the effects. Whatever it was doing when its process died is done again
+ * from the stored state.
+ */
+export class EndpointController {
+  readonly #deps: EndpointDeps;
+  readonly #publisher: RoutePublisher;
+  readonly #waiters = new Map<string, Waiter>();
+  readonly #settledListeners = new Set<() => void>();
+  readonly #running = new Set<string>();
+  readonly #switchClock: SwitchClock = new Map();
+  #stored: StoredEndpoint;
+  #turn: Promise<unknown> = Promise.resolve();
+  #stopped = false;
+
+  constructor(deps: EndpointDeps, publisher: RoutePublisher, stored: StoredEndpoint) {
+    this.#deps = deps;
+    this.#publisher = publisher;
+    this.#stored = stored;
+  }
+
+  get state(): EndpointState {
+    return this.#stored.state;
+  }
+
+  get historyHead(): string | null {
+    return this.#stored.historyHead;
+  }
+
+  /** Goes on with whatever the stored state waits for. */
+  resume(): void {
+    this.#carryOut(pendingEffects(this.state));
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /**
+   * Gives the machine an event and waits for its own outcome. `event` is made when its turn comes,
+   * so that it sees the newest state.
+   * @throws the refusal, or `store.unavailable` when it could not be stored; then nothing changed.
+   */
+  async command(
+    event: (operation: string) => Promise<EndpointEvent> | EndpointEvent,
+    readAt: number | null = null,
+  ): Promise<Outcome> {
+    const operation = randomUUID();
+    const outcome = new Promise<Outcome>((resolve) => {
+      this.#waiters.set(operation, { resolve });
+    });
+    try {
+      await this.#inTurn(async () => {
+        const made = await event(operation);
+        const switches = await this.#apply(made);
+        if (readAt !== null) for (const id of switches) this.#switchClock.set(id, readAt);
+      });
+    } catch (error) {
+      this.#waiters.delete(operation);
+      throw error;
+    }
+    return outcome;
+  }
+
+  /** Gives the machine a fact; one that it refuses or that cannot be stored is told to the journal. */
+  async report(event: EndpointEvent): Promise<void> {
+    await this.#inTurn(() => this.#apply(event));
+  }
+
+  /** Ends pauses and bakes whose time has come. */
+  tick(): void {
+    const rollout = rolloutOf(this.state);
+    if (rollout === null) return;
+    const now = this.#deps.clock.now();
+    const { activity } = this.state;
+    const pausedUntil = rollout.pause?.until ?? Infinity;
+    const pauseOver = now >= pausedUntil;
+    const bakeOver =
+      rollout.pause === null &&
+      activity.phase === "Baking" &&
+      activity.switching === null &&
+      bakeLeft(activity, now) === 0;
+    if (!pauseOver && !bakeOver) return;
+    this.report({ type: "tick" }).catch((error: unknown) => this.#complain("tick", error));
+  }
+
+  /** Resolves as soon as no switch and no preparation is under way. */
+  whenSettled(): Promise<void> {
+    if (this.#isSettled()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const listener = (): void => {
+        if (!this.#isSettled()) return;
+        this.#settledListeners.delete(listener);
+        resolve();
+      };
+      this.#settledListeners.add(listener);
+    });
+  }
+
+  /** Publishes the route anew because a proof or a status changed. */
+  refresh(): void {
+    this.#publisher
+      .publishIfChanged(this.#stored)
+      .catch((error: unknown) => this.#complain("publish", error));
+  }
+
+  #isSettled(): boolean {
+    const { activity } = this.state;
+    switch (activity.phase) {
+      case "Idle":
+        return true;
+      case "Progressing":
+      case "Baking":
+        return activity.switching === null;
+      case "Preparing":
+      case "RollingBack":
+        return false;
+    }
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work, work);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  /** One event: decide, store, then act. Gives the ids of the switches it began. */
+  async #apply(event: EndpointEvent): Promise<readonly string[]> {
+    if (this.#stopped) throw new LastgoodError("server.unreachable", "the server is stopping");
+    const { checkpoint, clock } = this.#deps;
+    const now = clock.now();
+    const { state, effects, history } = transition(this.state, event, now);
+    checkpoint(`${event.type}.decided`);
+    if (state !== this.state || history.length > 0) {
+      this.#stored = await this.#save(state, effects, history, now);
+      checkpoint(`${event.type}.stored`);
+    }
+    this.#carryOut(effects);
+    for (const listener of this.#settledListeners) listener();
+    return effects.flatMap((effect) => (effect.do === "switch" ? [effect.switchId] : []));
+  }
+
+  /** State, history and verdicts on versions: all of it or nothing. */
+  async #save(
+    state: EndpointState,
+    effects: readonly Effect[],
+    history: ReturnType<typeof transition>["history"],
+    now: number,
+  ): Promise<StoredEndpoint> {
+    const { name, model } = state.identity;
+    const saved = await this.#deps.store.transaction(async (nouns) => {
+      for (const effect of effects) {
+        if (effect.do !== "judge") continue;
+        await nouns.versions.mark({
+          model,
+          sequence: effect.sequence,
+          status: effect.status,
+          reason: effect.reason,
+          at: now,
+        });
+      }
+      return nouns.endpoints.save({
+        name,
+        model,
+        state,
+        revisionOfState: this.#stored.revisionOfState,
+        entries: history.map((record) => ({ at: now, ...record })),
+      });
+    });
+    for (const entry of saved.entries) this.#deps.onEntry(entry);
+    return { state, revisionOfState: saved.revisionOfState, historyHead: saved.historyHead };
+  }
+
+  #carryOut(effects: readonly Effect[]): void {
+    for (const effect of effects) {
+      switch (effect.do) {
+        case "judge":
+          break;
+        case "settle":
+          this.#waiters.get(effect.operation)?.resolve(effect.outcome);
+          this.#waiters.delete(effect.operation);
+          break;
+        case "alarm":
+          this.#deps.journal.error(effect.message, {
+            alarm: effect.code,
+            endpoint: this.state.identity.name,
+          });
+          break;
+        case "publish":
+          this.refresh();
+          break;
+        case "prepare":
+          this.#once(`prepare ${effect.rolloutId}`, () =>
+            prepareCandidate(this.#surroundings(), effect),
+          );
+          break;
+        case "switch":
+          this.#once(`switch ${effect.switchId}`, () =>
+            switchTraffic(this.#surroundings(), effect, this.#switchClock),
+          );
+          break;
+      }
+    }
+  }
+
+  #surroundings(): Parameters<typeof switchTraffic>[0] {
+    return {
+      deps: this.#deps,
+      publisher: this.#publisher,
+      stored: () => this.#stored,
+      isStopped: () => this.#stopped,
+    };
+  }
+
+  /** Runs a long effect, unless it runs already, and gives its result to the machine. */
+  #once(key: string, work: () => Promise<EndpointEvent | null>): void {
+    if (this.#running.has(key)) return;
+    this.#running.add(key);
+    // On the next turn of the loop, so that the clock of a command is set before its switch starts.
+    setImmediate(() => {
+      void work()
+        .then((event) => (event === null ? undefined : this.#persist(event)))
+        .catch((error: unknown) => this.#complain(key, error))
+        .finally(() => this.#running.delete(key));
+    });
+  }
+
+  /** A fact about what has happened is told until the store takes it. */
+  async #persist(event: EndpointEvent): Promise<void> {
+    for (let waitMs = 100; !this.#stopped; waitMs = Math.min(waitMs * 2, 2_000)) {
+      try {
+        await this.report(event);
+        return;
+      } catch (error) {
+        if (LastgoodError.from(error).code !== "store.unavailable") throw error;
+        this.#complain(event.type, error);
+        await new Promise((resolve) => setTimeout(resolve, waitMs));
+      }
+    }
+  }
+
+  #complain(what: string, error: unknown): void {
+    if (this.#stopped) return;
+    const { code, message } = LastgoodError.from(error);
+    this.#deps.journal.error(`${what}: ${message}`, { code, endpoint: this.state.identity.name });
+  }
+}

@@ -1,0 +1,349 @@
+import { randomUUID } from "node:crypto";
+
+import type {
+  DeployBody,
+  Deployed,
+  Doctor,
+  DoctorCheck,
+  EndpointService,
+  EndpointView,
+  History,
+  HistoryEntry,
+  HistoryVerified,
+  MarkBody,
+  ReinstateBody,
+  RollbackBody,
+  RolledBack,
+  RolloutAnswer,
+  RolloutCommand,
+  Status,
+} from "../../core/api/index.ts";
+import { leavingRevision, rolloutOf, type EndpointState } from "../../core/rollout/index.ts";
+import { versionLabel } from "../../core/version/index.ts";
+import type { Count } from "../../link/count/index.ts";
+import type { GatewayStatus, RevisionState } from "../../link/message/index.ts";
+import type { Override } from "../../link/override/index.ts";
+import { verifyChain, type ChainEntry } from "../../storage/history/index.ts";
+import { deploy } from "./deploy-command.ts";
+import type { EndpointDeps } from "./deps.ts";
+import { Endpoints, type RunningEndpoint } from "./endpoints.ts";
+import { endpointFromRoute } from "./rebuild.ts";
+import { reinstate, rollback } from "./rollback-command.ts";
+import { showRollout, steer } from "./steer-command.ts";
+import { endpointView } from "./view.ts";
+
+/** A cold proof shown in a view may be this old, ms. */
+const VIEW_PROOF_AGE_MS = 60_000;
+const TICK_MS = 100;
+const PAGE = 1_000;
+
+/** What the composition adds to what endpoints are run with. */
+export interface EndpointServiceDeps extends Omit<EndpointDeps, "onEntry"> {
+  /** Everything doctor looks at that is no endpoint's. */
+  readonly generalChecks: () => Promise<readonly DoctorCheck[]>;
+}
+
+/** The application service of endpoints: every command, every view, and what gateways report. */
+export class Rollouts implements EndpointService {
+  readonly #endpoints: Endpoints;
+  readonly #deps: EndpointServiceDeps;
+  readonly #watchers = new Set<(entry: HistoryEntry) => void>();
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(deps: EndpointServiceDeps) {
+    this.#deps = deps;
+    this.#endpoints = new Endpoints({ ...deps, onEntry: (entry) => this.#onEntry(entry) });
+  }
+
+  /** Goes on with what was under way when the last control plane ended. */
+  async start(): Promise<void> {
+    await this.#endpoints.resume();
+    this.#timer = setInterval(() => {
+      for (const { controller } of this.#endpoints.all()) controller.tick();
+    }, TICK_MS);
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#endpoints.stop();
+  }
+
+  deploy(body: DeployBody): Promise<Deployed> {
+    return deploy(this.#endpoints, body);
+  }
+
+  rollback(body: RollbackBody): Promise<RolledBack> {
+    return rollback(this.#endpoints, body);
+  }
+
+  reinstate(body: ReinstateBody): Promise<RolledBack> {
+    return reinstate(this.#endpoints, body);
+  }
+
+  steer(command: RolloutCommand): Promise<RolloutAnswer> {
+    return steer(this.#endpoints, command);
+  }
+
+  rollout(endpoint: string | null): RolloutAnswer {
+    const { controller } = this.#endpoints.find(endpoint);
+    return showRollout(controller.state, this.#deps.clock.now(), "");
+  }
+
+  async status(): Promise<Status> {
+    const endpoints: EndpointView[] = [];
+    for (const running of this.#endpoints.all()) endpoints.push(await this.#view(running));
+    const gateways = this.#deps.gateways.connected();
+    const { rebuilt } = this.#deps.store;
+    const alarms = rebuilt === null ? [] : [rebuilt.message];
+    if (gateways.length === 0) alarms.push("no gateway is connected: nothing can be switched now");
+    return {
+      endpoints,
+      gateways: gateways.map(({ gateway, pid, workers, serveAddress }) => ({
+        gateway,
+        pid,
+        workers,
+        serveAddress,
+      })),
+      alarms,
+    };
+  }
+
+  endpoint(name: string): Promise<EndpointView> {
+    return this.#view(this.#endpoints.find(name));
+  }
+
+  async history(endpoint: string | null, after: number, limit: number): Promise<History> {
+    const { controller } = this.#endpoints.find(endpoint);
+    const { name } = controller.state.identity;
+    const entries = await this.#deps.store.history.list(name, { after, limit });
+    return { endpoint: name, head: controller.historyHead, entries: entries.map(entryView) };
+  }
+
+  async verifyHistory(endpoint: string | null, expect: string | null): Promise<HistoryVerified> {
+    const { name } = this.#endpoints.find(endpoint).controller.state.identity;
+    const entries: ChainEntry[] = [];
+    for (;;) {
+      const after = entries.at(-1)?.sequence ?? 0;
+      const page = await this.#deps.store.history.list(name, { after, limit: PAGE });
+      entries.push(...page);
+      if (page.length < PAGE) break;
+    }
+    const verdict = verifyChain(entries, expect);
+    return {
+      endpoint: name,
+      ok: verdict.ok,
+      entries: entries.length,
+      head: verdict.head,
+      firstAltered: verdict.ok ? null : verdict.firstAltered,
+      problem: verdict.ok ? null : verdict.problem,
+    };
+  }
+
+  async doctor(): Promise<Doctor> {
+    const checks = [...(await this.#deps.generalChecks())];
+    for (const running of this.#endpoints.all()) checks.push(...(await this.#examine(running)));
+    return { ok: checks.every((one) => one.level !== "error"), checks };
+  }
+
+  async versionMarked(model: string, sequence: number, body: MarkBody): Promise<readonly string[]> {
+    const consequences: string[] = [];
+    for (const { controller } of this.#endpoints.ofModel(model)) {
+      const outcome = await controller.command(async (operation) => ({
+        type: "mark",
+        operation,
+        actor: body.actor,
+        reason: body.reason,
+        rollbackId: randomUUID(),
+        sequence,
+        status: body.status,
+        choice: await this.#endpoints.chooser.choose(controller.state, 0),
+      }));
+      if (!outcome.ok) throw outcome.error;
+      if (outcome.did === "steered" && outcome.done !== "") consequences.push(outcome.done);
+      if (outcome.did === "returned") {
+        const { state } = controller;
+        const current = leavingRevision(state);
+        const back = current === undefined ? "nothing" : versionLabel(current.version);
+        consequences.push(`${state.identity.name} was rolled back to ${back}`);
+      }
+    }
+    return consequences;
+  }
+
+  neededBy(model: string, sequence: number): readonly string[] {
+    return this.#endpoints
+      .ofModel(model)
+      .flatMap(({ controller }) => needs(controller.state, sequence));
+  }
+
+  watch(onEntry: (entry: HistoryEntry) => void): () => void {
+    this.#watchers.add(onEntry);
+    return () => this.#watchers.delete(onEntry);
+  }
+
+  /** A gateway came (again): what it did alone is taken in, what the store lost is taken over. */
+  async gatewayConnected(status: GatewayStatus): Promise<void> {
+    const newest = Math.max(0, ...status.routes.map((route) => route.order.generation));
+    await this.#deps.store.meta.raiseGenerationAbove(newest - 1);
+    for (const route of status.routes) {
+      if (this.#endpoints.get(route.endpoint) === undefined) await this.#takeOver(route);
+    }
+    for (const override of status.overrides) await this.overridden(override);
+    for (const { controller, publisher } of this.#endpoints.all()) {
+      publisher.forget();
+      controller.refresh();
+    }
+  }
+
+  revisionStateChanged(state: RevisionState): void {
+    const running = this.#endpoints.get(state.endpoint);
+    if (running === undefined || state.state === "loading") return;
+    if (state.state === "failed")
+      this.#deps.journal.error(
+        `revision ${state.revision} of ${state.endpoint} does not hold: ${state.why ?? ""}`,
+        { alarm: "revision.unproven", endpoint: state.endpoint },
+      );
+    running.controller.refresh();
+  }
+
+  /** Takes in what a gateway did on its own; @throws `store.unavailable`: it is to tell it again. */
+  async overridden(override: Override): Promise<void> {
+    const running = this.#endpoints.get(override.endpoint);
+    if (running === undefined) return;
+    await running.controller.report({ type: "overridden", trigger: "manual", ...override });
+  }
+
+  async counted(counts: readonly Count[]): Promise<void> {
+    await this.#deps.store.counts.merge(counts);
+  }
+
+  async #takeOver(route: GatewayStatus["routes"][number]): Promise<void> {
+    const now = this.#deps.clock.now();
+    const state = endpointFromRoute(route, now);
+    const saved = await this.#deps.store.endpoints.save({
+      name: route.endpoint,
+      model: route.model,
+      state,
+      revisionOfState: 0,
+      entries: [
+        {
+          at: now,
+          kind: "endpoint.rebuilt",
+          actor: "lastgood",
+          reason: "the store did not know this endpoint; it was taken over from a gateway's route",
+          data: { order: route.order, historyHeadBefore: route.historyHead },
+        },
+      ],
+    });
+    this.#deps.journal.error(`${route.endpoint} was rebuilt from a gateway's route`, {
+      alarm: "endpoint.rebuilt",
+    });
+    this.#endpoints.run({
+      state,
+      revisionOfState: saved.revisionOfState,
+      historyHead: saved.historyHead,
+    });
+  }
+
+  async #view({ controller }: RunningEndpoint): Promise<EndpointView> {
+    const { state, historyHead } = controller;
+    const { name, model } = state.identity;
+    const choice = await this.#endpoints.chooser.choose(state, VIEW_PROOF_AGE_MS);
+    const target = choice.targets[0];
+    const manifest =
+      target === undefined
+        ? null
+        : await this.#endpoints.catalog.manifest(model, target.version.sequence);
+    return endpointView({
+      state,
+      choice,
+      targetBytes: manifest?.files.reduce((sum, file) => sum + file.size, 0) ?? 0,
+      revisionStates: this.#deps.gateways
+        .revisionStates()
+        .filter((revision) => revision.endpoint === name),
+      counts: await this.#deps.store.counts.totals(name),
+      historyHead,
+      now: this.#deps.clock.now(),
+    });
+  }
+
+  /** Proves the endpoint's target now, and says what a rollback would do. */
+  async #examine({ controller }: RunningEndpoint): Promise<readonly DoctorCheck[]> {
+    const { state } = controller;
+    const { name } = state.identity;
+    const leaving = leavingRevision(state);
+    if (leaving === undefined)
+      return [check(`endpoint ${name}`, "note", "serves nothing yet", null)];
+    const serving = versionLabel(leaving.version);
+    const { targets, passedOver } = await this.#endpoints.chooser.choose(state, 0);
+    const target = targets[0];
+    const looked = passedOver.map(({ version, why }) => `${version}: ${why}`).join("; ");
+    if (target === undefined) {
+      const first = state.revisions.length === 1;
+      return [
+        check(
+          `rollback of ${name}`,
+          first ? "note" : "error",
+          `serves ${serving}; no way back${looked === "" ? "" : ` (${looked})`}`,
+          `register and deploy a version that works: \`lastgood deploy ${state.identity.model}@<version> --to ${name}\``,
+        ),
+      ];
+    }
+    const how = target.warm
+      ? "warm, in milliseconds"
+      : "cold: hashed, loaded and checked on the way";
+    return [
+      check(
+        `rollback of ${name}`,
+        "ok",
+        `would go from ${serving} to ${versionLabel(target.version)} (${target.why}; ${how})`,
+        null,
+      ),
+    ];
+  }
+
+  #onEntry(entry: ChainEntry): void {
+    this.#deps.journal.info(entry.kind, {
+      endpoint: entry.endpoint,
+      actor: entry.actor,
+      sequence: entry.sequence,
+    });
+    for (const watcher of this.#watchers) watcher(entryView(entry));
+  }
+}
+
+function entryView(entry: ChainEntry): HistoryEntry {
+  return { ...entry, data: { ...entry.data } };
+}
+
+function check(
+  name: string,
+  level: DoctorCheck["level"],
+  message: string,
+  hint: string | null,
+): DoctorCheck {
+  return { check: name, ok: level === "ok" || level === "note", level, message, hint };
+}
+
+/** Why the endpoint needs the version: it serves it, rolls it out, or would go back to it. */
+function needs(state: EndpointState, sequence: number): readonly string[] {
+  const { name } = state.identity;
+  const rollout = rolloutOf(state);
+  const roles: [number | null | undefined, string][] = [
+    [state.current, "serves it"],
+    [rollout?.candidate, "is rolling it out"],
+    [rollout?.from, "would go back to it"],
+    [
+      state.revisions.findLast(
+        (revision) => revision.status === "stable" && revision.revision < (state.current ?? 0),
+      )?.revision,
+      "would go back to it",
+    ],
+  ];
+  const role = roles.find(([number]) =>
+    state.revisions.some(
+      (revision) => revision.revision === number && revision.version.sequence === sequence,
+    ),
+  );
+  return role === undefined ? [] : [`${name} ${role[1]}`];
+}

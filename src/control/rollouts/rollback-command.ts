@@ -1,0 +1,261 @@
+import { randomUUID } from "node:crypto";
+
+import type { ReinstateBody, RollbackBody, RolledBack } from "../../core/api/index.ts";
+import { LastgoodError } from "../../core/errors/index.ts";
+import {
+  leavingRevision,
+  revisionOf,
+  transition,
+  type EndpointEvent,
+  type EndpointState,
+  type Reinstate,
+} from "../../core/rollout/index.ts";
+import type { TargetChoice } from "../../core/target/index.ts";
+import { versionLabel } from "../../core/version/index.ts";
+import type { Endpoints, RunningEndpoint } from "./endpoints.ts";
+import { checkCurrent, namedTarget, namedVersion } from "./named-version.ts";
+import { gatewayAnswer, rehearsedAnswer, rollbackAnswer, served } from "./rollback-answer.ts";
+import { versionFacts } from "./version-catalog.ts";
+
+interface Chosen {
+  readonly choice: TargetChoice;
+  readonly named: boolean;
+}
+
+/** What the command asks to go back to, proven now. */
+async function choose(
+  endpoints: Endpoints,
+  state: EndpointState,
+  body: RollbackBody,
+): Promise<Chosen> {
+  const { force, actor } = body;
+  if (body.toRevision !== null) {
+    const revision = revisionOf(state, body.toRevision);
+    if (revision === undefined)
+      throw new LastgoodError(
+        "revision.not-found",
+        `${state.identity.name} has no revision ${body.toRevision}`,
+        {
+          hint: `it has 1 to ${state.revisions.length}: \`lastgood status ${state.identity.name}\` lists them`,
+        },
+      );
+    const version = await endpoints.deps.select(
+      state.identity.model,
+      String(revision.version.sequence),
+    );
+    const options = { force, actor, revision: revision.revision };
+    return { choice: await namedTarget(endpoints, state, version, options), named: true };
+  }
+  if (body.version === null)
+    return { choice: await endpoints.chooser.choose(state, 0), named: false };
+  const version = await namedVersion(endpoints, state, body.version);
+  const options = { force, actor, revision: null };
+  return { choice: await namedTarget(endpoints, state, version, options), named: true };
+}
+
+function rollbackEvent(body: RollbackBody, chosen: Chosen, operation: string): EndpointEvent {
+  return {
+    type: "rollback",
+    operation,
+    actor: body.actor,
+    reason: body.reason,
+    rollbackId: randomUUID(),
+    trigger: body.trigger,
+    choice: chosen.choice,
+    named: chosen.named,
+    again: body.again,
+    keepStatus: body.keepStatus,
+  };
+}
+
+/** Already there: the named version is what serves, and nothing is under way. */
+async function alreadyServing(
+  endpoints: Endpoints,
+  running: RunningEndpoint,
+  body: RollbackBody,
+): Promise<RolledBack | null> {
+  const { state, historyHead } = running.controller;
+  if (state.activity.phase !== "Idle" || state.current === null) return null;
+  if (body.version === null && body.toRevision === null) return null;
+  const current = revisionOf(state, state.current);
+  if (current === undefined) return null;
+  const meant =
+    body.toRevision === null
+      ? (await namedVersion(endpoints, state, body.version ?? "")).sequence ===
+        current.version.sequence
+      : body.toRevision === current.revision;
+  if (!meant) return null;
+  const note = `${versionLabel(current.version)} is what serves already; nothing was done`;
+  const last = state.lastRollback;
+  if (last !== null && last.to === state.current)
+    return rollbackAnswer(state, last, { already: true, historyHead, notes: [note] });
+  return rehearsedAnswer(state, body, {
+    from: served(state, current.revision),
+    to: served(state, current.revision),
+    why: note,
+    warm: true,
+    passedOver: [],
+    historyHead,
+    already: true,
+  });
+}
+
+/** What a rollback would do, refusals included, without doing it. */
+async function rehearse(
+  endpoints: Endpoints,
+  running: RunningEndpoint,
+  body: RollbackBody,
+): Promise<RolledBack> {
+  const { state, historyHead } = running.controller;
+  const chosen = await choose(endpoints, state, body);
+  const event = rollbackEvent(body, chosen, "dry run");
+  const after = transition(state, event, endpoints.deps.clock.now());
+  const settled = after.effects.find((effect) => effect.do === "settle");
+  if (settled?.outcome.ok === true && settled.outcome.did === "returned")
+    return {
+      ...rollbackAnswer(state, settled.outcome.record, { already: true, historyHead }),
+      dryRun: true,
+    };
+  const target = chosen.choice.targets[0];
+  const leaving = leavingRevision(state);
+  if (target === undefined || leaving === undefined)
+    throw new LastgoodError("internal", "a rollback without a target was not refused");
+  return rehearsedAnswer(state, body, {
+    from: served(state, leaving.revision),
+    to: {
+      version: versionLabel(target.version),
+      revision: target.revision,
+      digest: target.version.digest,
+    },
+    why: target.why,
+    warm: target.warm,
+    passedOver: chosen.choice.passedOver.map(({ version, why }) => ({ version, why })),
+    historyHead,
+    already: false,
+  });
+}
+
+/** The store does not take the intent: the gateways go back by themselves, and tell it later. */
+async function throughGateway(
+  endpoints: Endpoints,
+  state: EndpointState,
+  body: RollbackBody,
+  cause: LastgoodError,
+): Promise<RolledBack> {
+  const did = await endpoints.deps.gateways.rollback({
+    endpoint: state.identity.name,
+    version: body.version,
+    ifCurrent: body.ifCurrent,
+    actor: body.actor,
+    reason: body.reason,
+    keepStatus: body.keepStatus,
+    again: body.again,
+    dryRun: body.dryRun,
+  });
+  return gatewayAnswer(did, body, cause.message);
+}
+
+/** Waits for the way back that is under way. */
+async function attach(running: RunningEndpoint): Promise<RolledBack> {
+  const { controller } = running;
+  await controller.whenSettled();
+  const { state, historyHead } = controller;
+  const last = state.lastRollback;
+  if (last === null || last.to !== state.current)
+    throw new LastgoodError(
+      "rollback.no-target-left",
+      `the rollback that was under way did not succeed: ${state.lastRollout?.reason ?? "see the history"}`,
+    );
+  return rollbackAnswer(state, last, { already: false, historyHead });
+}
+
+/** Sends an endpoint back, and reports only what was verified (law 3). */
+export async function rollback(endpoints: Endpoints, body: RollbackBody): Promise<RolledBack> {
+  const readAt = endpoints.deps.clock.monotonic();
+  const running = endpoints.find(body.endpoint);
+  const { controller } = running;
+  if (controller.state.activity.phase === "RollingBack" && !body.dryRun) return attach(running);
+  try {
+    if (body.ifCurrent !== null) await checkCurrent(endpoints, controller.state, body.ifCurrent);
+    const there = await alreadyServing(endpoints, running, body);
+    if (there !== null) return there;
+    if (body.dryRun) return await rehearse(endpoints, running, body);
+    const outcome = await controller.command(async (operation) => {
+      const chosen = await choose(endpoints, controller.state, body);
+      return rollbackEvent(body, chosen, operation);
+    }, readAt);
+    if (!outcome.ok) throw outcome.error;
+    if (outcome.did !== "returned")
+      throw new LastgoodError("internal", `rollback was answered with ${outcome.did}`);
+    const { state, historyHead } = controller;
+    return rollbackAnswer(state, outcome.record, { already: outcome.already, historyHead });
+  } catch (error) {
+    const refusal = LastgoodError.from(error);
+    if (refusal.code !== "store.unavailable") throw refusal;
+    return throughGateway(endpoints, controller.state, body, refusal);
+  }
+}
+
+async function reinstateEvent(
+  endpoints: Endpoints,
+  state: EndpointState,
+  body: ReinstateBody,
+  operation: string,
+): Promise<Reinstate> {
+  const left = revisionOf(state, state.lastRollback?.from ?? null);
+  const event = {
+    type: "reinstate" as const,
+    operation,
+    actor: body.actor,
+    reason: body.reason,
+    rollbackId: randomUUID(),
+    rollback: body.rollback,
+  };
+  if (left === undefined) return { ...event, target: { unproven: "it is unknown" } };
+  const version = await endpoints.deps.select(state.identity.model, String(left.version.sequence));
+  const facts = await endpoints.chooser.facts(state, 0, versionFacts(version));
+  const proof = facts?.proof(left.digest) ?? { holds: false, why: "it could not be looked at" };
+  if (!proof.holds) return { ...event, target: { unproven: proof.why } };
+  return {
+    ...event,
+    target: {
+      revision: left.revision,
+      version: versionFacts(version),
+      warm: proof.warm,
+      provenAt: proof.provenAt,
+      why: `the rollback is taken back by ${body.actor}`,
+    },
+  };
+}
+
+/** Takes the last rollback back: version, statuses and what was under way, as one. */
+export async function reinstate(endpoints: Endpoints, body: ReinstateBody): Promise<RolledBack> {
+  const readAt = endpoints.deps.clock.monotonic();
+  const { controller } = endpoints.find(body.endpoint);
+  if (body.dryRun) {
+    const { state, historyHead } = controller;
+    const event = await reinstateEvent(endpoints, state, body, "dry run");
+    transition(state, event, endpoints.deps.clock.now());
+    const last = state.lastRollback;
+    if (last === null || "unproven" in event.target)
+      throw new LastgoodError("internal", "a reinstate without a rollback was not refused");
+    return rehearsedAnswer(state, body, {
+      from: served(state, last.to),
+      to: served(state, last.from),
+      why: event.target.why,
+      warm: event.target.warm,
+      passedOver: [],
+      historyHead,
+      already: false,
+    });
+  }
+  const outcome = await controller.command(
+    (operation) => reinstateEvent(endpoints, controller.state, body, operation),
+    readAt,
+  );
+  if (!outcome.ok) throw outcome.error;
+  if (outcome.did !== "returned")
+    throw new LastgoodError("internal", `reinstate was answered with ${outcome.did}`);
+  const { state, historyHead } = controller;
+  return rollbackAnswer(state, outcome.record, { already: false, historyHead, notes: [] });
+}

@@ -1,0 +1,82 @@
+import { revisionOf, type EndpointState } from "../../core/rollout/index.ts";
+import type { TargetChoice } from "../../core/target/index.ts";
+import type { StoreOrder, StoredManifest } from "../../storage/store/index.ts";
+import type { Published } from "../link/index.ts";
+import type { EndpointDeps } from "./deps.ts";
+import { desiredRoute, loadedRevisions, routeFingerprint } from "./desired-route.ts";
+import type { StoredEndpoint } from "./endpoint-controller.ts";
+import type { TargetChooser } from "./target-choice.ts";
+import type { VersionCatalog } from "./version-catalog.ts";
+
+/** A cold proof shown in a route may be this old, ms; a rollback hashes anew. */
+const COLD_PROOF_AGE_MS = 300_000;
+
+/** Publishes an endpoint's routes to every gateway, one after the other, each newer than the last. */
+export class RoutePublisher {
+  readonly #deps: EndpointDeps;
+  readonly #catalog: VersionCatalog;
+  readonly #chooser: TargetChooser;
+  #published: string | null = null;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(deps: EndpointDeps, catalog: VersionCatalog, chooser: TargetChooser) {
+    this.#deps = deps;
+    this.#catalog = catalog;
+    this.#chooser = chooser;
+  }
+
+  /**
+   * Publishes the route of the state and waits until every gateway has swapped.
+   * @throws `gateway.unavailable`, or what a gateway says of the route.
+   */
+  publish(stored: () => StoredEndpoint): Promise<Published> {
+    return this.#inTurn(() =>
+      this.#send(stored(), true).then((published) => published as Published),
+    );
+  }
+
+  /** Publishes only if the gateways do not have the same already. */
+  async publishIfChanged(stored: StoredEndpoint): Promise<void> {
+    if (this.#deps.gateways.connected().length === 0) return;
+    await this.#inTurn(() => this.#send(stored, false));
+  }
+
+  /** A gateway came that may know nothing: what was published counts no more. */
+  forget(): void {
+    this.#published = null;
+  }
+
+  /** Where a rollback would go now, with every cold file hashed anew. */
+  chooseNow(state: EndpointState): Promise<TargetChoice> {
+    return this.#chooser.choose(state, 0);
+  }
+
+  async #send(stored: StoredEndpoint, always: boolean): Promise<Published | null> {
+    const { state } = stored;
+    const choice = await this.#chooser.choose(state, COLD_PROOF_AGE_MS);
+    const manifests = new Map<number, StoredManifest>();
+    for (const number of loadedRevisions(state, choice)) {
+      const revision = revisionOf(state, number);
+      if (revision !== undefined)
+        manifests.set(
+          number,
+          await this.#catalog.manifest(state.identity.model, revision.version.sequence),
+        );
+    }
+    const unordered = { generation: 0, epoch: 0, sequence: 0 };
+    const parts = { state, order: unordered, historyHead: stored.historyHead, choice, manifests };
+    const fingerprint = routeFingerprint(desiredRoute(parts));
+    if (!always && fingerprint === this.#published) return null;
+    const order: StoreOrder & { sequence: number } =
+      await this.#deps.store.endpoints.nextRouteOrder(state.identity.name);
+    const published = await this.#deps.gateways.publish(desiredRoute({ ...parts, order }));
+    this.#published = published.taken ? fingerprint : null;
+    return published;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work, work);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+}

@@ -1,0 +1,168 @@
+import { LastgoodError, type ErrorCode } from "../../core/errors/index.ts";
+import type { Effect, EndpointEvent, EndpointState, Measured } from "../../core/rollout/index.ts";
+import type { RouteDrained } from "../../link/message/index.ts";
+import type { Published } from "../link/index.ts";
+import type { EndpointDeps } from "./deps.ts";
+import type { StoredEndpoint } from "./endpoint-controller.ts";
+import type { RoutePublisher } from "./route-publisher.ts";
+
+/** When the command behind a switch was read, monotonic ms, by switch id. */
+export type SwitchClock = Map<string, number>;
+
+/** What an effect works with. */
+export interface Surroundings {
+  readonly deps: EndpointDeps;
+  readonly publisher: RoutePublisher;
+  /** The newest stored state: a route is always made from it. */
+  readonly stored: () => StoredEndpoint;
+  readonly isStopped: () => boolean;
+}
+
+/** Requests in flight on what was left are waited for this long, ms. */
+const DRAIN_TIMEOUT_MS = 10_000;
+/** A candidate that is not loaded and proven by then is rejected, ms. */
+const PREPARE_TIMEOUT_MS = 120_000;
+/** A way forward waits this long for a gateway, ms; a way back waits for as long as it takes. */
+const GATEWAY_PATIENCE_MS = 20_000;
+const RETRY_MS = 100;
+
+const PASSING: readonly ErrorCode[] = [
+  "gateway.unavailable",
+  "server.unreachable",
+  "store.unavailable",
+];
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function isWayBack(state: EndpointState): boolean {
+  return state.activity.phase === "RollingBack";
+}
+
+/**
+ * Publishes until every gateway has taken the route, through restarts of gateways. Null when the
+ * switch was overtaken meanwhile or the server stops.
+ */
+async function publishUntilTaken(
+  around: Surroundings,
+  isWanted: (state: EndpointState) => boolean,
+): Promise<Published | null> {
+  const startedAt = around.deps.clock.monotonic();
+  for (;;) {
+    if (around.isStopped() || !isWanted(around.stored().state)) return null;
+    let refusal: LastgoodError;
+    try {
+      const published = await around.publisher.publish(around.stored);
+      if (published.taken) return published;
+      refusal = new LastgoodError(
+        "gateway.unavailable",
+        published.why ?? "a gateway did not take the route",
+      );
+    } catch (error) {
+      refusal = LastgoodError.from(error);
+    }
+    const patient = isWayBack(around.stored().state);
+    const waitedMs = around.deps.clock.monotonic() - startedAt;
+    if (!PASSING.includes(refusal.code) || (!patient && waitedMs > GATEWAY_PATIENCE_MS))
+      throw refusal;
+    await pause(RETRY_MS);
+  }
+}
+
+/** Loads the candidate beside what serves and has its digest and samples checked. */
+export async function prepareCandidate(
+  around: Surroundings,
+  effect: Extract<Effect, { do: "prepare" }>,
+): Promise<EndpointEvent | null> {
+  const { checkpoint, gateways } = around.deps;
+  const wanted = (state: EndpointState): boolean =>
+    state.activity.phase === "Preparing" && state.activity.rollout.id === effect.rolloutId;
+  try {
+    const published = await publishUntilTaken(around, wanted);
+    if (published === null) return null;
+    checkpoint("prepare.published");
+    const endpoint = around.stored().state.identity.name;
+    const ready = await gateways.whenSettled(
+      { endpoint, revision: effect.revision },
+      PREPARE_TIMEOUT_MS,
+    );
+    checkpoint("prepare.loaded");
+    if (ready.state === "ready") return { type: "prepared", rolloutId: effect.rolloutId };
+    const error = new LastgoodError("preflight.rejected", ready.why ?? "it did not load");
+    return { type: "preparationFailed", rolloutId: effect.rolloutId, error };
+  } catch (error) {
+    return {
+      type: "preparationFailed",
+      rolloutId: effect.rolloutId,
+      error: LastgoodError.from(error),
+    };
+  }
+}
+
+function measure(readAt: number, published: Published, drained: RouteDrained): Measured {
+  const swapped = published.workers.map((worker) => worker.swappedAt);
+  const admitted = published.workers.flatMap((worker) => worker.lastOldAdmittedAt ?? []);
+  const since = (at: number): number => Math.max(0, Number((at - readAt).toFixed(3)));
+  return {
+    switchMs: since(Math.max(readAt, ...swapped)),
+    lastOldAdmittedMs: admitted.length === 0 ? null : since(Math.max(...admitted)),
+    lastOldResponseMs: drained.lastOldResponseAt === null ? null : since(drained.lastOldResponseAt),
+    failedRequests: drained.failedRequests,
+    verified: true,
+    durable: published.durable,
+  };
+}
+
+/** Moves the traffic and proves that it moved: every worker, a probe from outside, nothing left behind. */
+export async function switchTraffic(
+  around: Surroundings,
+  effect: Extract<Effect, { do: "switch" }>,
+  readAt: SwitchClock,
+): Promise<EndpointEvent | null> {
+  const { deps } = around;
+  const startedAt = readAt.get(effect.switchId) ?? deps.clock.monotonic();
+  readAt.delete(effect.switchId);
+  const { switchId } = effect;
+  try {
+    const published = await publishUntilTaken(around, (state) => isCurrent(state, switchId));
+    if (published === null) return null;
+    deps.checkpoint("switch.published");
+    const endpoint = around.stored().state.identity.name;
+    const probed = await deps.gateways.probe({ endpoint, revision: effect.verify });
+    if (!probed.ok) {
+      const failed = probed.probes.find((probe) => !probe.ok);
+      throw new LastgoodError(
+        "verification.failed",
+        `revision ${effect.verify} did not answer as it should through the public port: ${failed?.why ?? "no probe was answered"}`,
+      );
+    }
+    deps.checkpoint("switch.probed");
+    const drained = await deps.gateways.drained({
+      endpoint,
+      order: published.order,
+      since: startedAt,
+      timeoutMs: DRAIN_TIMEOUT_MS,
+    });
+    deps.checkpoint("switch.drained");
+    return { type: "switched", switchId, measured: measure(startedAt, published, drained) };
+  } catch (error) {
+    const failure = LastgoodError.from(error);
+    const choice = await around.publisher.chooseNow(around.stored().state);
+    return { type: "switchFailed", switchId, error: failure, choice };
+  }
+}
+
+function isCurrent(state: EndpointState, switchId: string): boolean {
+  const { activity } = state;
+  switch (activity.phase) {
+    case "Idle":
+    case "Preparing":
+      return false;
+    case "Progressing":
+    case "Baking":
+      return activity.switching?.id === switchId;
+    case "RollingBack":
+      return activity.back.switchId === switchId;
+  }
+}

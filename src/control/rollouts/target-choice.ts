@@ -1,0 +1,57 @@
+import { contractOf, leavingRevision, type EndpointState } from "../../core/rollout/index.ts";
+import {
+  chooseTargets,
+  type TargetChoice,
+  type TargetFacts,
+  type VersionFacts,
+} from "../../core/target/index.ts";
+import type { Proofs } from "../proof/index.ts";
+import { versionFacts, type VersionCatalog } from "./version-catalog.ts";
+
+/** Gathers what the pure choice depends on, and lets it choose. */
+export class TargetChooser {
+  readonly #catalog: VersionCatalog;
+  readonly #proofs: Proofs;
+
+  constructor(catalog: VersionCatalog, proofs: Proofs) {
+    this.#catalog = catalog;
+    this.#proofs = proofs;
+  }
+
+  /**
+   * Facts for leaving what the endpoint serves now; null while it serves nothing. Cold proofs may be
+   * `maxAgeMs` old. `named` is proven too, wherever it stands.
+   */
+  async facts(
+    state: EndpointState,
+    maxAgeMs: number,
+    named: VersionFacts | null = null,
+  ): Promise<TargetFacts | null> {
+    const leaving = leavingRevision(state);
+    const contract = contractOf(state);
+    if (leaving === undefined || contract === null) return null;
+    const model = state.identity.model;
+    const records = await this.#catalog.candidates(model, state.revisions);
+    const served = new Set(state.revisions.map((revision) => revision.version.sequence));
+    const worthProving = records.filter(
+      (version) =>
+        served.has(version.sequence) ||
+        version.status === "stable" ||
+        version.sequence === named?.sequence,
+    );
+    const proof = await this.#proofs.of(state.identity.name, worthProving, maxAgeMs);
+    return {
+      leaving,
+      revisions: state.revisions,
+      versions: records.map(versionFacts),
+      contract,
+      proof,
+    };
+  }
+
+  /** Where a rollback would go now; empty while the endpoint serves nothing. */
+  async choose(state: EndpointState, maxAgeMs: number): Promise<TargetChoice> {
+    const facts = await this.facts(state, maxAgeMs);
+    return facts === null ? { targets: [], passedOver: [] } : chooseTargets(facts);
+  }
+}

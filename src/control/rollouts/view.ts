@@ -1,0 +1,181 @@
+import type { EndpointView, RolloutView, Served, TargetView } from "../../core/api/index.ts";
+import {
+  armsOf,
+  bakeLeft,
+  revisionOf,
+  rolloutOf,
+  type EndedRollout,
+  type EndpointState,
+  type Rollout,
+} from "../../core/rollout/index.ts";
+import type { TargetChoice } from "../../core/target/index.ts";
+import { versionLabel } from "../../core/version/index.ts";
+import type { RevisionState } from "../../link/message/index.ts";
+import type { CountTotal } from "../../storage/store/index.ts";
+
+/** Loading takes about this long per 100 MB, with a process to start (RUNTIME.md section 5), s. */
+const COLD_START_SECONDS = 0.15;
+const COLD_SECONDS_PER_BYTE = 0.3 / 100_000_000;
+
+/** A revision as answers name it. */
+export function servedView(state: EndpointState, number: number | null): Served | null {
+  const revision = revisionOf(state, number);
+  return revision === undefined
+    ? null
+    : {
+        version: versionLabel(revision.version),
+        revision: revision.revision,
+        digest: revision.digest,
+      };
+}
+
+function requiredServed(state: EndpointState, number: number): Served {
+  const served = servedView(state, number);
+  if (served === null) throw new TypeError(`revision ${number} is not one of the endpoint's`);
+  return served;
+}
+
+function weightOf(state: EndpointState, revision: number): number {
+  return armsOf(state).find((arm) => arm.revision === revision)?.weight ?? 0;
+}
+
+function rolloutFacts(
+  state: EndpointState,
+  rollout: Rollout,
+): Omit<RolloutView, "phase" | "bakeEndsAt" | "endedAt"> {
+  const { pause } = rollout;
+  return {
+    id: rollout.id,
+    endpoint: state.identity.name,
+    strategy: rollout.strategy,
+    from: servedView(state, rollout.from),
+    to: requiredServed(state, rollout.candidate),
+    weight: weightOf(state, rollout.candidate),
+    paused: pause === null ? null : { by: pause.by, why: pause.why, until: pause.until },
+    bakeMs: rollout.bakeMs,
+    startedAt: rollout.startedAt,
+    reason: rollout.reason,
+  };
+}
+
+function endedView(state: EndpointState, ended: EndedRollout): RolloutView {
+  const facts = rolloutFacts(state, ended.rollout);
+  return {
+    ...facts,
+    phase: ended.phase,
+    paused: null,
+    bakeEndsAt: null,
+    endedAt: ended.endedAt,
+    reason: ended.reason ?? facts.reason,
+  };
+}
+
+/** A rollout as answers show it: under way, or as it ended. */
+export function rolloutView(
+  state: EndpointState,
+  rollout: Rollout | null,
+  now: number,
+): RolloutView | null {
+  const { activity, lastRollout } = state;
+  const current = rolloutOf(state);
+  if (rollout === null) return null;
+  if (activity.phase === "Idle" || current?.id !== rollout.id)
+    return lastRollout?.rollout.id === rollout.id ? endedView(state, lastRollout) : null;
+  const left = bakeLeft(activity, now);
+  const running = activity.phase === "Baking" && activity.runningSince !== null;
+  return {
+    ...rolloutFacts(state, current),
+    phase: activity.phase,
+    bakeEndsAt: running && left !== null ? now + left : null,
+    endedAt: null,
+  };
+}
+
+/** What a rollback would do now; `sizeBytes` is that of the target's files. */
+export function targetView(choice: TargetChoice, sizeBytes: number): TargetView {
+  const target = choice.targets[0];
+  return {
+    target:
+      target === undefined
+        ? null
+        : {
+            version: versionLabel(target.version),
+            revision: target.revision,
+            digest: target.version.digest,
+          },
+    why: target?.why ?? "no version is proven, trusted and different from what serves",
+    warm: target?.warm ?? false,
+    provenAt: target?.provenAt ?? null,
+    expectedSeconds:
+      target === undefined || target.warm
+        ? 0
+        : COLD_START_SECONDS + sizeBytes * COLD_SECONDS_PER_BYTE,
+    passedOver: choice.passedOver.map(({ version, why }) => ({ version, why })),
+  };
+}
+
+/** What an endpoint's view is made of. */
+export interface EndpointFacts {
+  readonly state: EndpointState;
+  readonly choice: TargetChoice;
+  readonly targetBytes: number;
+  readonly revisionStates: readonly RevisionState[];
+  readonly counts: readonly CountTotal[];
+  readonly historyHead: string | null;
+  readonly now: number;
+}
+
+function alarmsOf(facts: EndpointFacts): string[] {
+  const { state, choice } = facts;
+  const alarms = [...state.alarms];
+  const resting = state.activity.phase !== "RollingBack";
+  if (
+    resting &&
+    state.current !== null &&
+    state.revisions.length > 1 &&
+    choice.targets.length === 0
+  )
+    alarms.push("no way back: no version is proven, trusted and different from what serves");
+  for (const revision of facts.revisionStates) {
+    if (revision.state === "failed")
+      alarms.push(`revision ${revision.revision} does not hold: ${revision.why ?? revision.proof}`);
+  }
+  return alarms;
+}
+
+/** An endpoint at a glance. */
+export function endpointView(facts: EndpointFacts): EndpointView {
+  const { state, now } = facts;
+  return {
+    name: state.identity.name,
+    model: state.identity.model,
+    environment: state.identity.environment,
+    current: servedView(state, state.current),
+    split: armsOf(state).map(({ revision, weight }) => ({
+      version: requiredServed(state, revision).version,
+      revision,
+      weight,
+    })),
+    rollout: rolloutView(state, rolloutOf(state), now),
+    lastRollout: rolloutView(state, state.lastRollout?.rollout ?? null, now),
+    rollback: targetView(facts.choice, facts.targetBytes),
+    revisions: state.revisions.map((revision) => {
+      const known = facts.revisionStates.find((entry) => entry.revision === revision.revision);
+      const counts = facts.counts.filter((count) => count.revision === revision.revision);
+      return {
+        revision: revision.revision,
+        version: versionLabel(revision.version),
+        digest: revision.digest,
+        status: revision.status,
+        reason: revision.reason,
+        createdAt: revision.createdAt,
+        warm: known?.state === "ready",
+        proof: known?.proof ?? null,
+        requests: counts.reduce((sum, count) => sum + count.requests, 0),
+        errors: counts.reduce((sum, count) => sum + count.errors, 0),
+      };
+    }),
+    alarms: alarmsOf(facts),
+    historyHead: facts.historyHead,
+  };
+}

@@ -1,0 +1,298 @@
+import { versionLabel } from "../version/index.ts";
+import { beginReturn } from "./back.ts";
+import { type Effect, type HistoryRecord } from "./effect.ts";
+import {
+  type Activity,
+  type EndpointState,
+  type Measured,
+  type Rollout,
+  revisionOf,
+} from "./state.ts";
+import {
+  type EventOf,
+  type StateIn,
+  type Step,
+  amended,
+  doing,
+  ended,
+  ignored,
+  judged,
+  label,
+  refuse,
+  revisionFacts,
+  settle,
+  step,
+} from "./step.ts";
+
+/** @throws `rollout.weight` unless it is a whole or broken percentage between 1 and 99. */
+export function checkWeight(weight: number): number {
+  if (weight >= 1 && weight <= 99) return weight;
+  return refuse("rollout.weight", `a weight of ${weight} % is not a share of the traffic`, {
+    hint: "1 to 99 is accepted; 0 is what `rollout abort` does, 100 what `rollout promote --full` does, and `rollout pause` stops advancing",
+  });
+}
+
+/** The candidate carries all traffic; its bake has not begun. */
+export function takeover(
+  rollout: Rollout,
+  switching: Extract<Activity, { phase: "Baking" }>["switching"],
+): Activity {
+  return {
+    phase: "Baking",
+    rollout,
+    remainingMs: rollout.bakeMs,
+    runningSince: null,
+    switching,
+  };
+}
+
+/** Who waits for what is under way, or null. */
+export function waitingOperation(activity: Activity): string | null {
+  switch (activity.phase) {
+    case "Idle":
+      return null;
+    case "Preparing":
+      return activity.operation;
+    case "Progressing":
+    case "Baking":
+      return activity.switching?.operation ?? null;
+    case "RollingBack":
+      return activity.back.operation;
+  }
+}
+
+function switchReport(
+  state: EndpointState,
+  rollout: Rollout,
+  measured: Measured,
+): Readonly<Record<string, unknown>> {
+  return { rollout: rollout.id, to: revisionFacts(state, rollout.candidate), ...measured };
+}
+
+function answer(
+  switching: { readonly operation: string | null; readonly done: string | null },
+  rollout: Rollout,
+  measured: Measured,
+): readonly Effect[] {
+  return settle(
+    switching.operation,
+    switching.done === null
+      ? { ok: true, did: "deployed", rollout, measured }
+      : { ok: true, did: "steered", done: switching.done },
+  );
+}
+
+/** The canary carries its share, verified. */
+export function progressed(state: StateIn<"Progressing">, event: EventOf<"switched">): Step {
+  const { rollout, switching, weight } = state.activity;
+  if (switching?.id !== event.switchId) return ignored(state);
+  const next = doing(state, { ...state.activity, switching: null });
+  return step(next, answer(switching, rollout, event.measured), [
+    {
+      kind: "rollout.weight.changed",
+      actor: rollout.actor,
+      reason: null,
+      data: { ...switchReport(state, rollout, event.measured), weight },
+    },
+  ]);
+}
+
+/** The candidate carries all traffic, verified: the bake begins, or is over where it has none. */
+export function tookOver(state: StateIn<"Baking">, event: EventOf<"switched">, now: number): Step {
+  const { rollout, switching } = state.activity;
+  if (switching?.id !== event.switchId) return ignored(state);
+  const carried = amended(
+    judged(state, rollout.candidate, "provisional", null),
+    rollout.candidate,
+    {
+      carriedAllAt: now,
+    },
+  );
+  const baking = doing(
+    { ...carried, current: rollout.candidate },
+    {
+      ...state.activity,
+      switching: null,
+      runningSince: rollout.pause === null ? now : null,
+    },
+  );
+  const record: HistoryRecord = {
+    kind: "rollout.baking",
+    actor: rollout.actor,
+    reason: null,
+    data: { ...switchReport(state, rollout, event.measured), bakeMs: rollout.bakeMs },
+  };
+  const told = answer(switching, rollout, event.measured);
+  if (rollout.bakeMs > 0) return step(baking, told, [record]);
+  const done = succeed(baking, rollout, { actor: rollout.actor, reason: null, now });
+  return {
+    state: done.state,
+    effects: [...done.effects, ...told],
+    history: [record, ...done.history],
+  };
+}
+
+/** The bake is over: the candidate is stable. */
+export function succeed(
+  state: EndpointState,
+  rollout: Rollout,
+  by: { readonly actor: string; readonly reason: string | null; readonly now: number },
+): Step {
+  const stable = amended(judged(state, rollout.candidate, "stable", by.reason), rollout.candidate, {
+    stableAt: by.now,
+  });
+  const revision = revisionOf(stable, rollout.candidate);
+  const next = {
+    ...ended(stable, rollout, { phase: "Succeeded", reason: by.reason, now: by.now }),
+    current: rollout.candidate,
+    alarms: [],
+  };
+  return step(
+    next,
+    [
+      {
+        do: "judge",
+        sequence: revision?.version.sequence ?? 0,
+        status: "stable",
+        reason: `revision ${rollout.candidate} of ${state.identity.name} became stable`,
+      },
+      { do: "publish" },
+    ],
+    [
+      {
+        kind: "rollout.succeeded",
+        actor: by.actor,
+        reason: by.reason,
+        data: { rollout: rollout.id, to: revisionFacts(next, rollout.candidate) },
+      },
+    ],
+  );
+}
+
+/** A way forward could not be verified: back to what served before, or to nothing where nothing did. */
+export function forwardFailed(
+  state: StateIn<"Progressing"> | StateIn<"Baking">,
+  event: EventOf<"switchFailed">,
+  now: number,
+): Step {
+  const { rollout, switching } = state.activity;
+  if (switching?.id !== event.switchId) return ignored(state);
+  if (rollout.from === null || event.choice.targets.length === 0) {
+    const next = {
+      ...ended(judged(state, rollout.candidate, "rejected", event.error.message), rollout, {
+        phase: "Rejected",
+        reason: event.error.message,
+        now,
+      }),
+      current: rollout.from,
+    };
+    return step(
+      next,
+      [{ do: "publish" }, ...settle(switching.operation, { ok: false, error: event.error })],
+      [
+        {
+          kind: "rollout.rejected",
+          actor: "lastgood",
+          reason: event.error.message,
+          data: { rollout: rollout.id, to: revisionFacts(state, rollout.candidate) },
+        },
+      ],
+    );
+  }
+  return beginReturn(state, {
+    id: `${rollout.id}:revert`,
+    kind: "revert",
+    operation: switching.operation,
+    choice: event.choice,
+    trigger: "health",
+    actor: "lastgood",
+    reason: event.error.message,
+    keepStatus: false,
+    failure: event.error.toBody(),
+    now,
+  });
+}
+
+/** set-weight in a canary. */
+export function setWeight(state: StateIn<"Progressing">, event: EventOf<"setWeight">): Step {
+  const { rollout } = state.activity;
+  const weight = checkWeight(event.weight);
+  notWhileSwitching(state);
+  const switching = {
+    id: `${rollout.id}:${state.changes}`,
+    operation: event.operation,
+    done: `${label(state, rollout.candidate)} carries ${weight} % of the traffic`,
+  };
+  return step(doing(state, { ...state.activity, weight, switching }), [
+    { do: "switch", switchId: switching.id, verify: rollout.candidate },
+  ]);
+}
+
+function notWhileSwitching(state: StateIn<"Progressing"> | StateIn<"Baking">): void {
+  if (state.activity.switching !== null)
+    refuse("rollout.phase", `${state.identity.name} is switching right now`, {
+      hint: "it takes milliseconds: type the command again",
+    });
+}
+
+/** promote in a canary: the steps by hand have one weight, so the next step is all traffic. */
+export function promoteCanary(state: StateIn<"Progressing">, event: EventOf<"promote">): Step {
+  const { rollout } = state.activity;
+  notWhileSwitching(state);
+  const switching = {
+    id: `${rollout.id}:${state.changes}`,
+    operation: event.operation,
+    done: `${label(state, rollout.candidate)} carries all traffic`,
+  };
+  return step(
+    doing(state, takeover(rollout, switching)),
+    [{ do: "switch", switchId: switching.id, verify: rollout.candidate }],
+    [
+      {
+        kind: "rollout.promoted",
+        actor: event.actor,
+        reason: event.reason,
+        data: { rollout: rollout.id, to: revisionFacts(state, rollout.candidate) },
+      },
+    ],
+  );
+}
+
+/** promote during the bake ends it. */
+export function promoteBaking(
+  state: StateIn<"Baking">,
+  event: EventOf<"promote">,
+  now: number,
+): Step {
+  notWhileSwitching(state);
+  const { rollout } = state.activity;
+  const done = succeed(state, rollout, { actor: event.actor, reason: event.reason, now });
+  return {
+    ...done,
+    effects: [
+      ...done.effects,
+      ...settle(event.operation, {
+        ok: true,
+        did: "steered",
+        done: `the bake of ${label(state, rollout.candidate)} is over: it is stable`,
+      }),
+    ],
+  };
+}
+
+/** promote at rest: fine when there is nothing left to promote. */
+export function promoteAtRest(state: StateIn<"Idle">, event: EventOf<"promote">): Step {
+  const current = revisionOf(state, state.current);
+  if (current?.status === "stable")
+    return step(
+      state,
+      settle(event.operation, {
+        ok: true,
+        did: "steered",
+        done: `${versionLabel(current.version)} is already stable`,
+      }),
+    );
+  return refuse("rollout.none", `no rollout is under way at ${state.identity.name}`, {
+    hint: "start one with `lastgood deploy`",
+  });
+}

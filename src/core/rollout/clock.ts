@@ -1,0 +1,95 @@
+import { succeed } from "./advance.ts";
+import { type Activity, type EndpointState, type Rollout, bakeLeft, rolloutOf } from "./state.ts";
+import { type EventOf, type StateIn, type Step, doing, ignored, settle, step } from "./step.ts";
+
+/** pause: stops the clock, never protection; ends by itself after 24 h unless told otherwise. */
+export function pause(
+  state: StateIn<"Progressing"> | StateIn<"Baking">,
+  event: EventOf<"pause">,
+  now: number,
+): Step {
+  const forMs = event.forMs ?? 24 * 3_600_000;
+  const rollout: Rollout = {
+    ...state.activity.rollout,
+    pause: { by: event.actor, why: event.reason, since: now, until: now + forMs },
+  };
+  return steered(state, rollout, event, {
+    kind: "rollout.paused",
+    done: "the rollout is paused",
+    now,
+  });
+}
+
+/** resume: the clock runs again. */
+export function resume(
+  state: StateIn<"Progressing"> | StateIn<"Baking">,
+  event: EventOf<"resume">,
+  now: number,
+): Step {
+  const rollout: Rollout = { ...state.activity.rollout, pause: null };
+  return steered(state, rollout, event, {
+    kind: "rollout.resumed",
+    done: "the rollout goes on",
+    now,
+  });
+}
+
+function withClock(state: EndpointState, rollout: Rollout, now: number): Activity {
+  const { activity } = state;
+  if (activity.phase === "Progressing") return { ...activity, rollout };
+  if (activity.phase !== "Baking") return activity;
+  const stands = rollout.pause !== null || activity.switching !== null;
+  return {
+    ...activity,
+    rollout,
+    remainingMs: bakeLeft(activity, now) ?? rollout.bakeMs,
+    runningSince: stands ? null : now,
+  };
+}
+
+function steered(
+  state: EndpointState,
+  rollout: Rollout,
+  event: { readonly operation: string; readonly actor: string; readonly reason: string | null },
+  as: { readonly kind: string; readonly done: string; readonly now: number },
+): Step {
+  return step(
+    doing(state, withClock(state, rollout, as.now)),
+    settle(event.operation, { ok: true, did: "steered", done: as.done }),
+    [
+      {
+        kind: as.kind,
+        actor: event.actor,
+        reason: event.reason,
+        data: { rollout: rollout.id, until: rollout.pause?.until ?? null },
+      },
+    ],
+  );
+}
+
+/** The clock went on: pauses end, bakes end. */
+export function tick(state: EndpointState, now: number): Step {
+  const rollout = rolloutOf(state);
+  const { activity } = state;
+  if (rollout === null || (activity.phase !== "Progressing" && activity.phase !== "Baking"))
+    return ignored(state);
+  if (rollout.pause !== null) {
+    if (rollout.pause.until === null || now < rollout.pause.until) return ignored(state);
+    const going: Rollout = { ...rollout, pause: null };
+    return step(
+      doing(state, withClock(state, going, now)),
+      [],
+      [
+        {
+          kind: "rollout.resumed",
+          actor: "lastgood",
+          reason: "the pause was over",
+          data: { rollout: rollout.id },
+        },
+      ],
+    );
+  }
+  if (activity.phase === "Baking" && activity.switching === null && bakeLeft(activity, now) === 0)
+    return succeed(state, rollout, { actor: "lastgood", reason: null, now });
+  return ignored(state);
+}
