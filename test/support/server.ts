@@ -1,0 +1,272 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { LastgoodClient } from "../../src/client/index.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+
+/** How a server under test is started. */
+export interface ServerStart {
+  /** Kept over restarts; a new one in the temporary folder when left out. */
+  readonly dataDir?: string;
+  readonly ports?: { readonly api: number; readonly serve: number };
+  readonly env?: Readonly<Record<string, string>>;
+  readonly args?: readonly string[];
+  /** Folder of the bundles; a sabotaged build has its own. @default dist */
+  readonly dist?: string;
+  /** Does not wait until it is ready. */
+  readonly unready?: boolean;
+}
+
+/** What one run of the CLI did. */
+export interface CliResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Processes of a server, by what they are. */
+export interface ServerPids {
+  readonly control: readonly number[];
+  readonly gateway: readonly number[];
+  readonly models: readonly number[];
+}
+
+/** A port nobody listens on right now. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      const port = typeof address === "object" && address !== null ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** A file of `examples/`. */
+export function example(path: string): string {
+  return join(ROOT, "examples", path);
+}
+
+/** Waits until `holds` gives something that is not false, null or undefined. */
+export async function until<T>(
+  what: string,
+  holds: () => Promise<T | null | undefined | false> | T | null | undefined | false,
+  timeoutMs = 15_000,
+): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    try {
+      const value = await holds();
+      if (value !== false && value !== null && value !== undefined) return value;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+    if (Date.now() > deadline) throw new Error(`${what}: not so within ${timeoutMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Whether a process with this pid is there and not a zombie. */
+export function isRunning(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+/** Every process whose command line names the data folder, with its bundle's name. */
+export function processesOf(dataDir: string): readonly { pid: number; program: string }[] {
+  return readdirSync("/proc").flatMap((entry) => {
+    if (!/^\d+$/.test(entry)) return [];
+    try {
+      const command = readFileSync(`/proc/${entry}/cmdline`, "utf8");
+      if (!command.includes(dataDir) || !isRunning(Number(entry))) return [];
+      const program = /\/(cli|control|gateway|model)\.cjs/.exec(command)?.[1];
+      return program === undefined ? [] : [{ pid: Number(entry), program }];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** A real server: supervisor, control plane, gateway and model processes. */
+export class TestServer {
+  readonly dataDir: string;
+  readonly ports: { readonly api: number; readonly serve: number };
+  readonly dist: string;
+  readonly client: LastgoodClient;
+  #process: ChildProcess | null = null;
+  #output = "";
+  #env: Readonly<Record<string, string>>;
+
+  constructor(
+    dataDir: string,
+    ports: { readonly api: number; readonly serve: number },
+    start: ServerStart,
+  ) {
+    this.dataDir = dataDir;
+    this.ports = ports;
+    this.dist = start.dist ?? join(ROOT, "dist");
+    this.#env = start.env ?? {};
+    this.client = new LastgoodClient({ url: this.apiUrl });
+  }
+
+  get apiUrl(): string {
+    return `http://127.0.0.1:${this.ports.api}`;
+  }
+
+  get serveUrl(): string {
+    return `http://127.0.0.1:${this.ports.serve}`;
+  }
+
+  /** The supervisor. */
+  get pid(): number {
+    const pid = this.#process?.pid;
+    if (pid === undefined) throw new Error("the server was not started");
+    return pid;
+  }
+
+  /** Everything `lastgood serve` has printed. */
+  get output(): string {
+    return this.#output;
+  }
+
+  get pids(): ServerPids {
+    const all = processesOf(this.dataDir);
+    const of = (program: string): readonly number[] =>
+      all.filter((one) => one.program === program).map((one) => one.pid);
+    return { control: of("control"), gateway: of("gateway"), models: of("model") };
+  }
+
+  /** Starts the supervisor (again). */
+  async start(start: ServerStart = {}): Promise<void> {
+    this.#env = start.env ?? this.#env;
+    const child = spawn(
+      process.execPath,
+      [
+        join(this.dist, "cli.cjs"),
+        "serve",
+        "--data-dir",
+        this.dataDir,
+        "--api-address",
+        `127.0.0.1:${this.ports.api}`,
+        "--serve-address",
+        `127.0.0.1:${this.ports.serve}`,
+        ...(start.args ?? []),
+      ],
+      { env: this.#environment(), stdio: ["ignore", "pipe", "pipe"], detached: true },
+    );
+    this.#process = child;
+    child.stdout.on("data", (chunk: Buffer) => (this.#output += chunk.toString()));
+    child.stderr.on("data", (chunk: Buffer) => (this.#output += chunk.toString()));
+    if (start.unready === true) return;
+    await this.ready();
+  }
+
+  /** Resolves once both planes answer. */
+  async ready(): Promise<void> {
+    await until(`the server is ready:\n${this.#output}`, async () => {
+      const [api, serve] = await Promise.all([
+        fetch(`${this.apiUrl}/readyz`),
+        fetch(`${this.serveUrl}/readyz`),
+      ]);
+      await Promise.all([api.arrayBuffer(), serve.arrayBuffer()]);
+      return api.status === 200 && serve.status === 200;
+    });
+  }
+
+  /** Runs the CLI against this server. */
+  cli(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliResult> {
+    return new Promise((resolve, reject) => {
+      const child = spawn(process.execPath, [join(this.dist, "cli.cjs"), ...args], {
+        env: {
+          ...this.#environment(),
+          LASTGOOD_DATA_DIR: this.dataDir,
+          LASTGOOD_ACTOR: "tester",
+          ...env,
+        },
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      let stdout = "";
+      let stderr = "";
+      child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+      child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+      child.once("error", reject);
+      child.once("close", (code) => resolve({ code, stdout, stderr }));
+    });
+  }
+
+  /** Runs a command that has to succeed, and gives its JSON answer. */
+  async json<T = Record<string, unknown>>(args: readonly string[]): Promise<T> {
+    const result = await this.cli([...args, "--json"]);
+    if (result.code !== 0)
+      throw new Error(`${args.join(" ")} ended with ${result.code}: ${result.stdout}${result.stderr}`);
+    return JSON.parse(result.stdout) as T;
+  }
+
+  /** Registers a file of `examples/` as a version. */
+  async register(model: string, version: string, file: string): Promise<void> {
+    await this.json(["register", model, example(file), "--version", version]);
+  }
+
+  /** Sends a signal to the supervisor alone. */
+  signal(signal: NodeJS.Signals): void {
+    process.kill(this.pid, signal);
+  }
+
+  /** Ends the server as an operator would, and gives the exit code. */
+  async terminate(): Promise<number | null> {
+    const child = this.#process;
+    if (child === null || child.exitCode !== null) return child?.exitCode ?? null;
+    const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
+    child.kill("SIGTERM");
+    return ended;
+  }
+
+  /** Ends every process of the server at once, with SIGKILL. */
+  killAll(): void {
+    for (const { pid } of processesOf(this.dataDir)) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // It ended by itself meanwhile.
+      }
+    }
+  }
+
+  /** Ends the server whatever state it is in, and removes its data. */
+  async destroy(): Promise<void> {
+    for (const { pid } of processesOf(this.dataDir)) {
+      try {
+        process.kill(pid, "SIGCONT");
+      } catch {
+        // It ended by itself meanwhile.
+      }
+    }
+    this.killAll();
+    await until("no process is left", () => processesOf(this.dataDir).length === 0);
+    rmSync(this.dataDir, { recursive: true, force: true });
+  }
+
+  #environment(): NodeJS.ProcessEnv {
+    const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("LASTGOOD_"));
+    return { ...Object.fromEntries(inherited), ...this.#env };
+  }
+}
+
+/** A started server on ports and a data folder of its own. */
+export async function startServer(start: ServerStart = {}): Promise<TestServer> {
+  const dataDir = start.dataDir ?? mkdtempSync(join(tmpdir(), "lastgood-law-"));
+  const ports = start.ports ?? { api: await freePort(), serve: await freePort() };
+  const server = new TestServer(dataDir, ports, start);
+  if (!existsSync(join(server.dist, "cli.cjs"))) throw new Error(`${server.dist} is not built`);
+  await server.start(start);
+  return server;
+}
