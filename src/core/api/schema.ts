@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 import { ENVIRONMENTS, REVISION_STATUSES, STRATEGIES, TRIGGERS } from "../endpoint/index.ts";
 import { wireSampleSchema } from "../tensor/index.ts";

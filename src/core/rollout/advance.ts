@@ -46,21 +46,6 @@ export function takeover(
   };
 }
 
-/** Who waits for what is under way, or null. */
-export function waitingOperation(activity: Activity): string | null {
-  switch (activity.phase) {
-    case "Idle":
-      return null;
-    case "Preparing":
-      return activity.operation;
-    case "Progressing":
-    case "Baking":
-      return activity.switching?.operation ?? null;
-    case "RollingBack":
-      return activity.back.operation;
-  }
-}
-
 function switchReport(
   state: EndpointState,
   rollout: Rollout,
@@ -147,17 +132,21 @@ export function succeed(
     current: rollout.candidate,
     alarms: [],
   };
+  // Staging proves nothing for production.
+  const judge: readonly Effect[] =
+    revision === undefined || state.identity.environment !== "production"
+      ? []
+      : [
+          {
+            do: "judge",
+            sequence: revision.version.sequence,
+            status: "stable",
+            reason: `revision ${rollout.candidate} of ${state.identity.name} became stable`,
+          },
+        ];
   return step(
     next,
-    [
-      {
-        do: "judge",
-        sequence: revision?.version.sequence ?? 0,
-        status: "stable",
-        reason: `revision ${rollout.candidate} of ${state.identity.name} became stable`,
-      },
-      { do: "publish" },
-    ],
+    [...judge, { do: "publish" }],
     [
       {
         kind: "rollout.succeeded",

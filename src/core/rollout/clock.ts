@@ -1,5 +1,12 @@
 import { succeed } from "./advance.ts";
-import { type Activity, type EndpointState, type Rollout, bakeLeft, rolloutOf } from "./state.ts";
+import {
+  type Activity,
+  type EndpointState,
+  type Pause,
+  type Rollout,
+  bakeLeft,
+  rolloutOf,
+} from "./state.ts";
 import { type EventOf, type StateIn, type Step, doing, ignored, settle, step } from "./step.ts";
 
 /** pause: stops the clock, never protection; ends by itself after 24 h unless told otherwise. */
@@ -32,6 +39,13 @@ export function resume(
     done: "the rollout goes on",
     now,
   });
+}
+
+/** The state with its rollout paused, where one is under way. */
+export function paused(state: EndpointState, by: Pause): EndpointState {
+  const { activity } = state;
+  if (activity.phase !== "Progressing" && activity.phase !== "Baking") return state;
+  return doing(state, withClock(state, { ...activity.rollout, pause: by }, by.since));
 }
 
 function withClock(state: EndpointState, rollout: Rollout, now: number): Activity {

@@ -1,7 +1,7 @@
 import { type Revision } from "../endpoint/index.ts";
 import { LastgoodError } from "../errors/index.ts";
 import { contractDifferences, versionLabel } from "../version/index.ts";
-import { checkWeight, waitingOperation, takeover } from "./advance.ts";
+import { checkWeight, takeover } from "./advance.ts";
 import { type Effect } from "./effect.ts";
 import { type Deploy } from "./event.ts";
 import {
@@ -10,6 +10,7 @@ import {
   type Rollout,
   contractOf,
   revisionOf,
+  waitingOperations,
 } from "./state.ts";
 import {
   type EventOf,
@@ -41,10 +42,18 @@ function sameContent(revision: Revision | undefined, event: Deploy): boolean {
   );
 }
 
+/** Why this endpoint itself bars the content: its newest revision of it failed, whatever the registry says. */
+function barredHere(state: EndpointState, event: Deploy): string | null {
+  const newest = state.revisions.findLast((revision) => sameContent(revision, event));
+  if (newest?.status !== "failed") return null;
+  return newest.reason === null ? "failed" : `failed: ${newest.reason}`;
+}
+
 function checkDeploy(state: EndpointState, event: Deploy): void {
   const name = versionLabel(event.version);
-  if (event.barred !== null && !event.force)
-    refuse("version.barred", `${name} is barred: ${event.barred}`, {
+  const barred = event.barred ?? barredHere(state, event);
+  if (barred !== null && !event.force)
+    refuse("version.barred", `${name} is barred: ${barred}`, {
       hint: `deploy another version, or insist with --force; \`lastgood mark ${event.version.model} ${name} stable --reason …\` takes the verdict back`,
     });
   const contract = contractOf(state);
@@ -71,6 +80,10 @@ function checkDeploy(state: EndpointState, event: Deploy): void {
     });
 }
 
+function canaryWeight(event: Deploy): number {
+  return checkWeight(event.weight ?? DEFAULT_CANARY_WEIGHT);
+}
+
 function newRollout(
   state: EndpointState,
   event: Deploy,
@@ -83,7 +96,7 @@ function newRollout(
     strategy: first ? "blueGreen" : event.strategy,
     from,
     candidate: Math.max(0, ...state.revisions.map((revision) => revision.revision)) + 1,
-    weight: event.strategy === "canary" ? checkWeight(event.weight ?? DEFAULT_CANARY_WEIGHT) : 100,
+    weight: !first && event.strategy === "canary" ? canaryWeight(event) : 100,
     bakeMs: event.bakeMs ?? (first ? 0 : DEFAULT_BAKE_MS),
     startedAt: now,
     actor: event.actor,
@@ -181,14 +194,15 @@ export function deployDuring(
   );
   const resting = ended(left, rollout, { phase: "Aborted", reason: "replaced", now });
   const started = start(resting, event, now);
-  const waiting = waitingOperation(state.activity);
   return {
     ...started,
     effects: [
-      ...settle(waiting, {
-        ok: false,
-        error: new LastgoodError("rollout.superseded", "another deploy replaced this rollout"),
-      }),
+      ...waitingOperations(state.activity).flatMap((waiting) =>
+        settle(waiting, {
+          ok: false,
+          error: new LastgoodError("rollout.superseded", "another deploy replaced this rollout"),
+        }),
+      ),
       ...started.effects,
     ],
     history: [

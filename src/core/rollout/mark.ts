@@ -1,8 +1,11 @@
-import type { Revision } from "../endpoint/index.ts";
-import { rollbackNow } from "./back.ts";
+import type { Revision, RevisionStatus } from "../endpoint/index.ts";
+import { versionLabel } from "../version/index.ts";
+import { attach, onTheWayBack, rollbackNow } from "./back.ts";
+import { paused } from "./clock.ts";
 import type { Effect, HistoryRecord } from "./effect.ts";
-import { rolloutOf, type EndpointState } from "./state.ts";
+import { revisionOf, rolloutOf, type EndpointState } from "./state.ts";
 import {
+  amended,
   judged,
   label,
   refuse,
@@ -10,59 +13,126 @@ import {
   settle,
   step,
   type EventOf,
+  type StateIn,
   type Step,
 } from "./step.ts";
 
-function judgedRevisions(state: EndpointState, event: EventOf<"mark">): readonly Revision[] {
-  return state.revisions.filter((revision) => {
-    if (revision.version.sequence !== event.sequence) return false;
-    return event.status === "failed"
-      ? revision.status === "stable" || revision.status === "provisional"
-      : revision.status === "failed";
-  });
+interface Verdict {
+  readonly revision: Revision;
+  readonly became: RevisionStatus;
+}
+
+/** What each revision of the marked version becomes; those it says nothing new about are left out. */
+function verdicts(state: EndpointState, event: EventOf<"mark">): readonly Verdict[] {
+  const rolledOut = rolloutOf(state)?.candidate;
+  return state.revisions
+    .filter((revision) => revision.version.sequence === event.sequence)
+    .flatMap((revision): readonly Verdict[] => {
+      const { status } = revision;
+      switch (event.status) {
+        case "failed":
+          return status === "stable" || status === "provisional"
+            ? [{ revision, became: "failed" }]
+            : [];
+        case "stable": {
+          const resting = status === "provisional" && revision.revision !== rolledOut;
+          return status === "failed" || resting ? [{ revision, became: "stable" }] : [];
+        }
+        case "pending": {
+          const became = revision.carriedAllAt === null ? "aborted" : "provisional";
+          return status === "failed" ? [{ revision, became }] : [];
+        }
+      }
+    });
 }
 
 function candidateIsMeant(state: EndpointState, event: EventOf<"mark">): boolean {
-  const rollout = rolloutOf(state);
-  const candidate = state.revisions.find((revision) => revision.revision === rollout?.candidate);
+  const candidate = revisionOf(state, rolloutOf(state)?.candidate ?? null);
   return event.status === "failed" && candidate?.version.sequence === event.sequence;
 }
 
+function judgedBy(state: EndpointState, event: EventOf<"mark">, now: number): EndpointState {
+  return verdicts(state, event).reduce((each, { revision, became }) => {
+    const next = judged(each, revision.revision, became, event.reason);
+    return became === "stable"
+      ? amended(next, revision.revision, { stableAt: revision.stableAt ?? now })
+      : next;
+  }, state);
+}
+
+interface Role {
+  readonly message: string;
+  /** Code of the alarm to raise, or null. */
+  readonly alarm: string | null;
+  /** Whether a rollout under way has to wait: it has lost its way back. */
+  readonly holds: boolean;
+}
+
+/** What the verdict means at this endpoint (DESIGN.md section 7): the rule of the version's role. */
+function roleOf(state: EndpointState, event: EventOf<"mark">): Role | null {
+  const { name } = state.identity;
+  const meant = verdicts(state, event);
+  const target = event.choice.targets[0];
+  if (
+    event.status === "failed" &&
+    meant.some(({ revision }) => revision.revision === state.current)
+  )
+    return {
+      message: `${label(state, state.current)} serves ${name} and was marked failed: no traffic moved; type \`lastgood rollback ${name}\``,
+      alarm: "revision.failed.serving",
+      holds: false,
+    };
+  if (event.status === "failed" && target?.version.sequence === event.sequence) {
+    const next = event.choice.targets.find((each) => each.version.sequence !== event.sequence);
+    const was = `${versionLabel(target.version)} is no longer what a rollback of ${name} goes to`;
+    return next === undefined
+      ? { message: `${was}, and nothing else is proven`, alarm: "target.none", holds: true }
+      : {
+          message: `${was}: it is ${versionLabel(next.version)} now`,
+          alarm: null,
+          holds: false,
+        };
+  }
+  if (meant.length === 0) return null;
+  const numbers = meant.map(({ revision }) => revision.revision).join(", ");
+  return {
+    message: `revision ${numbers} of ${name} is ${meant[0]?.became} now`,
+    alarm: null,
+    holds: false,
+  };
+}
+
 /** A person's verdict while nothing of it is being rolled out: it changes what a rollback may take. */
-export function markAtRest(state: EndpointState, event: EventOf<"mark">): Step {
-  const meant = judgedRevisions(state, event);
-  if (meant.length === 0)
+export function markAtRest(state: EndpointState, event: EventOf<"mark">, now: number): Step {
+  const role = roleOf(state, event);
+  if (role === null)
     return step(state, settle(event.operation, { ok: true, did: "steered", done: "" }));
-  const became =
-    event.status === "failed" ? "failed" : event.status === "stable" ? "stable" : "provisional";
-  const next = meant.reduce(
-    (judgedState, revision) => judged(judgedState, revision.revision, became, event.reason),
-    state,
-  );
-  const name = state.identity.name;
-  const serving =
-    event.status === "failed" && meant.some((revision) => revision.revision === state.current);
-  const message = serving
-    ? `${label(state, state.current)} serves ${name} and was marked failed: no traffic moved; type \`lastgood rollback ${name}\``
-    : `revision ${meant.map((revision) => revision.revision).join(", ")} of ${name} is ${became} now`;
-  const effects: Effect[] = [{ do: "publish" }];
-  if (serving) effects.push({ do: "alarm", code: "revision.failed.serving", message });
-  const history: HistoryRecord[] = meant.map((revision) => ({
+  const next = judgedBy(state, event, now);
+  const history: HistoryRecord[] = verdicts(state, event).map(({ revision, became }) => ({
     kind: "revision.marked",
     actor: event.actor,
     reason: event.reason,
     data: { ...revisionFacts(state, revision.revision), status: became, was: revision.status },
   }));
+  const alarm: readonly Effect[] =
+    role.alarm === null ? [] : [{ do: "alarm", code: role.alarm, message: role.message }];
+  const told = role.alarm === null ? next : { ...next, alarms: [...next.alarms, role.message] };
   return step(
-    serving ? { ...next, alarms: [...next.alarms, message] } : next,
-    [...effects, ...settle(event.operation, { ok: true, did: "steered", done: message })],
+    role.holds
+      ? paused(told, { by: "lastgood", why: role.message, since: now, until: null })
+      : told,
+    [
+      { do: "publish" },
+      ...alarm,
+      ...settle(event.operation, { ok: true, did: "steered", done: role.message }),
+    ],
     history,
   );
 }
 
 /** A person's verdict during a rollout: on the candidate `failed` is a rollback. */
 export function markDuring(state: EndpointState, event: EventOf<"mark">, now: number): Step {
-  if (!candidateIsMeant(state, event)) return markAtRest(state, event);
+  if (!candidateIsMeant(state, event)) return markAtRest(state, event, now);
   if (state.activity.phase === "Preparing")
     return refuse(
       "rollout.phase",
@@ -85,4 +155,19 @@ export function markDuring(state: EndpointState, event: EventOf<"mark">, now: nu
     },
     now,
   );
+}
+
+/** A person's verdict on the way back: `failed` on what is being left is what the rollback says too. */
+export function markOnTheWayBack(
+  state: StateIn<"RollingBack">,
+  event: EventOf<"mark">,
+  now: number,
+): Step {
+  const { back } = state.activity;
+  if (event.status !== "failed") return markAtRest(state, event, now);
+  if (back.to.version.sequence === event.sequence) return onTheWayBack(state);
+  if (revisionOf(state, back.from)?.version.sequence !== event.sequence)
+    return markAtRest(state, event, now);
+  const { operation, actor, reason } = event;
+  return attach(state, { operation, actor, reason, sequence: null, keepStatus: false });
 }

@@ -1,24 +1,43 @@
 import { LastgoodError } from "../errors/index.ts";
-import { waitingOperation } from "./advance.ts";
-import { remember, verdictOn } from "./back.ts";
+import { arrived, judgedAfter, notCandidate, returnedOutcomes, verdictOn } from "./arrive.ts";
+import { remember } from "./back.ts";
 import type { Effect } from "./effect.ts";
-import { revisionOf, rolloutOf, type EndpointState, type RollbackRecord } from "./state.ts";
-import { ended, judged, revisionFacts, settle, step, type EventOf, type Step } from "./step.ts";
+import {
+  revisionOf,
+  rolloutOf,
+  waitingOperations,
+  type BeforeReturn,
+  type EndpointState,
+  type RollbackRecord,
+} from "./state.ts";
+import { ended, revisionFacts, settle, step, type EventOf, type Step } from "./step.ts";
 
 const REMEMBERED = 32;
 
-function waiterOutcome(state: EndpointState, record: RollbackRecord): readonly Effect[] {
-  const operation = waitingOperation(state.activity);
-  const wanted =
-    state.activity.phase === "RollingBack" && state.activity.back.to.revision === record.to;
-  if (wanted) return settle(operation, { ok: true, did: "returned", record, already: false });
-  return settle(operation, {
-    ok: false,
-    error: new LastgoodError(
-      "rollout.superseded",
-      "the gateway was rolled back on its own meanwhile",
-    ),
-  });
+/** A way back that the gateway went as well has arrived; everything else was overtaken. */
+function waiterOutcomes(state: EndpointState, record: RollbackRecord): readonly Effect[] {
+  const { activity } = state;
+  if (activity.phase === "RollingBack" && activity.back.to.revision === record.to)
+    return returnedOutcomes(state, activity.back, record);
+  const error = new LastgoodError(
+    "rollout.superseded",
+    "the gateway was rolled back on its own meanwhile",
+  );
+  return waitingOperations(activity).flatMap((operation) =>
+    settle(operation, { ok: false, error }),
+  );
+}
+
+/** The same way gone twice, once by each plane, is taken back to where the first began. */
+function rememberOnce(state: EndpointState, event: EventOf<"overridden">): BeforeReturn {
+  const last = state.lastRollback;
+  const again =
+    last !== null &&
+    last.kind !== "reinstate" &&
+    last.from === event.from &&
+    last.to === event.to &&
+    last.changesAfter === state.changes;
+  return again ? last.before : remember(state);
 }
 
 function recordOf(
@@ -40,9 +59,33 @@ function recordOf(
     at: event.at,
     via: "gateway",
     measured: event.measured,
-    before: remember(state),
+    before: rememberOnce(state, event),
     changesAfter,
   };
+}
+
+/** Another way back that was decided before counts as gone: the gateway went on from where it led. */
+function caughtUp(state: EndpointState, event: EventOf<"overridden">, now: number): EndpointState {
+  const { activity } = state;
+  if (activity.phase !== "RollingBack") return state;
+  const { back, rollout } = activity;
+  if (back.kind === "reinstate" || back.from === event.from) return state;
+  const to = { revision: back.to.revision, stable: back.to.version.status === "stable" };
+  const left = arrived(judgedAfter(state, back), to, now);
+  return {
+    ...ended(left, rollout, { phase: "RolledBack", reason: back.reason, now }),
+    current: event.from,
+  };
+}
+
+function judgedByGateway(state: EndpointState, event: EventOf<"overridden">): EndpointState {
+  const overtaken = "a gateway went back on its own meanwhile";
+  const left = event.from === event.to ? state : judgedAfter(state, { ...event, kind: "rollback" });
+  const to = state.activity.phase === "RollingBack" ? state.activity.back.to.revision : null;
+  const candidate = rolloutOf(state)?.candidate ?? null;
+  return [candidate, to]
+    .filter((number) => number !== event.to)
+    .reduce((each, number) => notCandidate(each, number, "aborted", overtaken), left);
 }
 
 /**
@@ -63,22 +106,21 @@ export function overridden(state: EndpointState, event: EventOf<"overridden">, n
         message: `a gateway went from revision ${event.from} to ${event.to} of ${state.identity.name}, which the store does not know`,
       },
     ]);
-  const left = event.keepStatus
-    ? state
-    : judged(state, event.from, "failed", event.reason ?? `rolled back (${event.trigger})`);
+  const base = caughtUp(state, event, now);
+  const left = arrived(judgedByGateway(base, event), { revision: event.to, stable: false }, now);
   const resting: EndpointState = {
-    ...ended(left, rolloutOf(state), { phase: "RolledBack", reason: event.reason, now }),
+    ...ended(left, rolloutOf(base), { phase: "RolledBack", reason: event.reason, now }),
     current: event.to,
     acknowledged,
     alarms: [],
   };
-  const record = recordOf(state, event, resting.changes);
+  const record = recordOf(base, event, resting.changes);
   return step(
     { ...resting, lastRollback: record },
     [
-      ...verdictOn(state, { ...event, spared: event.keepStatus }),
+      ...verdictOn(base, { ...event, spared: event.keepStatus || event.from === event.to }),
       { do: "publish" },
-      ...waiterOutcome(state, record),
+      ...waiterOutcomes(state, record),
     ],
     [
       {

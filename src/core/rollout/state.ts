@@ -64,6 +64,8 @@ export interface Switching {
 export interface Return {
   readonly id: string;
   readonly operation: string | null;
+  /** Who asked for the same way back while it was under way, and waits for it too. */
+  readonly attached: readonly string[];
   readonly kind: "rollback" | "abort" | "revert" | "reinstate";
   readonly from: number;
   /** What is tried now; `tried` failed their verification before. */
@@ -204,15 +206,42 @@ export function leavingRevision(state: EndpointState): Revision | undefined {
   return revisionOf(state, candidate);
 }
 
-/** What the endpoint promises: the signature of its newest stable revision on duty, else of what serves. */
+/**
+ * What the endpoint promises: the signature of what serves (in a rollout: of what it started from)
+ * once that was stable, until then of the stable revision before it, of the first one while there is
+ * none. Null while nothing was ever served.
+ */
 export function contractOf(state: EndpointState): Revision["signature"] | null {
-  const rollout = rolloutOf(state);
-  const trusted = revisionOf(state, rollout?.from ?? state.current);
-  return (trusted ?? state.revisions[0])?.signature ?? null;
+  const number = rolloutOf(state)?.from ?? state.current;
+  const base = revisionOf(state, number) ?? leavingRevision(state);
+  if (base === undefined || base.stableAt !== null) return base?.signature ?? null;
+  const before = state.revisions.filter((revision) => revision.revision <= base.revision);
+  const trusted =
+    before.findLast((revision) => revision.status === "stable") ??
+    before.find((revision) => revision.carriedAllAt !== null);
+  return (trusted ?? base).signature;
 }
 
 function all(revision: number | null): readonly Arm[] {
   return revision === null ? [] : [{ revision, weight: 100 }];
+}
+
+function split(canary: Extract<Activity, { phase: "Progressing" }>): readonly Arm[] {
+  const { rollout, weight } = canary;
+  if (rollout.from === null) return all(rollout.candidate);
+  return [
+    { revision: rollout.from, weight: 100 - weight },
+    { revision: rollout.candidate, weight },
+  ];
+}
+
+/** The rollout that a rollback ended and a reinstate would go on with, or null. */
+export function resumable(
+  undone: RollbackRecord,
+): Extract<Activity, { phase: "Progressing" | "Baking" }> | null {
+  const { activity } = undone.before;
+  if (activity.phase !== "Progressing" && activity.phase !== "Baking") return null;
+  return activity.rollout.candidate === undone.from ? activity : null;
 }
 
 /** The shares of the traffic that the state asks for. */
@@ -223,27 +252,14 @@ export function armsOf(state: EndpointState): readonly Arm[] {
     case "Preparing":
       return all(current);
     case "Progressing":
-      return activity.rollout.from === null
-        ? all(activity.rollout.candidate)
-        : [
-            { revision: activity.rollout.from, weight: 100 - activity.weight },
-            { revision: activity.rollout.candidate, weight: activity.weight },
-          ];
+      return split(activity);
     case "Baking":
       return all(activity.rollout.candidate);
     case "RollingBack": {
       const { back } = activity;
-      const before = back.before.activity;
-      if (
-        back.kind === "reinstate" &&
-        before.phase === "Progressing" &&
-        before.rollout.from !== null
-      )
-        return [
-          { revision: before.rollout.from, weight: 100 - before.weight },
-          { revision: before.rollout.candidate, weight: before.weight },
-        ];
-      return all(back.to.revision);
+      const undone = back.kind === "reinstate" ? state.lastRollback : null;
+      const before = undone === null ? null : resumable(undone);
+      return before?.phase === "Progressing" ? split(before) : all(back.to.revision);
     }
   }
 }
@@ -264,4 +280,23 @@ export function bakeLeft(activity: Activity, now: number): number | null {
   if (activity.phase !== "Baking") return null;
   const elapsed = activity.runningSince === null ? 0 : Math.max(0, now - activity.runningSince);
   return Math.max(0, activity.remainingMs - elapsed);
+}
+
+/** Who waits for what is under way. */
+export function waitingOperations(activity: Activity): readonly string[] {
+  switch (activity.phase) {
+    case "Idle":
+      return [];
+    case "Preparing":
+      return waiting(activity.operation);
+    case "Progressing":
+    case "Baking":
+      return waiting(activity.switching?.operation ?? null);
+    case "RollingBack":
+      return [...waiting(activity.back.operation), ...activity.back.attached];
+  }
+}
+
+function waiting(operation: string | null): readonly string[] {
+  return operation === null ? [] : [operation];
 }

@@ -7,12 +7,12 @@ import {
   setWeight,
   tookOver,
 } from "./advance.ts";
+import { returned, returnFailed } from "./arrive.ts";
 import {
   abort,
   abortPreparing,
-  reinstate,
-  returned,
-  returnFailed,
+  attach,
+  onTheWayBack,
   rollbackAtRest,
   rollbackNow,
 } from "./back.ts";
@@ -20,8 +20,9 @@ import { pause, resume, tick } from "./clock.ts";
 import { deployAtRest, deployDuring, preparationFailed, prepared } from "./deploy.ts";
 import type { Effect } from "./effect.ts";
 import type { EndpointEvent, EventType } from "./event.ts";
-import { markAtRest, markDuring } from "./mark.ts";
+import { markAtRest, markDuring, markOnTheWayBack } from "./mark.ts";
 import { overridden } from "./override.ts";
+import { reinstate } from "./reinstate.ts";
 import type { EndpointState, Phase } from "./state.ts";
 import { ignored, label, refuse, type EventOf, type StateIn, type Step } from "./step.ts";
 
@@ -48,13 +49,10 @@ function stillPreparing(state: StateIn<"Preparing">): never {
   );
 }
 
-function onTheWayBack(state: StateIn<"RollingBack">): never {
-  const { back } = state.activity;
-  return refuse(
-    "rollout.phase",
-    `${state.identity.name} is on its way back to ${label(state, back.to.revision)}`,
-    { hint: "`lastgood status` says when it is there" },
-  );
+function joinRollback(state: StateIn<"RollingBack">, event: EventOf<"rollback">): Step {
+  const { operation, actor, reason, keepStatus, named, choice } = event;
+  const sequence = named ? (choice.targets[0]?.version.sequence ?? null) : null;
+  return attach(state, { operation, actor, reason, sequence, keepStatus });
 }
 
 function bakingHasNoWeight(state: StateIn<"Baking">): never {
@@ -142,9 +140,9 @@ const TABLE: Table = {
   },
   RollingBack: {
     deploy: onTheWayBack,
-    rollback: onTheWayBack,
+    rollback: joinRollback,
     reinstate: onTheWayBack,
-    mark: onTheWayBack,
+    mark: markOnTheWayBack,
     setWeight: onTheWayBack,
     promote: onTheWayBack,
     pause: onTheWayBack,

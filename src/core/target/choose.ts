@@ -29,7 +29,12 @@ export type Proof =
       readonly warm: boolean;
       /** ms since 1970; null: in the path. */ readonly provenAt: number | null;
     }
-  | { readonly holds: false; readonly why: string };
+  | {
+      readonly holds: false;
+      readonly why: string;
+      /** Set where the bytes are right and only golden samples disagree: `force` overrides that. */
+      readonly samplesOnly?: true;
+    };
 
 /** Everything the choice of a rollback's target depends on. */
 export interface TargetFacts {
@@ -109,44 +114,78 @@ function ownRevisions(facts: TargetFacts): Nominee[] {
   ];
 }
 
-function otherVersions(facts: TargetFacts): Nominee[] {
-  const own = semanticVersion(facts.leaving.version.name);
-  const spelled = facts.versions.flatMap((version) => {
-    const semantic = semanticVersion(version.name);
-    return semantic === null ? [] : [{ version, semantic }];
-  });
-  const lower =
-    own === null
-      ? facts.versions
-          .filter((version) => version.sequence < facts.leaving.version.sequence)
-          .toSorted((a, b) => b.sequence - a.sequence)
-      : spelled
-          .filter(({ semantic }) => compare(semantic, own) < 0)
-          .toSorted((a, b) => compare(b.semantic, a.semantic))
-          .map(({ version }) => version);
-  const why = own === null ? "the highest lower sequence" : "the highest lower version";
-  return lower.map((version) => ({
-    revision: null,
-    version,
-    why: `a stable version of the model, ${why}; this endpoint never served it`,
-  }));
+/** Versions below the one to leave, highest first; of equal ones the newest. */
+function lowerVersions(facts: TargetFacts): readonly VersionFacts[] {
+  const { sequence, name } = facts.leaving.version;
+  const newestFirst = facts.versions
+    .filter((version) => version.sequence !== sequence)
+    .toSorted((a, b) => b.sequence - a.sequence);
+  const own = semanticVersion(name);
+  if (own === null) return newestFirst.filter((version) => version.sequence < sequence);
+  return newestFirst
+    .flatMap((version) => {
+      const semantic = semanticVersion(version.name);
+      return semantic !== null && compare(semantic, own) < 0 ? [{ version, semantic }] : [];
+    })
+    .toSorted((a, b) => compare(b.semantic, a.semantic))
+    .map(({ version }) => version);
+}
+
+/** The endpoint's newest revision of the version, a stable one before others. */
+function laterRevision(facts: TargetFacts, sequence: number): Revision | undefined {
+  const of = facts.revisions.filter((revision) => revision.version.sequence === sequence);
+  return of.findLast((revision) => revision.status === "stable") ?? of.at(-1);
+}
+
+/** A version that was served here after the one to leave goes back to that revision of its own. */
+function otherVersions(facts: TargetFacts, looked: ReadonlySet<number>): Nominee[] {
+  const order =
+    semanticVersion(facts.leaving.version.name) === null
+      ? "the highest lower sequence"
+      : "the highest lower version";
+  return lowerVersions(facts)
+    .filter((version) => !looked.has(version.sequence))
+    .map((version): Nominee => {
+      const later = laterRevision(facts, version.sequence);
+      const where =
+        later === undefined ? "this endpoint never served it" : `revision ${later.revision}`;
+      return {
+        revision: later ?? null,
+        version: later === undefined ? version : factsOf(later, facts.versions),
+        why: `a stable version of the model, ${order}; ${where}`,
+      };
+    });
 }
 
 function because(status: string, reason: string | null): string {
   return reason === null ? status : `${status}: ${reason}`;
 }
 
-/** Why a nominee is no target, or null when it is one as far as status and signature go. */
+/** Why a nominee is no target, or null when it is one as far as content, status and signature go. */
 function objection(nominee: Nominee, facts: TargetFacts): string | null {
-  const { revision, version } = nominee;
+  const { version } = nominee;
   if (sameContent(version, facts.leaving)) return "the same content as the one to leave";
+  return statusObjection(nominee, facts) ?? signatureObjection(version, facts);
+}
+
+/** A revision's own status at this endpoint goes before its version's summary. */
+function statusObjection({ version, revision }: Nominee, facts: TargetFacts): string | null {
   if (version.status === "archived") return because("archived", version.statusReason);
-  if (revision !== null && revision.status !== "stable" && revision.status !== "provisional")
+  if (revision?.status === "stable") return null;
+  const earlier = revision !== null && revision.revision < facts.leaving.revision;
+  if (revision?.status === "provisional" && earlier) return null;
+  if (revision !== null && revision.status !== "provisional")
     return because(revision.status, revision.reason);
-  if (revision === null && version.status !== "stable")
-    return because(version.status, version.statusReason);
+  return version.status === "stable" ? null : because(version.status, version.statusReason);
+}
+
+function signatureObjection(version: VersionFacts, facts: TargetFacts): string | null {
   const differences = contractDifferences(version.signature, facts.contract);
   return differences.length === 0 ? null : `signature: ${differences.join("; ")}`;
+}
+
+function contentKey(version: VersionFacts): string {
+  return `${version.sequence} ${version.digest} ${JSON.stringify(version.runtime)}`;
 }
 
 /**
@@ -154,31 +193,36 @@ function objection(nominee: Nominee, facts: TargetFacts): string | null {
  * stable revision before the one to leave, its newest provisional one, a stable version of the model
  * below it. Each must be proven, not failed, aborted or archived, of other content, and take what
  * the contract promises. A revision's own status at this endpoint goes before its version's summary.
+ * Content that is a target already is not named again.
  */
 export function chooseTargets(facts: TargetFacts): TargetChoice {
   const targets: Target[] = [];
   const passedOver: PassedOver[] = [];
-  const seen = new Set<number>();
+  const taken = new Set<string>();
   const own = ownRevisions(facts);
-  const served = new Set(own.map((nominee) => nominee.version.sequence));
-  const others = otherVersions(facts).filter(
-    (nominee) =>
-      !served.has(nominee.version.sequence) &&
-      nominee.version.sequence !== facts.leaving.version.sequence,
-  );
-  for (const nominee of [...own, ...others]) {
-    if (seen.has(nominee.version.sequence)) continue;
-    const proof = facts.proof(nominee.version.digest);
-    const why = objection(nominee, facts) ?? (proof.holds ? null : proof.why);
-    if (why !== null) {
-      passedOver.push({ version: versionLabel(nominee.version), why });
+  const looked = new Set(own.map((nominee) => nominee.version.sequence));
+  for (const nominee of [...own, ...otherVersions(facts, looked)]) {
+    const { revision, version } = nominee;
+    if (taken.has(contentKey(version))) continue;
+    const passOver = (why: string): void => {
+      const label = versionLabel(version);
+      if (!passedOver.some((known) => known.version === label && known.why === why))
+        passedOver.push({ version: label, why });
+    };
+    const objected = objection(nominee, facts);
+    if (objected !== null) {
+      passOver(objected);
       continue;
     }
-    if (!proof.holds) continue;
-    seen.add(nominee.version.sequence);
+    const proof = facts.proof(version.digest);
+    if (!proof.holds) {
+      passOver(proof.why);
+      continue;
+    }
+    taken.add(contentKey(version));
     targets.push({
-      revision: nominee.revision?.revision ?? null,
-      version: nominee.version,
+      revision: revision?.revision ?? null,
+      version,
       warm: proof.warm,
       provenAt: proof.provenAt,
       why: nominee.why,
@@ -203,14 +247,21 @@ export function namedObjection(
   facts: TargetFacts,
   options: NamedOptions,
 ): string | null {
+  if (!options.force) {
+    const objected = namedStatusObjection(version, revision) ?? signatureObjection(version, facts);
+    if (objected !== null) return objected;
+  }
   const proof = facts.proof(version.digest);
-  if (!proof.holds) return proof.why;
-  if (options.force) return null;
+  if (proof.holds || (options.force && proof.samplesOnly === true)) return null;
+  return proof.why;
+}
+
+/** A person may name what was never judged; what was judged bad takes `force`. */
+function namedStatusObjection(version: VersionFacts, revision: Revision | null): string | null {
   if (version.status === "archived") return because("archived", version.statusReason);
-  if (revision !== null && ["failed", "aborted", "rejected"].includes(revision.status))
-    return because(revision.status, revision.reason);
-  if (revision === null && version.status === "failed")
-    return because("failed", version.statusReason);
-  const differences = contractDifferences(version.signature, facts.contract);
-  return differences.length === 0 ? null : `signature: ${differences.join("; ")}`;
+  if (revision !== null)
+    return ["failed", "aborted", "rejected"].includes(revision.status)
+      ? because(revision.status, revision.reason)
+      : null;
+  return version.status === "failed" ? because("failed", version.statusReason) : null;
 }

@@ -1,8 +1,9 @@
-import { z } from "zod";
+import * as z from "zod";
 
 import {
   allocate,
   DTYPES,
+  elementCount,
   isMapSequence,
   type DType,
   type OutputValue,
@@ -13,24 +14,48 @@ import {
 /** JSON form of elements: what JSON cannot say exactly (64-bit integers, NaN, ±Infinity, -0) is text. */
 const wireElements = z.array(z.union([z.number(), z.string()]));
 
-/** JSON form of a tensor, exact to the bit of every value but NaN's payload. */
-export const wireTensorSchema = z.object({
-  name: z.string(),
-  dtype: z.enum(DTYPES),
-  shape: z.array(z.number().int().nonnegative()),
-  data: wireElements,
-});
+/** Whether JSON's form of an element can become one of the dtype without becoming another value. */
+function isElement(dtype: DType, element: number | string): boolean {
+  if (dtype === "BYTES") return true;
+  if (dtype === "INT64" || dtype === "UINT64") return /^-?\d{1,20}$/.test(String(element));
+  return element === "NaN" || (element !== "" && !Number.isNaN(Number(element)));
+}
+
+/**
+ * JSON form of a tensor, exact to the bit of every value but NaN's payload. It has as many elements
+ * as its shape says, and each can be one of its dtype.
+ */
+export const wireTensorSchema = z
+  .object({
+    name: z.string(),
+    dtype: z.enum(DTYPES),
+    shape: z.array(z.number().int().nonnegative()),
+    data: wireElements,
+  })
+  .refine(({ shape, data }) => elementCount(shape) === data.length, {
+    error: "has not as many elements as its shape says",
+    path: ["data"],
+  })
+  .refine(({ dtype, data }) => data.every((element) => isElement(dtype, element)), {
+    error: "has an element that is none of its dtype",
+    path: ["data"],
+  });
 
 /** JSON form of one output. */
 export const wireOutputSchema = z.union([
   wireTensorSchema,
-  z.object({
-    name: z.string(),
-    kind: z.literal("maps"),
-    keys: z.array(z.union([z.string(), z.number()])),
-    values: wireElements,
-    rows: z.number().int().nonnegative(),
-  }),
+  z
+    .object({
+      name: z.string(),
+      kind: z.literal("maps"),
+      keys: z.array(z.union([z.string(), z.number()])),
+      values: wireElements,
+      rows: z.number().int().nonnegative(),
+    })
+    .refine(({ keys, rows, values }) => keys.length * rows === values.length, {
+      error: "has not a value for each key of each row",
+      path: ["values"],
+    }),
 ]);
 
 /** JSON form of a golden sample. */

@@ -13,6 +13,8 @@ export const GOLDEN_TOLERANCE = { relative: 1e-4, absolute: 1e-6 } as const;
 function numbersAgree(a: number, b: number): boolean {
   if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) && Number.isNaN(b);
   if (a === b) return true;
+  // The distance to an infinity is infinite, and so would be its tolerance.
+  if (!Number.isFinite(a) || !Number.isFinite(b)) return false;
   return (
     Math.abs(a - b) <=
     GOLDEN_TOLERANCE.absolute + GOLDEN_TOLERANCE.relative * Math.max(Math.abs(a), Math.abs(b))
@@ -35,6 +37,8 @@ function tensorDifference(recorded: Tensor, replayed: Tensor): string | null {
     return `${recorded.name} has shape [${replayed.shape.join(", ")}] (was [${recorded.shape.join(", ")}])`;
   const number = (value: string | number | bigint): number =>
     recorded.dtype === "FP16" ? halfToNumber(Number(value)) : Number(value);
+  if (recorded.data.length !== replayed.data.length)
+    return `${recorded.name} has ${replayed.data.length} elements (was ${recorded.data.length})`;
   const tolerant = ["FP16", "FP32", "FP64"].includes(recorded.dtype);
   for (let index = 0; index < recorded.data.length; index += 1) {
     const a = recorded.data[index] ?? 0;
@@ -59,7 +63,8 @@ export function goldenDifference(
     if (isMapSequence(expected) !== isMapSequence(actual))
       return `${expected.name} changed its kind`;
     if (isMapSequence(expected) && isMapSequence(actual)) {
-      if (expected.keys.join() !== actual.keys.join()) return `${expected.name} has other keys`;
+      if (JSON.stringify(expected.keys) !== JSON.stringify(actual.keys))
+        return `${expected.name} has other keys`;
       if (expected.rows !== actual.rows) return `${expected.name} has ${actual.rows} rows`;
       const off = expected.values.findIndex(
         (value, index) => !numbersAgree(value, actual.values[index] ?? NaN),

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 import { LastgoodError } from "../errors/index.ts";
 import { DTYPES, wireSampleSchema } from "../tensor/index.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * Cumulative totals of one key since the gateway's incarnation began: sending twice changes nothing,

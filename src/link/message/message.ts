@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 import { wireSampleSchema, wireTensorSchema } from "../../core/tensor/index.ts";
 import {

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 import { endpointNameSchema } from "../../core/version/index.ts";
 import { routeOrderSchema } from "../route/index.ts";

@@ -16,11 +16,15 @@ export interface Frame {
 export const MAX_FRAME_BYTES = 256 * 1024 * 1024;
 
 const PREFIX_BYTES = 8;
+/** Payloads begin at a multiple of this, so that numbers in them can be read in place. */
+const PAYLOAD_ALIGNMENT = 8;
 const EMPTY = Buffer.alloc(0);
 
 /**
  * Bytes of a frame: u32 length of all that follows the first 8 bytes, u32 length of the JSON header
- * (both big-endian), the header `{v, id, kind, body}`, then the payload chunks.
+ * (both big-endian), the header `{v, id, kind, body}` with blanks up to a multiple of 8, then the
+ * payload chunks.
+ * @throws `link.invalid` for a frame that the other side would not accept.
  */
 export function encodeFrame(
   id: number,
@@ -28,8 +32,16 @@ export function encodeFrame(
   body: unknown,
   payload: readonly Uint8Array[] = [],
 ): Buffer[] {
-  const header = Buffer.from(JSON.stringify({ v: 1, id, kind, body }));
+  const json = Buffer.from(JSON.stringify({ v: 1, id, kind, body }));
+  // Blanks behind it are still JSON.
+  const blanks = Buffer.alloc(-json.length & (PAYLOAD_ALIGNMENT - 1), " ");
+  const header = Buffer.concat([json, blanks]);
   const payloadBytes = payload.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+  if (header.length + payloadBytes > MAX_FRAME_BYTES)
+    throw new LastgoodError(
+      "link.invalid",
+      `a frame of ${header.length + payloadBytes} bytes is not accepted`,
+    );
   const prefix = Buffer.allocUnsafe(PREFIX_BYTES);
   prefix.writeUInt32BE(header.length + payloadBytes, 0);
   prefix.writeUInt32BE(header.length, 4);

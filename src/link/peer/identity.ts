@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 
-import { z } from "zod";
+import * as z from "zod";
 
 /** What a process says of itself before anything else. */
 export const identitySchema = z.object({

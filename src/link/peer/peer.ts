@@ -1,7 +1,7 @@
 import { chmodSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 
-import { z } from "zod";
+import * as z from "zod";
 
 import { LastgoodError } from "../../core/errors/index.ts";
 import { encodeFrame, FrameReader, type Frame } from "./frame.ts";
@@ -70,7 +70,8 @@ export class Peer {
 
   /**
    * Sends a request and waits for its reply.
-   * @throws what the other side's handler threw; `server.unreachable` when the connection ends or
+   * @throws what the other side's handler threw; `link.invalid` for a frame above the limit;
+   * `server.unreachable` when the connection ends or
    * `timeoutMs` passes first.
    */
   request(
@@ -81,6 +82,8 @@ export class Peer {
     if (!this.#open) return Promise.reject(this.#gone(kind));
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
+      // Before anything waits for an answer: what cannot be sent is refused here.
+      const frame = encodeFrame(id, kind, body, options.payload);
       const timer =
         options.timeoutMs === undefined
           ? null
@@ -94,7 +97,7 @@ export class Peer {
               );
             }, options.timeoutMs);
       this.#waiting.set(id, { resolve, reject, timer });
-      this.#write(encodeFrame(id, kind, body, options.payload));
+      this.#write(frame);
     });
   }
 
@@ -163,6 +166,15 @@ function errorFromWire(body: unknown): LastgoodError {
     : new LastgoodError("link.invalid", "an error without its particulars came over the link");
 }
 
+function identityOf(frame: Frame): PeerIdentity {
+  const hello = identitySchema.safeParse(frame.kind === "hello" ? frame.body : null);
+  if (hello.success) return hello.data;
+  throw new LastgoodError(
+    "link.invalid",
+    `the other side did not introduce itself: ${z.prettifyError(hello.error)}`,
+  );
+}
+
 function attach(socket: Socket, options: PeerOptions): Promise<Peer> {
   const reader = new FrameReader();
   socket.setNoDelay(true);
@@ -183,9 +195,8 @@ function attach(socket: Socket, options: PeerOptions): Promise<Peer> {
         for (const frame of reader.push(chunk)) {
           if (peer !== null) peer.receive(frame);
           else {
-            const identity = identitySchema.parse(frame.kind === "hello" ? frame.body : null);
+            peer = new Peer(socket, identityOf(frame), options.onRequest);
             clearTimeout(timer);
-            peer = new Peer(socket, identity, options.onRequest);
             resolve(peer);
           }
         }
@@ -200,7 +211,8 @@ function attach(socket: Socket, options: PeerOptions): Promise<Peer> {
 
 /**
  * Dials the process that listens on the Unix socket and exchanges hello.
- * @throws `server.unreachable` when nobody listens or no hello comes in time.
+ * @throws `server.unreachable` when nobody listens or no hello comes in time; `link.invalid` when
+ * what comes is no hello.
  */
 export function connectPeer(path: string, options: PeerOptions): Promise<Peer> {
   return new Promise((resolve, reject) => {

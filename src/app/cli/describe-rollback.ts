@@ -1,0 +1,60 @@
+import type { RolledBack } from "../../core/api/index.ts";
+import { ago, measured } from "./phrase.ts";
+import type { Session } from "./session.ts";
+
+/** What a rollback or reinstatement did, for people. */
+export function describeRollback(result: RolledBack, session: Session): string[] {
+  const { terminal, programName: name } = session;
+  const lines = [headline(result, session)];
+  lines.push(`  why       ${result.why}`);
+  if (result.dryRun)
+    lines.push(
+      `  target    ${result.warm ? "warm: loaded and proven" : "cold: has to be loaded first"}`,
+    );
+  else lines.push(...measurements(result));
+  if (result.passedOver.length > 0) {
+    lines.push("  passed over");
+    for (const { version, why } of result.passedOver) lines.push(`    ${version}: ${why}`);
+  }
+  lines.push(...result.notes.map((note) => `  note: ${note}`));
+  const next = terminal.style("cyan", "next:");
+  if (result.dryRun) lines.push(`${next} the same command without --dry-run`);
+  else if (result.via === "gateway")
+    lines.push(
+      `${next} ${name} history ${result.endpoint} (it appears there once the control plane is back)`,
+    );
+  else
+    lines.push(
+      `${next} ${name} history ${result.endpoint}; was it wrong? ${name} reinstate ${result.endpoint} --reason "…"`,
+    );
+  return lines;
+}
+
+function headline(result: RolledBack, session: Session): string {
+  const { terminal } = session;
+  const { endpoint, from, to } = result;
+  if (result.dryRun) {
+    return `${terminal.style("yellow", "dry run:")} ${endpoint} would go back to ${to.version} (from ${from.version})`;
+  }
+  if (result.already) {
+    const when = result.at === null ? "" : `, ${ago(result.at)}`;
+    return `${endpoint}: already rolled back to ${to.version}${when}, by ${result.actor} (--again goes further back)`;
+  }
+  const words = `${endpoint} is back on ${to.version} (was ${from.version})`;
+  return terminal.style(result.verified === false ? "yellow" : ["bold", "green"], words);
+}
+
+function measurements(result: RolledBack): string[] {
+  const via = result.via === "gateway" ? ", through the gateway alone" : "";
+  const verified =
+    result.verified === true
+      ? `yes: answered by ${result.to.version} through the serving port`
+      : "no";
+  const lines = [`  verified  ${verified}${via}`];
+  if (result.durable === false) lines.push("  on disk   not yet: the write is being retried");
+  lines.push(
+    `  switch    ${measured(result.switchMs)}${result.warm ? " (warm)" : " (cold)"}; last old answer after ${measured(result.lastOldResponseMs)}`,
+    `  failed    ${result.failedRequests ?? "unknown"} requests`,
+  );
+  return lines;
+}

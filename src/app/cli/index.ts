@@ -1,0 +1,2 @@
+export { runCli, type CliOptions } from "./run.ts";
+export type { Output, TerminalOptions } from "./terminal.ts";

@@ -1,0 +1,78 @@
+import { Command, Option } from "@commander-js/extra-typings";
+
+import { PROGRAM_VERSION } from "../build/index.ts";
+import type { Session } from "./session.ts";
+import { findVerb, VERBS, type Verb } from "./verb-table.ts";
+
+const FIRST_LINE =
+  "Production rollback for machine-learning models: when an update fails, the last good version is back before anyone notices.";
+
+/**
+ * The command line. All verbs are listed, only the one that is typed is loaded: printing the first
+ * help screen costs no more than commander itself.
+ */
+export async function buildProgram(argv: readonly string[], session: Session): Promise<Command> {
+  const program = new Command(session.programName)
+    .description(FIRST_LINE)
+    .usage("<verb> [options]")
+    .version(PROGRAM_VERSION, "--version", "print the program's version")
+    // Without it `rollback --version v1.1` would print the program's version.
+    .enablePositionalOptions()
+    .helpOption("-h, --help", "show help; <verb> --help shows examples")
+    .helpCommand("help [verb]", "show the help of a verb")
+    .showSuggestionAfterError(true);
+  quiet(program, session);
+  const typed = findVerb((argv[0] === "help" ? argv[1] : argv[0]) ?? "");
+  for (const verb of VERBS) await addVerb(program, verb, { session, isTyped: verb === typed });
+  return program;
+}
+
+async function addVerb(
+  program: Command,
+  verb: Verb,
+  how: { readonly session: Session; readonly isTyped: boolean },
+): Promise<void> {
+  const command = program
+    .command(verb.name)
+    .summary(verb.summary)
+    .description(verb.summary)
+    .helpGroup(verb.group)
+    .aliases([...verb.aliases])
+    .helpOption("-h, --help", "show this help");
+  if (!how.isTyped) return;
+  const { define } = await verb.load();
+  define(command, how.session);
+  command.hook("preAction", (_, acting) => how.session.use(acting.opts()));
+  for (const leaf of leaves(command)) await addSharedOptions(leaf, verb);
+}
+
+function leaves(command: Command): Command[] {
+  return command.commands.length === 0
+    ? [command]
+    : // The child's own types are not known to its parent.
+      command.commands.flatMap((child) => leaves(child as unknown as Command));
+}
+
+async function addSharedOptions(command: Command, verb: Verb): Promise<void> {
+  const group = "Everywhere:";
+  command.addOption(new Option("--json", "print one JSON value").helpGroup(group));
+  const names = [
+    ...(verb.changes ? (["actor"] as const) : []),
+    ...(verb.asksServer ? (["url", "dataDir"] as const) : []),
+  ];
+  if (names.length === 0) return;
+  const { settingOption } = await import("./setting-option.ts");
+  for (const name of names) command.addOption(settingOption(name).helpGroup(group));
+}
+
+/** Errors are printed in one place, and nothing but that place ends the process. Verbs inherit it. */
+function quiet(command: Command, session: Session): void {
+  command
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => session.terminal.raw(text),
+      writeErr: () => undefined,
+      getOutHelpWidth: () => Math.min(session.terminal.columns, 100),
+    })
+    .configureHelp({ showGlobalOptions: false });
+}

@@ -1,0 +1,113 @@
+import { Option, type Command } from "@commander-js/extra-typings";
+
+import { deployBodySchema, type Deployed } from "../../../core/api/index.ts";
+import { ENVIRONMENTS, STRATEGIES } from "../../../core/endpoint/index.ts";
+import { formatDuration } from "../../../core/time/index.ts";
+import { examples } from "../help-text.ts";
+import { countValue, durationValue, percentValue } from "../option-value.ts";
+import { measured } from "../phrase.ts";
+import type { Session } from "../session.ts";
+import { waitForRollout } from "../wait.ts";
+
+/** `deploy`: rolls a version out to an endpoint. */
+export function define(command: Command, session: Session): void {
+  command
+    .description(
+      "Roll a version out to an endpoint, which is made where there is none yet. Returns when the candidate carries what was asked, verified; the bake goes on.",
+    )
+    .argument("<version>", "fraud@v1.1, models:/fraud/2, fraud@champion")
+    .option("--to <endpoint>", "endpoint; may be left out where one serves the model")
+    .addOption(
+      new Option("--environment <name>", "at the endpoint's first deploy").choices(ENVIRONMENTS),
+    )
+    .addOption(
+      new Option("--strategy <name>", "how the candidate takes over")
+        .choices(STRATEGIES)
+        .default("blueGreen" as const, "blueGreen"),
+    )
+    .option("--weight <percent>", "canary: share of the traffic in the first step", percentValue)
+    .option("--bake <time>", "watch over the candidate once it has all traffic", durationValue)
+    .option("--if-current <version>", "only if this version serves now")
+    .option("--replace", "end an unfinished rollout first")
+    .option("--force", "also a version that failed, or with another signature")
+    .option("--reason <text>", "why, for the history")
+    .option("--dry-run", "say what would happen, change nothing")
+    .option("--wait", "wait until the rollout has ended; its outcome is the exit code")
+    .option("--timeout <time>", "with --wait: give up after this long", durationValue, 1_800_000)
+    .addOption(new Option("--poll <ms>").argParser(countValue).default(250).hideHelp())
+    .addHelpText(
+      "after",
+      examples([
+        ["lastgood deploy fraud@v1.0 --to fraud-prod", "the first one makes the endpoint"],
+        ["lastgood deploy fraud@v1.1", "blue/green, then 1 h of bake"],
+        ["lastgood deploy fraud@v1.1 --strategy canary --weight 10", "10 % of the traffic first"],
+        ["lastgood deploy fraud@v1.1 --bake 10m --wait", "for pipelines: exit 0, 3, 5 or 6"],
+      ]),
+    )
+    .action(async (reference, options) => {
+      const { client } = await session.connect();
+      const deployed = await client.deploy(
+        deployBodySchema.parse({
+          ...options,
+          reference,
+          endpoint: options.to,
+          bakeMs: options.bake,
+          actor: await session.actor(),
+        }),
+      );
+      const { rollout } = deployed;
+      if (options.wait !== true || deployed.dryRun || rollout === null) {
+        session.terminal.answer(deployed, () => describeDeployed(deployed, session));
+        return;
+      }
+      session.terminal.note(...describeDeployed(deployed, session));
+      const ended = await waitForRollout(client, rollout, {
+        timeoutMs: options.timeout,
+        pollMs: options.poll,
+        note: (line) => session.terminal.note(line),
+      });
+      session.terminal.answer({ ...deployed, rollout: ended }, () => [
+        `${session.terminal.style("green", "Succeeded:")} ${deployed.endpoint} is on ${ended.to.version}, stable`,
+      ]);
+    });
+}
+
+/** What a deploy did, for people. */
+export function describeDeployed(deployed: Deployed, session: Session): string[] {
+  return [
+    headline(deployed, session),
+    ...facts(deployed),
+    ...deployed.notes.map((note) => `  note: ${note}`),
+  ];
+}
+
+function headline(deployed: Deployed, session: Session): string {
+  const { terminal } = session;
+  const { rollout, endpoint } = deployed;
+  const version = rollout?.to.version ?? deployed.current?.version ?? "nothing";
+  if (deployed.dryRun)
+    return `${terminal.style("yellow", "dry run:")} ${endpoint} would get ${version}`;
+  if (!deployed.started) return `${endpoint} has ${version} already; nothing was done`;
+  const share =
+    rollout !== null && rollout.weight < 100 ? ` with ${rollout.weight} % of the traffic` : "";
+  return terminal.style("green", `${endpoint} is on ${version}${share}`);
+}
+
+function facts(deployed: Deployed): string[] {
+  const { rollout } = deployed;
+  const lines: string[] = [];
+  if (rollout !== null && rollout.from !== null) lines.push(`  from      ${rollout.from.version}`);
+  if (rollout !== null) lines.push(`  phase     ${phaseText(rollout.phase, rollout.bakeEndsAt)}`);
+  if (deployed.dryRun || !deployed.started) return lines;
+  lines.push(`  verified  ${deployed.verified ? "yes, through the serving port" : "no"}`);
+  if (deployed.switchMs !== null) {
+    const failed = deployed.failedRequests ?? 0;
+    lines.push(`  switch    ${measured(deployed.switchMs)}, requests failed: ${failed}`);
+  }
+  return lines;
+}
+
+function phaseText(phase: string, bakeEndsAt: number | null): string {
+  if (bakeEndsAt === null || phase !== "Baking") return phase;
+  return `${phase}, stable in ${formatDuration(Math.max(0, bakeEndsAt - Date.now()))}`;
+}

@@ -1,0 +1,128 @@
+import { Option, type Command } from "@commander-js/extra-typings";
+
+import type { RegisterBody, Registered } from "../../../core/api/index.ts";
+import { LastgoodError } from "../../../core/errors/index.ts";
+import { describeSpec, parseModelName, parseVersionName } from "../../../core/version/index.ts";
+import { examples } from "../help-text.ts";
+import { listModelFiles, readJsonFile, uploadFiles, type ModelFile } from "../model-files.ts";
+import { numberPairValue, pairValue } from "../option-value.ts";
+import { bytes, counted, shortDigest } from "../phrase.ts";
+import type { Session } from "../session.ts";
+import { fullName } from "../version-words.ts";
+
+/** `register`: uploads a model's files and stores them as a version. */
+export function define(command: Command, session: Session): void {
+  command
+    .description(
+      "Store a model version. It never changes again: the same name with other bytes is refused, the same bytes again are no change. Registering loads and runs the model once, to record its golden samples.",
+    )
+    .argument("<model>", "the model's name, for example fraud")
+    .argument("[path]", "an .onnx file, or a folder with everything that belongs to the model")
+    .option("--version <name>", "the version's name, for example v1.1; never reused")
+    .option("--metric <key=number>", "a measured value, repeatable: auc=0.94", numberPairValue)
+    .option("--param <key=value>", "a parameter of the training, repeatable: depth=6", pairValue)
+    .option("--tag <key=value>", "a tag, repeatable: team=risk", pairValue)
+    .option("--input-example <file>", "JSON file with real inputs; golden samples come from it")
+    .option("--run <id>", "lineage: the training run")
+    .option("--git-commit <sha>", "lineage: the code")
+    .option("--dataset-digest <digest>", "lineage: the data")
+    .addOption(
+      new Option("--runtime <name>", "what serves it").choices(["onnx", "remote"]).default("onnx"),
+    )
+    .option("--remote <name>", "with --runtime remote: its name in server.yaml")
+    .option("--dry-run", "say what would be stored, store nothing")
+    .addHelpText(
+      "after",
+      examples([
+        ["lastgood register fraud ./model.onnx --version v1.0", ""],
+        ["lastgood register fraud ./model.onnx --version v1.1 --metric auc=0.94 \\", ""],
+        ["    --param depth=6 --tag team=risk --input-example example.json", ""],
+        ["lastgood register fraud --runtime remote --remote tf-1", "a model server elsewhere"],
+      ]),
+    )
+    .action(async (model, path, options) => {
+      // Names are checked before anything is sent.
+      parseModelName(model);
+      const name = options.version === undefined ? null : parseVersionName(options.version);
+      const isRemote = options.runtime === "remote";
+      checkSource(isRemote, path, options.remote);
+      const files = path === undefined ? [] : await listModelFiles(path);
+      const { inputExample, run, gitCommit, datasetDigest } = options;
+      const body: RegisterBody = {
+        name,
+        files: files.map((file) => ({ path: file.name, digest: file.digest })),
+        runtime: isRemote ? "remote" : "onnx",
+        remote: options.remote ?? null,
+        signature: null,
+        inputExample: inputExample === undefined ? null : readJsonFile(inputExample),
+        metrics: options.metric ?? {},
+        params: options.param ?? {},
+        tags: options.tag ?? {},
+        lineage: withoutGaps({ run, git_commit: gitCommit, dataset_digest: datasetDigest }),
+        actor: await session.actor(),
+      };
+      if (options.dryRun === true) {
+        session.terminal.answer({ dryRun: true, model, ...body }, () => [
+          `${session.terminal.style("yellow", "dry run:")} ${model}@${name ?? "(next number)"} would be stored`,
+          ...files.map(fileLine),
+        ]);
+        return;
+      }
+      const client = await session.client();
+      await uploadFiles(client, files, (line) => session.terminal.note(line));
+      const registered = await client.register(model, body);
+      session.terminal.answer(registered, () => describeRegistered(registered, session));
+    });
+}
+
+function checkSource(
+  isRemote: boolean,
+  path: string | undefined,
+  remote: string | undefined,
+): void {
+  if (isRemote && remote === undefined) {
+    throw new LastgoodError("usage.invalid", "--runtime remote needs --remote NAME", {
+      hint: "the names are those under remotes: in the server's server.yaml",
+    });
+  }
+  if (!isRemote && path === undefined) {
+    throw new LastgoodError("usage.invalid", "the model's file is missing", {
+      hint: "for example: lastgood register fraud ./model.onnx --version v1.0",
+    });
+  }
+  if (!isRemote && remote !== undefined) {
+    throw new LastgoodError("usage.invalid", "--remote goes with --runtime remote", {
+      hint: "add --runtime remote, or leave --remote out",
+    });
+  }
+}
+
+function withoutGaps(given: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(given).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
+  );
+}
+
+function fileLine(file: ModelFile): string {
+  return `  ${file.name}   ${bytes(file.size)}   ${shortDigest(file.digest)}`;
+}
+
+function describeRegistered(registered: Registered, session: Session): string[] {
+  const { version, created, notes } = registered;
+  const name = fullName(version);
+  const { terminal } = session;
+  const batching = version.batching.on ? "on" : `off: ${version.batching.why}`;
+  return [
+    created
+      ? terminal.style("green", `${name} is registered (number ${version.sequence})`)
+      : `${name} holds these very bytes already; nothing was changed`,
+    ...version.files.map(
+      (file) => `  ${file.path}   ${bytes(file.size)}   ${shortDigest(file.digest)}`,
+    ),
+    `  takes     ${version.signature.inputs.map(describeSpec).join(", ")}`,
+    `  gives     ${version.signature.outputs.map(describeSpec).join(", ")}`,
+    `  checked   ${counted(version.golden.length, "golden sample")}, batching ${batching}`,
+    ...notes.map((note) => `  note: ${note}`),
+    `${terminal.style("cyan", "next:")} ${session.programName} deploy ${name}`,
+  ];
+}

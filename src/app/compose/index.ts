@@ -1,0 +1,8 @@
+export { checkpointFrom } from "./checkpoint.ts";
+export {
+  controlConfigSchema,
+  startControl,
+  type ControlConfig,
+  type ControlPlane,
+} from "./control.ts";
+export { processLog } from "./process-log.ts";

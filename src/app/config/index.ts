@@ -1,0 +1,13 @@
+export { formatAddress, type Address } from "./address.ts";
+export { type Environment } from "./folders.ts";
+export {
+  findSetting,
+  requireSetting,
+  resolveSetting,
+  type FoundSetting,
+  type Origin,
+  type Sources,
+} from "./resolve.ts";
+export { readServerYaml, type Remotes } from "./server-yaml.ts";
+export { SETTINGS, type Setting, type SettingName, type SettingValue } from "./settings.ts";
+export { readUserFile } from "./user-file.ts";

@@ -1,0 +1,63 @@
+import * as z from "zod";
+
+import { LastgoodError } from "../../core/errors/index.ts";
+import {
+  checkpointFrom,
+  controlConfigSchema,
+  processLog,
+  startControl,
+  type ControlConfig,
+  type ControlPlane,
+} from "../compose/index.ts";
+
+/** An orderly end that takes longer is cut off, ms. */
+const STOP_LIMIT_MS = 5_000;
+
+const log = processLog("control");
+let plane: ControlPlane | null = null;
+let stopping = false;
+
+/** What went wrong ends the process; its supervisor starts it again. */
+function fail(thrown: unknown): never {
+  const error = LastgoodError.from(thrown);
+  const { stack } = thrown instanceof Error ? thrown : error;
+  log.fatal({ error: error.toBody(), stack }, error.message);
+  process.exit(1);
+}
+
+function stop(): void {
+  if (stopping) return;
+  stopping = true;
+  log.info("stopping");
+  setTimeout(() => process.exit(0), STOP_LIMIT_MS).unref();
+  // Asked to end while it still starts: nothing that was begun needs more than the next start.
+  const stopped = plane?.stop() ?? Promise.resolve();
+  stopped.then(() => process.exit(0)).catch(fail);
+}
+
+function readConfig(argument: string | undefined): ControlConfig {
+  try {
+    return controlConfigSchema.parse(JSON.parse(argument ?? ""));
+  } catch (cause) {
+    const why = cause instanceof z.ZodError ? z.prettifyError(cause) : String(cause);
+    throw new LastgoodError(
+      "config.invalid",
+      `the control plane is started with one JSON argument: ${why}`,
+      { hint: "start it with: lastgood serve", cause },
+    );
+  }
+}
+
+async function main(): Promise<void> {
+  const config = readConfig(process.argv[2]);
+  const checkpoint = checkpointFrom(process.env);
+  plane = await startControl(config, { log, checkpoint, onShutdown: stop });
+  log.info({ api: `${plane.apiHost}:${plane.apiPort}` }, "the control plane is up");
+}
+
+process.on("uncaughtException", fail);
+process.on("unhandledRejection", fail);
+process.on("SIGTERM", stop);
+// Ctrl-C in a terminal is the supervisor's business.
+process.on("SIGINT", () => undefined);
+main().catch(fail);

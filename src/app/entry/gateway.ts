@@ -1,0 +1,40 @@
+import { pino } from "pino";
+
+import {
+  gatewayConfigSchema,
+  runGateway,
+  type GatewayConfig,
+} from "../../serving/gateway/index.ts";
+import { mlflow } from "../../serving/protocol-mlflow/index.ts";
+import { oip } from "../../serving/protocol-oip/index.ts";
+import { OnnxRuntime } from "../../serving/runtime-onnx/index.ts";
+import type { Runtime } from "../../serving/runtime/index.ts";
+
+/** Loads the remote runtime's HTTP client with the first remote version: few gateways have one. */
+function remoteRuntime({ remotes }: GatewayConfig): Runtime {
+  let made: Promise<Runtime> | null = null;
+  const runtime = async (): Promise<Runtime> => {
+    const { RemoteRuntime } = await import("../../serving/runtime-remote/index.ts");
+    return new RemoteRuntime(
+      Object.fromEntries(
+        Object.entries(remotes).flatMap(([name, { url, protocol, model = name, retries }]) =>
+          protocol === "oip" ? [[name, { url, protocol, model, retries }]] : [],
+        ),
+      ),
+    );
+  };
+  return {
+    load: async (subject, revision) => (await (made ??= runtime())).load(subject, revision),
+    inspect: async (request) => (await (made ??= runtime())).inspect(request),
+  };
+}
+
+const config = gatewayConfigSchema.parse(JSON.parse(process.argv[2] ?? "{}"));
+const logger = pino({ base: { role: "gateway", pid: process.pid } });
+
+void runGateway({
+  config,
+  runtimes: { onnx: new OnnxRuntime(config), remote: remoteRuntime(config) },
+  protocols: [oip, mlflow],
+  log: (level, message, fields = {}) => logger[level](fields, message),
+});

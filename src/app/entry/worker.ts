@@ -1,0 +1,14 @@
+import { runWorker } from "../../serving/gateway/index.ts";
+import { mlflow } from "../../serving/protocol-mlflow/index.ts";
+import { oip } from "../../serving/protocol-oip/index.ts";
+import { connectModel } from "../../serving/runtime-onnx/index.ts";
+
+runWorker({
+  connectModel: async (address) => {
+    if (address.kind === "onnx") return connectModel(address);
+    // Its HTTP client is larger than all the rest of a worker, and few gateways need it.
+    const remote = await import("../../serving/runtime-remote/index.ts");
+    return remote.connectRemoteModel(address);
+  },
+  protocols: [oip, mlflow],
+});

@@ -1,0 +1,59 @@
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import * as z from "zod";
+
+const childSchema = z.object({
+  pid: z.number().int(),
+  /** Digest of what it was started with: another one means that it has to be replaced. */
+  config: z.string(),
+});
+
+const serverFileSchema = z.object({
+  /** Of the supervisor. */
+  pid: z.number().int(),
+  startedAt: z.number(),
+  version: z.string(),
+  dataDir: z.string(),
+  socketFolder: z.string(),
+  /** `host:port`. */
+  apiAddress: z.string(),
+  serveAddress: z.string(),
+  defaultEndpoint: z.string().nullable(),
+  processes: z.object({ control: childSchema.nullable(), gateway: childSchema.nullable() }),
+});
+
+/** What `<data>/server.json` says of the server that owns, or last owned, the data folder. */
+export type ServerFile = z.infer<typeof serverFileSchema>;
+
+function pathIn(dataDir: string): string {
+  return join(dataDir, "server.json");
+}
+
+/** The data folder's `server.json`, or null where there is none that can be read. */
+export function readServerFile(dataDir: string): ServerFile | null {
+  try {
+    const parsed = serverFileSchema.safeParse(JSON.parse(readFileSync(pathIn(dataDir), "utf8")));
+    return parsed.success ? parsed.data : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Replaces `server.json` in one step. A full disk leaves the old one: it is no reason to stop. */
+export function writeServerFile(file: ServerFile): boolean {
+  const path = pathIn(file.dataDir);
+  try {
+    writeFileSync(`${path}.new`, `${JSON.stringify(file, null, 2)}\n`, { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+    return true;
+  } catch {
+    rmSync(`${path}.new`, { force: true });
+    return false;
+  }
+}
+
+/** Takes `server.json` away: nothing runs any more. */
+export function removeServerFile(dataDir: string): void {
+  rmSync(pathIn(dataDir), { force: true });
+}

@@ -1,0 +1,2 @@
+export { serveApi, type ApiServer } from "./server.ts";
+export type { ApiDeps } from "./api.ts";

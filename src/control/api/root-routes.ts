@@ -1,0 +1,80 @@
+import type { OpenAPIHono } from "@hono/zod-openapi";
+
+import type { EndpointService } from "../../core/api/index.ts";
+import { LastgoodError } from "../../core/errors/index.ts";
+import type { CountStore } from "../../storage/store/index.ts";
+import { parseEventId, type EventStreams } from "./event-stream.ts";
+import { exposition, EXPOSITION_TYPE } from "./exposition.ts";
+import { metricsOf } from "./metrics.ts";
+import { API_PREFIX } from "./operation.ts";
+import { toResponse } from "./problem.ts";
+import { readinessOf } from "./readiness.ts";
+import { RollbackTotals } from "./rollback-totals.ts";
+
+const READY_LIMIT_MS = 2_000;
+
+/** What the routes beside the operations need. */
+export interface RootDeps {
+  readonly endpoints: EndpointService;
+  readonly store: { readonly counts: Pick<CountStore, "totals"> };
+  readonly events: EventStreams;
+  readonly build: string;
+}
+
+function inTime<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new LastgoodError("server.unreachable", "the control plane is too busy to answer"));
+    }, READY_LIMIT_MS);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+async function metricsText(deps: RootDeps, totals: RollbackTotals): Promise<string> {
+  const status = await deps.endpoints.status();
+  const names = status.endpoints.map((endpoint) => endpoint.name);
+  const counts = await Promise.all(names.map((name) => deps.store.counts.totals(name)));
+  const rollbacks = await totals.upToNow(names);
+  return exposition(metricsOf({ build: deps.build, status, counts: counts.flat(), rollbacks }));
+}
+
+/** Puts probes, metrics, the OpenAPI document and the event stream on the app. */
+export function rootRoutes(app: OpenAPIHono, deps: RootDeps): void {
+  const totals = new RollbackTotals(deps.endpoints);
+  app.get("/healthz", () => toResponse({ status: 200, text: '{"status":"ok"}' }));
+  app.get("/readyz", async () => {
+    const readiness = readinessOf(await inTime(deps.endpoints.status()));
+    const text = JSON.stringify(readiness);
+    return new Response(text, {
+      status: readiness.ready ? 200 : 503,
+      headers: { "content-type": "application/json", "cache-control": "no-store" },
+    });
+  });
+  app.get("/metrics", async () => {
+    const text = await metricsText(deps, totals);
+    return new Response(text, { headers: { "content-type": EXPOSITION_TYPE } });
+  });
+  let document: string | null = null;
+  app.get("/openapi.json", () => {
+    document ??= JSON.stringify(
+      app.getOpenAPI31Document({
+        openapi: "3.1.0",
+        info: { title: "lastgood", version: "v1", description: "Production rollback for models" },
+      }),
+    );
+    return toResponse({ status: 200, text: document });
+  });
+  app.get(`${API_PREFIX}/events`, (context) => {
+    const id = context.req.header("last-event-id");
+    const endpoint = context.req.query("endpoint") ?? null;
+    const position = id === undefined ? null : parseEventId(id);
+    if (id !== undefined && position === null)
+      throw new LastgoodError("input.invalid", "the Last-Event-ID header was not understood", {
+        hint: "send the id of the last event back, or leave the header out",
+      });
+    return new Response(deps.events.open({ endpoint, position }), {
+      headers: { "content-type": "text/event-stream", "cache-control": "no-store" },
+    });
+  });
+}

@@ -1,0 +1,1 @@
+export { generalChecks } from "./general-checks.ts";

@@ -1,0 +1,91 @@
+import { LastgoodError } from "../../core/errors/index.ts";
+import type { RevisionState } from "../../link/message/index.ts";
+
+/** One revision of an endpoint. */
+export interface RevisionKey {
+  readonly endpoint: string;
+  readonly revision: number;
+}
+
+/** From the least to the most to be relied on. */
+const RANK = { failed: 0, gone: 1, loading: 2, ready: 3 } as const;
+
+interface Waiter {
+  readonly check: () => void;
+}
+
+/** What each gateway last said of each revision. */
+export class RevisionStates {
+  readonly #byGateway = new Map<string, Map<string, RevisionState>>();
+  readonly #waiters = new Set<Waiter>();
+
+  /** Everything a gateway knows; what it does not name is not loaded there. */
+  replace(gateway: string, states: readonly RevisionState[]): void {
+    this.#byGateway.set(gateway, new Map(states.map((state) => [keyOf(state), state])));
+    this.#wake();
+  }
+
+  set(gateway: string, state: RevisionState): void {
+    const known = this.#byGateway.get(gateway) ?? new Map<string, RevisionState>();
+    this.#byGateway.set(gateway, known);
+    if (state.state === "gone") known.delete(keyOf(state));
+    else known.set(keyOf(state), state);
+    this.#wake();
+  }
+
+  forget(gateway: string): void {
+    this.#byGateway.delete(gateway);
+    this.#wake();
+  }
+
+  all(): readonly RevisionState[] {
+    return [...this.#byGateway.values()].flatMap((states) => [...states.values()]);
+  }
+
+  /** The least advanced of the gateways' states; null where one of them has none. */
+  over(key: RevisionKey, gateways: readonly string[]): RevisionState | null {
+    const states = gateways.map((gateway) => this.#byGateway.get(gateway)?.get(keyOf(key)));
+    let least: RevisionState | null = null;
+    for (const state of states) {
+      if (state?.state === "failed") return state;
+      if (state !== undefined && (least === null || RANK[state.state] < RANK[least.state]))
+        least = state;
+    }
+    return states.includes(undefined) ? null : least;
+  }
+
+  /**
+   * Waits until `find` gives a state.
+   * @throws `runtime.timeout` when it gave none within `timeoutMs`.
+   */
+  until(find: () => RevisionState | null, timeoutMs: number, what: string): Promise<RevisionState> {
+    const now = find();
+    if (now !== null) return Promise.resolve(now);
+    return new Promise((resolve, reject) => {
+      const waiter: Waiter = {
+        check: () => {
+          const found = find();
+          if (found === null) return;
+          clearTimeout(timer);
+          this.#waiters.delete(waiter);
+          resolve(found);
+        },
+      };
+      const timer = setTimeout(() => {
+        this.#waiters.delete(waiter);
+        reject(
+          new LastgoodError("runtime.timeout", `${what} was not loaded within ${timeoutMs} ms`),
+        );
+      }, timeoutMs);
+      this.#waiters.add(waiter);
+    });
+  }
+
+  #wake(): void {
+    for (const waiter of this.#waiters) waiter.check();
+  }
+}
+
+function keyOf(key: RevisionKey): string {
+  return `${key.endpoint} ${key.revision}`;
+}

@@ -1,0 +1,263 @@
+/** The command table of DESIGN.md section 7, cell by cell: total in types, so no cell can be missing. */
+import { expect, test } from "vitest";
+
+import { scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
+import { LastgoodError, type ErrorCode } from "../errors/index.ts";
+import { armsOf } from "./state.ts";
+
+type Column = "preparing" | "progressing" | "baking" | "at rest" | "rolling back";
+type Row =
+  | "deploy, same content"
+  | "deploy, other"
+  | "deploy, other, --replace"
+  | "set-weight 20"
+  | "promote"
+  | "pause"
+  | "resume"
+  | "abort"
+  | "rollback"
+  | "mark candidate failed"
+  | "reinstate";
+
+/** What a cell promises: a refusal, or what is so right after the command and when it is done. */
+type Expected =
+  | { readonly refused: ErrorCode }
+  | { readonly unchanged: true }
+  | {
+      readonly phase: Scenario["phase"];
+      readonly then: string;
+      readonly arms: readonly (readonly [version: string, weight: number])[];
+      /** What the caller hears in the end. */
+      readonly hears: "deployed" | "steered" | "returned";
+    };
+
+const STATES: Record<Column, () => Scenario> = {
+  preparing: () => scenario().stable("v1.0").deploys("v1.1"),
+  progressing: () => scenario().stable("v1.0").canary("v1.1"),
+  baking: () => scenario().stable("v1.0").baking("v1.1"),
+  "at rest": () => scenario().stable("v1.0").stable("v1.1"),
+  "rolling back": () => scenario().stable("v1.0").baking("v1.1").rollsBack(),
+};
+
+const COMMANDS: Record<Row, (of: Scenario) => Scenario> = {
+  "deploy, same content": (of) => of.deploys("v1.1"),
+  "deploy, other": (of) => of.deploys("v2.0"),
+  "deploy, other, --replace": (of) => of.deploys("v2.0", { replace: true }),
+  "set-weight 20": (of) => of.setsWeight(20),
+  promote: (of) => of.promotes(),
+  pause: (of) => of.pauses(),
+  resume: (of) => of.resumes(),
+  abort: (of) => of.aborts(),
+  rollback: (of) => of.rollsBack(),
+  "mark candidate failed": (of) => of.marks("v1.1", "failed"),
+  reinstate: (of) => of.reinstates(),
+};
+
+const refused = (code: ErrorCode): Expected => ({ refused: code });
+const unchanged: Expected = { unchanged: true };
+const onWayBack = refused("rollout.phase");
+const noRollout = refused("rollout.none");
+const unprepared = refused("rollout.phase");
+const replaced: Expected = {
+  phase: "Preparing",
+  then: "v1.0 stable, v1.1 aborted, v2.0 provisional",
+  arms: [["v2.0", 100]],
+  hears: "deployed",
+};
+const rolledBack: Expected = {
+  phase: "RollingBack",
+  then: "v1.0 stable, v1.1 failed",
+  arms: [["v1.0", 100]],
+  hears: "returned",
+};
+const aborted: Expected = {
+  phase: "RollingBack",
+  then: "v1.0 stable, v1.1 aborted",
+  arms: [["v1.0", 100]],
+  hears: "returned",
+};
+const steered = (
+  phase: Scenario["phase"],
+  v10: number,
+  status: "candidate" | "provisional" | "stable",
+): Expected => ({
+  phase,
+  then: `v1.0 stable, v1.1 ${status}`,
+  arms: v10 === 0 ? [["v1.1", 100]] : [["v1.0", v10], ["v1.1", 100 - v10]],
+  hears: "steered",
+});
+
+const TABLE: Record<Row, Record<Column, Expected>> = {
+  "deploy, same content": {
+    preparing: unchanged,
+    progressing: unchanged,
+    baking: unchanged,
+    "at rest": unchanged,
+    "rolling back": onWayBack,
+  },
+  "deploy, other": {
+    preparing: refused("rollout.in-progress"),
+    progressing: refused("rollout.in-progress"),
+    baking: refused("rollout.in-progress"),
+    "at rest": {
+      phase: "Preparing",
+      then: "v1.0 stable, v1.1 stable, v2.0 provisional",
+      arms: [["v2.0", 100]],
+      hears: "deployed",
+    },
+    "rolling back": onWayBack,
+  },
+  "deploy, other, --replace": {
+    preparing: replaced,
+    progressing: replaced,
+    baking: {
+      phase: "Preparing",
+      then: "v1.0 stable, v1.1 provisional, v2.0 provisional",
+      arms: [["v2.0", 100]],
+      hears: "deployed",
+    },
+    "at rest": {
+      phase: "Preparing",
+      then: "v1.0 stable, v1.1 stable, v2.0 provisional",
+      arms: [["v2.0", 100]],
+      hears: "deployed",
+    },
+    "rolling back": onWayBack,
+  },
+  "set-weight 20": {
+    preparing: unprepared,
+    progressing: steered("Progressing", 80, "candidate"),
+    baking: refused("rollout.phase"),
+    "at rest": noRollout,
+    "rolling back": onWayBack,
+  },
+  promote: {
+    preparing: unprepared,
+    progressing: steered("Baking", 0, "provisional"),
+    baking: steered("Idle", 0, "stable"),
+    "at rest": unchanged,
+    "rolling back": onWayBack,
+  },
+  pause: {
+    preparing: unprepared,
+    progressing: steered("Progressing", 90, "candidate"),
+    baking: steered("Baking", 0, "provisional"),
+    "at rest": noRollout,
+    "rolling back": onWayBack,
+  },
+  resume: {
+    preparing: unprepared,
+    progressing: steered("Progressing", 90, "candidate"),
+    baking: steered("Baking", 0, "provisional"),
+    "at rest": noRollout,
+    "rolling back": onWayBack,
+  },
+  abort: {
+    preparing: {
+      phase: "Idle",
+      then: "v1.0 stable, v1.1 aborted",
+      arms: [["v1.0", 100]],
+      hears: "steered",
+    },
+    progressing: aborted,
+    baking: aborted,
+    "at rest": noRollout,
+    "rolling back": onWayBack,
+  },
+  rollback: {
+    preparing: unprepared,
+    progressing: rolledBack,
+    baking: rolledBack,
+    "at rest": rolledBack,
+    "rolling back": rolledBack,
+  },
+  "mark candidate failed": {
+    preparing: unprepared,
+    progressing: rolledBack,
+    baking: rolledBack,
+    // The rule of its role: it serves, so an alarm, and no traffic moves.
+    "at rest": {
+      phase: "Idle",
+      then: "v1.0 stable, v1.1 failed",
+      arms: [["v1.1", 100]],
+      hears: "steered",
+    },
+    "rolling back": rolledBack,
+  },
+  reinstate: {
+    preparing: refused("reinstate.refused"),
+    progressing: refused("reinstate.refused"),
+    baking: refused("reinstate.refused"),
+    "at rest": refused("rollback.not-found"),
+    "rolling back": onWayBack,
+  },
+};
+
+function armsByVersion(of: Scenario): unknown {
+  return armsOf(of.state).map(({ revision, weight }) => [
+    of.state.revisions[revision - 1]?.version.name,
+    weight,
+  ]);
+}
+
+function check(of: Scenario, row: Row, expected: Expected): void {
+  const before = of.state;
+  if ("refused" in expected) {
+    let thrown: unknown;
+    try {
+      COMMANDS[row](of);
+    } catch (error) {
+      thrown = error;
+    }
+    const refusal = LastgoodError.from(thrown);
+    expect(refusal.code).toBe(expected.refused);
+    expect(refusal.traits.exit === 4 || refusal.code === "rollback.not-found").toBe(true);
+    expect(refusal.hint, "a refusal says what to type next").toBeTruthy();
+    expect(of.state, "I4: a refused command changes nothing").toBe(before);
+    return;
+  }
+  COMMANDS[row](of);
+  const operation = [...of.operations].at(-1);
+  if ("unchanged" in expected) {
+    expect(of.state).toBe(before);
+    expect(of.outcome(operation)?.ok).toBe(true);
+    expect(of.lastHistory).toEqual([]);
+    return;
+  }
+  expect(of.phase).toBe(expected.phase);
+  of.settles();
+  expect(of.statuses).toBe(expected.then);
+  expect(armsByVersion(of)).toEqual(expected.arms);
+  expect(of.outcome(operation)).toMatchObject({ ok: true, did: expected.hears });
+}
+
+for (const [row, cells] of Object.entries(TABLE) as [Row, Record<Column, Expected>][])
+  for (const [column, expected] of Object.entries(cells) as [Column, Expected][])
+    test(`${row} while ${column}: ${describe(expected)}`, () => {
+      check(STATES[column](), row, expected);
+    });
+
+function describe(expected: Expected): string {
+  if ("refused" in expected) return `refused, ${expected.refused}`;
+  return "unchanged" in expected ? "no-op, 0" : expected.then;
+}
+
+for (const weight of [0, 100, -1, 0.5, 99.5, Number.NaN, Number.POSITIVE_INFINITY])
+  test(`set-weight ${weight} is refused and names pause, abort and promote`, () => {
+    const of = STATES.progressing();
+    const before = of.state;
+    expect(() => of.setsWeight(weight)).toThrowError(
+      expect.objectContaining({
+        code: "rollout.weight",
+        hint: expect.stringMatching(/abort.*promote.*pause/),
+      }),
+    );
+    expect(of.state).toBe(before);
+  });
+
+test("promote at rest over a revision that is not stable is refused", () => {
+  const of = scenario().stable("v1.0").baking("v1.1").deploys("v1.2", { replace: true });
+  of.fails("it does not load", "preflight.rejected");
+  expect(of.statuses).toBe("v1.0 stable, v1.1 provisional, v1.2 rejected");
+  expect(() => of.promotes()).toThrowError(expect.objectContaining({ code: "rollout.none" }));
+});

@@ -1,0 +1,56 @@
+import { createServer } from "node:net";
+import { join } from "node:path";
+
+import { LastgoodError } from "../../core/errors/index.ts";
+import { listenerPid, takeKernelLock, type KernelLock } from "../../link/lock/index.ts";
+
+function inUse(host: string, port: number, holder: string): LastgoodError {
+  const pid = listenerPid(port);
+  const who = pid === null ? holder : `process ${pid}`;
+  return new LastgoodError("address.in-use", `${host}:${port} is in use by ${who}`, {
+    hint: "choose another address with --serve-address, or end that process first",
+    details: { address: `${host}:${port}`, pid },
+  });
+}
+
+function bindOnce(host: string, port: number): Promise<number> {
+  const server = createServer();
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EADDRINUSE") reject(inUse(host, port, "another process"));
+      else
+        reject(
+          new LastgoodError("config.invalid", `cannot listen on ${host}:${port}: ${error.message}`),
+        );
+    });
+    server.listen({ host, port, exclusive: true }, () => {
+      const address = server.address();
+      const bound = typeof address === "object" && address !== null ? address.port : port;
+      server.close(() => resolve(bound));
+    });
+  });
+}
+
+/**
+ * Makes the address ours before any worker listens with `reusePort`, which would share it silently
+ * with a stranger: takes the address lock in `folder`, then binds once without `reusePort` and
+ * closes. Port 0 becomes the port the system gave.
+ * @throws `address.in-use` naming the pid where the system shows it.
+ */
+export async function takeAddress(
+  folder: string,
+  host: string,
+  port: number,
+): Promise<{ readonly port: number; readonly lock: KernelLock }> {
+  const bound = port === 0 ? await bindOnce(host, 0) : port;
+  const name = `address-${host.replaceAll(/[^A-Za-z0-9.]/g, "_")}-${bound}.lock.sqlite`;
+  const lock = takeKernelLock(join(folder, name));
+  if (lock === null) throw inUse(host, bound, "another lastgood gateway");
+  try {
+    await bindOnce(host, bound);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+  return { port: bound, lock };
+}

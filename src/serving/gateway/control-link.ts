@@ -1,0 +1,146 @@
+import { setTimeout as pause } from "node:timers/promises";
+
+import { LastgoodError } from "../../core/errors/index.ts";
+import { countKey, type Count } from "../../link/count/index.ts";
+import type { GatewayStatus, RevisionState } from "../../link/message/index.ts";
+import type { Override } from "../../link/override/index.ts";
+import {
+  connectPeer,
+  type Peer,
+  type PeerIdentity,
+  type RequestHandler,
+} from "../../link/peer/index.ts";
+import type { Log } from "./log.ts";
+
+const REDIAL_MS = { first: 100, most: 500 } as const;
+const REQUEST_TIMEOUT_MS = 5_000;
+const RESEND_MS = 1_000;
+/** Counts kept for a control plane that is away; beyond it the oldest are a gap. */
+const KEPT_COUNTS = 10_000;
+
+/** What the link to the control plane needs. */
+export interface ControlLinkOptions {
+  readonly socket: string;
+  readonly self: PeerIdentity;
+  readonly onRequest: RequestHandler;
+  readonly status: () => GatewayStatus;
+  /** Overrides that the control plane has not acknowledged by a route. */
+  readonly overrides: () => readonly Override[];
+  readonly log: Log;
+}
+
+/** The gateway's side of the link: dials the control plane for ever, tells it what happens here. */
+export class ControlLink {
+  readonly #options: ControlLinkOptions;
+  readonly #counts = new Map<string, Count>();
+  readonly #told = new Set<string>();
+  readonly #timer: NodeJS.Timeout;
+  #peer: Peer | null = null;
+  #ending = false;
+  #sending = false;
+
+  constructor(options: ControlLinkOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => void this.#send(), RESEND_MS);
+    void this.#dialForEver();
+  }
+
+  get isConnected(): boolean {
+    return this.#peer !== null;
+  }
+
+  /** Tells how a revision fares; the next connection begins with all of them anyway. */
+  revisionState(state: RevisionState): void {
+    this.#peer?.notify("revision.state", state);
+  }
+
+  /** Tells of what was done here alone, again until it was taken. */
+  overrideMade(): void {
+    void this.#send();
+  }
+
+  /** Takes in totals; they travel with the next send. */
+  count(counts: readonly Count[]): void {
+    for (const count of counts) {
+      const key = countKey(count);
+      this.#counts.delete(key);
+      this.#counts.set(key, count);
+    }
+    for (const key of this.#counts.keys()) {
+      if (this.#counts.size <= KEPT_COUNTS) break;
+      this.#counts.delete(key);
+    }
+  }
+
+  /** Sends what is left and hangs up. */
+  async close(): Promise<void> {
+    this.#ending = true;
+    clearInterval(this.#timer);
+    await Promise.race([this.#send(), pause(500, undefined, { ref: false })]);
+    this.#peer?.close();
+  }
+
+  async #dialForEver(): Promise<void> {
+    const { socket, self, onRequest, log } = this.#options;
+    let wait: number = REDIAL_MS.first;
+    while (!this.#ending) {
+      try {
+        const peer = await connectPeer(socket, { self, onRequest });
+        wait = REDIAL_MS.first;
+        log("info", "connected to the control plane", { pid: peer.other.pid });
+        await this.#serve(peer);
+      } catch {
+        wait = Math.min(wait * 2, REDIAL_MS.most);
+      }
+      this.#peer = null;
+      await pause(wait, undefined, { ref: false });
+    }
+  }
+
+  async #serve(peer: Peer): Promise<void> {
+    const { status, log } = this.#options;
+    try {
+      this.#told.clear();
+      const told = peer.request("gateway.connected", status(), { timeoutMs: REQUEST_TIMEOUT_MS });
+      // What happens from here on travels behind the status, in order.
+      this.#peer = peer;
+      await told;
+      await this.#send();
+      await peer.closed;
+      log("warn", "the control plane is gone; serving goes on");
+    } catch (error) {
+      log("warn", "the control plane did not take this gateway's status", {
+        why: LastgoodError.from(error).message,
+      });
+      peer.close();
+    }
+  }
+
+  async #send(): Promise<void> {
+    const peer = this.#peer;
+    if (peer === null || this.#sending) return;
+    this.#sending = true;
+    try {
+      for (const override of this.#options.overrides()) {
+        if (this.#told.has(override.id) || !override.measured.verified) continue;
+        await peer.request("override.made", override, { timeoutMs: REQUEST_TIMEOUT_MS });
+        this.#told.add(override.id);
+      }
+      await this.#sendCounts(peer);
+    } catch {
+      // Sent again with the next turn; totals are cumulative and overrides have ids.
+    } finally {
+      this.#sending = false;
+    }
+  }
+
+  async #sendCounts(peer: Peer): Promise<void> {
+    const counts = [...this.#counts.values()];
+    if (counts.length === 0) return;
+    await peer.request("counts", { counts }, { timeoutMs: REQUEST_TIMEOUT_MS });
+    for (const count of counts) {
+      const key = countKey(count);
+      if (this.#counts.get(key) === count) this.#counts.delete(key);
+    }
+  }
+}

@@ -1,0 +1,183 @@
+import type { Count } from "../../link/count/index.ts";
+import type { Route } from "../../link/route/index.ts";
+import { RouteTable } from "../routing/index.ts";
+import type { ModelAddress } from "../runtime/index.ts";
+import { monotonic } from "./clock.ts";
+import { CountBook } from "./count-book.ts";
+import { OwnFailures } from "./own-failures.ts";
+import { RequestIds } from "./request-id.ts";
+import { RoutedEndpoint } from "./routed-endpoint.ts";
+import { ServedRevision, type ConnectModel } from "./served-revision.ts";
+import { SuspectDesk } from "./suspect-desk.ts";
+import type { FromWorker, Swapped, Usage, WorkerSettings } from "./thread-messages.ts";
+
+/** What one worker knows: routes, connections to revisions, counts. */
+export class EndpointBook {
+  readonly suspects: SuspectDesk;
+  readonly failures = new OwnFailures();
+  readonly #settings: WorkerSettings;
+  readonly #connect: ConnectModel;
+  readonly #post: (message: FromWorker) => void;
+  readonly #counts: CountBook;
+  readonly #served = new Map<string, ServedRevision>();
+  readonly #ids = new Map<string, RequestIds>();
+  readonly #protocols = new Set<string>();
+  #routed: ReadonlyMap<string, RoutedEndpoint> = new Map();
+  #table: RouteTable;
+
+  constructor(
+    settings: WorkerSettings,
+    connect: ConnectModel,
+    post: (message: FromWorker) => void,
+  ) {
+    this.#settings = settings;
+    this.#connect = connect;
+    this.#post = post;
+    this.#counts = new CountBook(settings);
+    this.#table = new RouteTable([], settings.defaultEndpoint);
+    this.suspects = new SuspectDesk((kind, key, suspect) => post({ kind, key, suspect }));
+  }
+
+  get table(): RouteTable {
+    return this.#table;
+  }
+
+  /**
+   * The endpoint that a URL's name means now.
+   * @throws `route.not-found`.
+   */
+  find(name: string | null): RoutedEndpoint {
+    const found = this.#routed.get(this.#table.find(name).endpoint);
+    if (found === undefined) throw new Error("the route table and the routed endpoints differ");
+    return found;
+  }
+
+  /** The connection to a revision; one that is not dialled yet has a closed gate. */
+  served(key: string): ServedRevision {
+    let served = this.#served.get(key);
+    if (served === undefined) {
+      served = new ServedRevision({
+        key,
+        subject: key.slice(0, key.lastIndexOf("@")),
+        connect: this.#connect,
+        suspects: this.suspects,
+        onLost: (lost) => this.#post({ kind: "lost", key: lost }),
+      });
+      this.#served.set(key, served);
+    }
+    return served;
+  }
+
+  /** True where requests can go to the revision at once. */
+  isReady(key: string): boolean {
+    return this.#served.get(key)?.gate.isOpen === true;
+  }
+
+  /** An endpoint is ready when each of its arms is. */
+  isEndpointReady(routed: RoutedEndpoint): boolean {
+    return (
+      routed.hold === null &&
+      [...routed.revisions()].every(
+        (each) => !routed.compiled.isArm(each.revision.revision) || this.isReady(each.key),
+      )
+    );
+  }
+
+  /** True when every endpoint is. */
+  isReadyForAll(): boolean {
+    return [...this.#routed.values()].every((routed) => this.isEndpointReady(routed));
+  }
+
+  /** A new id for a request to the revision. */
+  requestId(key: string): string {
+    let ids = this.#ids.get(key);
+    if (ids === undefined) {
+      const subject = key.slice(0, key.lastIndexOf("@")).replace("/", ".");
+      ids = new RequestIds(this.#settings.requestIdKey, subject, this.#settings.worker);
+      this.#ids.set(key, ids);
+    }
+    return ids.next(Date.now());
+  }
+
+  /** Notes that the protocol is in use at the endpoint. */
+  notice(endpoint: string, protocol: string): void {
+    const known = `${protocol} ${endpoint}`;
+    if (this.#protocols.has(known)) return;
+    this.#protocols.add(known);
+    this.#post({ kind: "protocol", endpoint, protocol });
+  }
+
+  async connect(key: string, address: ModelAddress): Promise<void> {
+    await this.served(key).connect(address);
+  }
+
+  async disconnect(key: string): Promise<void> {
+    const served = this.#served.get(key);
+    this.#served.delete(key);
+    this.#ids.delete(key);
+    await served?.disconnect();
+  }
+
+  /** Replaces an endpoint's route; requests admitted from here on follow it. */
+  swap(route: Route, interval: number, holdMs: number | null): Swapped {
+    const previous = this.#routed.get(route.endpoint);
+    const counts = this.#counts;
+    const routed = new RoutedEndpoint(route, { interval, holdMs, previous, counts });
+    this.#table = this.#table.with(routed.compiled);
+    this.#routed = new Map(this.#routed).set(route.endpoint, routed);
+    const swappedAt = monotonic();
+    const old = this.#outsideSplit(routed);
+    const left = [...(previous?.arms ?? [])].filter((revision) => !routed.arms.has(revision));
+    const admissions = old
+      .filter((served) =>
+        left.some((revision) => served.subject === `${route.endpoint}/${revision}`),
+      )
+      .flatMap((served) => (served.lastAdmittedAt === null ? [] : [served.lastAdmittedAt]));
+    previous?.hold?.gate.open();
+    return {
+      worker: this.#settings.worker,
+      swappedAt,
+      lastOldAdmittedAt: admissions.length === 0 ? null : Math.max(...admissions),
+      oldInFlight: old.reduce((sum, served) => sum + served.inFlight, 0),
+    };
+  }
+
+  usage(endpoint: string, since: number): Usage {
+    const routed = this.#routed.get(endpoint);
+    const old = routed === undefined ? [] : this.#outsideSplit(routed);
+    const responses = old.flatMap((served) =>
+      served.lastResponseAt !== null && served.lastResponseAt >= since
+        ? [served.lastResponseAt]
+        : [],
+    );
+    return {
+      inFlight: Object.fromEntries(
+        [...this.#served.values()]
+          .filter((served) => served.subject.startsWith(`${endpoint}/`))
+          .map((served) => [served.key, served.inFlight]),
+      ),
+      oldInFlight: old.reduce((sum, served) => sum + served.inFlight, 0),
+      lastOldResponseAt: responses.length === 0 ? null : Math.max(...responses),
+      failedRequests: this.failures.since(since),
+    };
+  }
+
+  /** Counts that changed since they were last asked for. */
+  changedCounts(): Count[] {
+    return this.#counts.changed(
+      ({ endpoint, interval }) => this.#routed.get(endpoint)?.interval === interval,
+    );
+  }
+
+  #outsideSplit(routed: RoutedEndpoint): ServedRevision[] {
+    const inside = new Set(
+      [...routed.revisions()]
+        .filter((each) => routed.arms.has(each.revision.revision))
+        .map((each) => each.key),
+    );
+    return [...this.#served.values()].filter(
+      (served) =>
+        served.subject.startsWith(`${routed.compiled.endpoint}/`) && !inside.has(served.key),
+    );
+  }
+}

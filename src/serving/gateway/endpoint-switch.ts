@@ -1,0 +1,339 @@
+import { setTimeout as pause } from "node:timers/promises";
+
+import { LastgoodError } from "../../core/errors/index.ts";
+import type { Probed, RouteAcknowledged, RouteDrained } from "../../link/message/index.ts";
+import type { Override } from "../../link/override/index.ts";
+import type { Route, RouteRevision } from "../../link/route/index.ts";
+import type { ScoringProtocol } from "../protocol/index.ts";
+import {
+  armsOf,
+  effectiveRoute,
+  refusal,
+  sameSplit,
+  taken,
+  undescribedArms,
+} from "./endpoint-state.ts";
+import type { LoadedRevisions } from "./loaded-revisions.ts";
+import type { Log } from "./log.ts";
+import type { RouteFile, RouteRecord } from "./route-file.ts";
+import { revisionKey, type Swapped, type Usage } from "./thread-messages.ts";
+import { Turns } from "./turns.ts";
+import type { WorkerPool } from "./worker-pool.ts";
+
+/** What the switches of a gateway have in common. */
+export interface SwitchParts {
+  readonly loaded: LoadedRevisions;
+  readonly workers: Pick<WorkerPool, "all" | "listening">;
+  readonly log: Log;
+  /** Probes a revision of an endpoint through the public port. */
+  readonly probe: (target: {
+    readonly endpoint: string;
+    readonly revision: RouteRevision;
+    readonly protocols: readonly ScoringProtocol[];
+    readonly workers: readonly number[];
+  }) => Promise<Probed>;
+  /** The protocols in use at an endpoint since the start; never empty. */
+  readonly protocols: (endpoint: string) => readonly ScoringProtocol[];
+}
+
+/** A disk that takes longer than this is reported as `durable: false`, ms. */
+const DURABLE_MS = 1_000;
+const RETRY_MS = 1_000;
+/** A revision that left the route is unloaded after this at the latest, ms. */
+const LEAVE_MS = 30_000;
+
+/** One endpoint: its route, how it is switched, and what is loaded for it. */
+export class EndpointSwitch {
+  readonly endpoint: Route["endpoint"];
+  readonly #parts: SwitchParts;
+  readonly #file: RouteFile;
+  /** Switches exclude each other; loading for one route keeps neither a rollback nor a newer route waiting. */
+  readonly #switching = new Turns();
+  readonly #preparing = new Set<Route>();
+  #record: RouteRecord | null = null;
+  #interval = 0;
+  #unwritten = false;
+  #holdMs: number | null = null;
+
+  constructor(endpoint: Route["endpoint"], file: RouteFile, parts: SwitchParts) {
+    this.endpoint = endpoint;
+    this.#file = file;
+    this.#parts = parts;
+  }
+
+  /** What is known of the endpoint, or null before its first route. */
+  get record(): RouteRecord | null {
+    return this.#record;
+  }
+
+  /** What workers serve now: for a worker that is new. */
+  get served(): {
+    readonly route: Route;
+    readonly interval: number;
+    readonly holdMs: number | null;
+  } | null {
+    if (this.#record === null) return null;
+    return {
+      route: effectiveRoute(this.#record),
+      interval: this.#interval,
+      holdMs: this.#holdMs,
+    };
+  }
+
+  /** Takes up what the disk remembers; the arms are loaded first, requests for them wait meanwhile. */
+  async resume(): Promise<void> {
+    const record = await this.#file.read();
+    if (record === null) return;
+    this.#record = record;
+    this.#interval = 1;
+    const arms = armsOf(effectiveRoute(record));
+    await Promise.all(arms.map((arm) => this.#parts.loaded.begin(this.endpoint, arm)));
+  }
+
+  /** Loads what else the route names. */
+  loadOthers(): void {
+    const record = this.#record;
+    if (record === null) return;
+    void this.#loadAndClear(record);
+  }
+
+  /**
+   * Takes a route from the control plane: loads its arms, switches every worker, writes it to disk.
+   * @throws what an arm's load failed with; the old route stays then.
+   */
+  async publish(route: Route): Promise<RouteAcknowledged> {
+    const refused = this.#refuse(route);
+    if (refused !== null) return refused;
+    const missing = undescribedArms(route);
+    if (missing.length > 0) {
+      throw new LastgoodError(
+        "input.invalid",
+        `the route does not describe revision ${missing.join(", ")}`,
+      );
+    }
+    this.#preparing.add(route);
+    try {
+      return await (route.hold === null
+        ? this.#loadThenSwitch(route)
+        : this.#holdThenSwitch(route));
+    } finally {
+      this.#preparing.delete(route);
+      this.loadOthers();
+    }
+  }
+
+  /** Runs a switch that no other can interrupt. */
+  exclusively<T>(task: () => Promise<T>): Promise<T> {
+    return this.#switching.take(task);
+  }
+
+  /**
+   * Switches every worker to what the record says and remembers it, in that order; the switch stands
+   * even where the disk does not take it. Only within `exclusively`.
+   */
+  async swap(
+    record: RouteRecord,
+  ): Promise<{ readonly workers: readonly Swapped[]; readonly durable: boolean }> {
+    const before = this.served;
+    this.#record = record;
+    this.#holdMs = null;
+    const route = effectiveRoute(record);
+    if (before === null || !sameSplit(before.route, route)) this.#interval += 1;
+    const workers = await this.#swapWorkers();
+    return { workers, durable: await this.#remember() };
+  }
+
+  /** Replaces the record on disk alone: the split stays. Only within `exclusively`. */
+  async amend(record: RouteRecord): Promise<boolean> {
+    this.#record = record;
+    return this.#remember();
+  }
+
+  /** Waits until nothing is in flight on revisions outside the split, or time runs out. */
+  async drained(since: number, timeoutMs: number): Promise<RouteDrained> {
+    const deadline = performance.now() + timeoutMs;
+    for (let wait = 1; ; wait = Math.min(wait * 2, 20)) {
+      const usage = await this.#usage(since);
+      const inFlight = usage.reduce((sum, each) => sum + each.oldInFlight, 0);
+      if (inFlight === 0 || performance.now() >= deadline) {
+        const responses = usage.flatMap(({ lastOldResponseAt: at }) => (at === null ? [] : [at]));
+        return {
+          drained: inFlight === 0,
+          inFlight,
+          lastOldResponseAt: responses.length === 0 ? null : Math.max(...responses),
+          failedRequests: usage.reduce((sum, each) => sum + each.failedRequests, 0),
+        };
+      }
+      await pause(wait);
+    }
+  }
+
+  /**
+   * Probes a revision that the route names, in each protocol in use.
+   * @throws `revision.not-found`.
+   */
+  probe(number: number): Promise<Probed> {
+    const revision = this.#record?.route.revisions.find((each) => each.revision === number);
+    if (revision === undefined)
+      throw new LastgoodError(
+        "revision.not-found",
+        `${this.endpoint} has no revision ${number} loaded`,
+      );
+    const { probe, protocols, workers } = this.#parts;
+    return probe({
+      endpoint: this.endpoint,
+      revision,
+      protocols: protocols(this.endpoint),
+      workers: workers.listening(),
+    });
+  }
+
+  /** Why a rollback could not take the revision now, or null. */
+  doubt(revision: RouteRevision): string | null {
+    const loaded = this.#parts.loaded.get(this.#key(revision));
+    if (loaded === undefined) return "not loaded in the gateway";
+    if (loaded.isProven) return null;
+    return loaded.state.why ?? "still being loaded";
+  }
+
+  /** The latest rollback made here. */
+  get lastRollback(): Override | null {
+    return this.#record?.lastRollback ?? null;
+  }
+
+  #refuse(route: Route): RouteAcknowledged | null {
+    const why = refusal(this.#record, route);
+    if (why === null) return null;
+    return { order: route.order, taken: false, why, workers: [], durable: !this.#unwritten };
+  }
+
+  async #loadThenSwitch(route: Route): Promise<RouteAcknowledged> {
+    await this.#ensure(armsOf(route));
+    return this.exclusively(() => this.#switchTo(route));
+  }
+
+  /** What was published may have been overtaken by a rollback while its arms were loaded. */
+  async #switchTo(route: Route): Promise<RouteAcknowledged> {
+    const refused = this.#refuse(route);
+    if (refused !== null) return refused;
+    const { workers, durable } = await this.swap(taken(this.#record, route));
+    return { order: route.order, taken: true, why: null, workers: [...workers], durable };
+  }
+
+  /** `recreate`: requests wait while the others are freed and the arms loaded. */
+  #holdThenSwitch(route: Route): Promise<RouteAcknowledged> {
+    return this.exclusively(async () => {
+      const refused = this.#refuse(route);
+      if (refused !== null) return refused;
+      const before = this.#record;
+      this.#holdMs = route.hold?.maxMs ?? null;
+      const held = before === null ? [] : await this.#swapWorkers();
+      const arms = armsOf(route);
+      const kept = new Set(arms.map((arm) => this.#key(arm)));
+      try {
+        const others = this.#parts.loaded.keysOf(this.endpoint).filter((key) => !kept.has(key));
+        await Promise.all(others.map((key) => this.#dropIdle(key)));
+        await this.#ensure(arms);
+      } catch (error) {
+        await this.#comeBack(before);
+        throw error;
+      }
+      const switched = await this.#switchTo(route);
+      return { ...switched, workers: switched.workers.map((each) => admittedBefore(each, held)) };
+    });
+  }
+
+  /** The arms could not be loaded: what was served before is loaded again. */
+  async #comeBack(before: RouteRecord | null): Promise<void> {
+    this.#holdMs = null;
+    if (before === null) return;
+    const arms = armsOf(effectiveRoute(before));
+    await Promise.all(arms.map((arm) => this.#parts.loaded.begin(this.endpoint, arm)));
+    // Requests go on waiting for the revision itself, as after any crash of it.
+    await this.#swapWorkers();
+  }
+
+  async #swapWorkers(): Promise<Swapped[]> {
+    const served = this.served;
+    if (served === null) return [];
+    return (await this.#parts.workers.all({ kind: "swap", ...served })) as Swapped[];
+  }
+
+  async #usage(since: number): Promise<Usage[]> {
+    const { endpoint } = this;
+    return (await this.#parts.workers.all({ kind: "usage", endpoint, since })) as Usage[];
+  }
+
+  async #ensure(revisions: readonly RouteRevision[]): Promise<void> {
+    await Promise.all(
+      revisions.map((revision) => this.#parts.loaded.ensure(this.endpoint, revision)),
+    );
+  }
+
+  #key(revision: RouteRevision): string {
+    return revisionKey(this.endpoint, revision.revision, revision.digest);
+  }
+
+  /** Keys that a route in force or in preparation names. */
+  #needed(): ReadonlySet<string> {
+    const routes = [...this.#preparing, ...(this.#record === null ? [] : [this.#record.route])];
+    return new Set(routes.flatMap((route) => route.revisions.map((each) => this.#key(each))));
+  }
+
+  async #loadAndClear({ route }: RouteRecord): Promise<void> {
+    const { loaded, log } = this.#parts;
+    const needed = this.#needed();
+    try {
+      for (const revision of route.revisions) {
+        if (needed.has(this.#key(revision))) await loaded.begin(this.endpoint, revision);
+      }
+      const leaving = loaded.keysOf(this.endpoint).filter((key) => !needed.has(key));
+      await Promise.all(leaving.map((key) => this.#dropIdle(key)));
+    } catch (error) {
+      log("error", `${this.endpoint}: clearing up failed`, { why: String(error) });
+    }
+  }
+
+  /** Unloads a revision once nothing is in flight on it, unless it is needed again by then. */
+  async #dropIdle(key: string): Promise<void> {
+    const deadline = performance.now() + LEAVE_MS;
+    for (let wait = 1; performance.now() < deadline; wait = Math.min(wait * 2, 50)) {
+      const usage = await this.#usage(0);
+      if (usage.every((each) => (each.inFlight[key] ?? 0) === 0)) break;
+      await pause(wait);
+    }
+    if (this.#holdMs !== null || !this.#needed().has(key)) await this.#parts.loaded.drop(key);
+  }
+
+  async #remember(): Promise<boolean> {
+    const record = this.#record;
+    if (record === null) return true;
+    this.#unwritten = true;
+    const written = this.#file.write(record).then(
+      () => {
+        if (this.#record === record) this.#unwritten = false;
+        return true;
+      },
+      (error: unknown) => {
+        this.#parts.log("error", `${this.endpoint}: the route could not be written`, {
+          why: String(error),
+        });
+        setTimeout(() => this.#rememberAgain(record), RETRY_MS).unref();
+        return false;
+      },
+    );
+    return Promise.race([written, pause(DURABLE_MS, false, { ref: false })]);
+  }
+
+  #rememberAgain(record: RouteRecord): void {
+    if (this.#record === record && this.#unwritten) void this.#remember();
+  }
+}
+
+/** A held switch admitted its last request to the old revision when the hold began. */
+function admittedBefore(swapped: Swapped, held: readonly Swapped[]): Swapped {
+  const first = held.find((each) => each.worker === swapped.worker);
+  return first === undefined
+    ? swapped
+    : { ...swapped, lastOldAdmittedAt: swapped.lastOldAdmittedAt ?? first.lastOldAdmittedAt };
+}

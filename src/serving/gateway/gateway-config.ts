@@ -1,0 +1,30 @@
+import { z } from "zod";
+
+/** Schema of a remote model server of the server's own configuration. */
+export const remoteConfigSchema = z.object({
+  url: z.string(),
+  protocol: z.string(),
+  model: z.string().optional(),
+  retries: z.boolean().default(false),
+});
+
+/** Schema of what a gateway process is started with, as JSON in its only argument. */
+export const gatewayConfigSchema = z.object({
+  dataDir: z.string().min(1),
+  serveHost: z.string().min(1),
+  /** 0: a free one. */
+  servePort: z.number().int().min(0).max(65_535),
+  workers: z.number().int().positive().default(2),
+  /** Answers addresses without a name where several endpoints exist. */
+  defaultEndpoint: z.string().nullable().default(null),
+  /** Bundle that runs as a model process. */
+  modelEntry: z.string(),
+  /** Bundle that runs as a worker thread. */
+  workerEntry: z.string(),
+  remotes: z.record(z.string(), remoteConfigSchema).default({}),
+  build: z.string(),
+  socketFolder: z.string(),
+});
+
+/** What a gateway process is started with. */
+export type GatewayConfig = z.infer<typeof gatewayConfigSchema>;

@@ -1,0 +1,222 @@
+import { setTimeout as pause } from "node:timers/promises";
+
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+
+import {
+  bundleGateway,
+  GatewayHarness,
+  removeGatewayBundles,
+  SAMPLE,
+  type Answer,
+} from "../../../test/support/gateway-harness.ts";
+import { parseDigest } from "../../core/version/index.ts";
+import {
+  gatewayStatusSchema,
+  probedSchema,
+  routeDrainedSchema,
+  type GatewayStatus,
+} from "../../link/message/index.ts";
+import type { RouteRevision } from "../../link/route/index.ts";
+
+let harness: GatewayHarness;
+
+async function serving(): Promise<{ readonly one: RouteRevision; readonly two: RouteRevision }> {
+  harness = new GatewayHarness();
+  await harness.start();
+  await harness.startControl();
+  const one = await harness.revision(1, "v1.0");
+  const two = await harness.revision(2, "v1.1");
+  await harness.publish(harness.route([one, two], 1));
+  await harness.until(async () => {
+    const { revisions } = await harness.admin<GatewayStatus>("gateway.status", {});
+    return revisions.length === 2 && revisions.every((each) => each.state === "ready");
+  }, "both revisions");
+  return { one, two };
+}
+
+function failures(answers: readonly Answer[]): readonly Answer[] {
+  return answers.filter((answer) => answer.status !== 200);
+}
+
+beforeAll(bundleGateway, 30_000);
+
+afterEach(() => harness.end(), 20_000);
+
+afterAll(removeGatewayBundles);
+
+test("a published route is served in both protocols, and errors come in each one's own form", async () => {
+  await serving();
+  const oip = await harness.ask("/v2/models/iris-prod/infer", SAMPLE, { "x-request-id": "mine" });
+  expect(oip).toMatchObject({ status: 200, revision: "1" });
+  expect(oip.body).toContain('"model_version":"v1.0"');
+  const mlflow = await harness.ask("/invocations", { inputs: [[4.8, 3, 1.4, 0.1]] });
+  expect(mlflow).toMatchObject({ status: 200, revision: "1" });
+  expect(await harness.ask("/v2/models/iris-prod/versions/v1.1/infer", SAMPLE)).toMatchObject({
+    status: 200,
+    revision: "2",
+  });
+  expect((await harness.ask("/v2/models/iris-prod/versions/v9/infer", SAMPLE)).status).toBe(404);
+  const unknown = await harness.ask("/v2/models/nobody/infer", SAMPLE);
+  expect(unknown.status).toBe(404);
+  expect(unknown.body).toContain("iris-prod");
+  expect((await harness.ask("/v2/models/iris-prod/infer", "{")).status).toBe(400);
+  expect((await harness.ask("/invocations", "[".repeat(10_000))).status).toBe(400);
+  const probed = probedSchema.parse(
+    await harness.control("endpoint.probe", { endpoint: "iris-prod", revision: 1 }),
+  );
+  expect(probed.probes.map((probe) => [probe.protocol, probe.ok, probe.why])).toEqual([
+    ["oip", true, null],
+    ["mlflow", true, null],
+  ]);
+  const wrong = await harness.control("endpoint.probe", { endpoint: "iris-prod", revision: 2 });
+  expect(probedSchema.parse(wrong).ok).toBe(false);
+}, 30_000);
+
+test("switches under load fail nothing, and nothing is answered by the old version after the report", async () => {
+  const { one, two } = await serving();
+  const load = harness.load(32);
+  const stale: string[] = [];
+  const reports: { readonly at: number; readonly revision: string }[] = [];
+  for (let turn = 0; turn < 20; turn += 1) {
+    const to = turn % 2 === 0 ? 2 : 1;
+    const switched = await harness.publish(harness.route([one, two], to));
+    expect(switched).toMatchObject({ taken: true, durable: true });
+    expect(switched.workers).toHaveLength(2);
+    reports.push({ at: performance.now(), revision: String(to) });
+    await pause(25);
+  }
+  const answers = await load.stop();
+  for (const [index, { at, revision: expected }] of reports.entries()) {
+    const until = reports[index + 1]?.at ?? Infinity;
+    // Between this report and the next switch's beginning only this revision may answer.
+    for (const answer of answers)
+      if (
+        answer.sentAt > at &&
+        answer.sentAt < Math.min(at + 20, until) &&
+        answer.revision !== expected
+      )
+        stale.push(`sent ${answer.sentAt - at} ms after ${expected}: ${answer.revision}`);
+  }
+  expect(failures(answers)).toEqual([]);
+  expect(stale).toEqual([]);
+  expect(answers.length).toBeGreaterThan(1_000);
+  const counted = harness.news.filter((each) => each.kind === "counts");
+  expect(counted.length).toBeGreaterThan(0);
+}, 60_000);
+
+test("a model process killed under load costs no request, and its requests are run again", async () => {
+  await serving();
+  const load = harness.load(32);
+  for (let turn = 0; turn < 3; turn += 1) {
+    const status = await harness.admin<GatewayStatus>("gateway.status", {});
+    process.kill(harness.modelPid(status, 1), "SIGKILL");
+    await pause(50);
+    await harness.until(async () => {
+      const { revisions } = await harness.admin<GatewayStatus>("gateway.status", {});
+      return revisions.every((each) => each.state === "ready");
+    }, "the replacement");
+    await pause(100);
+  }
+  const answers = await load.stop();
+  expect(failures(answers)).toEqual([]);
+  expect(answers.length).toBeGreaterThan(500);
+}, 60_000);
+
+test("without a control plane a rollback switches, is verified and durable, and survives kill -9", async () => {
+  const { one, two } = await serving();
+  await harness.publish(harness.route([one, two], 2));
+  await harness.stopControl();
+  const load = harness.load(16);
+  await pause(100);
+  const rehearsed = await harness.rollback({ dryRun: true });
+  expect(rehearsed).toMatchObject({ override: null, to: { version: "v1.0" } });
+  await expect(harness.rollback({ ifCurrent: "v9" })).rejects.toThrow("serves v1.1, not v9");
+  const done = await harness.rollback();
+  const reportedAt = performance.now();
+  expect(done).toMatchObject({ already: false, from: { revision: 2 }, to: { revision: 1 } });
+  expect(done.override?.measured).toMatchObject({
+    verified: true,
+    durable: true,
+    failedRequests: 0,
+  });
+  await pause(50);
+  const answers = await load.stop();
+  expect(failures(answers)).toEqual([]);
+  expect(answers.filter((each) => each.sentAt > reportedAt && each.revision !== "1")).toEqual([]);
+  expect(await harness.rollback()).toMatchObject({
+    already: true,
+    override: { id: done.override?.id },
+  });
+  await expect(harness.rollback({ again: true })).rejects.toMatchObject({ code: "target.none" });
+
+  const before = await harness.admin<GatewayStatus>("gateway.status", {});
+  await harness.killGateway();
+  harness.agent.destroy();
+  await harness.start();
+  expect(await harness.infer()).toMatchObject({ status: 200, revision: "1" });
+  const after = await harness.until(async () => {
+    const status = await harness.admin<GatewayStatus>("gateway.status", {});
+    return (
+      status.revisions.length === 2 &&
+      status.revisions.every((each) => each.state === "ready") &&
+      status
+    );
+  }, "both revisions");
+  if (after === false) throw new Error("no status");
+  expect(harness.modelPid(after, 1)).toBe(harness.modelPid(before, 1));
+  expect(harness.modelPid(after, 2)).toBe(harness.modelPid(before, 2));
+
+  harness.news.length = 0;
+  await harness.startControl();
+  const connected = harness.news.find((each) => each.kind === "gateway.connected");
+  expect(gatewayStatusSchema.parse(connected?.body).overrides).toMatchObject([
+    { id: done.override?.id },
+  ]);
+  expect(await harness.publish(harness.route([one, two], 2))).toMatchObject({ taken: false });
+  expect(await harness.infer()).toMatchObject({ revision: "1" });
+  const acknowledging = harness.route([one, two], 1, { acknowledges: [done.override?.id ?? ""] });
+  expect(await harness.publish(acknowledging)).toMatchObject({ taken: true });
+}, 60_000);
+
+test("a route with an arm that cannot be loaded is refused and the old one stays", async () => {
+  const { one, two } = await serving();
+  const missing = {
+    ...two,
+    revision: 3,
+    files: [
+      {
+        ...two.files[0],
+        path: "model.onnx",
+        digest: parseDigest(`sha256:${"0".repeat(64)}`),
+        size: 1,
+      },
+    ],
+  };
+  await expect(harness.publish(harness.route([one, missing], 3))).rejects.toMatchObject({
+    code: "artifact.missing",
+  });
+  expect(await harness.infer()).toMatchObject({ status: 200, revision: "1" });
+  expect(await harness.publish(harness.route([one, two], 2))).toMatchObject({ taken: true });
+}, 60_000);
+
+test("recreate holds requests while the old version is freed and the new one loaded", async () => {
+  const { one, two } = await serving();
+  await harness.publish(harness.route([one], 1));
+  const load = harness.load(16);
+  await pause(100);
+  const switched = await harness.publish(harness.route([two], 2, { hold: { maxMs: 10_000 } }));
+  expect(switched.taken).toBe(true);
+  const drained = await harness.control("route.drained", {
+    endpoint: "iris-prod",
+    order: switched.order,
+    since: 0,
+    timeoutMs: 5_000,
+  });
+  expect(routeDrainedSchema.parse(drained)).toMatchObject({ drained: true, failedRequests: 0 });
+  await pause(50);
+  const answers = await load.stop();
+  expect(failures(answers)).toEqual([]);
+  expect(answers.at(-1)?.revision).toBe("2");
+  const { revisions } = await harness.admin<GatewayStatus>("gateway.status", {});
+  expect(revisions.map((each) => each.revision)).toEqual([2]);
+}, 60_000);

@@ -1,0 +1,276 @@
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { hostname } from "node:os";
+import { dirname, join } from "node:path";
+
+import { LastgoodError } from "../../core/errors/index.ts";
+import { endpointNameSchema } from "../../core/version/index.ts";
+import type { KernelLock } from "../../link/lock/index.ts";
+import type { GatewayStatus } from "../../link/message/index.ts";
+import type { Override } from "../../link/override/index.ts";
+import {
+  listenPeers,
+  ownIdentity,
+  type PeerIdentity,
+  type PeerListener,
+} from "../../link/peer/index.ts";
+import type { ScoringProtocol } from "../protocol/index.ts";
+import { takeAddress } from "./address-lock.ts";
+import { ControlLink } from "./control-link.ts";
+import { EndpointSwitch, type SwitchParts } from "./endpoint-switch.ts";
+import type { GatewayConfig } from "./gateway-config.ts";
+import { gatewayRequests } from "./gateway-requests.ts";
+import { LoadedRevisions, type Runtimes } from "./loaded-revisions.ts";
+import type { Log } from "./log.ts";
+import { probeEndpoint } from "./probe.ts";
+import { requestIdKey } from "./request-id.ts";
+import { recordedEndpoints, RouteFile } from "./route-file.ts";
+import { WorkerPool, type WorkerNews } from "./worker-pool.ts";
+
+const REPLAY_EVERY_MS = 60_000;
+const FOLDER_CHECK_MS = 3_000;
+
+/** What a gateway is composed of. */
+export interface GatewayParts {
+  readonly config: GatewayConfig;
+  readonly runtimes: Runtimes;
+  readonly protocols: readonly ScoringProtocol[];
+  readonly log: Log;
+}
+
+/** The main thread of a gateway: it decides nothing, it holds what the data plane needs to go on alone. */
+export class Gateway {
+  readonly #parts: GatewayParts;
+  readonly #self: PeerIdentity;
+  readonly #routesFolder: string;
+  readonly #endpoints = new Map<string, EndpointSwitch>();
+  readonly #inUse = new Map<string, Set<string>>();
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #workers: WorkerPool;
+  readonly #loaded: LoadedRevisions;
+  readonly #probeToken = randomBytes(16).toString("hex");
+  readonly #port: number;
+  readonly #lock: KernelLock;
+  #control: ControlLink | null = null;
+  #admin: PeerListener | null = null;
+  #ended: Promise<void> | null = null;
+
+  private constructor(
+    parts: GatewayParts,
+    taken: { readonly port: number; readonly lock: KernelLock },
+  ) {
+    const { config, log } = parts;
+    this.#parts = parts;
+    this.#port = taken.port;
+    this.#lock = taken.lock;
+    this.#self = ownIdentity("gateway", config.build, config.dataDir);
+    this.#routesFolder = join(config.dataDir, "routes");
+    this.#workers = new WorkerPool({
+      entry: config.workerEntry,
+      count: config.workers,
+      settings: {
+        gateway: hostname(),
+        incarnation: this.#self.nonce,
+        build: config.build,
+        host: config.serveHost,
+        port: taken.port,
+        reusePort: config.workers > 1,
+        defaultEndpoint: config.defaultEndpoint,
+        requestIdKey: requestIdKey(join(config.dataDir, "keys", "request-id.key")),
+        probeToken: this.#probeToken,
+      },
+      log,
+      prepare: async (worker, send) => {
+        await this.#loaded.introduce(worker, send);
+        const served = [...this.#endpoints.values()].flatMap((endpoint) => endpoint.served ?? []);
+        await Promise.all(served.map((each) => send({ kind: "swap", ...each })));
+      },
+      onNews: (worker, news) => this.#hear(worker, news),
+      onGone: (worker) => this.#loaded.workerGone(worker),
+    });
+    this.#loaded = new LoadedRevisions({
+      runtimes: parts.runtimes,
+      workers: this.#workers,
+      onState: (state) => this.#control?.revisionState(state),
+      log,
+    });
+  }
+
+  /**
+   * Starts a gateway from what its data folder remembers; resolves when it serves. Requests for a
+   * revision that is still being loaded or adopted wait for it.
+   * @throws `address.in-use`.
+   */
+  static async start(parts: GatewayParts): Promise<Gateway> {
+    const { config } = parts;
+    const lockFolder = dirname(config.socketFolder);
+    const taken = await takeAddress(lockFolder, config.serveHost, config.servePort);
+    const gateway = new Gateway(parts, taken);
+    try {
+      await gateway.#begin();
+    } catch (error) {
+      await gateway.#workers.end();
+      taken.lock.release();
+      throw error;
+    }
+    return gateway;
+  }
+
+  /** The port that serves. */
+  get port(): number {
+    return this.#port;
+  }
+
+  /** Resolves when the gateway has ended, whoever asked for it. */
+  readonly whenEnded = Promise.withResolvers<void>();
+
+  /** What this gateway is and serves. */
+  status(): GatewayStatus {
+    const records = [...this.#endpoints.values()].flatMap((endpoint) => endpoint.record ?? []);
+    return {
+      gateway: hostname(),
+      incarnation: this.#self.nonce,
+      workers: this.#workers.size,
+      serveAddress: `${this.#parts.config.serveHost}:${this.#port}`,
+      routes: records.map((record) => record.route),
+      overrides: records.flatMap((record) => record.overrides),
+      revisions: this.#loaded.states(),
+    };
+  }
+
+  /** The endpoint's switch; one is made where the name is new. */
+  endpoint(name: EndpointSwitch["endpoint"]): EndpointSwitch {
+    let endpoint = this.#endpoints.get(name);
+    if (endpoint === undefined) {
+      endpoint = new EndpointSwitch(
+        name,
+        new RouteFile(this.#routesFolder, name),
+        this.#switchParts(),
+      );
+      this.#endpoints.set(name, endpoint);
+    }
+    return endpoint;
+  }
+
+  /**
+   * An endpoint that has a route; null means the only one.
+   * @throws `endpoint.not-found`, `endpoint.ambiguous`.
+   */
+  servedEndpoint(name: string | null): EndpointSwitch {
+    const served = [...this.#endpoints.values()].filter((each) => each.record !== null);
+    const names = served.map((each) => each.endpoint).join(", ") || "none";
+    if (name !== null) {
+      const found = served.find((each) => each.endpoint === name);
+      if (found !== undefined) return found;
+      throw new LastgoodError(
+        "endpoint.not-found",
+        `no endpoint is named "${name}"; served: ${names}`,
+      );
+    }
+    const [only, other] = served;
+    if (only === undefined) throw new LastgoodError("endpoint.not-found", "nothing is served yet");
+    if (other === undefined) return only;
+    throw new LastgoodError("endpoint.ambiguous", `which endpoint? served: ${names}`);
+  }
+
+  /** Notes what was done here alone and tells the control plane. */
+  overrideMade(override: Override): void {
+    this.#parts.log("warn", `rolled back ${override.endpoint} without the control plane`, {
+      from: override.from,
+      to: override.to,
+      actor: override.actor,
+    });
+    this.#control?.overrideMade();
+  }
+
+  /** Accepts nothing more, finishes what is in flight, ends the model processes, and itself. */
+  drain(timeoutMs: number): Promise<void> {
+    this.#ended ??= this.#end(timeoutMs);
+    return this.#ended;
+  }
+
+  async #begin(): Promise<void> {
+    const { config, log } = this.#parts;
+    const starting = this.#resume();
+    await starting;
+    await this.#workers.start();
+    const onRequest = gatewayRequests(this, this.#parts.runtimes);
+    this.#admin = await listenPeers(
+      join(config.socketFolder, "gateway.sock"),
+      { self: this.#self, onRequest },
+      () => undefined,
+    );
+    this.#control = new ControlLink({
+      socket: join(config.socketFolder, "control.sock"),
+      self: this.#self,
+      onRequest,
+      status: () => this.status(),
+      overrides: () => this.status().overrides,
+      log,
+    });
+    for (const endpoint of this.#endpoints.values()) endpoint.loadOthers();
+    this.#timers.push(
+      setInterval(() => void this.#loaded.replayAll(), REPLAY_EVERY_MS),
+      setInterval(() => this.#checkFolder(), FOLDER_CHECK_MS),
+    );
+    log("info", "serving", { host: config.serveHost, port: this.#port });
+  }
+
+  async #resume(): Promise<void> {
+    for (const name of await recordedEndpoints(this.#routesFolder)) {
+      try {
+        await this.endpoint(endpointNameSchema.parse(name)).resume();
+      } catch (error) {
+        this.#parts.log("error", `the record of ${name} could not be read`, { why: String(error) });
+      }
+    }
+  }
+
+  #checkFolder(): void {
+    if (existsSync(this.#parts.config.dataDir)) return;
+    this.#parts.log("error", "the data folder is gone: nothing is left to serve for");
+    void this.drain(0);
+  }
+
+  async #end(timeoutMs: number): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    await this.#workers.all({ kind: "drain", timeoutMs });
+    await this.#workers.all({ kind: "counts" });
+    await this.#control?.close();
+    await this.#loaded.dropAll();
+    await this.#workers.end();
+    this.#lock.release();
+    // The answer to whoever asked for the drain still has to leave.
+    setTimeout(() => {
+      void this.#admin?.close().then(() => this.whenEnded.resolve());
+    }, 50);
+  }
+
+  #hear(worker: number, news: WorkerNews): void {
+    if (news.kind === "counts") this.#control?.count(news.counts);
+    else if (news.kind === "protocol") {
+      const known = this.#inUse.get(news.endpoint) ?? new Set();
+      this.#inUse.set(news.endpoint, known.add(news.protocol));
+    } else this.#loaded.hear(worker, news);
+  }
+
+  #switchParts(): SwitchParts {
+    const { config, log, protocols } = this.#parts;
+    return {
+      loaded: this.#loaded,
+      workers: this.#workers,
+      log,
+      protocols: (endpoint) => {
+        const inUse = this.#inUse.get(endpoint) ?? new Set();
+        return protocols.filter(({ name }) => name === "oip" || inUse.has(name));
+      },
+      probe: (target) =>
+        probeEndpoint({
+          ...target,
+          host: config.serveHost,
+          port: this.#port,
+          token: this.#probeToken,
+        }),
+    };
+  }
+}

@@ -1,0 +1,202 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+
+import { LastgoodError } from "../../core/errors/index.ts";
+import {
+  addressMatcher,
+  protocolOfPath,
+  type Address,
+  type ProtocolName,
+  type ScoringProtocol,
+  type StatusAddress,
+  type StatusFacts,
+} from "../protocol/index.ts";
+import { echoHeaders, writeAnswer } from "./answer.ts";
+import type { EndpointBook } from "./endpoint-book.ts";
+import { Inference } from "./inference.ts";
+import type { WorkerSettings } from "./thread-messages.ts";
+
+/** A connection that sends no whole head within this is cut, ms. */
+const HEADERS_TIMEOUT_MS = 10_000;
+/** A connection that sends no whole request within this is cut, ms. */
+const REQUEST_TIMEOUT_MS = 60_000;
+/** Longer than the usual 60 s of proxies, so that it is they who close idle connections, ms. */
+const KEEP_ALIVE_MS = 75_000;
+const CHECK_MS = 5_000;
+const IDLE_CHECK_MS = 20;
+const TEXT = { "content-type": "text/plain; charset=utf-8" };
+
+/** One worker's HTTP server. */
+export class HttpFront {
+  readonly #settings: WorkerSettings;
+  readonly #book: EndpointBook;
+  readonly #inference: Inference;
+  readonly #protocols: ReadonlyMap<ProtocolName, ScoringProtocol>;
+  readonly #address: (method: string, pathname: string) => Address | null;
+  readonly #server: Server;
+  #draining = false;
+
+  constructor(settings: WorkerSettings, book: EndpointBook, protocols: readonly ScoringProtocol[]) {
+    this.#settings = settings;
+    this.#book = book;
+    this.#inference = new Inference(book, settings.probeToken);
+    this.#protocols = new Map(protocols.map((protocol) => [protocol.name, protocol]));
+    this.#address = addressMatcher(protocols);
+    this.#server = createServer(
+      {
+        headersTimeout: HEADERS_TIMEOUT_MS,
+        requestTimeout: REQUEST_TIMEOUT_MS,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        connectionsCheckingInterval: CHECK_MS,
+        noDelay: true,
+      },
+      (request, response) => {
+        try {
+          this.#handle(request, response);
+        } catch (error) {
+          // A defect of ours costs one request, not the worker.
+          this.#refuse(request, response, { error: LastgoodError.from(error), protocol: "oip" });
+        }
+      },
+    );
+  }
+
+  /** Resolves when connections are accepted. */
+  listen(): Promise<void> {
+    const { host, port, reusePort } = this.#settings;
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen({ host, port, reusePort, backlog: 1024 }, () => {
+        this.#server.off("error", reject);
+        resolve();
+      });
+    });
+  }
+
+  /** Accepts nothing more, finishes what is in flight, cuts what is left after `timeoutMs`. */
+  async drain(timeoutMs: number): Promise<void> {
+    this.#draining = true;
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    const idle = setInterval(() => this.#server.closeIdleConnections(), IDLE_CHECK_MS);
+    const cut = setTimeout(() => this.#server.closeAllConnections(), timeoutMs);
+    await closed;
+    clearInterval(idle);
+    clearTimeout(cut);
+  }
+
+  #handle(request: IncomingMessage, response: ServerResponse): void {
+    if (this.#draining) response.shouldKeepAlive = false;
+    const url = request.url ?? "/";
+    const query = url.indexOf("?");
+    const pathname = query === -1 ? url : url.slice(0, query);
+    const address = this.#address(request.method ?? "GET", pathname);
+    if (address === null) {
+      const error = new LastgoodError("route.not-found", `nothing is served at ${pathname}`);
+      this.#refuse(request, response, { error, protocol: protocolOfPath(pathname) });
+    } else if (address.kind === "infer") {
+      const protocol = this.#protocol(address.protocol);
+      this.#inference.handle(request, response, { protocol, address });
+    } else {
+      request.resume();
+      this.#status(request, response, address);
+    }
+  }
+
+  #status(
+    request: IncomingMessage,
+    response: ServerResponse,
+    address: Exclude<Address, { kind: "infer" }>,
+  ): void {
+    switch (address.kind) {
+      case "healthz":
+        writeAnswer(response, { status: 200, headers: TEXT, body: "ok\n" });
+        return;
+      case "readyz": {
+        const ready = this.#book.isReadyForAll();
+        const body = ready ? "ready\n" : "not ready\n";
+        writeAnswer(response, { status: ready ? 200 : 503, headers: TEXT, body });
+        return;
+      }
+      case "method-not-allowed":
+        writeAnswer(
+          response,
+          { status: 405, headers: TEXT, body: `accepted here: ${address.allow}\n` },
+          { allow: address.allow },
+        );
+        return;
+      case "live":
+      case "ready":
+      case "server":
+      case "models":
+      case "version":
+      case "model":
+      case "model-ready":
+        this.#protocolStatus(request, response, address);
+    }
+  }
+
+  #protocolStatus(
+    request: IncomingMessage,
+    response: ServerResponse,
+    address: StatusAddress,
+  ): void {
+    const protocol = this.#protocol(address.protocol);
+    try {
+      writeAnswer(response, protocol.status(address, this.#facts(address)), echoHeaders(request));
+    } catch (error) {
+      const refused = LastgoodError.from(error);
+      this.#refuse(request, response, { error: refused, protocol: address.protocol });
+    }
+  }
+
+  #facts(address: StatusAddress): StatusFacts {
+    const book = this.#book;
+    return {
+      ready: book.isReadyForAll(),
+      build: this.#settings.build,
+      endpoints: book.table.names(),
+      model: "endpoint" in address ? this.#model(address.endpoint, address.version) : null,
+    };
+  }
+
+  #model(name: string | null, version: string | null): NonNullable<StatusFacts["model"]> {
+    const routed = this.#book.find(name);
+    const loaded = [...routed.revisions()].filter((each) => this.#book.isReady(each.key));
+    const named =
+      version === null
+        ? null
+        : loaded.find((each) =>
+            routed.compiled.ofVersion(version).some((one) => one === each.revision),
+          );
+    if (named === undefined) {
+      throw new LastgoodError(
+        "route.not-found",
+        `version "${version}" is not loaded at ${routed.compiled.endpoint}`,
+      );
+    }
+    const shown = named ?? routed.pick(null);
+    return {
+      endpoint: routed.compiled.endpoint,
+      versions: [...new Set(loaded.map((each) => each.label))],
+      platform: shown?.revision.runtime.kind ?? "none",
+      ready: named !== null || (shown !== null && this.#book.isEndpointReady(routed)),
+      contract: shown?.revision.contract ?? { inputs: [], outputs: [] },
+    };
+  }
+
+  #refuse(
+    request: IncomingMessage,
+    response: ServerResponse,
+    refusal: { readonly error: LastgoodError; readonly protocol: ProtocolName },
+  ): void {
+    request.resume();
+    const answer = this.#protocol(refusal.protocol).encodeError(refusal.error);
+    writeAnswer(response, answer, echoHeaders(request));
+  }
+
+  #protocol(name: ProtocolName): ScoringProtocol {
+    const protocol = this.#protocols.get(name);
+    if (protocol === undefined) throw new Error(`no room speaks ${name}`);
+    return protocol;
+  }
+}

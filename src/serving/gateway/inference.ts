@@ -1,0 +1,255 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+
+import { LastgoodError } from "../../core/errors/index.ts";
+import {
+  outputViolation,
+  type Call,
+  type InferAddress,
+  type ScoringProtocol,
+} from "../protocol/index.ts";
+import type { InferResult } from "../runtime/index.ts";
+import { answeredBy, echoHeaders, errorHeaders, writeAnswer } from "./answer.ts";
+import { decompress, readBody } from "./body.ts";
+import { monotonic } from "./clock.ts";
+import type { EndpointBook } from "./endpoint-book.ts";
+import { parseProbeHeader, PROBE_HEADER } from "./probe-header.ts";
+import type { RoutedEndpoint, RoutedRevision } from "./routed-endpoint.ts";
+import type { ServedRevision } from "./served-revision.ts";
+
+/** A request whose body is there. */
+interface Arrived {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly protocol: ScoringProtocol;
+  readonly address: InferAddress;
+  readonly body: Buffer;
+}
+
+/** A request on its way through the revision it was admitted to. */
+interface Admitted {
+  readonly arrived: Arrived;
+  readonly routed: RoutedRevision;
+  readonly served: ServedRevision;
+  readonly arm: "assigned" | "targeted" | "probe";
+  readonly admittedAt: number;
+  readonly endpoint: string;
+}
+
+/** 5xx that the version is answerable for; every other 5xx is the gateway's own. */
+const VERSION_ERRORS: ReadonlySet<string> = new Set(["runtime.failed", "runtime.timeout"]);
+
+function header(request: IncomingMessage, name: string): string | null {
+  const value = request.headers[name];
+  return typeof value === "string" ? value : null;
+}
+
+/** The predict path of one worker: body, arm, contract, version, answer. */
+export class Inference {
+  readonly #book: EndpointBook;
+  readonly #probeToken: string;
+
+  constructor(book: EndpointBook, probeToken: string) {
+    this.#book = book;
+    this.#probeToken = probeToken;
+  }
+
+  /** Answers one inference request. */
+  handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { protocol, address }: { readonly protocol: ScoringProtocol; readonly address: InferAddress },
+  ): void {
+    let limit: number;
+    try {
+      limit = this.#book.find(address.endpoint).compiled.bodyBytes;
+    } catch (error) {
+      refuse({ request, response, protocol }, LastgoodError.from(error));
+      return;
+    }
+    readBody(request, limit, (error, body) => {
+      const encoding = request.headers["content-encoding"];
+      const arrived = { request, response, protocol, address, body };
+      if (error !== null) refuse(arrived, error);
+      else if (encoding === undefined || encoding === "identity") this.#admit(arrived);
+      else {
+        decompress(body, encoding, limit).then(
+          (plain) => this.#admit({ ...arrived, body: plain }),
+          (cause: unknown) => refuse(arrived, LastgoodError.from(cause)),
+        );
+      }
+    });
+  }
+
+  /** Gives the request to a revision; from here on it keeps it, whatever is switched. */
+  #admit(arrived: Arrived): void {
+    try {
+      const routed = this.#book.find(arrived.address.endpoint);
+      if (routed.hold !== null) this.#hold(arrived, routed.hold);
+      else this.#run(this.#choose(arrived, routed));
+    } catch (error) {
+      this.#refuseOwn(arrived, LastgoodError.from(error));
+    }
+  }
+
+  #hold(arrived: Arrived, hold: NonNullable<RoutedEndpoint["hold"]>): void {
+    hold.gate.pass(hold.maxMs, "the next version").then(
+      () => this.#admit(arrived),
+      (error: unknown) => this.#refuseOwn(arrived, LastgoodError.from(error)),
+    );
+  }
+
+  #choose(arrived: Arrived, endpoint: RoutedEndpoint): Admitted {
+    const { request, address } = arrived;
+    const name = endpoint.compiled.endpoint;
+    const admitted = (routed: RoutedRevision, arm: Admitted["arm"]): Admitted => ({
+      arrived,
+      routed,
+      arm,
+      served: this.#book.served(routed.key),
+      admittedAt: monotonic(),
+      endpoint: name,
+    });
+    const probe = header(request, PROBE_HEADER);
+    if (probe !== null) {
+      const wanted = parseProbeHeader(probe, this.#probeToken);
+      const arms = endpoint.compiled.arms;
+      const only = arms.length === 1 ? endpoint.pick(null) : null;
+      const routed = only ?? (wanted === null ? undefined : endpoint.get(wanted));
+      if (wanted !== null && routed !== undefined) return admitted(routed, "probe");
+    }
+    if (address.version !== null)
+      return admitted(this.#ofVersion(endpoint, address.version), "targeted");
+    const picked = endpoint.pick(header(request, "x-lastgood-key"));
+    if (picked === null) {
+      throw new LastgoodError("runtime.unavailable", `${name} serves no version yet`, {
+        hint: "deploy one: lastgood deploy MODEL@VERSION",
+      });
+    }
+    this.#book.notice(name, arrived.protocol.name);
+    return admitted(picked, "assigned");
+  }
+
+  #ofVersion(endpoint: RoutedEndpoint, version: string): RoutedRevision {
+    for (const { revision } of endpoint.compiled.ofVersion(version)) {
+      const routed = endpoint.get(revision);
+      if (routed !== undefined && this.#book.isReady(routed.key)) return routed;
+    }
+    const loaded = [...endpoint.revisions()].filter((each) => this.#book.isReady(each.key));
+    throw new LastgoodError(
+      "route.not-found",
+      `version "${version}" is not loaded at ${endpoint.compiled.endpoint}; loaded: ${loaded.map((each) => each.label).join(", ") || "none"}`,
+    );
+  }
+
+  #run(admitted: Admitted): void {
+    const { arrived, routed, served, arm } = admitted;
+    const { protocol, request, response, body } = arrived;
+    const { limits } = routed.revision;
+    if (served.inFlight >= limits.queue) {
+      this.#shed(admitted, `more than ${limits.queue} requests are waiting for ${served.subject}`);
+      return;
+    }
+    let call: Call;
+    try {
+      call = protocol.decode(
+        {
+          contentType: header(request, "content-type"),
+          inferenceHeaderLength: header(request, "inference-header-content-length"),
+          body,
+        },
+        routed.revision.contract,
+      );
+    } catch (error) {
+      const cell = routed.count(arm);
+      cell.requests += 1;
+      cell.rejected += 1;
+      this.#writeError(admitted, LastgoodError.from(error));
+      return;
+    }
+    if (arm === "assigned") served.admit(admitted.admittedAt);
+    served
+      .infer({
+        inputs: call.inputs,
+        timeoutMs: limits.timeoutMs,
+        replays: routed.count("replay"),
+        isWanted: () => !response.destroyed,
+      })
+      .then(
+        (result) => this.#succeed(admitted, call, result),
+        (error: unknown) => this.#fail(admitted, LastgoodError.from(error)),
+      )
+      .finally(() => {
+        if (arm === "assigned") served.release();
+      })
+      // A defect of ours must end in an answer, never in an unhandled rejection.
+      .catch((error: unknown) => this.#writeError(admitted, LastgoodError.from(error)));
+  }
+
+  #succeed(admitted: Admitted, call: Call, { outputs }: InferResult): void {
+    const { arrived, routed, arm, endpoint } = admitted;
+    const violation = outputViolation(outputs, routed.revision.contract, routed);
+    if (violation !== null) {
+      this.#fail(admitted, new LastgoodError("runtime.failed", `${routed.label}: ${violation}`));
+      return;
+    }
+    routed.count(arm).requests += 1;
+    writeAnswer(
+      arrived.response,
+      arrived.protocol.encode(outputs, { endpoint, version: routed.label, call }),
+      answeredBy(arrived.request, routed, this.#book.requestId(routed.key)),
+    );
+  }
+
+  #fail(admitted: Admitted, error: LastgoodError): void {
+    if (error.code === "overloaded") {
+      this.#shed(admitted, error.message);
+      return;
+    }
+    const cell = admitted.routed.count(admitted.arm);
+    cell.requests += 1;
+    // Nobody waited for it any more, so it was not run to its end.
+    if (!admitted.arrived.response.destroyed) cell.errors += 1;
+    this.#writeError(admitted, error);
+  }
+
+  #shed(admitted: Admitted, why: string): void {
+    admitted.routed.count("shed").requests += 1;
+    this.#writeError(admitted, new LastgoodError("overloaded", why));
+  }
+
+  #writeError(admitted: Admitted, error: LastgoodError): void {
+    const { arrived, routed } = admitted;
+    if (isOwn(error) && !arrived.response.destroyed) this.#book.failures.note(admitted.admittedAt);
+    writeAnswer(arrived.response, arrived.protocol.encodeError(error), {
+      ...answeredBy(arrived.request, routed, this.#book.requestId(routed.key)),
+      ...errorHeaders(error),
+    });
+  }
+
+  /** An error before any revision was chosen. */
+  #refuseOwn(arrived: Arrived, error: LastgoodError): void {
+    if (isOwn(error) && !arrived.response.destroyed) this.#book.failures.note(monotonic());
+    refuse(arrived, error);
+  }
+}
+
+function isOwn(error: LastgoodError): boolean {
+  return error.traits.http >= 500 && !VERSION_ERRORS.has(error.code);
+}
+
+function refuse(
+  { request, response, protocol }: Pick<Arrived, "request" | "response" | "protocol">,
+  error: LastgoodError,
+): void {
+  const close = error.code === "body.too-large" ? { connection: "close" } : {};
+  writeAnswer(response, protocol.encodeError(error), {
+    ...echoHeaders(request),
+    ...errorHeaders(error),
+    ...close,
+  });
+  // What is still coming of an oversized body is not read; the answer gets a moment to arrive.
+  if (error.code === "body.too-large") {
+    request.resume();
+    setTimeout(() => request.destroy(), 500).unref();
+  }
+}

@@ -1,0 +1,179 @@
+import { request } from "node:http";
+
+import { LastgoodError } from "../../core/errors/index.ts";
+import type { Probed } from "../../link/message/index.ts";
+import type { RouteRevision } from "../../link/route/index.ts";
+import type { ScoringProtocol } from "../protocol/index.ts";
+import { monotonic } from "./clock.ts";
+import { PROBE_HEADER, probeHeader } from "./probe-header.ts";
+import { answerDifference, probeRequest, type ProbeRequest } from "./probe-request.ts";
+
+const PROBE_TIMEOUT_MS = 5_000;
+/** Which worker answers is the kernel's choice; so many connections per worker find all but surely. */
+const TRIES_PER_WORKER = 6;
+
+/** Where and with what to probe. */
+export interface ProbeOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly token: string;
+  readonly endpoint: string;
+  readonly revision: RouteRevision;
+  readonly protocols: readonly ScoringProtocol[];
+  /** Numbers of the workers that listen: a probe tries to hear from each. */
+  readonly workers: readonly number[];
+}
+
+type Outcome = Probed["probes"][number];
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  readonly body: string;
+}
+
+/** One request over a TCP connection of its own, through the public port. */
+function ask(
+  options: ProbeOptions,
+  asked: Pick<ProbeRequest, "path" | "headers" | "body"> | { readonly path: string },
+): Promise<Answer> {
+  const { port, token, revision } = options;
+  const body = "body" in asked ? asked.body : null;
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      {
+        host: dialled(options.host),
+        port,
+        path: asked.path,
+        method: body === null ? "GET" : "POST",
+        agent: false,
+        timeout: PROBE_TIMEOUT_MS,
+        headers: {
+          ...("headers" in asked ? asked.headers : {}),
+          ...(body === null ? {} : { "content-length": body.length }),
+          [PROBE_HEADER]: probeHeader(token, revision.revision),
+        },
+      },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on("data", (chunk: Buffer) => chunks.push(chunk));
+        response.on("error", reject);
+        response.on("end", () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: Buffer.concat(chunks).toString(),
+          }),
+        );
+      },
+    );
+    outgoing.on("timeout", () =>
+      outgoing.destroy(new Error(`no answer within ${PROBE_TIMEOUT_MS} ms`)),
+    );
+    outgoing.on("error", reject);
+    outgoing.end(body ?? undefined);
+  });
+}
+
+/** An address that listens on everything is dialled on the loopback. */
+function dialled(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  return host === "::" ? "::1" : host;
+}
+
+function header(answer: Answer, name: string): string | null {
+  const value = answer.headers[name];
+  return typeof value === "string" ? value : null;
+}
+
+function judge(answer: Answer, revision: RouteRevision, expected: string): string | null {
+  const by = header(answer, "x-lastgood-revision");
+  if (by !== String(revision.revision))
+    return `answered by revision ${by ?? "unknown"}, status ${answer.status}`;
+  if (answer.status !== 200) return `status ${answer.status}: ${answer.body.slice(0, 200)}`;
+  const difference = answerDifference(expected, answer.body);
+  return difference === null ? null : `golden sample: ${difference}`;
+}
+
+async function probeOnce(
+  options: ProbeOptions,
+  protocol: string,
+  asked: ProbeRequest,
+): Promise<{ readonly outcome: Outcome; readonly worker: number | null }> {
+  const startedAt = monotonic();
+  const ms = (): number => monotonic() - startedAt;
+  try {
+    const answer = await ask(options, asked);
+    const why = judge(answer, options.revision, asked.expected);
+    const by = Number(header(answer, "x-lastgood-revision") ?? Number.NaN);
+    const worker = Number(header(answer, "x-lastgood-request-id")?.split(".").at(-3) ?? Number.NaN);
+    return {
+      worker: Number.isInteger(worker) ? worker : null,
+      outcome: {
+        protocol,
+        ok: why === null,
+        status: answer.status,
+        answeredBy: Number.isInteger(by) ? by : null,
+        ms: ms(),
+        why,
+      },
+    };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const outcome = { protocol, ok: false, status: null, answeredBy: null, ms: ms(), why };
+    return { worker: null, outcome };
+  }
+}
+
+/** Probes until every worker has answered, or the tries are used up; the first failure ends it. */
+async function probeWorkers(
+  options: ProbeOptions,
+  protocol: string,
+  asked: ProbeRequest,
+): Promise<Outcome> {
+  const unheard = new Set(options.workers);
+  let last = await probeOnce(options, protocol, asked);
+  for (let tries = options.workers.length * TRIES_PER_WORKER; tries > 0; tries -= 1) {
+    if (last.worker !== null) unheard.delete(last.worker);
+    if (!last.outcome.ok || unheard.size === 0) break;
+    last = await probeOnce(options, protocol, asked);
+  }
+  return last.outcome;
+}
+
+async function probeReadiness(options: ProbeOptions): Promise<Outcome> {
+  const startedAt = monotonic();
+  const outcome = { protocol: "oip", answeredBy: null };
+  try {
+    const path = `/v2/models/${encodeURIComponent(options.endpoint)}/ready`;
+    const { status } = await ask(options, { path });
+    const why = status === 200 ? null : `not ready: status ${status}`;
+    return { ...outcome, ok: why === null, status, ms: monotonic() - startedAt, why };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return { ...outcome, ok: false, status: null, ms: monotonic() - startedAt, why };
+  }
+}
+
+async function probeProtocol(options: ProbeOptions, protocol: ScoringProtocol): Promise<Outcome> {
+  try {
+    const asked = probeRequest(protocol, options.endpoint, options.revision);
+    return asked === null
+      ? await probeReadiness(options)
+      : await probeWorkers(options, protocol.name, asked);
+  } catch (error) {
+    const why = LastgoodError.from(error).message;
+    return { protocol: protocol.name, ok: false, status: null, answeredBy: null, ms: 0, why };
+  }
+}
+
+/**
+ * One verification through the public port in each of the protocols: a golden sample over new TCP
+ * connections must be answered by the wanted revision with the recorded outputs. A revision without
+ * samples is asked for its readiness.
+ */
+export async function probeEndpoint(options: ProbeOptions): Promise<Probed> {
+  const probes: Outcome[] = [];
+  for (const protocol of options.protocols) probes.push(await probeProtocol(options, protocol));
+  return { ok: probes.every((probe) => probe.ok), probes };
+}

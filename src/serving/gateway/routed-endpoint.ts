@@ -1,0 +1,117 @@
+import { versionLabel } from "../../core/version/index.ts";
+import type { Count } from "../../link/count/index.ts";
+import { mainArm, type Route, type RouteRevision } from "../../link/route/index.ts";
+import { CompiledRoute } from "../routing/index.ts";
+import type { CountBook, CountCell } from "./count-book.ts";
+import { Gate } from "./gate.ts";
+import { revisionKey } from "./thread-messages.ts";
+
+/** A revision as the current route has it. */
+export interface RoutedRevision {
+  readonly key: string;
+  readonly revision: RouteRevision;
+  /** Who answers, ready for the headers. */
+  readonly label: string;
+  readonly number: string;
+  /** Whether NaN and infinities are among what this endpoint's callers are used to. */
+  readonly allowNaN: boolean;
+  /** The counts of one kind of traffic in the route's interval. */
+  count(arm: Count["arm"]): CountCell;
+}
+
+/** An endpoint in one worker under one route. Immutable but for its counts. */
+export class RoutedEndpoint {
+  readonly compiled: CompiledRoute;
+  readonly interval: number;
+  /** Where requests wait for the next route, or null. */
+  readonly hold: { readonly gate: Gate; readonly maxMs: number } | null;
+  /** Revisions that had traffic under this route, or under the last one before a hold. */
+  readonly arms: ReadonlySet<number>;
+  readonly #revisions: ReadonlyMap<number, RoutedRevision>;
+
+  constructor(
+    route: Route,
+    options: {
+      readonly interval: number;
+      readonly holdMs: number | null;
+      readonly previous: RoutedEndpoint | undefined;
+      readonly counts: CountBook;
+    },
+  ) {
+    const { interval, holdMs, previous, counts } = options;
+    this.compiled = new CompiledRoute(route);
+    this.interval = interval;
+    this.hold = holdMs === null ? null : { gate: new Gate(false), maxMs: holdMs };
+    this.arms =
+      this.hold !== null && previous !== undefined
+        ? previous.arms
+        : new Set(this.compiled.arms.map((arm) => arm.revision));
+    const allowNaN = givesNaN(route);
+    this.#revisions = new Map(
+      route.revisions.map((revision) => [
+        revision.revision,
+        routed(route.endpoint, revision, { interval, counts, allowNaN }),
+      ]),
+    );
+  }
+
+  /** The revision of one request; null while the endpoint serves nothing. */
+  pick(stickyKey: string | null): RoutedRevision | null {
+    const revision = this.compiled.pick(stickyKey, Math.random());
+    return revision === null ? null : (this.#revisions.get(revision) ?? null);
+  }
+
+  /** A revision the route names. */
+  get(revision: number): RoutedRevision | undefined {
+    return this.#revisions.get(revision);
+  }
+
+  /** Every revision the route names. */
+  revisions(): Iterable<RoutedRevision> {
+    return this.#revisions.values();
+  }
+}
+
+function isNotFinite(value: string | number): boolean {
+  return !Number.isFinite(Number(value));
+}
+
+/** Whether the stable revision's own golden outputs hold a NaN or an infinity. */
+function givesNaN(route: Route): boolean {
+  const loaded = (number: number | null): RouteRevision | undefined =>
+    route.revisions.find((each) => each.revision === number);
+  const target = route.targets.map((each) => loaded(each.revision)).find((each) => each);
+  const stable = target ?? loaded(mainArm(route));
+  return (stable?.golden ?? []).some((sample) =>
+    sample.outputs.some((output) =>
+      "values" in output
+        ? output.values.some(isNotFinite)
+        : output.dtype !== "BYTES" && output.data.some(isNotFinite),
+    ),
+  );
+}
+
+function routed(
+  endpoint: string,
+  revision: RouteRevision,
+  options: { readonly interval: number; readonly counts: CountBook; readonly allowNaN: boolean },
+): RoutedRevision {
+  const { interval, counts, allowNaN } = options;
+  const number = revision.revision;
+  const cells = new Map<Count["arm"], CountCell>();
+  return {
+    key: revisionKey(endpoint, number, revision.digest),
+    revision,
+    label: versionLabel(revision.version),
+    number: String(number),
+    allowNaN,
+    count: (arm) => {
+      let cell = cells.get(arm);
+      if (cell === undefined) {
+        cell = counts.cell({ endpoint, revision: number, arm, interval });
+        cells.set(arm, cell);
+      }
+      return cell;
+    },
+  };
+}

@@ -1,0 +1,204 @@
+import { LastgoodError } from "../../core/errors/index.ts";
+import type { Tensor } from "../../core/tensor/index.ts";
+import {
+  ModelDied,
+  type InferResult,
+  type ModelAddress,
+  type ModelClient,
+} from "../runtime/index.ts";
+import { monotonic } from "./clock.ts";
+import type { CountCell } from "./count-book.ts";
+import { Gate } from "./gate.ts";
+import type { SuspectDesk } from "./suspect-desk.ts";
+
+/** Dials a loaded revision; the runtimes' rooms have one each. */
+export type ConnectModel = (address: ModelAddress) => Promise<ModelClient>;
+
+/** What a served revision needs of its worker. */
+export interface ServedRevisionContext {
+  readonly key: string;
+  /** Name for people: `iris-prod/3`. */
+  readonly subject: string;
+  readonly connect: ConnectModel;
+  readonly suspects: SuspectDesk;
+  /** Tells the main thread that the connection ended without our doing. */
+  readonly onLost: (key: string) => void;
+}
+
+/** One request on its way to a revision. */
+export interface ModelRequest {
+  readonly inputs: readonly Tensor[];
+  readonly timeoutMs: number;
+  /** Counts of requests that were run again after a crash. */
+  readonly replays: CountCell;
+  /** False once the caller is gone and nobody waits for the outcome. */
+  readonly isWanted: () => boolean;
+}
+
+/**
+ * A revision as one worker serves it: the connection, the gate that requests wait at while it is
+ * away, and what is in flight on it.
+ */
+export class ServedRevision {
+  readonly key: string;
+  readonly subject: string;
+  readonly gate = new Gate(false);
+  inFlight = 0;
+  /** CLOCK_MONOTONIC, ms. */
+  lastAdmittedAt: number | null = null;
+  /** CLOCK_MONOTONIC, ms. */
+  lastResponseAt: number | null = null;
+  readonly #context: ServedRevisionContext;
+  #client: ModelClient | null = null;
+  #lostClient: ModelClient | null = null;
+  #mayRepeat = true;
+  #mayOpen = false;
+  #connecting: Promise<void> = Promise.resolve();
+
+  constructor(context: ServedRevisionContext) {
+    this.key = context.key;
+    this.subject = context.subject;
+    this.#context = context;
+  }
+
+  /** Notes that a request of the split was admitted; `at` is CLOCK_MONOTONIC, ms. */
+  admit(at: number): void {
+    this.inFlight += 1;
+    this.lastAdmittedAt = at;
+  }
+
+  /** Notes that its answer has been written. */
+  release(): void {
+    this.inFlight -= 1;
+    this.lastResponseAt = monotonic();
+  }
+
+  /**
+   * Dials `address` in place of the connection there was; requests wait until `open`. What the old
+   * one still has in flight ends first, so that the main thread knows of every suspect before
+   * requests go to the replacement.
+   */
+  connect(address: ModelAddress): Promise<void> {
+    this.gate.close();
+    this.#mayOpen = false;
+    const connected = this.#connecting.then(() => this.#dial(address));
+    this.#connecting = connected.catch(() => undefined);
+    return connected;
+  }
+
+  /** Lets requests through to the revision, at once or as soon as it is dialled. */
+  open(): void {
+    this.#mayOpen = true;
+    if (this.#client !== null) this.gate.open();
+  }
+
+  async #dial(address: ModelAddress): Promise<void> {
+    const old = this.#client;
+    this.#client = null;
+    if (old !== null) {
+      await old.close();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    this.#mayRepeat = address.kind === "onnx" || address.retries;
+    this.#client = await this.#context.connect(address);
+    if (this.#mayOpen) this.gate.open();
+  }
+
+  /** Hangs up once nothing is pending. */
+  async disconnect(): Promise<void> {
+    this.gate.refuse(`${this.subject} is not loaded any more`);
+    const client = this.#client;
+    this.#client = null;
+    await client?.close();
+  }
+
+  /**
+   * Runs one request, again where the version's process died under it.
+   * @throws `runtime.failed`, `runtime.timeout`, `runtime.unavailable`, `overloaded`.
+   */
+  infer(request: ModelRequest): Promise<InferResult> {
+    const client = this.#client;
+    if (client === null || !this.gate.isOpen)
+      return this.#wait(request, monotonic() + request.timeoutMs);
+    const startedAt = monotonic();
+    return client
+      .infer(request.inputs, { timeoutMs: request.timeoutMs })
+      .catch((error: unknown) =>
+        this.#recover(request, { client, error, deadline: startedAt + request.timeoutMs }),
+      );
+  }
+
+  async #wait(request: ModelRequest, deadline: number): Promise<InferResult> {
+    for (;;) {
+      await this.gate.pass(deadline - monotonic(), this.subject);
+      // Whoever opened the gate may have closed it again before this request's turn came.
+      if (!this.gate.isOpen) continue;
+      const client = this.#client;
+      if (client === null) throw this.#notLoaded();
+      const timeoutMs = Math.max(1, deadline - monotonic());
+      try {
+        return await client.infer(request.inputs, { timeoutMs });
+      } catch (error) {
+        return this.#recover(request, { client, error, deadline });
+      }
+    }
+  }
+
+  #recover(
+    request: ModelRequest,
+    failure: { readonly client: ModelClient; readonly error: unknown; readonly deadline: number },
+  ): Promise<InferResult> {
+    const { client, error, deadline } = failure;
+    if (!(error instanceof ModelDied)) return Promise.reject(LastgoodError.from(error));
+    this.#lost(client);
+    if (!error.suspect) return this.#wait(request, deadline);
+    if (!this.#mayRepeat) {
+      return Promise.reject(
+        new LastgoodError("runtime.failed", `${this.subject} was lost with this request in flight`),
+      );
+    }
+    return this.#runAlone(request, deadline);
+  }
+
+  /**
+   * The query-of-death rule: a request that was in a process when it died runs once more, alone, in
+   * its turn among all suspects. Killing the replacement too, it is answered 500.
+   */
+  async #runAlone(request: ModelRequest, deadline: number): Promise<InferResult> {
+    const turn = await this.#context.suspects.await(this.key, deadline - monotonic());
+    try {
+      const client = this.#client;
+      if (client === null) throw this.#notLoaded();
+      if (!request.isWanted()) throw new LastgoodError("runtime.unavailable", "the caller is gone");
+      const cell = request.replays;
+      cell.requests += 1;
+      try {
+        const timeoutMs = Math.max(1, deadline - monotonic());
+        return await client.infer(request.inputs, { timeoutMs, alone: true });
+      } catch (error) {
+        cell.errors += 1;
+        if (!(error instanceof ModelDied)) throw error;
+        this.#lost(client);
+        throw new LastgoodError(
+          "runtime.failed",
+          `the process of ${this.subject} died twice with this request in it`,
+          { cause: error },
+        );
+      }
+    } finally {
+      turn.done();
+    }
+  }
+
+  #notLoaded(): LastgoodError {
+    return new LastgoodError("runtime.unavailable", `${this.subject} is not loaded any more`);
+  }
+
+  #lost(client: ModelClient): void {
+    // All requests of a frame end together; one of them is enough to say so.
+    if (this.#client !== client || this.#lostClient === client) return;
+    this.#lostClient = client;
+    this.gate.close();
+    this.#context.onLost(this.key);
+  }
+}

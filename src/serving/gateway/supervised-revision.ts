@@ -1,0 +1,268 @@
+import { setTimeout as pause } from "node:timers/promises";
+
+import { LastgoodError } from "../../core/errors/index.ts";
+import type { RevisionState } from "../../link/message/index.ts";
+import type { RouteRevision } from "../../link/route/index.ts";
+import type { LoadedModel, LoadProof, ModelAddress, Runtime } from "../runtime/index.ts";
+import type { Log } from "./log.ts";
+import { SuspectQueue } from "./suspect-queue.ts";
+import { revisionKey } from "./thread-messages.ts";
+import type { WorkerPool } from "./worker-pool.ts";
+
+/** Waits between attempts to bring a revision back, ms; the last one repeats. */
+const BACKOFF_MS = [0, 100, 400, 1_600, 5_000] as const;
+/** A revision that is refused for what it is, is looked at again this rarely, ms. */
+const REFUSED_PAUSE_MS = 5_000;
+/** Loads that fail in a row before waiting requests are sent away. */
+const PATIENCE = 3;
+/** A process that lived this long starts with a clean slate, ms. */
+const STABLE_MS = 60_000;
+/** Between a worker's loss of its connection and ours at most, ms. */
+const DEATH_NOTICE_MS = 250;
+
+/** What supervising one revision takes. */
+export interface SupervisionOptions {
+  readonly endpoint: RevisionState["endpoint"];
+  readonly revision: RouteRevision;
+  readonly runtime: Runtime;
+  readonly workers: Pick<WorkerPool, "all" | "tell" | "tellOne">;
+  readonly onState: (state: RevisionState) => void;
+  readonly log: Log;
+}
+
+/**
+ * Keeps one revision loaded: brings it up, connects every worker, brings it back when it dies, hands
+ * out the requests that were in it one at a time, and only then lets others through.
+ */
+export class SupervisedRevision {
+  readonly key: string;
+  readonly subject: string;
+  readonly revision: RouteRevision;
+  readonly #options: SupervisionOptions;
+  readonly #suspects = new SuspectQueue();
+  readonly #end = Promise.withResolvers<void>();
+  readonly #life: Promise<void>;
+  #state: RevisionState;
+  #model: LoadedModel | null = null;
+  #isEnding = false;
+  #isOpen = false;
+  #isLost = false;
+  #settled = unhandled();
+  #wake = new AbortController();
+  #lost = Promise.withResolvers<void>();
+  #failures = 0;
+
+  constructor(options: SupervisionOptions) {
+    const { endpoint, revision } = options;
+    this.#options = options;
+    this.revision = revision;
+    this.key = revisionKey(endpoint, revision.revision, revision.digest);
+    this.subject = `${endpoint}/${revision.revision}`;
+    this.#state = {
+      endpoint,
+      revision: revision.revision,
+      digest: revision.digest,
+      state: "loading",
+      proof: "",
+      provenAt: null,
+      why: null,
+      engine: null,
+      pid: null,
+    };
+    this.#life = this.#live();
+  }
+
+  get state(): RevisionState {
+    return this.#state;
+  }
+
+  /** Loaded, reachable, and its golden samples agreed when they were last replayed. */
+  get isProven(): boolean {
+    return this.#isOpen && this.#state.state === "ready";
+  }
+
+  /** Where workers find it, or null while it is not there; `isOpen`: requests may go to it. */
+  get serving(): { readonly address: ModelAddress; readonly isOpen: boolean } | null {
+    return this.#model === null ? null : { address: this.#model.address, isOpen: this.#isOpen };
+  }
+
+  /**
+   * Resolves when requests can go to it; a failed one is tried again at once.
+   * @throws what the load failed with.
+   */
+  whenReady(): Promise<void> {
+    if (this.#isOpen) return Promise.resolve();
+    if (this.#state.state === "failed") {
+      this.#settled = unhandled();
+      this.#wake.abort();
+    }
+    return this.#settled.promise;
+  }
+
+  /** A worker lost its connection. */
+  workerLost(): void {
+    this.#isLost = true;
+    this.#lost.resolve();
+  }
+
+  suspect(worker: number, suspect: number): void {
+    this.#suspects.add({ worker, suspect });
+    // One that comes after the others were handed out must not wait for the next death.
+    if (this.#isOpen) this.workerLost();
+  }
+
+  suspectDone(worker: number, suspect: number): void {
+    this.#suspects.finish(worker, suspect);
+  }
+
+  workerGone(worker: number): void {
+    this.#suspects.workerGone(worker);
+  }
+
+  /** Replays the golden samples of a loaded revision and reports the outcome. */
+  async replay(): Promise<void> {
+    const model = this.#model;
+    if (model === null || !this.#isOpen) return;
+    try {
+      const proof = await model.replay();
+      if (this.#model === model) this.#report({ ...proven(proof), state: "ready", why: null });
+    } catch (error) {
+      const failed = LastgoodError.from(error);
+      // Anything else is a death that is being dealt with.
+      if (failed.code === "preflight.rejected" && this.#model === model)
+        this.#report({ state: "failed", why: failed.message });
+    }
+  }
+
+  /** Unloads it for good. Nothing may be in flight on it. */
+  async end(): Promise<void> {
+    this.#isEnding = true;
+    this.#end.resolve();
+    this.#wake.abort();
+    this.#isOpen = false;
+    this.#settled.reject(new LastgoodError("runtime.unavailable", `${this.subject} was unloaded`));
+    await this.#life;
+    const model = this.#model;
+    this.#model = null;
+    await model?.unload();
+    this.#report({ state: "gone", pid: null });
+  }
+
+  async #live(): Promise<void> {
+    while (!this.#isEnding) {
+      this.#model ??= await this.#load();
+      const model = this.#model;
+      if (model === null || this.#isEnding) continue;
+      this.#isLost = false;
+      this.#lost = Promise.withResolvers();
+      const openedAt = Date.now();
+      if (await this.#open(model))
+        await Promise.race([model.died, this.#lost.promise, this.#end.promise]);
+      this.#isOpen = false;
+      if (this.#isEnding) return;
+      if (Date.now() - openedAt > STABLE_MS) this.#failures = 0;
+      await this.#seeWhetherItDied(model);
+    }
+  }
+
+  async #load(): Promise<LoadedModel | null> {
+    const { runtime, log } = this.#options;
+    this.#wake = new AbortController();
+    if (this.#state.state !== "loading") this.#report({ state: "loading", pid: null });
+    try {
+      return await runtime.load(this.subject, this.revision);
+    } catch (error) {
+      const failed = LastgoodError.from(error);
+      log("error", `${this.subject} could not be loaded`, { why: failed.message });
+      this.#fail(failed);
+      const wait = isRefused(failed) ? REFUSED_PAUSE_MS : Math.max(100, this.#nextBackoffMs());
+      await this.#pause(wait);
+      return null;
+    }
+  }
+
+  #fail(error: LastgoodError): void {
+    if (isRefused(error) || this.#failures >= PATIENCE)
+      this.#options.workers.tell({ kind: "unavailable", key: this.key, why: error.message });
+    this.#report({ state: "failed", why: error.message, pid: null });
+    this.#settled.reject(error);
+  }
+
+  /** Connects the workers, runs the suspects, lets the others through. False when it died on the way. */
+  async #open(model: LoadedModel): Promise<boolean> {
+    const { workers, log } = this.#options;
+    try {
+      await workers.all({ kind: "connect", key: this.key, address: model.address });
+    } catch (error) {
+      log("warn", `a worker could not reach ${this.subject}`, { why: String(error) });
+      return false;
+    }
+    if (!(await this.#handOutSuspects(model))) return false;
+    this.#isOpen = true;
+    workers.tell({ kind: "open", key: this.key });
+    this.#report({ ...proven(model.proof), state: "ready", why: null });
+    this.#settled.resolve();
+    return true;
+  }
+
+  async #handOutSuspects(model: LoadedModel): Promise<boolean> {
+    let hasDied = false;
+    const died = model.died.then(() => {
+      hasDied = true;
+    });
+    for (let next = this.#suspects.next(); next !== null; next = this.#suspects.next()) {
+      const { worker, suspect } = next.suspect;
+      this.#options.workers.tellOne(worker, { kind: "grant", suspect });
+      await Promise.race([next.done, died]);
+      // A worker says that it lost the connection before it says that its suspect is done.
+      if (hasDied || this.#isLost) return false;
+    }
+    return true;
+  }
+
+  async #seeWhetherItDied(model: LoadedModel): Promise<void> {
+    const why = await Promise.race([model.died, pause(DEATH_NOTICE_MS, null)]);
+    if (why === null) return;
+    this.#model = null;
+    this.#settled = unhandled();
+    this.#options.log("warn", `${this.subject} died`, { why });
+    this.#report({ state: "loading", why, pid: null });
+    await this.#pause(this.#nextBackoffMs());
+  }
+
+  #nextBackoffMs(): number {
+    const wait = BACKOFF_MS[Math.min(this.#failures, BACKOFF_MS.length - 1)] ?? 0;
+    this.#failures += 1;
+    return wait;
+  }
+
+  async #pause(ms: number): Promise<void> {
+    if (ms > 0) await pause(ms, undefined, { signal: this.#wake.signal }).catch(() => undefined);
+  }
+
+  #report(change: Partial<RevisionState>): void {
+    this.#state = { ...this.#state, ...change };
+    this.#options.onState(this.#state);
+  }
+}
+
+/** A promise that nobody has to wait for. */
+function unhandled(): PromiseWithResolvers<void> {
+  const settled = Promise.withResolvers<void>();
+  settled.promise.catch(() => undefined);
+  return settled;
+}
+
+/** Whether trying again cannot help before somebody has changed something. */
+function isRefused(error: LastgoodError): boolean {
+  return error.code.startsWith("artifact.") || error.code === "preflight.rejected";
+}
+
+function proven(proof: LoadProof): Partial<RevisionState> {
+  return {
+    proof: proof.proof,
+    provenAt: proof.provenAt,
+    engine: proof.engine,
+    pid: proof.pid,
+  };
+}

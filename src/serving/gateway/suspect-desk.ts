@@ -1,0 +1,68 @@
+import { LastgoodError } from "../../core/errors/index.ts";
+
+/** A suspect's turn; nobody else's begins before it is done. */
+export interface Turn {
+  done(): void;
+}
+
+interface Waiting {
+  readonly key: string;
+  readonly grant: (turn: Turn) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+/** A worker's side of the query-of-death rule: suspects wait here for the main thread's grant. */
+export class SuspectDesk {
+  readonly #report: (kind: "suspect" | "suspectDone", key: string, suspect: number) => void;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #keys = new Map<number, string>();
+  #next = 1;
+
+  constructor(report: (kind: "suspect" | "suspectDone", key: string, suspect: number) => void) {
+    this.#report = report;
+  }
+
+  /**
+   * Resolves when it is this suspect's turn.
+   * @throws `runtime.timeout` when its time runs out first.
+   */
+  await(key: string, timeoutMs: number): Promise<Turn> {
+    const suspect = this.#next++;
+    this.#keys.set(suspect, key);
+    this.#report("suspect", key, suspect);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(
+        () => {
+          this.#waiting.delete(suspect);
+          reject(
+            new LastgoodError(
+              "runtime.timeout",
+              "the model's process died with this request in it, and no replacement was there in time",
+            ),
+          );
+        },
+        Math.max(0, timeoutMs),
+      );
+      this.#waiting.set(suspect, { key, grant: resolve, timer });
+    });
+  }
+
+  /** The main thread says that it is this suspect's turn. */
+  grant(suspect: number): void {
+    const waiting = this.#waiting.get(suspect);
+    this.#waiting.delete(suspect);
+    if (waiting === undefined) {
+      this.#finish(suspect);
+      return;
+    }
+    clearTimeout(waiting.timer);
+    waiting.grant({ done: () => this.#finish(suspect) });
+  }
+
+  #finish(suspect: number): void {
+    const key = this.#keys.get(suspect);
+    if (key === undefined) return;
+    this.#keys.delete(suspect);
+    this.#report("suspectDone", key, suspect);
+  }
+}

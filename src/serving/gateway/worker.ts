@@ -1,0 +1,90 @@
+import { parentPort, workerData, type MessagePort } from "node:worker_threads";
+
+import { LastgoodError } from "../../core/errors/index.ts";
+import type { ScoringProtocol } from "../protocol/index.ts";
+import { EndpointBook } from "./endpoint-book.ts";
+import { HttpFront } from "./http-front.ts";
+import type { ConnectModel } from "./served-revision.ts";
+import type { FromWorker, ToWorker, WorkerCommand, WorkerSettings } from "./thread-messages.ts";
+
+const COUNTS_EVERY_MS = 1_000;
+
+/** What a worker thread is composed of. */
+export interface WorkerParts {
+  readonly connectModel: ConnectModel;
+  readonly protocols: readonly ScoringProtocol[];
+}
+
+/** Runs this thread as one worker of the gateway, until the main thread ends it. */
+export function runWorker(parts: WorkerParts): void {
+  const port = parentPort;
+  if (port === null) throw new Error("a gateway worker is a thread, it cannot run by itself");
+  const settings = workerData as WorkerSettings;
+  const post = (message: FromWorker): void => port.postMessage(message);
+  const book = new EndpointBook(settings, parts.connectModel, post);
+  const front = new HttpFront(settings, book, parts.protocols);
+  const flush = (): void => {
+    const counts = book.changedCounts();
+    if (counts.length > 0) post({ kind: "counts", counts });
+  };
+  setInterval(flush, COUNTS_EVERY_MS);
+  listenToMain(port, { book, front, flush, post });
+}
+
+interface Worker {
+  readonly book: EndpointBook;
+  readonly front: HttpFront;
+  readonly flush: () => void;
+  readonly post: (message: FromWorker) => void;
+}
+
+function listenToMain(port: MessagePort, worker: Worker): void {
+  port.on("message", (message: ToWorker) => {
+    switch (message.kind) {
+      case "open":
+        worker.book.served(message.key).open();
+        return;
+      case "unavailable":
+        worker.book.served(message.key).gate.refuse(message.why);
+        return;
+      case "grant":
+        worker.book.suspects.grant(message.suspect);
+        return;
+      case "command":
+        answer(worker, message.id, message.command);
+    }
+  });
+}
+
+function answer(worker: Worker, id: number, command: WorkerCommand): void {
+  const failed = (error: unknown): void =>
+    worker.post({ kind: "failed", id, error: LastgoodError.from(error).toBody() });
+  try {
+    const result = carryOut(worker, command);
+    // A switch is acknowledged in the tick it happens in.
+    if (result instanceof Promise)
+      result.then((value: unknown) => worker.post({ kind: "done", id, result: value }), failed);
+    else worker.post({ kind: "done", id, result });
+  } catch (error) {
+    failed(error);
+  }
+}
+
+function carryOut({ book, front, flush }: Worker, command: WorkerCommand): unknown {
+  switch (command.kind) {
+    case "connect":
+      return book.connect(command.key, command.address);
+    case "disconnect":
+      return book.disconnect(command.key);
+    case "swap":
+      return book.swap(command.route, command.interval, command.holdMs);
+    case "listen":
+      return front.listen();
+    case "usage":
+      return book.usage(command.endpoint, command.since);
+    case "counts":
+      return flush();
+    case "drain":
+      return front.drain(command.timeoutMs);
+  }
+}

@@ -1,0 +1,110 @@
+import { LastgoodError } from "../../core/errors/index.ts";
+import type { Tensor } from "../../core/tensor/index.ts";
+import type { Signature } from "../../core/version/index.ts";
+import {
+  described,
+  isJsonObject,
+  member,
+  parseContentType,
+  parseJson,
+  quoted,
+  requestInvalid,
+  utf8Text,
+  wantsExactIntegers,
+  type Call,
+  type ProtocolRequest,
+} from "../protocol/index.ts";
+import { csvFrame } from "./csv-frame.ts";
+import { frameInputs } from "./frame.ts";
+import { recordsFrame, splitFrame } from "./json-frame.ts";
+import { columnInputs, instancesInputs } from "./tensors.ts";
+
+const ACCEPTED_MEDIA = ["application/json", "text/csv"] as const;
+const FORMATS = ["dataframe_split", "dataframe_records", "instances", "inputs"] as const;
+type Format = (typeof FORMATS)[number];
+
+function unsupported(message: string): LastgoodError {
+  return new LastgoodError("content-type.unsupported", message, {
+    hint: `send ${ACCEPTED_MEDIA.join(" or ")}, with no parameter but charset=utf-8`,
+    details: { where: "content-type", accepted: ACCEPTED_MEDIA },
+  });
+}
+
+function mediaOf(header: string | null): (typeof ACCEPTED_MEDIA)[number] {
+  const type = parseContentType(header);
+  if (type === null) throw unsupported("the request has no content type");
+  const charset = type.parameters["charset"] ?? "utf-8";
+  if (charset.toLowerCase() !== "utf-8") throw unsupported(`charset ${quoted(charset)}`);
+  const other = Object.keys(type.parameters).find((name) => name !== "charset");
+  if (other !== undefined) throw unsupported(`content type parameter ${quoted(other)}`);
+  const media = ACCEPTED_MEDIA.find((accepted) => accepted === type.media);
+  if (media === undefined) throw unsupported(`content type ${quoted(type.media)}`);
+  return media;
+}
+
+function formatOf(root: Readonly<Record<string, unknown>>): Format {
+  const found = FORMATS.filter((format) => Object.hasOwn(root, format));
+  const [format] = found;
+  if (format === undefined || found.length > 1) {
+    const names = Object.keys(root).slice(0, 8).map(quoted).join(", ");
+    throw requestInvalid(`the body has the members ${names === "" ? "none" : names}`, {
+      where: "body",
+      accepted: `exactly one of ${FORMATS.join(", ")}`,
+    });
+  }
+  if (Object.hasOwn(root, "signature_name")) {
+    throw requestInvalid("signature_name is not served: a version has one signature", {
+      where: "signature_name",
+    });
+  }
+  // Parameters have no meaning to an ONNX graph; MLflow's ONNX flavor takes and ignores them too.
+  const params = member(root, "params");
+  if (params !== undefined && params !== null && !isJsonObject(params)) {
+    throw requestInvalid(`params is ${described(params)}`, {
+      where: "params",
+      accepted: "an object",
+    });
+  }
+  return format;
+}
+
+function call(inputs: readonly Tensor[], kind: "frame" | "tensors"): Call {
+  return { inputs, id: null, requestedOutputs: null, form: { kind } };
+}
+
+function decodeJson(text: string, bodyBytes: number, contract: Signature): Call {
+  const reading = { exactIntegers: wantsExactIntegers(contract), pythonNumbers: true };
+  const root = parseJson(text, reading);
+  if (!isJsonObject(root)) {
+    throw requestInvalid(`the body is ${described(root)}`, {
+      where: "body",
+      accepted: `an object with exactly one of ${FORMATS.join(", ")}`,
+    });
+  }
+  const format = formatOf(root);
+  const value = root[format];
+  switch (format) {
+    case "dataframe_split":
+      return call(frameInputs(splitFrame(value), contract, bodyBytes), "frame");
+    case "dataframe_records": {
+      const frame = recordsFrame(value, text, reading);
+      return call(frameInputs(frame, contract, bodyBytes), "frame");
+    }
+    case "instances":
+      return call(instancesInputs(value, contract, bodyBytes), "tensors");
+    case "inputs":
+      return call(columnInputs(value, contract, bodyBytes), "tensors");
+  }
+}
+
+/**
+ * Reads a scoring request: JSON in its four forms, or CSV with a header line. Which columns and tensors
+ * feed which input is MLflow's ONNX flavor's rule (`frameInputs`).
+ * @throws `request.invalid`, `content-type.unsupported`.
+ */
+export function decode({ contentType, body }: ProtocolRequest, contract: Signature): Call {
+  const media = mediaOf(contentType);
+  const text = utf8Text(body);
+  if (media === "application/json") return decodeJson(text, body.length, contract);
+  return call(frameInputs(csvFrame(text), contract, body.length), "frame");
+}

@@ -1,0 +1,84 @@
+import { isMapSequence, type OutputValue } from "../../core/tensor/index.ts";
+import {
+  elementText,
+  mapText,
+  nestedText,
+  type AnswerContext,
+  type ProtocolAnswer,
+} from "../protocol/index.ts";
+
+const JSON_HEADERS = { "content-type": "application/json" } as const;
+
+/** Elements after flattening: all of them, or one for each map. */
+function flatLength(output: OutputValue): number {
+  return isMapSequence(output) ? output.rows : output.data.length;
+}
+
+function rowCount(output: OutputValue): number {
+  return isMapSequence(output) ? output.rows : (output.shape[0] ?? 0);
+}
+
+function flatCell(output: OutputValue, index: number): string {
+  return isMapSequence(output)
+    ? mapText(output, index)
+    : elementText(output.dtype, output.data, index);
+}
+
+function rowCell(output: OutputValue, row: number): string {
+  return isMapSequence(output) ? mapText(output, row) : nestedText(output, 1, row);
+}
+
+type Cell = (output: OutputValue, index: number) => string;
+
+function recordsText(outputs: readonly OutputValue[], length: number, cell: Cell): string {
+  const names = outputs.map((output) => `${JSON.stringify(output.name)}:`);
+  let text = "[";
+  for (let row = 0; row < length; row += 1) {
+    text += row === 0 ? "{" : ",{";
+    for (let column = 0; column < outputs.length; column += 1) {
+      const output = outputs[column];
+      if (output === undefined) continue;
+      text += (column === 0 ? "" : ",") + (names[column] ?? "") + cell(output, row);
+    }
+    text += "}";
+  }
+  return `${text}]`;
+}
+
+function tensorsText(outputs: readonly OutputValue[]): string {
+  const members = outputs.map((output) => {
+    if (!isMapSequence(output)) return `${JSON.stringify(output.name)}:${nestedText(output)}`;
+    const rows = Array.from({ length: output.rows }, (_, row) => mapText(output, row));
+    return `${JSON.stringify(output.name)}:[${rows.join(",")}]`;
+  });
+  return `{${members.join(",")}}`;
+}
+
+/**
+ * A list of records keyed by output name. MLflow's ONNX flavor flattens each output to a column, so
+ * that one output of shape [rows, 3] becomes three records for each row: kept as it is. Where outputs
+ * flatten to different lengths (labels [rows] beside scores [rows, 3]) MLflow answers with an error;
+ * here each record then holds its row of each output, and where even the rows differ the answer is
+ * that of tensors.
+ */
+function frameText(outputs: readonly OutputValue[]): string {
+  const [first] = outputs;
+  if (first === undefined) return "[]";
+  const length = flatLength(first);
+  if (outputs.every((output) => flatLength(output) === length)) {
+    return recordsText(outputs, length, flatCell);
+  }
+  const rows = rowCount(first);
+  return outputs.every((output) => rowCount(output) === rows)
+    ? recordsText(outputs, rows, rowCell)
+    : tensorsText(outputs);
+}
+
+/**
+ * Writes a scoring answer: `{"predictions": …}`, records where the request was a frame, else an object
+ * with a nested array for each output.
+ */
+export function encode(outputs: readonly OutputValue[], { call }: AnswerContext): ProtocolAnswer {
+  const predictions = call.form.kind === "frame" ? frameText(outputs) : tensorsText(outputs);
+  return { status: 200, headers: JSON_HEADERS, body: `{"predictions":${predictions}}` };
+}

@@ -1,0 +1,28 @@
+export { addressMatcher } from "./address-matcher.ts";
+export {
+  protocolOfPath,
+  type Address,
+  type InferAddress,
+  type PathResource,
+  type ProtocolName,
+  type StatusAddress,
+} from "./address.ts";
+export type {
+  AnswerContext,
+  AnswerForm,
+  Call,
+  ModelFacts,
+  ProtocolAnswer,
+  ProtocolRequest,
+  RequestedOutput,
+  ScoringProtocol,
+  StatusFacts,
+} from "./call.ts";
+export { parseContentType } from "./content-type.ts";
+export { elementRefused, newElements, writeElements, type WritableData } from "./elements.ts";
+export { parseJson, utf8Text, wantsExactIntegers, type JsonReading } from "./json.ts";
+export { arrayText, elementText, mapText, nestedText } from "./json-text.ts";
+export { writeNested, writeRow } from "./nested.ts";
+export { outputViolation } from "./output-violation.ts";
+export { described, inputText, isJsonObject, member, quoted, requestInvalid } from "./refuse.ts";
+export { acceptedCount, shapeText } from "./shape.ts";

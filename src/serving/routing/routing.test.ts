@@ -1,0 +1,134 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+
+import {
+  parseDigest,
+  parseEndpointName,
+  parseModelName,
+  parseVersionName,
+} from "../../core/version/index.ts";
+import { DEFAULT_LIMITS, type Route, type RouteRevision } from "../../link/route/index.ts";
+import { CompiledRoute } from "./compiled-route.ts";
+import { RouteTable } from "./route-table.ts";
+import { stickyArm, type WeightedArm } from "./sticky.ts";
+
+function revisionOf(number: number, name: string | null = `v${number}.0`): RouteRevision {
+  const signature = { inputs: [], outputs: [] };
+  return {
+    revision: number,
+    version: {
+      model: parseModelName("iris"),
+      name: name === null ? null : parseVersionName(name),
+      sequence: number,
+    },
+    digest: parseDigest(`sha256:${String(number).padStart(64, "0")}`),
+    runtime: { kind: "onnx", file: "model.onnx" },
+    files: [],
+    signature,
+    contract: signature,
+    batching: { on: true },
+    golden: [],
+    limits: DEFAULT_LIMITS,
+  };
+}
+
+function route(
+  endpoint: string,
+  weights: Readonly<Record<number, number>>,
+  model = "iris",
+): CompiledRoute {
+  const arms = Object.entries(weights).map(([number, weight]) => ({
+    revision: Number(number),
+    weight,
+  }));
+  const plain: Route = {
+    endpoint: parseEndpointName(endpoint),
+    model: parseModelName(model),
+    environment: "production",
+    order: { generation: 0, epoch: 0, sequence: 1 },
+    split: { salt: "s", arms },
+    revisions: arms.map((arm) => revisionOf(arm.revision)),
+    hold: null,
+    historyHead: null,
+    acknowledges: [],
+    targets: [],
+    passedOver: [],
+  };
+  return new CompiledRoute(plain);
+}
+
+function split(weight: number): readonly WeightedArm[] {
+  return [
+    { revision: 1, weight: 100 - weight },
+    { revision: 2, weight },
+  ];
+}
+
+test("raising a weight only ever moves keys from stable to candidate", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.string(), { minLength: 1, maxLength: 40 }),
+      fc.string(),
+      fc.integer({ min: 0, max: 100 }),
+      fc.integer({ min: 0, max: 100 }),
+      (keys, salt, one, other) => {
+        const [low, high] = one < other ? [one, other] : [other, one];
+        const candidates = (weight: number): readonly string[] =>
+          keys.filter((key) => stickyArm(split(weight), salt, key) === 2);
+        expect(candidates(high)).toEqual(expect.arrayContaining([...candidates(low)]));
+      },
+    ),
+  );
+});
+
+test("sticky keys are shared out by weight", () => {
+  const arms = [
+    { revision: 1, weight: 90 },
+    { revision: 2, weight: 10 },
+  ];
+  const keys = Array.from({ length: 20_000 }, (_, index) => `user-${index}`);
+  const share = keys.filter((key) => stickyArm(arms, "salt", key) === 2).length / keys.length;
+  expect(share).toBeGreaterThan(0.09);
+  expect(share).toBeLessThan(0.11);
+});
+
+test("random numbers are shared out exactly by weight, and weight 0 gets nothing", () => {
+  const compiled = route("iris-prod", { 1: 75, 2: 25, 3: 0 });
+  const picked = Array.from({ length: 1_000 }, (_, index) => compiled.pick(null, index / 1_000));
+  expect(picked.filter((revision) => revision === 1)).toHaveLength(750);
+  expect(picked.filter((revision) => revision === 2)).toHaveLength(250);
+});
+
+test("an endpoint without arms picks nothing", () => {
+  expect(route("iris-prod", {}).pick(null, 0.5)).toBeNull();
+  expect(route("iris-prod", {}).pick("key", 0.5)).toBeNull();
+});
+
+test("a URL finds an endpoint by name, and by its model's name while that is unambiguous", () => {
+  const one = new RouteTable([route("iris-prod", { 1: 100 })], null);
+  expect(one.find("iris-prod").endpoint).toBe("iris-prod");
+  expect(one.find("iris").endpoint).toBe("iris-prod");
+  const two = one.with(route("iris-staging", { 1: 100 }));
+  expect(() => two.find("iris")).toThrow("iris-prod, iris-staging");
+  expect(two.find("iris-staging").endpoint).toBe("iris-staging");
+});
+
+test("the default endpoint is the only one, else the configured one, else a 404 that lists names", () => {
+  const only = new RouteTable([route("a", { 1: 100 })], null);
+  expect(only.find(null).endpoint).toBe("a");
+  const two = only.with(route("b", { 1: 100 }, "other"));
+  expect(() => two.find(null)).toThrow("there are: a, b");
+  expect(() => new RouteTable([], null).find(null)).toThrow("nothing is served yet");
+  expect(new RouteTable(two.routes(), "b").find(null).endpoint).toBe("b");
+});
+
+test("a version in a URL means its newest revision, those with traffic first", () => {
+  const plain = route("a", { 1: 100, 2: 0 }).route;
+  const compiled = new CompiledRoute({
+    ...plain,
+    revisions: [revisionOf(1), revisionOf(2), { ...revisionOf(3), version: revisionOf(1).version }],
+  });
+  expect(compiled.ofVersion("v1.0").map((each) => each.revision)).toEqual([1, 3]);
+  expect(compiled.ofVersion("2").map((each) => each.revision)).toEqual([2]);
+  expect(compiled.ofVersion("v9")).toEqual([]);
+});

@@ -1,0 +1,21 @@
+import { z } from "zod";
+
+import { digestSchema } from "../../core/version/index.ts";
+
+/** What a model process is started with: JSON in its only argument. */
+export const modelArgumentsSchema = z.object({
+  /** Unix socket to listen on. */
+  socket: z.string(),
+  build: z.string(),
+  /** `endpoint/revision`, or `inspect/…` for a version that is looked at. */
+  subject: z.string(),
+  /** Digest of the version. */
+  digest: digestSchema,
+  /** The model's file: where it lies, and the digest its bytes must have. */
+  file: z.object({ path: z.string(), digest: digestSchema }),
+  /** Ends itself after this long without any connection, ms. */
+  orphanMs: z.number().positive(),
+});
+
+/** What a model process is started with. */
+export type ModelArguments = z.infer<typeof modelArgumentsSchema>;

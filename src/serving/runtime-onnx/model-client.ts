@@ -1,0 +1,221 @@
+import { LastgoodError } from "../../core/errors/index.ts";
+import type { Tensor } from "../../core/tensor/index.ts";
+import { ownIdentity, type PeerIdentity } from "../../link/peer/index.ts";
+import {
+  ModelDied,
+  type InferResult,
+  type ModelAddress,
+  type ModelClient,
+} from "../runtime/index.ts";
+import { joinInputs, splitOutputs } from "./batch.ts";
+import { openLane, type FrameOutcome, type Lane } from "./lane.ts";
+import { RequestQueue, sharing, type Waiting } from "./request-queue.ts";
+
+/** A frame is filled up to about this much of the version's own time, ms. */
+const FRAME_MS = 5;
+const MAX_ROWS = 256;
+/** How fast the measured cost follows, and how far one frame may move it. */
+const COST_WEIGHT = 0.2;
+const COST_OUTLIER = 4;
+
+/** Address of an ONNX revision. */
+type OnnxAddress = Extract<ModelAddress, { readonly kind: "onnx" }>;
+
+/** The version's own time per row, learned from its frames. */
+class RowCost {
+  #msPerRow = 0;
+
+  learn(modelMs: number, rows: number): void {
+    const seen = modelMs / rows;
+    const bounded = this.#msPerRow === 0 ? seen : Math.min(seen, COST_OUTLIER * this.#msPerRow);
+    this.#msPerRow += (this.#msPerRow === 0 ? 1 : COST_WEIGHT) * (bounded - this.#msPerRow);
+  }
+
+  /** Rows that a frame may hold now. */
+  get rows(): number {
+    if (this.#msPerRow === 0) return MAX_ROWS;
+    return Math.max(1, Math.min(MAX_ROWS, Math.floor(FRAME_MS / this.#msPerRow)));
+  }
+}
+
+/**
+ * A worker's requests to one revision: what arrives within one turn of the event loop becomes one
+ * frame and one run, one frame in flight per replica, what arrives meanwhile is the next.
+ */
+class BatchingClient implements ModelClient {
+  readonly #lanes: readonly Lane[];
+  readonly #queueLimit: number;
+  readonly #queue = new RequestQueue();
+  readonly #cost = new RowCost();
+  #batching: boolean;
+  #pending = 0;
+  #scheduled = false;
+  #whenIdle: (() => void) | null = null;
+  #closing = false;
+
+  constructor(lanes: readonly Lane[], address: OnnxAddress) {
+    this.#lanes = lanes;
+    this.#batching = address.batching;
+    this.#queueLimit = address.queue;
+    for (const lane of lanes) void lane.closed.then(() => this.#laneEnded());
+  }
+
+  get pending(): number {
+    return this.#pending;
+  }
+
+  infer(
+    inputs: readonly Tensor[],
+    options: { readonly timeoutMs: number; readonly alone?: boolean },
+  ): Promise<InferResult> {
+    if (this.#closing)
+      return Promise.reject(new LastgoodError("runtime.unavailable", "the connection is closing"));
+    if (!this.#isAlive) return Promise.reject(new ModelDied(false, "the model process is gone"));
+    if (this.#pending >= this.#queueLimit)
+      return Promise.reject(
+        new LastgoodError("overloaded", `${this.#pending} requests are waiting for this version`),
+      );
+    return new Promise((resolve, reject) => {
+      const request: Waiting = {
+        ...sharing(inputs, this.#batching && options.alone !== true),
+        inputs,
+        resolve,
+        reject,
+        timer: null,
+        settled: false,
+      };
+      request.timer = setTimeout(() => {
+        const why = `the version did not answer within ${options.timeoutMs} ms`;
+        this.#fail(request, new LastgoodError("runtime.timeout", why));
+      }, options.timeoutMs);
+      this.#pending += 1;
+      this.#queue.push(request);
+      this.#schedule();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    if (this.#pending > 0)
+      await new Promise<void>((resolve) => {
+        this.#whenIdle = resolve;
+      });
+    for (const lane of this.#lanes) lane.close();
+    await Promise.all(this.#lanes.map((lane) => lane.closed));
+  }
+
+  get #isAlive(): boolean {
+    return this.#lanes.some((lane) => lane.isOpen);
+  }
+
+  /** At the end of this turn of the event loop, so that all that arrives in it goes together. */
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#dispatch();
+    });
+  }
+
+  #dispatch(): void {
+    for (const lane of this.#lanes) {
+      if (!lane.isOpen || lane.isBusy) continue;
+      const requests = this.#queue.take(this.#cost.rows);
+      if (requests.length === 0) return;
+      void this.#runFrame(lane, requests);
+    }
+  }
+
+  async #runFrame(lane: Lane, requests: readonly Waiting[]): Promise<void> {
+    const rows = requests.reduce((sum, request) => sum + request.rows, 0);
+    const outcome = await lane.run(partsOf(requests, rows));
+    if (outcome.kind === "ran") this.#cost.learn(outcome.ran.modelMs, rows);
+    this.#settleFrame(requests, outcome);
+    if (!this.#queue.isEmpty) this.#schedule();
+  }
+
+  #settleFrame(requests: readonly Waiting[], outcome: FrameOutcome): void {
+    const [only] = requests;
+    if (outcome.kind === "died") {
+      for (const request of requests) this.#fail(request, new ModelDied(true, outcome.why));
+    } else if (requests.length === 1 && only !== undefined) {
+      if (outcome.kind === "threw") this.#fail(only, outcome.error);
+      else this.#succeed(only, { ...outcome.ran, batch: 1 });
+    } else this.#settleShared(requests, outcome);
+  }
+
+  #settleShared(
+    requests: readonly Waiting[],
+    outcome: Exclude<FrameOutcome, { kind: "died" }>,
+  ): void {
+    if (outcome.kind === "ran") {
+      const { outputs, modelMs } = outcome.ran;
+      const split = splitOutputs(
+        outputs,
+        requests.map((request) => request.rows),
+      );
+      if (split !== null) {
+        requests.forEach((request, index) => {
+          this.#succeed(request, { outputs: split[index] ?? [], modelMs, batch: requests.length });
+        });
+        return;
+      }
+      // Its outputs follow the data, not the rows: what registering could not see.
+      this.#batching = false;
+    }
+    // Somebody's input spoiled it for all, so each is run again and only that counts.
+    for (const request of requests) {
+      request.key = null;
+      if (!request.settled) this.#queue.push(request);
+    }
+  }
+
+  #succeed(request: Waiting, result: InferResult): void {
+    if (this.#settle(request)) request.resolve(result);
+  }
+
+  #fail(request: Waiting, error: Error): void {
+    if (this.#settle(request)) request.reject(error);
+  }
+
+  #settle(request: Waiting): boolean {
+    if (request.settled) return false;
+    request.settled = true;
+    if (request.timer !== null) clearTimeout(request.timer);
+    this.#pending -= 1;
+    if (this.#pending === 0) this.#whenIdle?.();
+    return true;
+  }
+
+  #laneEnded(): void {
+    if (this.#isAlive) return;
+    for (const request of this.#queue.drain())
+      this.#fail(
+        request,
+        new ModelDied(false, "the model process ended before the request's turn"),
+      );
+  }
+}
+
+function partsOf(requests: readonly Waiting[], rows: number): ReturnType<typeof joinInputs> {
+  const [only] = requests;
+  if (requests.length === 1 && only !== undefined)
+    return only.inputs.map((input) => ({ ...input, parts: [input.data] }));
+  return joinInputs(
+    requests.map((request) => request.inputs),
+    rows,
+  );
+}
+
+/**
+ * A worker's connection to a loaded ONNX revision.
+ * @throws `server.unreachable` when one of its replicas does not listen.
+ */
+export async function connectModel(
+  address: OnnxAddress,
+  self: PeerIdentity = ownIdentity("gateway", "", "worker"),
+): Promise<ModelClient> {
+  const lanes = await Promise.all(address.sockets.map((socket) => openLane(socket, self)));
+  return new BatchingClient(lanes, address);
+}

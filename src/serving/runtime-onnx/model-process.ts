@@ -1,0 +1,201 @@
+import { createHash } from "node:crypto";
+import { rmSync, statSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+
+import { LastgoodError } from "../../core/errors/index.ts";
+import {
+  listenPeers,
+  ownIdentity,
+  type Frame,
+  type Peer,
+  type Reply,
+} from "../../link/peer/index.ts";
+import { loadEngine } from "./engine.ts";
+import { modelArgumentsSchema, type ModelArguments } from "./model-arguments.ts";
+import { encodeRan, runSchema, type Described } from "./model-requests.ts";
+import { openSession, type OnnxSession } from "./session.ts";
+import { decodeTensors } from "./tensor-frame.ts";
+
+/** A process that could not load its model waits this long for someone to ask why, ms. */
+const FAILED_MS = 5_000;
+
+interface Loaded {
+  readonly session: OnnxSession;
+  readonly described: Described;
+}
+
+/** Reads the file once; what is hashed is what will be loaded. */
+async function readVerified(file: ModelArguments["file"]): Promise<Buffer> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(file.path);
+  } catch (cause) {
+    throw new LastgoodError("artifact.missing", `the model's file ${file.digest} cannot be read`, {
+      cause,
+      details: { path: file.path, digest: file.digest },
+    });
+  }
+  const found = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+  if (found === file.digest) return bytes;
+  throw new LastgoodError("artifact.corrupt", `the model's file does not match its digest`, {
+    details: { path: file.path, expected: file.digest, found },
+    hint: "register the version's files again, or restore them from a backup",
+  });
+}
+
+async function load(options: ModelArguments, env: NodeJS.ProcessEnv): Promise<Loaded> {
+  const bytes = await readVerified(options.file);
+  const engine = await loadEngine(env["LASTGOOD_ENGINE"] === "wasm" ? "wasm" : "native");
+  const session = await openSession(engine, bytes);
+  return { session, described: { signature: session.signature, engine: engine.stamp } };
+}
+
+/** Answers the requests of gateways; one run at a time, in the order they came. */
+class ModelServer {
+  readonly #loading: Promise<Loaded>;
+  readonly #end: () => void;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(loading: Promise<Loaded>, end: () => void) {
+    this.#loading = loading;
+    this.#end = end;
+  }
+
+  async answer(frame: Frame): Promise<Reply> {
+    switch (frame.kind) {
+      case "describe":
+        return { body: (await this.#loading).described };
+      case "run":
+        return this.#queue(() => this.#run(frame));
+      case "exit":
+        this.#end();
+        return { body: {} };
+      default:
+        throw new LastgoodError("link.invalid", `a model process knows no request "${frame.kind}"`);
+    }
+  }
+
+  /** Resolves when nothing runs any more. */
+  async idle(): Promise<void> {
+    await this.#last;
+  }
+
+  /** Runs after those before it, whatever came of them: the clock of one must not hold another. */
+  #queue<T>(run: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(run);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  async #run(frame: Frame): Promise<Reply> {
+    const { session } = await this.#loading;
+    const { inputs } = runSchema.parse(frame.body);
+    const tensors = decodeTensors(inputs, frame.payload);
+    const begun = performance.now();
+    const outputs = await session.run(tensors);
+    return encodeRan({ outputs, modelMs: performance.now() - begun });
+  }
+}
+
+/** Calls `end` once nobody has been connected for `orphanMs`. */
+class OrphanWatch {
+  readonly #peers = new Set<Peer>();
+  readonly #end: () => void;
+  #orphanMs: number;
+  #timer: NodeJS.Timeout;
+
+  constructor(orphanMs: number, end: () => void) {
+    this.#orphanMs = orphanMs;
+    this.#end = end;
+    this.#timer = setTimeout(end, orphanMs);
+  }
+
+  connected(peer: Peer): void {
+    this.#peers.add(peer);
+    clearTimeout(this.#timer);
+    void peer.closed.then(() => {
+      this.#peers.delete(peer);
+      this.#wait();
+    });
+  }
+
+  /** Waits no longer than this from now on. */
+  shorten(orphanMs: number): void {
+    this.#orphanMs = Math.min(this.#orphanMs, orphanMs);
+    this.#wait();
+  }
+
+  #wait(): void {
+    clearTimeout(this.#timer);
+    if (this.#peers.size === 0) this.#timer = setTimeout(this.#end, this.#orphanMs);
+  }
+}
+
+/**
+ * Runs a model process: loads the one version that its argument names (see `modelArgumentsSchema`)
+ * and answers `describe`, `run` and `exit` on its socket until it is told to end or nobody has been
+ * connected for `orphanMs`. A load that failed is the answer to `describe`.
+ * @throws `link.invalid` when the argument is not understood.
+ */
+export async function runModelProcess(
+  argument: string | undefined,
+  env: NodeJS.ProcessEnv,
+): Promise<void> {
+  const options = readArguments(argument);
+  const loading = load(options, env);
+  // Awaited below, once the socket is there: until then a failure is not unhandled.
+  loading.catch(() => undefined);
+  let ending = false;
+  const end = (): void => {
+    if (ending) return;
+    ending = true;
+    // Replies that are written already, `exit`'s own too, still leave.
+    setImmediate(() => void leave());
+  };
+  const leave = async (): Promise<void> => {
+    await server.idle();
+    // Not where a successor listens there already.
+    if (inodeOf(options.socket) === inode) rmSync(options.socket, { force: true });
+    const engine = await loading.then(({ described }) => described.engine.name).catch(() => null);
+    // WebAssembly is still being optimised in the background, which would hold an exit up for a second.
+    if (engine === "onnxruntime-web") process.kill(process.pid, "SIGKILL");
+    process.exit(0);
+  };
+  const server = new ModelServer(loading, end);
+  const orphan = new OrphanWatch(options.orphanMs, end);
+  process.on("SIGTERM", end);
+  // Ctrl-C in a terminal is the supervisor's business.
+  process.on("SIGINT", () => undefined);
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+  await listenPeers(
+    options.socket,
+    {
+      self: ownIdentity("model", options.build, options.subject, options.digest),
+      onRequest: (frame) => server.answer(frame),
+    },
+    (peer) => orphan.connected(peer),
+  );
+  const inode = inodeOf(options.socket);
+  try {
+    await loading;
+  } catch (error) {
+    process.stderr.write(`${options.subject}: ${LastgoodError.from(error).message}\n`);
+    orphan.shorten(FAILED_MS);
+  }
+}
+
+function inodeOf(path: string): number | null {
+  return statSync(path, { throwIfNoEntry: false })?.ino ?? null;
+}
+
+function readArguments(argument: string | undefined): ModelArguments {
+  let json: unknown;
+  try {
+    json = JSON.parse(argument ?? "");
+  } catch (cause) {
+    throw new LastgoodError("link.invalid", "a model process is started with one JSON argument", {
+      cause,
+    });
+  }
+  return modelArgumentsSchema.parse(json);
+}

@@ -1,0 +1,2 @@
+export { connectRemoteModel } from "./remote-client.ts";
+export { RemoteRuntime, type RemoteSettings } from "./remote-runtime.ts";

@@ -1,0 +1,54 @@
+import { LastgoodError } from "../../core/errors/index.ts";
+import type { Tensor } from "../../core/tensor/index.ts";
+import type { InferResult, ModelAddress, ModelClient } from "../runtime/index.ts";
+import { OipRemote } from "./oip-remote.ts";
+
+type RemoteAddress = Extract<ModelAddress, { readonly kind: "remote" }>;
+
+/** One HTTP request per inference: the remote batches by itself. */
+class RemoteClient implements ModelClient {
+  readonly #remote: OipRemote;
+  readonly #queueLimit: number;
+  #pending = 0;
+  #closing = false;
+
+  constructor(address: RemoteAddress) {
+    this.#remote = new OipRemote(address);
+    this.#queueLimit = address.queue;
+  }
+
+  get pending(): number {
+    return this.#pending;
+  }
+
+  async infer(
+    inputs: readonly Tensor[],
+    { timeoutMs }: { readonly timeoutMs: number },
+  ): Promise<InferResult> {
+    if (this.#closing) throw new LastgoodError("runtime.unavailable", "the connection is closing");
+    if (this.#pending >= this.#queueLimit)
+      throw new LastgoodError(
+        "overloaded",
+        `${this.#pending} requests are waiting for this version`,
+      );
+    const begun = performance.now();
+    this.#pending += 1;
+    try {
+      const outputs = await this.#remote.infer(inputs, timeoutMs);
+      return { outputs, modelMs: performance.now() - begun, batch: 1 };
+    } finally {
+      this.#pending -= 1;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    // The pool ends its connections once their requests are answered.
+    await this.#remote.close();
+  }
+}
+
+/** A worker's connection to a remote version; connections are opened as requests need them. */
+export function connectRemoteModel(address: RemoteAddress): Promise<ModelClient> {
+  return Promise.resolve(new RemoteClient(address));
+}

@@ -1,0 +1,12 @@
+export { generateSamples } from "./generate-samples.ts";
+export { replayGolden, type RunAlone } from "./replay-golden.ts";
+export {
+  ModelDied,
+  type InferResult,
+  type InspectRequest,
+  type LoadedModel,
+  type LoadProof,
+  type ModelAddress,
+  type ModelClient,
+  type Runtime,
+} from "./runtime.ts";

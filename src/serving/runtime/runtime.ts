@@ -1,0 +1,116 @@
+import type { OutputValue, Tensor } from "../../core/tensor/index.ts";
+import type { EngineStamp } from "../../core/version/index.ts";
+import type { Inspected } from "../../link/message/index.ts";
+import type { RouteRevision } from "../../link/route/index.ts";
+
+/** Outputs of one request and what they cost. */
+export interface InferResult {
+  readonly outputs: readonly OutputValue[];
+  /** The version's own time for the frame this request was in, ms: dispatch to result. */
+  readonly modelMs: number;
+  /** Requests that shared the frame. */
+  readonly batch: number;
+}
+
+/**
+ * The version died (or its connection was lost) with this request in flight. `suspect` says that the
+ * request had been handed to it, so that it may be what killed it.
+ */
+export class ModelDied extends Error {
+  readonly suspect: boolean;
+  constructor(suspect: boolean, why: string) {
+    super(why);
+    this.name = "ModelDied";
+    this.suspect = suspect;
+  }
+}
+
+/** Where workers reach a loaded revision; plain data, so it can cross threads. */
+export type ModelAddress =
+  | {
+      readonly kind: "onnx";
+      /** Unix sockets, one per replica. */
+      readonly sockets: readonly string[];
+      /** Whether requests may share a frame. */
+      readonly batching: boolean;
+      /** Requests taken and not yet answered before more are refused as `overloaded`. */
+      readonly queue: number;
+    }
+  | {
+      readonly kind: "remote";
+      readonly url: string;
+      readonly protocol: "oip";
+      /** Name of the model at the remote. */
+      readonly model: string;
+      /** Whether a request may be sent twice. */
+      readonly retries: boolean;
+      /** Requests taken and not yet answered before more are refused as `overloaded`. */
+      readonly queue: number;
+    };
+
+/** A worker's connection to one loaded revision. */
+export interface ModelClient {
+  /**
+   * Runs one request. `alone` keeps it out of shared frames.
+   * @throws {ModelDied} when the version died; `runtime.failed` with the version's own message when
+   * it threw, with `rejected: true` in its details where a remote answered 4xx;
+   * `runtime.unavailable` when a remote takes no connection, or after `close`; `runtime.timeout` past
+   * `timeoutMs`; `overloaded` when its queue is full.
+   */
+  infer(
+    inputs: readonly Tensor[],
+    options: { readonly timeoutMs: number; readonly alone?: boolean },
+  ): Promise<InferResult>;
+  /** Requests taken and not yet answered. */
+  readonly pending: number;
+  /** Ends the connection once nothing is pending. */
+  close(): Promise<void>;
+}
+
+/** What was proven while loading. */
+export interface LoadProof {
+  /** In words: `digest verified, 3 samples agree`. */
+  readonly proof: string;
+  /** ms since 1970. */
+  readonly provenAt: number;
+  readonly engine: EngineStamp | null;
+  readonly pid: number | null;
+}
+
+/** A loaded revision, as the gateway's main thread holds it. */
+export interface LoadedModel {
+  readonly address: ModelAddress;
+  readonly proof: LoadProof;
+  /** Resolves with why when the version died on its own; never after `unload`. */
+  readonly died: Promise<string>;
+  /**
+   * Runs the golden samples again.
+   * @returns the renewed proof, or throws `preflight.rejected` naming the first difference.
+   */
+  replay(): Promise<LoadProof>;
+  /** Ends it; resolves when its process is gone. Nothing may be in flight. */
+  unload(): Promise<void>;
+}
+
+/** One way of running versions; one conformance suite runs over every implementation. */
+export interface Runtime {
+  /**
+   * Loads a revision (or adopts its running process), verifies its digest and replays its golden
+   * samples. `subject` is `endpoint/revision`.
+   * @throws `artifact.missing`, `artifact.corrupt`, `artifact.invalid`, `preflight.rejected`,
+   * `runtime.failed`.
+   */
+  load(subject: string, revision: RouteRevision): Promise<LoadedModel>;
+  /** Loads a version for a moment to find out its signature and golden outputs. */
+  inspect(request: InspectRequest): Promise<Inspected>;
+}
+
+/** What `inspect` needs to know; the body of `version.inspect`. */
+export interface InspectRequest {
+  readonly digest: RouteRevision["digest"];
+  readonly runtime: RouteRevision["runtime"];
+  readonly files: RouteRevision["files"];
+  readonly signature: RouteRevision["signature"] | null;
+  /** Sets of inputs; empty: generated from the signature, seeded by the digest. */
+  readonly examples: readonly (readonly Tensor[])[];
+}

@@ -1,0 +1,20 @@
+import { countStore } from "./counts.ts";
+import { endpointStore } from "./endpoints.ts";
+import type { Executor } from "./executor.ts";
+import { historyStore } from "./history.ts";
+import { modelStore } from "./models.ts";
+import { operationStore } from "./operations.ts";
+import type { StoreNouns } from "./store.ts";
+import { versionStore } from "./versions.ts";
+
+/** All nouns over one database or transaction. */
+export function nounsOver(executor: Executor): StoreNouns {
+  return {
+    models: modelStore(executor),
+    versions: versionStore(executor),
+    endpoints: endpointStore(executor),
+    history: historyStore(executor),
+    operations: operationStore(executor),
+    counts: countStore(executor),
+  };
+}

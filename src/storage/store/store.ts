@@ -1,0 +1,241 @@
+import type { z } from "zod";
+
+import type {
+  Digest,
+  EndpointName,
+  GoldenSample,
+  manifestSchema,
+  ModelName,
+  ModelVersion,
+  VersionStatus,
+} from "../../core/version/index.ts";
+import type { ChainEntry, ChainHead, HistoryDraft } from "../history/index.ts";
+
+/** A version's manifest as it is stored: golden samples in their JSON form. */
+export type StoredManifest = z.infer<typeof manifestSchema>;
+
+/** A version without its samples and input example: what lists and decisions need. */
+export type VersionRecord = Omit<ModelVersion, "golden" | "inputExample">;
+
+/** The heavy part of a version. */
+export interface VersionSamples {
+  readonly golden: readonly GoldenSample[];
+  readonly inputExample: unknown;
+}
+
+/** Generation and epoch: which life of the store, which start of a control plane. */
+export interface StoreOrder {
+  /** Rises when the store is rebuilt or restored. */
+  readonly generation: number;
+  /** Rises at each start of a control plane. */
+  readonly epoch: number;
+}
+
+/** The three rising numbers that order routes; compared in this order. */
+export interface StoredRouteOrder extends StoreOrder {
+  readonly sequence: number;
+}
+
+/** A registered model. */
+export interface ModelRecord {
+  readonly name: ModelName;
+  /** How many versions were registered: the highest sequence number, as none is ever deleted. */
+  readonly versions: number;
+  /** The one with the highest sequence number, or null while there is none. */
+  readonly newest: { readonly name: string | null; readonly sequence: number } | null;
+}
+
+/** Registered models. */
+export interface ModelStore {
+  /** By name, at most `limit` of them after `after`. */
+  list(page?: { after?: string; limit?: number }): Promise<readonly ModelRecord[]>;
+  get(name: string): Promise<ModelRecord | null>;
+  /** Those of `names` that are registered. */
+  existing(names: readonly string[]): Promise<readonly string[]>;
+  /** A registered name that differs from `name` in upper and lower case alone, or null. */
+  sameButCase(name: string): Promise<string | null>;
+}
+
+/** Which versions of a model a list is to hold. */
+export interface VersionPage {
+  readonly model: string;
+  readonly status?: VersionStatus;
+  /** Only those beyond this sequence number, in the direction of the list. */
+  readonly after?: number;
+  /** At most so many; 100 when left out. */
+  readonly limit?: number;
+  readonly newestFirst?: boolean;
+}
+
+/** Registered versions. All are looked up by index, whatever their number. */
+export interface VersionStore {
+  /** Ordered by sequence. */
+  list(page: VersionPage): Promise<readonly VersionRecord[]>;
+  bySequence(model: string, sequence: number): Promise<VersionRecord | null>;
+  byName(model: string, name: string): Promise<VersionRecord | null>;
+  byAlias(model: string, alias: string): Promise<VersionRecord | null>;
+  /** Every version of any model with these bytes. */
+  byDigest(digest: Digest): Promise<readonly VersionRecord[]>;
+  samples(model: string, sequence: number): Promise<VersionSamples | null>;
+  manifest(model: string, sequence: number): Promise<StoredManifest | null>;
+  /** All sequence numbers of a model. */
+  sequences(model: string): Promise<readonly number[]>;
+  /**
+   * Stores a version under the sequence number of its manifest, `pending`, and its model where new.
+   * False, and nothing stored, when the number or the name is taken.
+   */
+  insert(version: { manifest: StoredManifest; digest: Digest }): Promise<boolean>;
+  /** The latest verdict wins. False when there is no such version. */
+  mark(verdict: {
+    model: string;
+    sequence: number;
+    status: VersionStatus;
+    reason: string | null;
+    at: number;
+  }): Promise<boolean>;
+  tag(tags: {
+    model: string;
+    sequence: number;
+    set: Readonly<Record<string, string>>;
+    unset: readonly string[];
+  }): Promise<void>;
+  /** All aliases of a model with the sequence number each points at. */
+  aliases(model: string): Promise<Readonly<Record<string, number>>>;
+  /** Points an alias at a version, taking it from where it was. */
+  setAlias(model: string, alias: string, sequence: number): Promise<void>;
+  /** False when there was none. */
+  deleteAlias(model: string, alias: string): Promise<boolean>;
+}
+
+/** An endpoint and its state: a JSON document that only its owner reads. */
+export interface EndpointRecord {
+  readonly name: EndpointName;
+  readonly model: ModelName;
+  readonly state: unknown;
+  /** Rises with each save; what the next save has to name. */
+  readonly revisionOfState: number;
+  /** Hash of the last history entry, or null while there is none. */
+  readonly historyHead: string | null;
+}
+
+/** What saving an endpoint stores, all of it or nothing. */
+export interface EndpointSave {
+  readonly name: EndpointName;
+  readonly model: ModelName;
+  readonly state: unknown;
+  /** As last read or saved; 0 for a new endpoint. */
+  readonly revisionOfState: number;
+  readonly entries: readonly HistoryDraft[];
+}
+
+/** What a save led to. */
+export interface EndpointSaved {
+  readonly revisionOfState: number;
+  /** What was appended; a draft whose key was recorded before is not among them. */
+  readonly entries: readonly ChainEntry[];
+  readonly historyHead: string | null;
+}
+
+/** Endpoints with their states. */
+export interface EndpointStore {
+  list(): Promise<readonly EndpointRecord[]>;
+  get(name: string): Promise<EndpointRecord | null>;
+  /**
+   * State and history entries in one transaction.
+   * @throws `internal` when somebody saved in between: `revisionOfState` is not the stored one.
+   */
+  save(save: EndpointSave): Promise<EndpointSaved>;
+  /** The order of the endpoint's next route; durable, never given twice. */
+  nextRouteOrder(name: string): Promise<StoredRouteOrder>;
+}
+
+/** Append-only, hash-chained event logs. */
+export interface HistoryStore {
+  /** Entries after sequence number `after`, oldest first, at most `limit` (100). */
+  list(endpoint: string, page?: { after?: number; limit?: number }): Promise<readonly ChainEntry[]>;
+  /** The last `limit` entries, oldest first. */
+  last(endpoint: string, limit: number): Promise<readonly ChainEntry[]>;
+  head(endpoint: string): Promise<ChainHead | null>;
+  /** Whether something with this key was recorded. */
+  hasKey(endpoint: string, key: string): Promise<boolean>;
+  /** What was appended; a draft whose key was recorded before is not among them. */
+  append(endpoint: string, drafts: readonly HistoryDraft[]): Promise<readonly ChainEntry[]>;
+}
+
+/** Answers of operations, so that one asked twice is done once. */
+export interface OperationStore {
+  get(key: string): Promise<{ readonly answer: unknown; readonly at: number } | null>;
+  /** False, and the first answer stays, when there is one already. */
+  put(operation: { key: string; answer: unknown; at: number }): Promise<boolean>;
+}
+
+/** Cumulative totals of one key, as the link carries them. */
+export interface CountRecord {
+  readonly gateway: string;
+  readonly incarnation: string;
+  readonly worker: number;
+  readonly endpoint: string;
+  readonly revision: number;
+  readonly arm: string;
+  readonly interval: number;
+  readonly requests: number;
+  readonly errors: number;
+  readonly rejected: number;
+}
+
+/** Sums over gateways, incarnations and workers. */
+export type CountTotal = Omit<CountRecord, "gateway" | "incarnation" | "worker">;
+
+/** Request counts. */
+export interface CountStore {
+  /** Keeps the larger of each total: storing twice, or in any order, changes nothing. */
+  merge(counts: readonly CountRecord[]): Promise<void>;
+  /** Sums per revision, arm and interval, of one endpoint. */
+  totals(endpoint: string): Promise<readonly CountTotal[]>;
+}
+
+/** Everything that can be read and written within one transaction. */
+export interface StoreNouns {
+  readonly models: ModelStore;
+  readonly versions: VersionStore;
+  readonly endpoints: EndpointStore;
+  readonly history: HistoryStore;
+  readonly operations: OperationStore;
+  readonly counts: CountStore;
+}
+
+/** The rising numbers. */
+export interface MetaStore {
+  order(): Promise<StoreOrder>;
+  /** Once at each start of a control plane: the epoch is one higher than ever before, durably. */
+  beginEpoch(): Promise<StoreOrder>;
+  /** Raises the generation above one that a gateway still knows; no change when it is. */
+  raiseGenerationAbove(generation: number): Promise<StoreOrder>;
+}
+
+/** Why a store was made anew, and where what was found in its place is kept. */
+export interface StoreRebuilt {
+  /** `missing` and `unreadable` at a start: only what manifests hold is left. The others under a running server: nothing is lost. */
+  readonly why: "missing" | "unreadable" | "older" | "vanished" | "replaced";
+  /** In words, for the alarm. */
+  readonly message: string;
+  /** Path of the file that was found in the store's place, or null. */
+  readonly keptAside: string | null;
+  readonly generation: number;
+}
+
+/**
+ * The truth about intent. Each method is atomic on its own; every one
+ * @throws `store.unavailable` when the store cannot be read or written (full, busy, read-only, gone).
+ */
+export interface Store extends StoreNouns {
+  readonly meta: MetaStore;
+  /** What opening found to be wrong, or null. */
+  readonly rebuilt: StoreRebuilt | null;
+  /**
+   * Runs `work` so that all it writes is stored, or nothing. Inside, only the nouns it is given may
+   * be used, and nothing else may be waited for: every other user of the store waits meanwhile.
+   */
+  transaction<T>(work: (nouns: StoreNouns) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}

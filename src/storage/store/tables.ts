@@ -1,0 +1,49 @@
+import type { VersionStatus } from "../../core/version/index.ts";
+
+/** The tables as Kysely sees them; `migrations/` makes them. JSON is text. */
+export interface Tables {
+  meta: { key: string; value: string };
+  models: { name: string; folded: string };
+  versions: {
+    model: string;
+    sequence: number;
+    name: string | null;
+    digest: string;
+    status: VersionStatus;
+    status_reason: string | null;
+    status_at: number;
+    /** The manifest without what `samples` holds. */
+    manifest: string;
+    /** `{golden, inputExample}`: read only when asked for. */
+    samples: string;
+  };
+  tags: { model: string; sequence: number; key: string; value: string };
+  aliases: { model: string; alias: string; sequence: number };
+  endpoints: { name: string; model: string; state: string; revision_of_state: number };
+  route_sequences: { endpoint: string; sequence: number };
+  history: {
+    endpoint: string;
+    sequence: number;
+    at: number;
+    kind: string;
+    actor: string;
+    reason: string | null;
+    data: string;
+    previous: string | null;
+    hash: string;
+    once: string | null;
+  };
+  operations: { key: string; answer: string; at: number };
+  counts: {
+    endpoint: string;
+    revision: number;
+    arm: string;
+    interval: number;
+    gateway: string;
+    incarnation: string;
+    worker: number;
+    requests: number;
+    errors: number;
+    rejected: number;
+  };
+}

@@ -1,0 +1,338 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { createHash } from "node:crypto";
+import { copyFileSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { Agent, request } from "node:http";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+
+import { build } from "esbuild";
+
+import {
+  parseDigest,
+  parseEndpointName,
+  parseModelName,
+  parseVersionName,
+  versionLabel,
+} from "../../src/core/version/index.ts";
+import {
+  gatewayRolledBackSchema,
+  gatewayStatusSchema,
+  inspectedSchema,
+  routeAcknowledgedSchema,
+  type GatewayRolledBack,
+  type GatewayStatus,
+  type RouteAcknowledged,
+} from "../../src/link/message/index.ts";
+import {
+  connectPeer,
+  listenPeers,
+  ownIdentity,
+  socketFolder,
+  type Peer,
+  type PeerListener,
+} from "../../src/link/peer/index.ts";
+import { DEFAULT_LIMITS, type Route, type RouteRevision } from "../../src/link/route/index.ts";
+
+const root = resolve(import.meta.dirname, "../..");
+const bundles = join(root, ".tmp", `gateway-${process.pid}`);
+const self = ownIdentity("control", "test", "test");
+
+/** A request that the iris examples take. */
+export const SAMPLE = {
+  inputs: [{ name: "features", shape: [1, 4], datatype: "FP32", data: [4.8, 3, 1.4, 0.1] }],
+};
+
+/** One answer as a caller saw it. */
+export interface Answer {
+  readonly status: number;
+  readonly revision: string | undefined;
+  readonly body: string;
+  readonly sentAt: number;
+}
+
+/** A gateway process in a data folder of its own, and the control plane's end of the link. */
+export class GatewayHarness {
+  readonly dataDir = mkdtempSync(join(tmpdir(), "lg-gateway-"));
+  readonly sockets = socketFolder(this.dataDir);
+  readonly news: { readonly kind: string; readonly body: unknown }[] = [];
+  readonly agent = new Agent({ keepAlive: true, maxSockets: 64 });
+  port = 0;
+  #child: ChildProcess | null = null;
+  #control: PeerListener | null = null;
+  #link: Peer | null = null;
+  #sequence = 0;
+
+  async start(): Promise<void> {
+    const config = {
+      dataDir: this.dataDir,
+      serveHost: "127.0.0.1",
+      servePort: this.port,
+      workers: 2,
+      modelEntry: join(bundles, "model.cjs"),
+      workerEntry: join(bundles, "worker.cjs"),
+      build: "test",
+      socketFolder: this.sockets,
+    };
+    const log = openSync(join(this.dataDir, "gateway.log"), "a");
+    this.#child = spawn(process.execPath, [join(bundles, "gateway.cjs"), JSON.stringify(config)], {
+      stdio: ["ignore", log, log],
+    });
+    const status = await this.until(
+      () => this.admin<GatewayStatus>("gateway.status", {}),
+      "the gateway's hello",
+    );
+    this.port = Number(gatewayStatusSchema.parse(status).serveAddress.split(":")[1]);
+  }
+
+  async startControl(): Promise<void> {
+    this.#control = await listenPeers(
+      join(this.sockets, "control.sock"),
+      {
+        self,
+        onRequest: (frame) => {
+          this.news.push({ kind: frame.kind, body: frame.body });
+          return { body: {} };
+        },
+      },
+      (peer) => {
+        this.#link = peer;
+      },
+    );
+    await this.until(
+      () => this.news.some((each) => each.kind === "gateway.connected"),
+      "the gateway's status",
+    );
+  }
+
+  async stopControl(): Promise<void> {
+    await this.#control?.close();
+    this.#link = null;
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? -1;
+  }
+
+  async killGateway(): Promise<void> {
+    const child = this.#child;
+    if (child === null) return;
+    const gone = new Promise((done) => child.once("exit", done));
+    child.kill("SIGKILL");
+    await gone;
+  }
+
+  /** A request over the admin socket, as the CLI makes it. */
+  async admin<T>(kind: string, body: unknown): Promise<T> {
+    const peer = await connectPeer(join(this.sockets, "gateway.sock"), {
+      self,
+      onRequest: () => ({ body: {} }),
+    });
+    try {
+      return (await peer.request(kind, body, { timeoutMs: 20_000 })).body as T;
+    } finally {
+      peer.close();
+    }
+  }
+
+  /** A request over the link, as the control plane makes it. */
+  async control(kind: string, body: unknown): Promise<unknown> {
+    if (this.#link === null) throw new Error("the gateway is not connected");
+    return (await this.#link.request(kind, body, { timeoutMs: 20_000 })).body;
+  }
+
+  /** What the registry would know of an example. */
+  async revision(number: number, file: string): Promise<RouteRevision> {
+    const path = join(root, "examples/iris", `${file}.onnx`);
+    const bytes = readFileSync(path);
+    const hex = createHash("sha256").update(bytes).digest("hex");
+    mkdirSync(join(this.dataDir, "blobs/sha256"), { recursive: true });
+    copyFileSync(path, join(this.dataDir, "blobs/sha256", hex));
+    const digest = parseDigest(`sha256:${hex}`);
+    const files = [{ path: "model.onnx", digest, size: bytes.length }];
+    const runtime = { kind: "onnx", file: "model.onnx" } as const;
+    const body = { digest, runtime, files, signature: null, examples: [] };
+    const inspected = inspectedSchema.parse(await this.control("version.inspect", body));
+    return {
+      revision: number,
+      version: { model: parseModelName("iris"), name: parseVersionName(file), sequence: number },
+      digest,
+      runtime,
+      files,
+      signature: inspected.signature,
+      contract: inspected.signature,
+      batching: inspected.batching,
+      golden: inspected.golden,
+      limits: DEFAULT_LIMITS,
+    };
+  }
+
+  route(revisions: readonly RouteRevision[], serving: number, more: Partial<Route> = {}): Route {
+    return {
+      endpoint: parseEndpointName("iris-prod"),
+      model: parseModelName("iris"),
+      environment: "production",
+      order: { generation: 0, epoch: 0, sequence: ++this.#sequence },
+      split: { salt: "salt", arms: [{ revision: serving, weight: 100 }] },
+      revisions: [...revisions],
+      hold: null,
+      historyHead: null,
+      acknowledges: [],
+      targets: revisions
+        .filter((each) => each.revision !== serving)
+        .map((each) => ({
+          revision: each.revision,
+          version: versionLabel(each.version),
+          digest: each.digest,
+          provenAt: null,
+          why: "newest stable revision before the current one",
+        })),
+      passedOver: [],
+      ...more,
+    };
+  }
+
+  async publish(route: Route): Promise<RouteAcknowledged> {
+    return routeAcknowledgedSchema.parse(await this.control("route.publish", { route }));
+  }
+
+  async rollback(more: Readonly<Record<string, unknown>> = {}): Promise<GatewayRolledBack> {
+    const body = {
+      endpoint: null,
+      version: null,
+      ifCurrent: null,
+      actor: "test",
+      reason: "a test",
+      keepStatus: false,
+      again: false,
+      dryRun: false,
+      ...more,
+    };
+    return gatewayRolledBackSchema.parse(await this.admin("gateway.rollback", body));
+  }
+
+  modelPid(status: GatewayStatus, revision: number): number {
+    const pid = status.revisions.find((each) => each.revision === revision)?.pid;
+    if (pid === null || pid === undefined) throw new Error(`revision ${revision} has no process`);
+    return pid;
+  }
+
+  ask(
+    path: string,
+    body: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Answer> {
+    const sentAt = performance.now();
+    const text = typeof body === "string" ? body : JSON.stringify(body);
+    return new Promise((done, failed) => {
+      const outgoing = request(
+        {
+          port: this.port,
+          host: "127.0.0.1",
+          path,
+          method: "POST",
+          agent: this.agent,
+          headers: {
+            "content-type": "application/json",
+            "content-length": Buffer.byteLength(text),
+            ...headers,
+          },
+        },
+        (response) => {
+          let received = "";
+          response.on("data", (chunk: Buffer) => (received += chunk.toString()));
+          response.on("error", failed);
+          response.on("end", () =>
+            done({
+              status: response.statusCode ?? 0,
+              revision: response.headers["x-lastgood-revision"]?.toString(),
+              body: received,
+              sentAt,
+            }),
+          );
+        },
+      );
+      outgoing.on("error", failed);
+      outgoing.end(text);
+    });
+  }
+
+  infer(): Promise<Answer> {
+    return this.ask("/v2/models/iris-prod/infer", SAMPLE);
+  }
+
+  /** Load by `clients` callers without a pause; gathers every answer, failures as status 0. */
+  load(clients: number): { stop(): Promise<Answer[]> } {
+    const answers: Answer[] = [];
+    let running = true;
+    const callers = Array.from({ length: clients }, async () => {
+      // oxlint-disable-next-line no-unmodified-loop-condition -- `stop` ends it
+      while (running) {
+        const sentAt = performance.now();
+        answers.push(
+          await this.infer().catch((error: unknown) => ({
+            status: 0,
+            revision: undefined,
+            body: String(error),
+            sentAt,
+          })),
+        );
+      }
+    });
+    return {
+      stop: async () => {
+        running = false;
+        await Promise.all(callers);
+        return answers;
+      },
+    };
+  }
+
+  async until<T>(probe: () => Promise<T> | T, what: string): Promise<T> {
+    for (let tries = 0; tries < 600; tries += 1) {
+      const value = await Promise.resolve()
+        .then(probe)
+        .catch(() => false as const);
+      if (value !== false && value !== undefined && value !== null) return value;
+      await pause(10);
+    }
+    throw new Error(
+      `${what} did not come: ${readFileSync(join(this.dataDir, "gateway.log"), "utf8").slice(-4_000)}`,
+    );
+  }
+
+  async end(): Promise<void> {
+    this.agent.destroy();
+    await this.stopControl();
+    const child = this.#child;
+    if (child !== null && child.exitCode === null && child.signalCode === null) {
+      const gone = new Promise((done) => child.once("exit", done));
+      child.kill("SIGTERM");
+      await gone;
+    }
+    rmSync(this.dataDir, { recursive: true, force: true });
+  }
+}
+
+/** Bundles the processes of a gateway; `removeGatewayBundles` removes them again. */
+export async function bundleGateway(): Promise<void> {
+  await build({
+    absWorkingDir: root,
+    entryPoints: Object.fromEntries(
+      ["gateway", "worker", "model"].map((name) => [name, `src/app/entry/${name}.ts`]),
+    ),
+    outdir: bundles,
+    outExtension: { ".js": ".cjs" },
+    bundle: true,
+    platform: "node",
+    format: "cjs",
+    target: "node24",
+    logLevel: "error",
+    external: ["onnxruntime-node", "onnxruntime-web"],
+  });
+}
+
+/** Removes what `bundleGateway` made. */
+export function removeGatewayBundles(): void {
+  rmSync(bundles, { recursive: true, force: true });
+}
