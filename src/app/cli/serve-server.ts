@@ -20,6 +20,9 @@ export interface ReadyServer {
   readonly client: LastgoodClient;
 }
 
+/** Called once with a ready server; `"end"` ends it again. */
+export type OnReady = (server: ReadyServer) => Promise<"end" | void> | "end" | void;
+
 /** Longest wait for models to be loaded before the server is announced all the same, ms. */
 const READY_MS = 15_000;
 const READY_EVERY_MS = 15;
@@ -32,7 +35,7 @@ const READY_EVERY_MS = 15;
 export async function runServer(
   session: Session,
   settings: ServeSettings,
-  onReady: (server: ReadyServer) => Promise<void> | void,
+  onReady: OnReady,
 ): Promise<void> {
   const { promise: ended, resolve: onEnd } = Promise.withResolvers<string | null>();
   const wantsEnd = stopOnSignals(session, () => onEnd(null));
@@ -48,7 +51,8 @@ export async function runServer(
   try {
     const url = `http://${supervisor.file.apiAddress}`;
     const client = await session.clientFor(url, { forMs: 10_000, whenRefused: true });
-    await Promise.race([announce(session, { file: supervisor.file, client }, onReady), ended]);
+    const told = announce(session, { file: supervisor.file, client }, onReady);
+    if ((await Promise.race([told, ended])) === "end") onEnd(null);
     const why = await ended;
     if (why !== null) throw new LastgoodError("store.unavailable", why);
   } finally {
@@ -60,8 +64,8 @@ export async function runServer(
 async function announce(
   session: Session,
   server: ReadyServer,
-  onReady: (server: ReadyServer) => Promise<void> | void,
-): Promise<void> {
+  onReady: OnReady,
+): Promise<"end" | void> {
   const until = performance.now() + READY_MS;
   while (!(await server.client.isReady(2_000))) {
     if (performance.now() >= until) {
@@ -72,7 +76,7 @@ async function announce(
       setTimeout(resolve, READY_EVERY_MS);
     });
   }
-  await onReady(server);
+  return onReady(server);
 }
 
 /** The first signal begins an orderly end, the second one hurries it; a closed terminal is neither. */

@@ -129,6 +129,12 @@ export const VERBS: readonly Verb[] = [
   ]),
   ...inGroup("This program:", [
     {
+      name: "demo",
+      summary: "a real update that fails and is taken back, live",
+      asksServer: false,
+      load: () => import("./verb/demo.ts"),
+    },
+    {
       name: "config",
       summary: "show each setting and where it comes from",
       asksServer: false,

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-import { connectPeer, ownIdentity } from "../../link/peer/index.ts";
+import { LastgoodError } from "../../core/errors/index.ts";
+import { connectPeer, ownIdentity, type Peer } from "../../link/peer/index.ts";
 import { startControl, type ControlPlane } from "./index.ts";
 
 let folder: string;
@@ -124,6 +125,61 @@ test("doctor looks at everything that is no endpoint's", async () => {
     "processes: ok",
   ]);
 });
+
+test("a store that was lost knows what a gateway serves before the first command", async () => {
+  await start();
+  await planes.pop()?.stop();
+  rmSync(join(folder, "data", "store.sqlite"));
+  let ended = false;
+  const dialled = dialAsGateway(() => ended);
+  const { body } = await get(`${await start()}/api/v1/status`);
+  ended = true;
+  expect(body["endpoints"]).toMatchObject([{ name: "fraud-prod", model: "fraud" }]);
+  (await dialled)?.close();
+});
+
+/** A gateway that was there before: dials until somebody listens, then tells its one route. */
+async function dialAsGateway(isEnded: () => boolean): Promise<Peer | null> {
+  const self = ownIdentity("gateway", "b", folder);
+  const onRequest = (): never => {
+    throw new LastgoodError("internal", "nothing is asked here");
+  };
+  while (!isEnded()) {
+    const peer = await connectPeer(join(folder, "control.sock"), { self, onRequest }).catch(
+      () => null,
+    );
+    if (peer === null) await new Promise((resolve) => setTimeout(resolve, 10));
+    else {
+      await peer.request("gateway.connected", lostStatus);
+      return peer;
+    }
+  }
+  return null;
+}
+
+const lostStatus = {
+  gateway: "g1",
+  incarnation: "i",
+  workers: 1,
+  serveAddress: "127.0.0.1:8080",
+  routes: [
+    {
+      endpoint: "fraud-prod",
+      model: "fraud",
+      environment: "production",
+      order: { generation: 1, epoch: 1, sequence: 4 },
+      split: { salt: "s", arms: [] },
+      revisions: [],
+      hold: null,
+      historyHead: null,
+      acknowledges: [],
+      targets: [],
+      passedOver: [],
+    },
+  ],
+  overrides: [],
+  revisions: [],
+};
 
 test("the supervisor's request to end is passed on", async () => {
   await start();

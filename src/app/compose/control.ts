@@ -1,5 +1,6 @@
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 
 import type { Logger } from "pino";
 import * as z from "zod";
@@ -47,6 +48,9 @@ export interface ControlPlane {
 
 /** Running requests may take this long at a stop, ms; what they began goes on at the next start. */
 const GRACE_MS = 1_000;
+
+/** A gateway that outlived the last control plane dials again within this time, ms. */
+const GATEWAY_MS = 1_000;
 
 interface Parts {
   readonly store: Store;
@@ -105,21 +109,30 @@ async function construct(config: ControlConfig, around: ControlSurroundings): Pr
   return { store, artifacts, registry, gateways, rollouts, self };
 }
 
+interface Milestones {
+  /** The stored endpoints are running. */
+  readonly running: PromiseWithResolvers<void>;
+  /** A gateway is connected and what it told is taken in. */
+  readonly gatewayKnown: PromiseWithResolvers<void>;
+}
+
 /**
  * A gateway may dial before the stored endpoints are running; what it says then waits until they
  * are, or an endpoint would seem unknown that is only not read yet.
  */
 function linkHandlers(
   rollouts: Rollouts,
-  running: Promise<unknown>,
+  milestones: Milestones,
   around: ControlSurroundings,
 ): LinkHandlers {
   const { log, onShutdown } = around;
+  const running = milestones.running.promise;
   return {
     onConnected: async (status) => {
       await running;
       log.info({ gateway: status.gateway, workers: status.workers }, "a gateway is connected");
       await rollouts.gatewayConnected(status);
+      milestones.gatewayKnown.resolve();
     },
     onRevisionState: async (state) => {
       await running;
@@ -136,6 +149,15 @@ function linkHandlers(
     onShutdown,
     onRefused: (kind, error) => log.error({ kind, code: error.code }, error.message),
   };
+}
+
+/**
+ * Where something is served already, a command that came before the gateway is back would not see
+ * what it has loaded, nor what it did alone. Without a gateway commands are not held up for long.
+ */
+async function waitForGateway(store: Store, { gatewayKnown }: Milestones): Promise<void> {
+  const served = store.rebuilt !== null || (await store.endpoints.list()).length > 0;
+  if (served) await Promise.race([gatewayKnown.promise, pause(GATEWAY_MS, null, { ref: false })]);
 }
 
 /**
@@ -156,14 +178,18 @@ export async function startControl(
     await gateways.close();
     await store.close();
   };
-  const running = Promise.withResolvers<void>();
+  const milestones: Milestones = {
+    running: Promise.withResolvers<void>(),
+    gatewayKnown: Promise.withResolvers<void>(),
+  };
   try {
     await store.meta.beginEpoch();
     await registry.start();
     const socket = join(config.socketFolder, "control.sock");
-    await gateways.listen(socket, self, linkHandlers(rollouts, running.promise, around));
+    await gateways.listen(socket, self, linkHandlers(rollouts, milestones, around));
     await rollouts.start();
-    running.resolve();
+    milestones.running.resolve();
+    await waitForGateway(store, milestones);
     const { build } = config;
     const { log } = around;
     const deps = {

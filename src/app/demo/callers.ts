@@ -4,7 +4,9 @@ import type { DemoRow } from "./model-folder.ts";
 
 /** What a caller saw of one request. */
 export interface Seen {
-  /** ms since the callers began. */
+  /** When it was sent, ms since the callers began. */
+  readonly sentMs: number;
+  /** When it was answered. */
   readonly atMs: number;
   /** Null when the connection was dropped. */
   readonly status: number | null;
@@ -102,6 +104,8 @@ export class Callers {
     this.#sent += 1;
     if (row === undefined) return;
     this.#underWay += 1;
+    const sentMs = this.elapsedMs;
+    const lost = (): void => this.#note({ sentMs, status: null, version: null, correct: false });
     const outgoing = request(
       this.#url,
       { method: "POST", agent: this.#agent, headers: { "content-type": "application/json" } },
@@ -109,24 +113,24 @@ export class Callers {
         let body = "";
         incoming.setEncoding("utf8");
         incoming.on("data", (chunk: string) => (body += chunk));
-        incoming.once("error", () => this.#note(null, null, false));
+        incoming.once("error", lost);
         incoming.once("end", () => {
           const version = incoming.headers["x-lastgood-version"];
-          const correct = labelOf(body) === row.label;
-          this.#note(
-            incoming.statusCode ?? null,
-            typeof version === "string" ? version : null,
-            correct,
-          );
+          this.#note({
+            sentMs,
+            status: incoming.statusCode ?? null,
+            version: typeof version === "string" ? version : null,
+            correct: labelOf(body) === row.label,
+          });
         });
       },
     );
-    outgoing.once("error", () => this.#note(null, null, false));
+    outgoing.once("error", lost);
     outgoing.end(row.body);
   }
 
-  #note(status: number | null, version: string | null, correct: boolean): void {
-    this.seen.push({ atMs: this.elapsedMs, status, version, correct });
+  #note(seen: Omit<Seen, "atMs">): void {
+    this.seen.push({ ...seen, atMs: this.elapsedMs });
     this.#underWay -= 1;
     if (this.#underWay === 0) this.#whenIdle?.();
   }

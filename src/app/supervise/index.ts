@@ -1,3 +1,4 @@
+export { checkAddress } from "./free-address.ts";
 export { type ProcessEvent } from "./kept-process.ts";
 export { isAlive } from "./process-end.ts";
 export { readServerFile, type ServerFile } from "./server-file.ts";

@@ -15,16 +15,17 @@ import {
 
 registryOnDisk();
 
+async function sequenceOf(text: string): Promise<string> {
+  const { model, sequence } = await registry.reference(text);
+  return `${model} ${sequence}`;
+}
+
 test("a version is found by name, number, alias and every kind of reference", async () => {
   await register("2", "v1.0");
   await register("3", "v1.1");
   await register("4", "v2", { model: "fraud_v1" });
   const second = await registry.version("fraud", "v1.1");
   await registry.setAlias(second, "champion", "ana");
-  const sequenceOf = async (text: string): Promise<string> => {
-    const { model, sequence } = await registry.reference(text);
-    return `${model} ${sequence}`;
-  };
   for (const text of ["fraud@v1.1", "fraud:v1.1", "fraud_v1.1", "fraud@2", "models:/fraud/2"])
     expect(await sequenceOf(text)).toBe("fraud 2");
   for (const text of ["fraud@champion", "models:/fraud@champion", "fraud:champion"])

@@ -156,7 +156,7 @@ export class Rollouts implements EndpointService {
         rollbackId: randomUUID(),
         sequence,
         status: body.status,
-        choice: await this.#endpoints.chooser.choose(controller.state, 0),
+        choice: await this.#endpoints.chooser.chooseForSwitch(controller.state),
       }));
       if (!outcome.ok) throw outcome.error;
       if (outcome.did === "steered" && outcome.done !== "") consequences.push(outcome.done);

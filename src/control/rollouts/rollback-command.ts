@@ -47,7 +47,7 @@ async function choose(
     return { choice: await namedTarget(endpoints, state, version, options), named: true };
   }
   if (body.version === null)
-    return { choice: await endpoints.chooser.choose(state, 0), named: false };
+    return { choice: await endpoints.chooser.chooseForSwitch(state), named: false };
   const version = await namedVersion(endpoints, state, body.version);
   const options = { force, actor, revision: null };
   return { choice: await namedTarget(endpoints, state, version, options), named: true };

@@ -5,11 +5,8 @@ import type { Published } from "../link/index.ts";
 import type { EndpointDeps } from "./deps.ts";
 import { desiredRoute, loadedRevisions, routeFingerprint } from "./desired-route.ts";
 import type { StoredEndpoint } from "./endpoint-controller.ts";
-import type { TargetChooser } from "./target-choice.ts";
+import { COLD_PROOF_AGE_MS, type TargetChooser } from "./target-choice.ts";
 import type { VersionCatalog } from "./version-catalog.ts";
-
-/** A cold proof shown in a route may be this old, ms; a rollback hashes anew. */
-const COLD_PROOF_AGE_MS = 300_000;
 
 /** Publishes an endpoint's routes to every gateway, one after the other, each newer than the last. */
 export class RoutePublisher {
@@ -46,9 +43,9 @@ export class RoutePublisher {
     this.#published = null;
   }
 
-  /** Where a rollback would go now, with every cold file hashed anew. */
+  /** Where a rollback goes now. */
   chooseNow(state: EndpointState): Promise<TargetChoice> {
-    return this.#chooser.choose(state, 0);
+    return this.#chooser.chooseForSwitch(state);
   }
 
   async #send(stored: StoredEndpoint, always: boolean): Promise<Published | null> {

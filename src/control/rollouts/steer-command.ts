@@ -24,7 +24,7 @@ async function eventFor(
     case "promote":
       return { type: "promote", ...base, full: command.full };
     case "abort": {
-      const choice = await endpoints.chooser.choose(state, 0);
+      const choice = await endpoints.chooser.chooseForSwitch(state);
       return { type: "abort", ...base, rollbackId: randomUUID(), choice };
     }
   }

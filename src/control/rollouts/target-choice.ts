@@ -8,6 +8,9 @@ import {
 import type { Proofs } from "../proof/index.ts";
 import { versionFacts, type VersionCatalog } from "./version-catalog.ts";
 
+/** A cold proof that nothing hangs on may be this old, ms. */
+export const COLD_PROOF_AGE_MS = 300_000;
+
 /** Gathers what the pure choice depends on, and lets it choose. */
 export class TargetChooser {
   readonly #catalog: VersionCatalog;
@@ -47,6 +50,15 @@ export class TargetChooser {
       contract,
       proof,
     };
+  }
+
+  /**
+   * Where a rollback goes now. A warm target needs no disk; where the first would be cold, every
+   * cold one is hashed anew before it is trusted.
+   */
+  async chooseForSwitch(state: EndpointState): Promise<TargetChoice> {
+    const known = await this.choose(state, COLD_PROOF_AGE_MS);
+    return known.targets[0]?.warm === true ? known : this.choose(state, 0);
   }
 
   /** Where a rollback would go now; empty while the endpoint serves nothing. */

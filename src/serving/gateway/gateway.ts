@@ -15,7 +15,7 @@ import {
   type PeerListener,
 } from "../../link/peer/index.ts";
 import type { ScoringProtocol } from "../protocol/index.ts";
-import { takeAddress } from "./address-lock.ts";
+import { takeAddress, type TakenAddress } from "./address-lock.ts";
 import { ControlLink } from "./control-link.ts";
 import { EndpointSwitch, type SwitchParts } from "./endpoint-switch.ts";
 import type { GatewayConfig } from "./gateway-config.ts";
@@ -55,10 +55,7 @@ export class Gateway {
   #admin: PeerListener | null = null;
   #ended: Promise<void> | null = null;
 
-  private constructor(
-    parts: GatewayParts,
-    taken: { readonly port: number; readonly lock: KernelLock },
-  ) {
+  private constructor(parts: GatewayParts, taken: TakenAddress) {
     const { config, log } = parts;
     this.#parts = parts;
     this.#port = taken.port;
@@ -67,14 +64,14 @@ export class Gateway {
     this.#routesFolder = join(config.dataDir, "routes");
     this.#workers = new WorkerPool({
       entry: config.workerEntry,
-      count: config.workers,
+      count: taken.reusePort ? config.workers : 1,
       settings: {
         gateway: hostname(),
         incarnation: this.#self.nonce,
         build: config.build,
         host: config.serveHost,
         port: taken.port,
-        reusePort: config.workers > 1,
+        reusePort: taken.reusePort,
         defaultEndpoint: config.defaultEndpoint,
         requestIdKey: requestIdKey(join(config.dataDir, "keys", "request-id.key")),
         probeToken: this.#probeToken,
@@ -191,8 +188,7 @@ export class Gateway {
 
   async #begin(): Promise<void> {
     const { config, log } = this.#parts;
-    const starting = this.#resume();
-    await starting;
+    await this.#resume();
     await this.#workers.start();
     const onRequest = gatewayRequests(this, this.#parts.runtimes);
     this.#admin = await listenPeers(
@@ -242,7 +238,7 @@ export class Gateway {
     this.#lock.release();
     // The answer to whoever asked for the drain still has to leave.
     setTimeout(() => {
-      void this.#admin?.close().then(() => this.whenEnded.resolve());
+      void Promise.resolve(this.#admin?.close()).then(() => this.whenEnded.resolve());
     }, 50);
   }
 
@@ -251,6 +247,8 @@ export class Gateway {
     else if (news.kind === "protocol") {
       const known = this.#inUse.get(news.endpoint) ?? new Set();
       this.#inUse.set(news.endpoint, known.add(news.protocol));
+    } else if (news.kind === "defect") {
+      this.#parts.log("error", "a defect: an unhandled rejection", { worker, error: news.error });
     } else this.#loaded.hear(worker, news);
   }
 

@@ -84,15 +84,23 @@ export class Inference {
   #admit(arrived: Arrived): void {
     try {
       const routed = this.#book.find(arrived.address.endpoint);
-      if (routed.hold !== null) this.#hold(arrived, routed.hold);
+      if (routed.hold !== null) this.#hold(arrived, routed, routed.hold);
       else this.#run(this.#choose(arrived, routed));
     } catch (error) {
       this.#refuseOwn(arrived, LastgoodError.from(error));
     }
   }
 
-  #hold(arrived: Arrived, hold: NonNullable<RoutedEndpoint["hold"]>): void {
-    hold.gate.pass(hold.maxMs, "the next version").then(
+  #hold(
+    arrived: Arrived,
+    { compiled }: RoutedEndpoint,
+    { gate, maxMs }: NonNullable<RoutedEndpoint["hold"]>,
+  ): void {
+    if (gate.waiting >= compiled.queue) {
+      refuse(arrived, new LastgoodError("overloaded", `${compiled.endpoint} is being switched`));
+      return;
+    }
+    gate.pass(maxMs, "the next version").then(
       () => this.#admit(arrived),
       (error: unknown) => this.#refuseOwn(arrived, LastgoodError.from(error)),
     );
@@ -160,10 +168,7 @@ export class Inference {
         routed.revision.contract,
       );
     } catch (error) {
-      const cell = routed.count(arm);
-      cell.requests += 1;
-      cell.rejected += 1;
-      this.#writeError(admitted, LastgoodError.from(error));
+      this.#reject(admitted, LastgoodError.from(error));
       return;
     }
     if (arm === "assigned") served.admit(admitted.admittedAt);
@@ -175,14 +180,20 @@ export class Inference {
         isWanted: () => !response.destroyed,
       })
       .then(
-        (result) => this.#succeed(admitted, call, result),
-        (error: unknown) => this.#fail(admitted, LastgoodError.from(error)),
-      )
-      .finally(() => {
-        if (arm === "assigned") served.release();
-      })
-      // A defect of ours must end in an answer, never in an unhandled rejection.
-      .catch((error: unknown) => this.#writeError(admitted, LastgoodError.from(error)));
+        (result) => this.#finish(admitted, () => this.#succeed(admitted, call, result)),
+        (error: unknown) => this.#finish(admitted, () => this.#fail(admitted, error)),
+      );
+  }
+
+  #finish(admitted: Admitted, write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      // A defect of ours must end in an answer.
+      this.#writeError(admitted, LastgoodError.from(error));
+    } finally {
+      if (admitted.arm === "assigned") admitted.served.release();
+    }
   }
 
   #succeed(admitted: Admitted, call: Call, { outputs }: InferResult): void {
@@ -200,7 +211,8 @@ export class Inference {
     );
   }
 
-  #fail(admitted: Admitted, error: LastgoodError): void {
+  #fail(admitted: Admitted, thrown: unknown): void {
+    const error = LastgoodError.from(thrown);
     if (error.code === "overloaded") {
       this.#shed(admitted, error.message);
       return;
@@ -209,6 +221,16 @@ export class Inference {
     cell.requests += 1;
     // Nobody waited for it any more, so it was not run to its end.
     if (!admitted.arrived.response.destroyed) cell.errors += 1;
+    this.#writeError(admitted, error);
+  }
+
+  /** The caller's mistake by the contract: counted apart, against nobody. */
+  #reject(admitted: Admitted, error: LastgoodError): void {
+    if (error.traits.http < 500) {
+      const cell = admitted.routed.count(admitted.arm);
+      cell.requests += 1;
+      cell.rejected += 1;
+    }
     this.#writeError(admitted, error);
   }
 

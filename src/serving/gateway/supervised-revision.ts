@@ -197,7 +197,7 @@ export class SupervisedRevision {
       log("warn", `a worker could not reach ${this.subject}`, { why: String(error) });
       return false;
     }
-    if (!(await this.#handOutSuspects(model))) return false;
+    if (this.#isEnding || !(await this.#handOutSuspects(model))) return false;
     this.#isOpen = true;
     workers.tell({ kind: "open", key: this.key });
     this.#report({ ...proven(model.proof), state: "ready", why: null });

@@ -64,7 +64,8 @@ export type FromWorker =
   | { readonly kind: "suspectDone"; readonly key: string; readonly suspect: number }
   /** First request of a protocol to an endpoint. */
   | { readonly kind: "protocol"; readonly endpoint: string; readonly protocol: string }
-  | { readonly kind: "counts"; readonly counts: readonly Count[] };
+  | { readonly kind: "counts"; readonly counts: readonly Count[] }
+  | { readonly kind: "defect"; readonly error: string };
 
 /** A worker's answer to `swap`. Times are CLOCK_MONOTONIC, ms. */
 export interface Swapped {

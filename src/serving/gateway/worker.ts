@@ -27,6 +27,8 @@ export function runWorker(parts: WorkerParts): void {
     const counts = book.changedCounts();
     if (counts.length > 0) post({ kind: "counts", counts });
   };
+  // It costs one request, not the connections of all.
+  process.on("unhandledRejection", (error) => post({ kind: "defect", error: String(error) }));
   setInterval(flush, COUNTS_EVERY_MS);
   listenToMain(port, { book, front, flush, post });
 }

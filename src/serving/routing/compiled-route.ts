@@ -9,6 +9,8 @@ export class CompiledRoute {
   readonly arms: readonly WeightedArm[];
   /** Longest body that any arm takes, bytes; checked before the arm is chosen. */
   readonly bodyBytes: number;
+  /** Most requests that wait for the endpoint per worker. */
+  readonly queue: number;
   readonly #total: number;
   readonly #only: number | null;
   readonly #revisions: ReadonlyMap<number, RouteRevision>;
@@ -19,10 +21,11 @@ export class CompiledRoute {
     this.arms = route.split.arms.filter((arm) => arm.weight > 0);
     this.#total = this.arms.reduce((sum, arm) => sum + arm.weight, 0);
     this.#only = this.arms.length === 1 ? (this.arms[0]?.revision ?? null) : null;
-    this.bodyBytes =
-      route.revisions.length === 0
-        ? DEFAULT_LIMITS.bodyBytes
-        : Math.max(...route.revisions.map((revision) => revision.limits.bodyBytes));
+    const limits = route.revisions.map((revision) => revision.limits);
+    const { bodyBytes, queue } = DEFAULT_LIMITS;
+    const isEmpty = limits.length === 0;
+    this.bodyBytes = isEmpty ? bodyBytes : Math.max(...limits.map((each) => each.bodyBytes));
+    this.queue = isEmpty ? queue : Math.max(...limits.map((each) => each.queue));
   }
 
   get endpoint(): string {
