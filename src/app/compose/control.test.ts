@@ -138,12 +138,13 @@ test("a store that was lost knows what a gateway serves before the first command
   (await dialled)?.close();
 });
 
+function onRequest(): never {
+  throw new LastgoodError("internal", "nothing is asked here");
+}
+
 /** A gateway that was there before: dials until somebody listens, then tells its one route. */
 async function dialAsGateway(isEnded: () => boolean): Promise<Peer | null> {
   const self = ownIdentity("gateway", "b", folder);
-  const onRequest = (): never => {
-    throw new LastgoodError("internal", "nothing is asked here");
-  };
   while (!isEnded()) {
     const peer = await connectPeer(join(folder, "control.sock"), { self, onRequest }).catch(
       () => null,

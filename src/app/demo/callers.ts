@@ -42,7 +42,7 @@ export function summarise(seen: readonly Seen[], fromMs: number): Sight {
 }
 
 interface OipAnswer {
-  readonly outputs?: readonly { readonly name: string; readonly data: readonly unknown[] }[];
+  readonly outputs?: readonly { readonly name: string; readonly data: readonly (string | number)[] }[];
 }
 
 function labelOf(body: string): string | null {

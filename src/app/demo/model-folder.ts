@@ -41,9 +41,7 @@ export interface DemoModel {
 
 function requestBody(features: readonly number[]): string {
   return JSON.stringify({
-    inputs: [
-      { name: "features", shape: [1, features.length], datatype: "FP32", data: features },
-    ],
+    inputs: [{ name: "features", shape: [1, features.length], datatype: "FP32", data: features }],
   });
 }
 

@@ -25,7 +25,12 @@ export function whoAnswers(sight: Sight): string {
 }
 
 /** One line of what callers see: time, accuracy as a bar and a number, rate, errors, who answers. */
-export function sightLine(terminal: DemoTerminal, atMs: number, sight: Sight, spanMs: number): string {
+export function sightLine(
+  terminal: DemoTerminal,
+  atMs: number,
+  sight: Sight,
+  spanMs: number,
+): string {
   const share = sight.requests === 0 ? 0 : sight.correct / sight.requests;
   const colour = share >= 0.8 ? "green" : share >= 0.6 ? "yellow" : "red";
   const full = Math.round(share * BAR_CELLS);

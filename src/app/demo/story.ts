@@ -133,7 +133,12 @@ class Story {
       child.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()));
       child.once("error", reject);
       child.once("close", (code) => {
-        terminal.print(...output.trimEnd().split("\n").map((line) => `  ${line}`));
+        terminal.print(
+          ...output
+            .trimEnd()
+            .split("\n")
+            .map((line) => `  ${line}`),
+        );
         if (code === 0) resolve();
         else reject(new LastgoodError("internal", `${shown} ended with exit code ${code}`));
       });

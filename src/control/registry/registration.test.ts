@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Digest, VersionName } from "../../core/version/index.ts";
@@ -15,15 +15,17 @@ import {
   historyKinds,
   register,
   registry,
-  registryOnDisk,
+  prepare,
   start,
   store,
   uploaded,
   useStore,
   warnings,
+  tidyUp,
 } from "./registry.fixture.ts";
 
-registryOnDisk();
+beforeEach(prepare);
+afterEach(tidyUp);
 
 test("registering stores the version, its manifest and the story of it", async () => {
   const { created, version, notes } = await register("2", "v1.0", {

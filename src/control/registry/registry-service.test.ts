@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 
 import { LastgoodError } from "../../core/errors/index.ts";
 import { verifyChain } from "../../storage/history/index.ts";
@@ -8,12 +8,14 @@ import {
   historyKinds,
   register,
   registry,
-  registryOnDisk,
+  prepare,
   setNeeded,
   store,
+  tidyUp,
 } from "./registry.fixture.ts";
 
-registryOnDisk();
+beforeEach(prepare);
+afterEach(tidyUp);
 
 async function sequenceOf(text: string): Promise<string> {
   const { model, sequence } = await registry.reference(text);

@@ -2,8 +2,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { afterEach, beforeEach } from "vitest";
-
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { WireSample } from "../../core/tensor/index.ts";
 import type { Signature, VersionName } from "../../core/version/index.ts";
@@ -98,20 +96,20 @@ export function useStore(other: Store): void {
   registry = new RegistryService({ ...dependencies(), store: other });
 }
 
-/** A registry on a real store in a folder of its own for each test; only the gateway is a formula. */
-export function registryOnDisk(): void {
-  beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), "lastgood-registry-"));
-    gateway = new OneFormulaGateway(() => artifacts);
-    needed = [];
-    time = 1_000;
-    warnings = [];
-    await start();
-  });
-  afterEach(async () => {
-    await store.close();
-    rmSync(folder, { recursive: true, force: true });
-  });
+/** Before each test: a registry on a real store in a folder of its own; only the gateway is a formula. */
+export async function prepare(): Promise<void> {
+  folder = mkdtempSync(join(tmpdir(), "lastgood-registry-"));
+  gateway = new OneFormulaGateway(() => artifacts);
+  needed = [];
+  time = 1_000;
+  warnings = [];
+  await start();
+}
+
+/** After each test: nothing is left. */
+export async function tidyUp(): Promise<void> {
+  await store.close();
+  rmSync(folder, { recursive: true, force: true });
 }
 
 /** A registration whose one file is uploaded: a number, the formula's factor. */

@@ -17,6 +17,7 @@ import { parseEndpointName, versionLabel } from "../../core/version/index.ts";
 import type { VersionRecord } from "../../storage/store/index.ts";
 import type { Endpoints, RunningEndpoint } from "./endpoints.ts";
 import { checkCurrent } from "./named-version.ts";
+import { COLD_PROOF_AGE_MS } from "./target-choice.ts";
 import { rolloutView, servedView } from "./view.ts";
 
 function identityFor(body: DeployBody, version: VersionRecord): EndpointIdentity {
@@ -64,11 +65,15 @@ function barred(version: VersionRecord): string | null {
 async function wayBack(endpoints: Endpoints, state: EndpointState): Promise<Deploy["wayBack"]> {
   const current = revisionOf(state, state.current);
   if (current === undefined) return { proven: false, why: "it is the endpoint's first version" };
-  const facts = await endpoints.chooser.facts(state, 0);
+  const version = await endpoints.deps.select(
+    state.identity.model,
+    String(current.version.sequence),
+  );
+  const facts = await endpoints.chooser.factsAbout(state, version, COLD_PROOF_AGE_MS);
   const own = facts?.proof(current.digest);
   const trusted = current.status === "stable" || current.status === "provisional";
   if (own?.holds === true && trusted) return { proven: true };
-  const { targets } = await endpoints.chooser.choose(state, 0);
+  const { targets } = await endpoints.chooser.chooseForSwitch(state);
   if (targets.length > 0) return { proven: true };
   const why =
     own === undefined || own.holds

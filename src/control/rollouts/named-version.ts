@@ -63,7 +63,7 @@ export async function namedTarget(
   options: { readonly force: boolean; readonly revision: number | null; readonly actor: string },
 ): Promise<TargetChoice> {
   const facts = versionFacts(version);
-  const known = await endpoints.chooser.facts(state, 0, facts);
+  const known = await endpoints.chooser.factsAbout(state, version, 0);
   if (known === null)
     throw new LastgoodError("target.none", `${state.identity.name} serves nothing yet`, {
       hint: `\`lastgood deploy ${version.model}@${versionLabel(version)} --to ${state.identity.name}\``,

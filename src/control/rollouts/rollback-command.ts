@@ -213,7 +213,7 @@ async function reinstateEvent(
   };
   if (left === undefined) return { ...event, target: { unproven: "it is unknown" } };
   const version = await endpoints.deps.select(state.identity.model, String(left.version.sequence));
-  const facts = await endpoints.chooser.facts(state, 0, versionFacts(version));
+  const facts = await endpoints.chooser.factsAbout(state, version, 0);
   const proof = facts?.proof(left.digest) ?? { holds: false, why: "it could not be looked at" };
   if (!proof.holds) return { ...event, target: { unproven: proof.why } };
   return {

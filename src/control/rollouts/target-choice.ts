@@ -1,15 +1,26 @@
 import { contractOf, leavingRevision, type EndpointState } from "../../core/rollout/index.ts";
 import {
   chooseTargets,
+  type Proof,
   type TargetChoice,
   type TargetFacts,
-  type VersionFacts,
 } from "../../core/target/index.ts";
+import type { Digest } from "../../core/version/index.ts";
+import type { VersionRecord } from "../../storage/store/index.ts";
 import type { Proofs } from "../proof/index.ts";
 import { versionFacts, type VersionCatalog } from "./version-catalog.ts";
 
 /** A cold proof that nothing hangs on may be this old, ms. */
 export const COLD_PROOF_AGE_MS = 300_000;
+/** Targets that are proven and kept in order; a rollback that fails on all of them has no fourth. */
+const PROVEN_TARGETS = 3;
+
+type UnprovenFacts = Omit<TargetFacts, "proof">;
+
+interface Gathered {
+  readonly facts: UnprovenFacts;
+  readonly records: readonly VersionRecord[];
+}
 
 /** Gathers what the pure choice depends on, and lets it choose. */
 export class TargetChooser {
@@ -22,34 +33,18 @@ export class TargetChooser {
   }
 
   /**
-   * Facts for leaving what the endpoint serves now; null while it serves nothing. Cold proofs may be
-   * `maxAgeMs` old. `named` is proven too, wherever it stands.
+   * Facts for leaving what the endpoint serves now, with the proof of one version in them; null while
+   * the endpoint serves nothing.
    */
-  async facts(
+  async factsAbout(
     state: EndpointState,
+    version: VersionRecord,
     maxAgeMs: number,
-    named: VersionFacts | null = null,
   ): Promise<TargetFacts | null> {
-    const leaving = leavingRevision(state);
-    const contract = contractOf(state);
-    if (leaving === undefined || contract === null) return null;
-    const model = state.identity.model;
-    const records = await this.#catalog.candidates(model, state.revisions);
-    const served = new Set(state.revisions.map((revision) => revision.version.sequence));
-    const worthProving = records.filter(
-      (version) =>
-        served.has(version.sequence) ||
-        version.status === "stable" ||
-        version.sequence === named?.sequence,
-    );
-    const proof = await this.#proofs.of(state.identity.name, worthProving, maxAgeMs);
-    return {
-      leaving,
-      revisions: state.revisions,
-      versions: records.map(versionFacts),
-      contract,
-      proof,
-    };
+    const gathered = await this.#gather(state);
+    if (gathered === null) return null;
+    const proof = await this.#proofs.of(state.identity.name, [version], maxAgeMs);
+    return { ...gathered.facts, proof };
   }
 
   /**
@@ -61,9 +56,37 @@ export class TargetChooser {
     return known.targets[0]?.warm === true ? known : this.choose(state, 0);
   }
 
-  /** Where a rollback would go now; empty while the endpoint serves nothing. */
+  /**
+   * Where a rollback would go now; empty while the endpoint serves nothing. Cold proofs may be
+   * `maxAgeMs` old. Only as many versions are proven as a rollback would try.
+   */
   async choose(state: EndpointState, maxAgeMs: number): Promise<TargetChoice> {
-    const facts = await this.facts(state, maxAgeMs);
-    return facts === null ? { targets: [], passedOver: [] } : chooseTargets(facts);
+    const gathered = await this.#gather(state);
+    if (gathered === null) return { targets: [], passedOver: [] };
+    const { facts, records } = gathered;
+    const proven = new Map<Digest, Proof>();
+    const supposed: Proof = { holds: true, warm: false, provenAt: null };
+    // Ends: each round proves at least one more of finitely many versions.
+    for (;;) {
+      const choice = chooseTargets({ ...facts, proof: (digest) => proven.get(digest) ?? supposed });
+      const first = choice.targets.slice(0, PROVEN_TARGETS);
+      const open = new Set(
+        first.map((target) => target.version.digest).filter((digest) => !proven.has(digest)),
+      );
+      if (open.size === 0) return { targets: first, passedOver: choice.passedOver };
+      const versions = records.filter((version) => open.has(version.digest));
+      const proof = await this.#proofs.of(state.identity.name, versions, maxAgeMs);
+      for (const digest of open) proven.set(digest, proof(digest));
+    }
+  }
+
+  async #gather(state: EndpointState): Promise<Gathered | null> {
+    const leaving = leavingRevision(state);
+    const contract = contractOf(state);
+    if (leaving === undefined || contract === null) return null;
+    const { model } = state.identity;
+    const records = await this.#catalog.candidates(model, state.revisions);
+    const versions = records.map(versionFacts);
+    return { facts: { leaving, revisions: state.revisions, versions, contract }, records };
   }
 }

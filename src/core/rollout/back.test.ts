@@ -135,15 +135,13 @@ test("the named version that a rollback put there is there already", () => {
 });
 
 test("a rollback to what it would leave is refused, at rest and in a rollout", () => {
-  for (const of of2(scenario().stable("v1.0").stable("v1.1"), scenario().stable("v1.0").canary("v1.1")))
-    expect(() => of.rollsBack({ named: true, choice: of.named("v1.1") })).toThrowError(
+  const rest = scenario().stable("v1.0").stable("v1.1");
+  const canary = scenario().stable("v1.0").canary("v1.1");
+  for (const each of [rest, canary])
+    expect(() => each.rollsBack({ named: true, choice: each.named("v1.1") })).toThrowError(
       expect.objectContaining({ code: "target.none" }),
     );
 });
-
-function of2(...scenarios: readonly Scenario[]): readonly Scenario[] {
-  return scenarios;
-}
 
 test("a named version that was never served here gets a new revision", () => {
   const of = scenario().registers("v0.8", { status: "stable" }).registers("v0.9").stable("v1.0");

@@ -39,8 +39,11 @@ export function encodeFrame(
   const blanks = Buffer.alloc(-json.length & (PAYLOAD_ALIGNMENT - 1), " ");
   const headerBytes = json.length + blanks.length;
   const payloadBytes = payload.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+  const bytes = headerBytes + payloadBytes;
+  if (bytes > MAX_FRAME_BYTES)
+    throw new LastgoodError("link.invalid", `a frame of ${bytes} bytes is not accepted`);
   const prefix = Buffer.allocUnsafe(PREFIX_BYTES);
-  prefix.writeUInt32BE(headerBytes + payloadBytes, 0);
+  prefix.writeUInt32BE(bytes, 0);
   prefix.writeUInt32BE(headerBytes, 4);
   const head = [prefix, json, blanks];
   if (payloadBytes <= COPY_BELOW_BYTES) return [Buffer.concat([...head, ...payload])];

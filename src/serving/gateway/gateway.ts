@@ -71,7 +71,7 @@ export class Gateway {
         build: config.build,
         host: config.serveHost,
         port: taken.port,
-        reusePort: taken.reusePort,
+        reusePort: taken.reusePort && config.workers > 1,
         defaultEndpoint: config.defaultEndpoint,
         requestIdKey: requestIdKey(join(config.dataDir, "keys", "request-id.key")),
         probeToken: this.#probeToken,

@@ -1,9 +1,2 @@
 export { openLocalArtifacts } from "./local/local-artifacts.ts";
-export type {
-  Artifacts,
-  ArtifactVerdict,
-  ManifestFile,
-  Manifests,
-  PutArtifact,
-  PutOptions,
-} from "./artifacts.ts";
+export type { Artifacts, ManifestFile } from "./artifacts.ts";

@@ -5,7 +5,5 @@ export {
   verifyChain,
   type ChainEntry,
   type ChainHead,
-  type ChainVerdict,
-  type HashText,
   type HistoryDraft,
 } from "./chain.ts";

@@ -1,25 +1,14 @@
-export { openSqliteStore, type SqliteStoreOptions } from "./sqlite/sqlite-store.ts";
+export { openSqliteStore } from "./sqlite/sqlite-store.ts";
 export type {
   CountRecord,
   CountStore,
   CountTotal,
-  EndpointRecord,
-  EndpointSave,
-  EndpointSaved,
   EndpointStore,
-  HistoryStore,
-  MetaStore,
   ModelRecord,
-  ModelStore,
   OperationStore,
   Store,
   StoredManifest,
-  StoredRouteOrder,
-  StoreNouns,
   StoreOrder,
-  StoreRebuilt,
   VersionPage,
   VersionRecord,
-  VersionSamples,
-  VersionStore,
 } from "./store.ts";

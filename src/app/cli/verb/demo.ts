@@ -42,7 +42,9 @@ export function define(command: Command, session: Session): void {
     )
     .action(async (options) => {
       const perSecond = rate(options.rate);
-      const model = readModelFolder(join(dirname(session.programFolder), "examples", options.model));
+      const model = readModelFolder(
+        join(dirname(session.programFolder), "examples", options.model),
+      );
       const dataDir = mkdtempSync(join(tmpdir(), "lastgood-demo-"));
       try {
         await runServer(session, await demoSettings(session, dataDir), async (server) => {

@@ -1,0 +1,306 @@
+/**
+ * Random lives of an endpoint: commands by several people, late and repeated news, clock jumps,
+ * gateways acting alone, crashes between any two effects. The invariants of SPEC.md are checked after
+ * every event; a failure prints the seed and the shortest life that breaks one.
+ */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+
+import { MEASURED, Scenario, signatureOf } from "../../../test/support/rollout-scenario.ts";
+import { LastgoodError } from "../errors/index.ts";
+import { namedObjection } from "../target/index.ts";
+import type { Effect } from "./effect.ts";
+import { contractOf, leavingRevision, waitingOperations } from "./state.ts";
+import { pendingEffects } from "./transition.ts";
+
+const NAMES = ["v1.0", "v1.1", "v1.2", "v2.0", "other"] as const;
+const name = fc.constantFrom(...NAMES);
+const flag = fc.boolean();
+
+/** One thing that happens. */
+const happening = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant("deploy" as const),
+      name,
+      strategy: fc.constantFrom("blueGreen", "recreate", "canary"),
+      bakeMs: fc.constantFrom(null, 0, 1_000, 60_000),
+      force: flag,
+      replace: flag,
+      proven: flag,
+      quantized: flag,
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("rollback" as const),
+      to: fc.option(name),
+      force: flag,
+      again: flag,
+      keepStatus: flag,
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("abort" as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("reinstate" as const), unproven: flag }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("mark" as const),
+      name,
+      status: fc.constantFrom("stable", "failed", "pending"),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("setWeight" as const),
+      weight: fc.integer({ min: -1, max: 101 }),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("promote" as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("pause" as const),
+      forMs: fc.constantFrom(null, 0, 5_000),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("resume" as const) }) },
+  {
+    weight: 9,
+    arbitrary: fc.record({
+      do: fc.constant("report" as const),
+      ok: fc.constantFrom(true, true, true, false),
+      /** Which of the effects in flight; one that is over is a late or repeated report. */
+      which: fc.nat({ max: 20 }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("time" as const),
+      ms: fc.constantFrom(0, 1, 1_000, 60_000, 3_600_000, 86_400_000, -60_000),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("override" as const),
+      from: fc.integer({ min: 1, max: 6 }),
+      to: fc.integer({ min: 1, max: 6 }),
+      id: fc.constantFrom("o1", "o2", "o3", "o4"),
+      keepStatus: flag,
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("crash" as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant("corrupt" as const), name, broken: flag }),
+  },
+);
+
+type Happening = typeof happening extends fc.Arbitrary<infer T> ? T : never;
+type Does<D extends Happening["do"]> = Extract<Happening, { do: D }>;
+
+/** An endpoint with the effects that somebody is carrying out for it. */
+class Life {
+  readonly of: Scenario;
+  /** Everything ever asked for: a report may come for any of it, in any order, more than once. */
+  #asked: Effect[] = [];
+  refused = 0;
+
+  constructor(environment: "production" | "staging") {
+    this.of = new Scenario(environment);
+    for (const each of NAMES)
+      this.of.registers(each, {
+        signature: signatureOf(each === "v2.0" ? "FP64" : "FP32"),
+        status: each === "other" ? "stable" : "pending",
+      });
+  }
+
+  happens(what: Happening): void {
+    const before = this.of.state;
+    try {
+      this.#act(what);
+      this.#asked.push(...this.of.effects.filter((effect) => "switchId" in effect || effect.do === "prepare"));
+    } catch (error) {
+      if (!(error instanceof LastgoodError)) throw error;
+      this.refused += 1;
+      expect(error.code, "a refusal is one of ours").not.toBe("internal");
+      expect(this.of.state, "I4 a refused command changes nothing").toBe(before);
+    }
+  }
+
+  #act(what: Happening): void {
+    switch (what.do) {
+      case "deploy":
+        return this.#deploy(what);
+      case "rollback":
+        return this.#rollback(what);
+      case "reinstate":
+        this.of.reinstates(what.unproven ? { target: { unproven: "corrupt" } } : {});
+        return;
+      case "abort":
+        this.of.aborts();
+        return;
+      case "mark":
+        this.of.marks(what.name, what.status);
+        return;
+      case "setWeight":
+        this.of.setsWeight(what.weight);
+        return;
+      case "promote":
+        this.of.promotes();
+        return;
+      case "pause":
+        this.of.pauses(what.forMs);
+        return;
+      case "resume":
+        this.of.resumes();
+        return;
+      case "report":
+        return this.#report(what);
+      case "time":
+        this.of.later(what.ms);
+        return;
+      case "override":
+        this.of.overridden(what.from, what.to, what);
+        return;
+      case "crash":
+        return this.#crash();
+      case "corrupt": {
+        const { digest } = this.of.version(what.name);
+        if (what.broken) this.of.corrupt.set(digest, "model.onnx does not match its digest");
+        else this.of.corrupt.delete(digest);
+      }
+    }
+  }
+
+  #deploy(what: Does<"deploy">): void {
+    this.of.deploys(what.name, {
+      strategy: what.strategy,
+      bakeMs: what.bakeMs,
+      force: what.force,
+      replace: what.replace,
+      wayBack: what.proven ? { proven: true } : { proven: false, why: "it is cold and corrupt" },
+      ...(what.quantized ? { runtime: { kind: "onnx", file: "quantized.onnx" } } : {}),
+    });
+  }
+
+  #rollback({ to, force, again, keepStatus }: Does<"rollback">): void {
+    if (to === null) {
+      this.of.rollsBack({ again, keepStatus });
+      return;
+    }
+    const choice = this.of.named(to);
+    const [target] = choice.targets;
+    const leaving = leavingRevision(this.of.state);
+    const contract = contractOf(this.of.state);
+    if (target === undefined || leaving === undefined || contract === null) return;
+    const revision = this.of.state.revisions.find((each) => each.revision === target.revision);
+    const objection = namedObjection(
+      target.version,
+      revision ?? null,
+      {
+        leaving,
+        contract,
+        revisions: this.of.state.revisions,
+        versions: this.of.versions,
+        proof: () => ({ holds: true, warm: true, provenAt: null }),
+      },
+      { force },
+    );
+    if (objection === null) this.of.rollsBack({ choice, named: true, again, keepStatus });
+  }
+
+  #report({ ok, which }: Does<"report">): void {
+    const effect = this.#asked.at(-1 - (which % 7 === 0 ? which : 0));
+    const error = new LastgoodError("verification.failed", "no answer");
+    if (effect?.do === "prepare")
+      this.of.apply(
+        ok
+          ? { type: "prepared", rolloutId: effect.rolloutId }
+          : { type: "preparationFailed", rolloutId: effect.rolloutId, error },
+      );
+    if (effect?.do === "switch")
+      this.of.apply(
+        ok
+          ? { type: "switched", switchId: effect.switchId, measured: MEASURED }
+          : {
+              type: "switchFailed",
+              switchId: effect.switchId,
+              error,
+              choice: this.of.choice(),
+            },
+      );
+  }
+
+  /** What was under way is lost; the stored state alone says what is done again. */
+  #crash(): void {
+    this.of.state = JSON.parse(JSON.stringify(this.of.state)) as typeof this.of.state;
+    this.#asked = [...pendingEffects(this.of.state)].filter((effect) => effect.do !== "publish");
+  }
+
+  /** I10: with every switch succeeding, what is under way ends within three of them. */
+  comesToRest(): void {
+    for (let steps = 0; this.#isUnderWay(); steps += 1) {
+      expect(steps, "I10 it comes to rest").toBeLessThan(3);
+      this.of.succeeds();
+    }
+    expect(waitingOperations(this.of.state.activity), "I5 nobody waits any more").toEqual([]);
+    for (const operation of this.of.operations)
+      expect(this.of.outcomes.get(operation), "I5 everybody was told once").toHaveLength(1);
+  }
+
+  #isUnderWay(): boolean {
+    return pendingEffects(this.of.state).some((effect) => effect.do !== "publish");
+  }
+}
+
+const life = fc.tuple(
+  fc.constantFrom("production" as const, "staging" as const),
+  fc.array(happening, { minLength: 1, maxLength: 60, size: "max" }),
+);
+
+test("no life of an endpoint breaks an invariant", () => {
+  fc.assert(
+    fc.property(life, ([environment, happenings]) => {
+      const one = new Life(environment);
+      for (const what of happenings) one.happens(what);
+      one.comesToRest();
+    }),
+    { numRuns: 400 },
+  );
+});
+
+test("the lives that are tried reach every phase and every end", () => {
+  const phases = new Set<string>();
+  const ends = new Set<string>();
+  const kinds = new Set<string>();
+  for (const [environment, happenings] of fc.sample(life, { numRuns: 150, seed: 7 })) {
+    const one = new Life(environment);
+    for (const what of happenings) {
+      one.happens(what);
+      phases.add(one.of.phase);
+      if (one.of.state.lastRollout !== null) ends.add(one.of.state.lastRollout.phase);
+      if (one.of.state.lastRollback !== null) kinds.add(one.of.state.lastRollback.kind);
+    }
+  }
+  expect([...phases].toSorted()).toEqual([
+    "Baking",
+    "Idle",
+    "Preparing",
+    "Progressing",
+    "RollingBack",
+  ]);
+  expect([...ends].toSorted()).toEqual([
+    "Aborted",
+    "NoTarget",
+    "Rejected",
+    "RolledBack",
+    "Succeeded",
+  ]);
+  expect([...kinds].toSorted()).toEqual(["abort", "reinstate", "revert", "rollback"]);
+});

@@ -1,0 +1,174 @@
+import { expect, test } from "vitest";
+
+import {
+  parseDigest,
+  parseEndpointName,
+  parseModelName,
+  parseVersionName,
+} from "../../core/version/index.ts";
+import type { Override } from "../../link/override/index.ts";
+import { DEFAULT_LIMITS, type Route, type RouteRevision } from "../../link/route/index.ts";
+import { chooseTargets, leftBehind } from "./choose-target.ts";
+import {
+  effectiveRoute,
+  namesVersion,
+  overridden,
+  refusal,
+  sameSplit,
+  taken,
+} from "./endpoint-state.ts";
+import type { RouteRecord } from "./route-file.ts";
+
+function revision(number: number, name: string): RouteRevision {
+  const signature = { inputs: [], outputs: [] };
+  return {
+    revision: number,
+    version: { model: parseModelName("fraud"), name: parseVersionName(name), sequence: number },
+    digest: parseDigest(`sha256:${String(number).padStart(64, "0")}`),
+    runtime: { kind: "onnx", file: "model.onnx" },
+    files: [],
+    signature,
+    contract: signature,
+    batching: { on: true },
+    golden: [],
+    limits: DEFAULT_LIMITS,
+  };
+}
+
+const versions = [revision(1, "v1.0"), revision(2, "v1.1"), revision(3, "v2.0")];
+
+function route(weights: Readonly<Record<number, number>>, targets: readonly number[]): Route {
+  return {
+    endpoint: parseEndpointName("fraud-prod"),
+    model: parseModelName("fraud"),
+    environment: "production",
+    order: { generation: 1, epoch: 2, sequence: 3 },
+    split: {
+      salt: "s",
+      arms: Object.entries(weights).map(([number, weight]) => ({
+        revision: Number(number),
+        weight,
+      })),
+    },
+    revisions: versions,
+    hold: null,
+    historyHead: null,
+    acknowledges: [],
+    targets: targets.map((number) => ({
+      revision: number,
+      version: versions.find((each) => each.revision === number)?.version.name ?? `v0.${number}`,
+      digest: parseDigest(`sha256:${String(number).padStart(64, "0")}`),
+      provenAt: null,
+      why: "newest stable",
+    })),
+    passedOver: [{ version: "v0.9", why: "failed: error rate" }],
+  };
+}
+
+const nobody = new Set<number>();
+const sure = (): null => null;
+
+test("the first target that is loaded and proven is chosen, the others stand by", () => {
+  const choice = { route: route({ 3: 100 }, [2, 1]), left: nobody, version: null };
+  const chosen = chooseTargets({ ...choice, doubt: sure });
+  expect(chosen.candidates.map((each) => each.revision.revision)).toEqual([2, 1]);
+  const doubted = chooseTargets({
+    ...choice,
+    doubt: (each) => (each.revision === 2 ? "label[0] is 1 (was 0)" : null),
+  });
+  expect(doubted.candidates.map((each) => each.revision.revision)).toEqual([1]);
+  expect(doubted.passedOver).toEqual([
+    { version: "v1.1", why: "label[0] is 1 (was 0)" },
+    { version: "v0.9", why: "failed: error rate" },
+  ]);
+});
+
+test("nothing proven is refused with everyone looked at", () => {
+  const choice = { route: route({ 3: 100 }, [1, 9]), left: nobody, version: null };
+  expect(() => chooseTargets({ ...choice, doubt: () => "still being loaded" })).toThrow(
+    expect.objectContaining({
+      code: "target.none",
+      passedOver: [
+        { version: "v1.0", why: "still being loaded" },
+        { version: "v0.9", why: "not loaded in the gateway" },
+        { version: "v0.9", why: "failed: error rate" },
+      ],
+    }),
+  );
+});
+
+test("a target that a rollback just left is not gone back to", () => {
+  const choice = { route: route({ 1: 100 }, [3, 2]), version: null, doubt: sure };
+  const chosen = chooseTargets({ ...choice, left: new Set([3]) });
+  expect(chosen.candidates.map((each) => each.revision.revision)).toEqual([2]);
+});
+
+test("a version is named by name, sequence number or model@version; the one that serves is refused", () => {
+  const choice = { route: route({ 3: 100 }, []), left: nobody, doubt: sure };
+  for (const version of ["v1.0", "1", "fraud@v1.0", "fraud@1", "#1"])
+    expect(chooseTargets({ ...choice, version }).candidates[0]?.revision.revision).toBe(1);
+  expect(() => chooseTargets({ ...choice, version: "v2.0" })).toThrow("cannot go back to v2.0");
+  expect(() => chooseTargets({ ...choice, version: "v9" })).toThrow("cannot go back to v9");
+  expect(namesVersion("other@v1.0", revision(1, "v1.0"))).toBe(false);
+});
+
+test("in a canary the rollback goes to the stable arm and leaves the candidate", () => {
+  const canary = route({ 2: 90, 3: 10 }, [2, 1]);
+  const chosen = chooseTargets({ route: canary, left: nobody, version: null, doubt: sure });
+  expect(chosen.candidates[0]?.revision.revision).toBe(2);
+  expect(leftBehind(canary, 2)?.revision).toBe(3);
+});
+
+const override: Override = {
+  id: "override-1",
+  endpoint: parseEndpointName("fraud-prod"),
+  kind: "rollback",
+  over: { generation: 1, epoch: 2, sequence: 3 },
+  from: 3,
+  to: 1,
+  at: 0,
+  actor: "ann",
+  reason: null,
+  keepStatus: false,
+  measured: {
+    switchMs: 1,
+    lastOldAdmittedMs: null,
+    lastOldResponseMs: null,
+    failedRequests: 0,
+    verified: true,
+    durable: true,
+  },
+};
+const known: RouteRecord = { route: route({ 3: 100 }, [2, 1]), overrides: [], lastRollback: null };
+
+test("only a newer route is taken", () => {
+  const order = (generation: number, epoch: number, sequence: number): Route => ({
+    ...known.route,
+    order: { generation, epoch, sequence },
+  });
+  expect(refusal(null, known.route)).toBeNull();
+  expect(refusal(known, known.route)).toContain("not newer");
+  expect(refusal(known, order(1, 1, 99))).toContain("not newer");
+  expect(refusal(known, order(1, 2, 4))).toBeNull();
+  expect(refusal(known, order(1, 3, 0))).toBeNull();
+  expect(refusal(known, order(2, 0, 0))).toBeNull();
+});
+
+test("an override wins over every route that does not acknowledge it", () => {
+  const standing = overridden(known, override);
+  expect(effectiveRoute(standing).split.arms).toEqual([{ revision: 1, weight: 100 }]);
+  const newer: Route = { ...known.route, order: { generation: 9, epoch: 0, sequence: 0 } };
+  expect(refusal(standing, newer)).toContain("override-1");
+  const acknowledging = { ...newer, acknowledges: ["override-1"] };
+  expect(refusal(standing, acknowledging)).toBeNull();
+  expect(taken(standing, acknowledging)).toEqual({
+    route: acknowledging,
+    overrides: [],
+    lastRollback: override,
+  });
+});
+
+test("a split is the same whatever the order of its arms", () => {
+  expect(sameSplit(route({ 2: 90, 3: 10 }, []), route({ 3: 10, 2: 90 }, []))).toBe(true);
+  expect(sameSplit(route({ 2: 90, 3: 10 }, []), route({ 2: 80, 3: 20 }, []))).toBe(false);
+});

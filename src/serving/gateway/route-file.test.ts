@@ -1,0 +1,113 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import fc from "fast-check";
+import { afterEach, beforeEach, expect, test } from "vitest";
+
+import { parseEndpointName, parseModelName } from "../../core/version/index.ts";
+import type { Route } from "../../link/route/index.ts";
+import { recordedEndpoints, RouteFile, type RouteRecord } from "./route-file.ts";
+import { decodeSlot, encodeSlot, newestSlot } from "./slots.ts";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "lg-slots-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function record(sequence: number, salt = "s"): RouteRecord {
+  const route: Route = {
+    endpoint: parseEndpointName("iris-prod"),
+    model: parseModelName("iris"),
+    environment: "production",
+    order: { generation: 0, epoch: 0, sequence },
+    split: { salt, arms: [] },
+    revisions: [],
+    hold: null,
+    historyHead: null,
+    acknowledges: [],
+    targets: [],
+    passedOver: [],
+  };
+  return { route, overrides: [], lastRollback: null };
+}
+
+test("what was written last is read, by another process too", async () => {
+  const file = new RouteFile(folder, "iris-prod");
+  expect(await file.read()).toBeNull();
+  for (const sequence of [1, 2, 3]) {
+    await file.write(record(sequence));
+    expect((await new RouteFile(folder, "iris-prod").read())?.route.order.sequence).toBe(sequence);
+  }
+  expect(await recordedEndpoints(folder)).toEqual(["iris-prod"]);
+});
+
+test("a process that takes over writes on, and never over the newest record", async () => {
+  await new RouteFile(folder, "iris-prod").write(record(1));
+  const next = new RouteFile(folder, "iris-prod");
+  await next.read();
+  await next.write(record(2));
+  const bytes = readFileSync(join(folder, "iris-prod.slots"));
+  const half = bytes.length / 2;
+  const sequences = [bytes.subarray(0, half), bytes.subarray(half)].map(
+    (slot) => decodeSlot(slot)?.sequence,
+  );
+  expect(sequences.toSorted()).toEqual([1, 2]);
+});
+
+test("the file keeps its size and place while routes fit, so a full disk does not matter", async () => {
+  const file = new RouteFile(folder, "iris-prod");
+  await file.write(record(1));
+  const before = statSync(join(folder, "iris-prod.slots"));
+  for (let sequence = 2; sequence < 10; sequence += 1) await file.write(record(sequence));
+  const after = statSync(join(folder, "iris-prod.slots"));
+  expect([after.size, after.ino]).toEqual([before.size, before.ino]);
+});
+
+test("a route that outgrows its slot gets a larger file", async () => {
+  const file = new RouteFile(folder, "iris-prod");
+  await file.write(record(1));
+  await file.write(record(2, "x".repeat(3_000_000)));
+  const read = await new RouteFile(folder, "iris-prod").read();
+  expect(read?.route.split.salt).toHaveLength(3_000_000);
+  await file.write(record(3));
+  expect((await new RouteFile(folder, "iris-prod").read())?.route.order.sequence).toBe(3);
+});
+
+test("with any byte of the newest slot corrupted the older one is returned", async () => {
+  const file = new RouteFile(folder, "iris-prod");
+  for (const sequence of [1, 2]) await file.write(record(sequence));
+  const path = join(folder, "iris-prod.slots");
+  const whole = readFileSync(path);
+  const newest = newestSlot(whole);
+  const start = newest?.half === 1 ? whole.length / 2 : 0;
+  const length = encodeSlot({
+    sequence: 2,
+    payload: newest?.slot.payload ?? Buffer.alloc(0),
+  }).length;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 0, max: length - 1 }),
+      fc.integer({ min: 1, max: 255 }),
+      async (offset, flip) => {
+        const torn = Buffer.from(whole);
+        torn[start + offset] = (torn[start + offset] ?? 0) ^ flip;
+        writeFileSync(path, torn);
+        const read = await new RouteFile(folder, "iris-prod").read();
+        expect(read?.route.order.sequence).toBe(1);
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test("a slot cut anywhere is not taken for a whole one", () => {
+  const slot = encodeSlot({ sequence: 7, payload: Buffer.from("payload") });
+  expect(decodeSlot(slot)).toEqual({ sequence: 7, payload: Buffer.from("payload") });
+  for (let length = 0; length < slot.length; length += 1) {
+    expect(decodeSlot(slot.subarray(0, length))).toBeNull();
+    const padded = Buffer.concat([slot.subarray(0, length), Buffer.alloc(slot.length - length)]);
+    expect(decodeSlot(padded)).toBeNull();
+  }
+});
