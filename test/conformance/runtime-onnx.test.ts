@@ -1,6 +1,15 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  symlinkSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 
 import { afterEach, expect, test } from "vitest";
@@ -121,6 +130,19 @@ test("a model process that cannot start says how it ended and where its log is",
     message: expect.stringContaining("exit code 1") as string,
     hint: expect.stringContaining("model-fraud-1.log") as string,
   });
+});
+
+test("where the native engine is not installed the WebAssembly one takes its place, visibly", async () => {
+  const folder = dataFolder();
+  const elsewhere = join(folder.path, "install");
+  const installed = join(import.meta.dirname, "../../node_modules/onnxruntime-web");
+  const modelEntry = join(elsewhere, "model.cjs");
+  mkdirSync(join(elsewhere, "node_modules"), { recursive: true });
+  symlinkSync(installed, join(elsewhere, "node_modules/onnxruntime-web"));
+  copyFileSync(folder.onnxOptions().modelEntry, modelEntry);
+  const version = folder.store(modelBytes("two-by-two"));
+  const { engine } = await folder.onnxRuntime({ modelEntry }).inspect(inspectRequest(version));
+  expect(engine.name).toBe("onnxruntime-web");
 });
 
 test("tensors of every element type come back as they went", async () => {

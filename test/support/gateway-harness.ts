@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { Agent, request } from "node:http";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -48,7 +49,9 @@ export interface Answer {
   readonly status: number;
   readonly revision: string | undefined;
   readonly body: string;
+  /** performance.now() when it was sent and when its answer was there. */
   readonly sentAt: number;
+  readonly receivedAt: number;
 }
 
 /** A gateway process in a data folder of its own, and the control plane's end of the link. */
@@ -223,7 +226,7 @@ export class GatewayHarness {
     headers: Readonly<Record<string, string>> = {},
   ): Promise<Answer> {
     const sentAt = performance.now();
-    const text = typeof body === "string" ? body : JSON.stringify(body);
+    const text = typeof body === "string" || Buffer.isBuffer(body) ? body : JSON.stringify(body);
     return new Promise((done, failed) => {
       const outgoing = request(
         {
@@ -248,12 +251,25 @@ export class GatewayHarness {
               revision: response.headers["x-lastgood-revision"]?.toString(),
               body: received,
               sentAt,
+              receivedAt: performance.now(),
             }),
           );
         },
       );
       outgoing.on("error", failed);
       outgoing.end(text);
+    });
+  }
+
+  /** Sends bytes, closes our half of the connection, and gives all that comes back. */
+  raw(bytes: string): Promise<string> {
+    return new Promise((done) => {
+      let received = "";
+      const socket = connect({ port: this.port, host: "127.0.0.1" });
+      socket.on("data", (chunk: Buffer) => (received += chunk.toString()));
+      socket.on("error", () => done(received));
+      socket.on("close", () => done(received));
+      socket.end(bytes);
     });
   }
 
@@ -275,6 +291,7 @@ export class GatewayHarness {
             revision: undefined,
             body: String(error),
             sentAt,
+            receivedAt: performance.now(),
           })),
         );
       }
@@ -301,15 +318,21 @@ export class GatewayHarness {
     );
   }
 
-  async end(): Promise<void> {
-    this.agent.destroy();
-    await this.stopControl();
+  /** Asks the gateway to end; gives its exit code. */
+  async terminate(): Promise<number | null> {
     const child = this.#child;
     if (child !== null && child.exitCode === null && child.signalCode === null) {
       const gone = new Promise((done) => child.once("exit", done));
       child.kill("SIGTERM");
       await gone;
     }
+    return child?.exitCode ?? null;
+  }
+
+  async end(): Promise<void> {
+    this.agent.destroy();
+    await this.stopControl();
+    await this.terminate();
     rmSync(this.dataDir, { recursive: true, force: true });
   }
 }

@@ -64,7 +64,7 @@ function isInsistedOn({ before, event, after }: StepTaken, revision: number): bo
     case "overridden":
       return true;
     case "switchFailed":
-      return after.lastRollout?.phase === "NoTarget" || before.activity.phase === "RollingBack";
+      return before.activity.phase === "RollingBack" && after.activity.phase === "Idle";
     case "switched":
     case "deploy":
     case "mark":

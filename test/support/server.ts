@@ -172,14 +172,22 @@ export class TestServer {
 
   /** Resolves once both planes answer. */
   async ready(): Promise<void> {
-    await until(`the server is ready:\n${this.#output}`, async () => {
-      const [api, serve] = await Promise.all([
-        fetch(`${this.apiUrl}/readyz`),
-        fetch(`${this.serveUrl}/readyz`),
-      ]);
-      await Promise.all([api.arrayBuffer(), serve.arrayBuffer()]);
-      return api.status === 200 && serve.status === 200;
-    });
+    try {
+      await until(
+        "the server is ready",
+        async () => {
+          const [api, serve] = await Promise.all([
+            fetch(`${this.apiUrl}/readyz`),
+            fetch(`${this.serveUrl}/readyz`),
+          ]);
+          await Promise.all([api.arrayBuffer(), serve.arrayBuffer()]);
+          return api.status === 200 && serve.status === 200;
+        },
+        30_000,
+      );
+    } catch (cause) {
+      throw new Error(`the server is not ready:\n${this.#output}`, { cause });
+    }
   }
 
   /** Runs the CLI against this server. */
@@ -267,6 +275,11 @@ export async function startServer(start: ServerStart = {}): Promise<TestServer> 
   const ports = start.ports ?? { api: await freePort(), serve: await freePort() };
   const server = new TestServer(dataDir, ports, start);
   if (!existsSync(join(server.dist, "cli.cjs"))) throw new Error(`${server.dist} is not built`);
-  await server.start(start);
+  try {
+    await server.start(start);
+  } catch (error) {
+    await server.destroy();
+    throw error;
+  }
   return server;
 }

@@ -12,7 +12,7 @@ import type {
   VersionView,
 } from "../../core/api/index.ts";
 import { versionLabel, type ModelName } from "../../core/version/index.ts";
-import type { EndpointStore, VersionRecord } from "../../storage/store/index.ts";
+import type { VersionRecord } from "../../storage/store/index.ts";
 import { summaryOf, type RegistryService } from "../registry/index.ts";
 
 const PAGE = 1_000;
@@ -35,19 +35,16 @@ export interface ListPage {
 export interface ModelServiceDeps {
   readonly registry: RegistryService;
   readonly endpoints: EndpointService;
-  readonly store: { readonly endpoints: Pick<EndpointStore, "list"> };
 }
 
 /** Models and versions in the form the API gives them, with what endpoints know of them. */
 export class ModelService {
   readonly #registry: RegistryService;
   readonly #endpoints: EndpointService;
-  readonly #store: ModelServiceDeps["store"];
 
   constructor(deps: ModelServiceDeps) {
     this.#registry = deps.registry;
     this.#endpoints = deps.endpoints;
-    this.#store = deps.store;
   }
 
   async models(): Promise<readonly ModelSummary[]> {
@@ -101,11 +98,15 @@ export class ModelService {
     await this.#registry.deleteAlias(model, alias, actor);
   }
 
-  /** Writes the verdict, then lets every endpoint that knows the version draw its consequences. */
+  /**
+   * Lets every endpoint that knows the version draw its consequences, then writes the verdict: one
+   * that an endpoint refuses changes nothing.
+   */
   async mark(model: string, selector: string, body: MarkBody): Promise<Marked> {
     const before = await this.#registry.version(model, selector);
-    await this.#registry.mark(before, body);
     const consequences = await this.#endpoints.versionMarked(model, before.sequence, body);
+    await this.#registry.mark(before, body);
+    this.#endpoints.versionsChanged(model);
     const version = await this.#registry.version(model, {
       by: "sequence",
       sequence: before.sequence,
@@ -115,7 +116,9 @@ export class ModelService {
 
   async archive(model: string, selector: string, body: ArchiveBody): Promise<VersionSummary> {
     const version = await this.#registry.version(model, selector);
-    return summaryOf(await this.#registry.archive(version, body));
+    const archived = await this.#registry.archive(version, body);
+    this.#endpoints.versionsChanged(model);
+    return summaryOf(archived);
   }
 
   async diff(model: string, left: string, right: string): Promise<Diff> {
@@ -136,21 +139,6 @@ export class ModelService {
   }
 
   async #view(version: VersionRecord): Promise<VersionView> {
-    return this.#registry.view(version, await this.#servedBy(version));
-  }
-
-  /** Endpoints where the version carries traffic now. */
-  async #servedBy(version: VersionRecord): Promise<VersionView["servedBy"]> {
-    const label = versionLabel(version);
-    const ofModel = (await this.#store.endpoints.list()).filter(
-      (endpoint) => endpoint.model === version.model,
-    );
-    return ofModel.flatMap(({ name }) => {
-      const { current, rollout } = this.#endpoints.rollout(name);
-      const candidate = rollout !== null && rollout.endedAt === null && rollout.weight > 0;
-      const served = [current, candidate ? rollout.to : null];
-      const found = served.find((each) => each?.version === label)?.revision ?? null;
-      return found === null ? [] : [{ endpoint: name, revision: found }];
-    });
+    return this.#registry.view(version, this.#endpoints.servedBy(version.model, version.sequence));
   }
 }

@@ -8,10 +8,7 @@ import { exposition, EXPOSITION_TYPE } from "./exposition.ts";
 import { metricsOf } from "./metrics.ts";
 import { API_PREFIX } from "./operation.ts";
 import { toResponse } from "./problem.ts";
-import { readinessOf } from "./readiness.ts";
 import { RollbackTotals } from "./rollback-totals.ts";
-
-const READY_LIMIT_MS = 2_000;
 
 /** What the routes beside the operations need. */
 export interface RootDeps {
@@ -19,16 +16,6 @@ export interface RootDeps {
   readonly store: { readonly counts: Pick<CountStore, "totals"> };
   readonly events: EventStreams;
   readonly build: string;
-}
-
-function inTime<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new LastgoodError("server.unreachable", "the control plane is too busy to answer"));
-    }, READY_LIMIT_MS);
-  });
-  return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
 async function metricsText(deps: RootDeps, totals: RollbackTotals): Promise<string> {
@@ -43,8 +30,8 @@ async function metricsText(deps: RootDeps, totals: RollbackTotals): Promise<stri
 export function rootRoutes(app: OpenAPIHono, deps: RootDeps): void {
   const totals = new RollbackTotals(deps.endpoints);
   app.get("/healthz", () => toResponse({ status: 200, text: '{"status":"ok"}' }));
-  app.get("/readyz", async () => {
-    const readiness = readinessOf(await inTime(deps.endpoints.status()));
+  app.get("/readyz", () => {
+    const readiness = deps.endpoints.readiness();
     const text = JSON.stringify(readiness);
     return new Response(text, {
       status: readiness.ready ? 200 : 503,

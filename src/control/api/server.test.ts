@@ -74,6 +74,12 @@ const endpoints = {
     rollout: null,
   }),
   status: () => Promise.resolve(status),
+  readiness: () => {
+    const missing = status.gateways.length === 0 ? ["no gateway is connected"] : [];
+    return { ready: missing.length === 0, missing };
+  },
+  servedBy: () => [{ endpoint: "fraud-prod", revision: 2 }],
+  versionsChanged: () => undefined,
   doctor: () => {
     throw new TypeError("a mistake of ours");
   },

@@ -1,3 +1,4 @@
+import type { EndpointState } from "../../core/rollout/index.ts";
 import type { Clock } from "../../core/time/index.ts";
 import type { Artifacts } from "../../storage/artifacts/index.ts";
 import type { ChainEntry } from "../../storage/history/index.ts";
@@ -8,6 +9,13 @@ import type { Gateways } from "../link/index.ts";
 export interface Journal {
   info(message: string, facts?: Readonly<Record<string, unknown>>): void;
   error(message: string, facts?: Readonly<Record<string, unknown>>): void;
+}
+
+/** A stored endpoint, as a controller is made from it. */
+export interface StoredEndpoint {
+  readonly state: EndpointState;
+  readonly revisionOfState: number;
+  readonly historyHead: string | null;
 }
 
 /** Everything endpoints are run with; constructed in one place. */

@@ -11,16 +11,9 @@ import {
   type EndpointState,
   type Outcome,
 } from "../../core/rollout/index.ts";
-import type { EndpointDeps } from "./deps.ts";
+import type { EndpointDeps, StoredEndpoint } from "./deps.ts";
 import type { RoutePublisher } from "./route-publisher.ts";
 import { prepareCandidate, switchTraffic, type SwitchClock } from "./switch-traffic.ts";
-
-/** A stored endpoint, as a controller is made from it. */
-export interface StoredEndpoint {
-  readonly state: EndpointState;
-  readonly revisionOfState: number;
-  readonly historyHead: string | null;
-}
 
 interface Waiter {
   readonly resolve: (outcome: Outcome) => void;
@@ -165,6 +158,8 @@ export class EndpointController {
       checkpoint(`${event.type}.stored`);
     }
     this.#carryOut(effects);
+    // A route names the history's head, so that a gateway can tell it should the store be lost.
+    if (history.length > 0 && this.#isSettled()) this.refresh();
     for (const listener of this.#settledListeners) listener();
     return effects.flatMap((effect) => (effect.do === "switch" ? [effect.switchId] : []));
   }

@@ -11,14 +11,22 @@ import type {
   HistoryEntry,
   HistoryVerified,
   MarkBody,
+  Readiness,
   ReinstateBody,
   RollbackBody,
   RolledBack,
   RolloutAnswer,
   RolloutCommand,
   Status,
+  VersionView,
 } from "../../core/api/index.ts";
-import { leavingRevision, rolloutOf, type EndpointState } from "../../core/rollout/index.ts";
+import {
+  armsOf,
+  leavingRevision,
+  revisionOf,
+  rolloutOf,
+  type EndpointState,
+} from "../../core/rollout/index.ts";
 import { versionLabel } from "../../core/version/index.ts";
 import type { Count } from "../../link/count/index.ts";
 import type { GatewayStatus, RevisionState } from "../../link/message/index.ts";
@@ -145,6 +153,36 @@ export class Rollouts implements EndpointService {
     return { ok: checks.every((one) => one.level !== "error"), checks };
   }
 
+  readiness(): Readiness {
+    const { gateways } = this.#deps;
+    const unserved = this.#endpoints.all().flatMap(({ controller }) => {
+      const { state } = controller;
+      const endpoint = state.identity.name;
+      const current = revisionOf(state, state.current);
+      if (current === undefined) return [];
+      const loaded = gateways.revisionState({ endpoint, revision: current.revision });
+      return loaded?.state === "ready"
+        ? []
+        : [`${endpoint}: ${versionLabel(current.version)} is not loaded`];
+    });
+    const none = gateways.connected().length === 0 ? ["no gateway is connected"] : [];
+    const missing = [...none, ...unserved];
+    return { ready: missing.length === 0, missing };
+  }
+
+  servedBy(model: string, sequence: number): VersionView["servedBy"] {
+    return this.#endpoints.ofModel(model).flatMap(({ controller }) => {
+      const { state } = controller;
+      return armsOf(state)
+        .filter((arm) => revisionOf(state, arm.revision)?.version.sequence === sequence)
+        .map((arm) => ({ endpoint: state.identity.name, revision: arm.revision }));
+    });
+  }
+
+  versionsChanged(model: string): void {
+    for (const { controller } of this.#endpoints.ofModel(model)) controller.refresh();
+  }
+
   async versionMarked(model: string, sequence: number, body: MarkBody): Promise<readonly string[]> {
     const consequences: string[] = [];
     for (const { controller } of this.#endpoints.ofModel(model)) {
@@ -235,6 +273,7 @@ export class Rollouts implements EndpointService {
         },
       ],
     });
+    for (const entry of saved.entries) this.#onEntry(entry);
     this.#deps.journal.error(`${route.endpoint} was rebuilt from a gateway's route`, {
       alarm: "endpoint.rebuilt",
     });
@@ -283,7 +322,7 @@ export class Rollouts implements EndpointService {
       return [
         check(
           `rollback of ${name}`,
-          first ? "note" : "error",
+          first ? "note" : "warning",
           `serves ${serving}; no way back${looked === "" ? "" : ` (${looked})`}`,
           `register and deploy a version that works: \`lastgood deploy ${state.identity.model}@<version> --to ${name}\``,
         ),

@@ -2,9 +2,8 @@ import { revisionOf, type EndpointState } from "../../core/rollout/index.ts";
 import type { TargetChoice } from "../../core/target/index.ts";
 import type { StoreOrder, StoredManifest } from "../../storage/store/index.ts";
 import type { Published } from "../link/index.ts";
-import type { EndpointDeps } from "./deps.ts";
+import type { EndpointDeps, StoredEndpoint } from "./deps.ts";
 import { desiredRoute, loadedRevisions, routeFingerprint } from "./desired-route.ts";
-import type { StoredEndpoint } from "./endpoint-controller.ts";
 import { COLD_PROOF_AGE_MS, type TargetChooser } from "./target-choice.ts";
 import type { VersionCatalog } from "./version-catalog.ts";
 

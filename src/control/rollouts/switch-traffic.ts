@@ -2,8 +2,7 @@ import { LastgoodError, type ErrorCode } from "../../core/errors/index.ts";
 import type { Effect, EndpointEvent, EndpointState, Measured } from "../../core/rollout/index.ts";
 import type { RouteDrained } from "../../link/message/index.ts";
 import type { Published } from "../link/index.ts";
-import type { EndpointDeps } from "./deps.ts";
-import type { StoredEndpoint } from "./endpoint-controller.ts";
+import type { EndpointDeps, StoredEndpoint } from "./deps.ts";
 import type { RoutePublisher } from "./route-publisher.ts";
 
 /** When the command behind a switch was read, monotonic ms, by switch id. */

@@ -49,6 +49,7 @@ export type {
   Marked,
   ModelSummary,
   RegisterBody,
+  Readiness,
   Registered,
   ReinstateBody,
   RollbackBody,

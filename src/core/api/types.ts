@@ -63,6 +63,12 @@ export type DoctorCheck = z.infer<typeof schema.doctorCheckSchema>;
 /** What doctor found. */
 export type Doctor = z.infer<typeof schema.doctorSchema>;
 
+/** Whether everything that should serve does, and if not, what does not. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly missing: readonly string[];
+}
+
 /** What the control plane does for an endpoint; the HTTP API is a thin skin over it. */
 export interface EndpointService {
   deploy(body: DeployBody): Promise<Deployed>;
@@ -77,6 +83,12 @@ export interface EndpointService {
   history(endpoint: string | null, after: number, limit: number): Promise<History>;
   verifyHistory(endpoint: string | null, expect: string | null): Promise<HistoryVerified>;
   doctor(): Promise<Doctor>;
+  /** Whether everything that should serve does; cheap enough for a probe. */
+  readiness(): Readiness;
+  /** Endpoints where the version carries traffic now. */
+  servedBy(model: string, sequence: number): VersionView["servedBy"];
+  /** The registry's verdicts on versions of the model changed: targets are chosen anew. */
+  versionsChanged(model: string): void;
   /** Carries a person's verdict on a version to the endpoints that know it. */
   versionMarked(model: string, sequence: number, body: MarkBody): Promise<readonly string[]>;
   /** Endpoints that need the version, in words; empty when it may be archived. */

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { gzipSync } from "node:zlib";
 
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 
@@ -16,7 +17,7 @@ import {
   routeDrainedSchema,
   type GatewayStatus,
 } from "../../link/message/index.ts";
-import type { RouteRevision } from "../../link/route/index.ts";
+import { DEFAULT_LIMITS, type RouteRevision } from "../../link/route/index.ts";
 
 let harness: GatewayHarness;
 
@@ -72,34 +73,64 @@ test("a published route is served in both protocols, and errors come in each one
   expect(probedSchema.parse(wrong).ok).toBe(false);
 }, 30_000);
 
+test("odd and hostile requests get the right 4xx and leave the gateway as it was", async () => {
+  await serving();
+  const path = "/v2/models/iris-prod/infer";
+  const huge = await harness.ask(path, "x".repeat(DEFAULT_LIMITS.bodyBytes + 1));
+  expect(huge.status).toBe(413);
+  const zipped = gzipSync(JSON.stringify(SAMPLE));
+  const gzip = { "content-encoding": "gzip" };
+  expect(await harness.ask(path, zipped, gzip)).toMatchObject({ status: 200, revision: "1" });
+  expect((await harness.ask(path, "no gzip", gzip)).status).toBe(400);
+  const bomb = gzipSync(Buffer.alloc(DEFAULT_LIMITS.bodyBytes + 1));
+  expect((await harness.ask(path, bomb, gzip)).status).toBe(413);
+  expect((await harness.ask(path, SAMPLE, { "content-encoding": "br" })).status).toBe(415);
+  expect((await harness.ask("/v2/models/../../etc/passwd/infer", SAMPLE)).status).toBe(404);
+  const forged = await harness.ask(path, SAMPLE, { "x-lastgood-probe": "guess.2" });
+  expect(forged).toMatchObject({ status: 200, revision: "1" });
+  // A caller that closes its half of the connection still gets its answer.
+  const text = JSON.stringify(SAMPLE);
+  const raw = `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${text.length}\r\n\r\n${text}`;
+  expect(await harness.raw(raw)).toMatch(/^HTTP\/1.1 200 /);
+  expect(await harness.raw(raw.slice(0, -5))).not.toContain("200 OK");
+  expect(await harness.raw("nonsense\r\n\r\n")).toMatch(/^HTTP\/1.1 400 /);
+  expect(await harness.infer()).toMatchObject({ status: 200, revision: "1" });
+}, 30_000);
+
+test("SIGTERM finishes what is in flight, ends the model processes, and exits with 0", async () => {
+  await serving();
+  const status = await harness.admin<GatewayStatus>("gateway.status", {});
+  const pids = [1, 2].map((revision) => harness.modelPid(status, revision));
+  const answers = Promise.all(Array.from({ length: 50 }, () => harness.infer()));
+  await harness.infer();
+  expect(await harness.terminate()).toBe(0);
+  expect(failures(await answers)).toEqual([]);
+  for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow("ESRCH");
+}, 30_000);
+
 test("switches under load fail nothing, and nothing is answered by the old version after the report", async () => {
   const { one, two } = await serving();
   const load = harness.load(32);
-  const stale: string[] = [];
-  const reports: { readonly at: number; readonly revision: string }[] = [];
+  const periods: { readonly from: number; readonly until: number; readonly revision: string }[] =
+    [];
   for (let turn = 0; turn < 20; turn += 1) {
     const to = turn % 2 === 0 ? 2 : 1;
     const switched = await harness.publish(harness.route([one, two], to));
+    const from = performance.now();
     expect(switched).toMatchObject({ taken: true, durable: true });
     expect(switched.workers).toHaveLength(2);
-    reports.push({ at: performance.now(), revision: String(to) });
-    await pause(25);
+    await pause(40);
+    periods.push({ from, until: performance.now(), revision: String(to) });
   }
   const answers = await load.stop();
-  for (const [index, { at, revision: expected }] of reports.entries()) {
-    const until = reports[index + 1]?.at ?? Infinity;
-    // Between this report and the next switch's beginning only this revision may answer.
-    for (const answer of answers)
-      if (
-        answer.sentAt > at &&
-        answer.sentAt < Math.min(at + 20, until) &&
-        answer.revision !== expected
-      )
-        stale.push(`sent ${answer.sentAt - at} ms after ${expected}: ${answer.revision}`);
-  }
+  const stale = periods.flatMap(({ from, until, revision }) =>
+    answers.filter(
+      (each) => each.sentAt > from && each.receivedAt < until && each.revision !== revision,
+    ),
+  );
   expect(failures(answers)).toEqual([]);
   expect(stale).toEqual([]);
-  expect(answers.length).toBeGreaterThan(1_000);
+  expect(answers.length).toBeGreaterThan(500);
   const counted = harness.news.filter((each) => each.kind === "counts");
   expect(counted.length).toBeGreaterThan(0);
 }, 60_000);
@@ -119,7 +150,7 @@ test("a model process killed under load costs no request, and its requests are r
   }
   const answers = await load.stop();
   expect(failures(answers)).toEqual([]);
-  expect(answers.length).toBeGreaterThan(500);
+  expect(answers.length).toBeGreaterThan(100);
 }, 60_000);
 
 test("without a control plane a rollback switches, is verified and durable, and survives kill -9", async () => {

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 
+import { setTimeout as pause } from "node:timers/promises";
 import { LastgoodError } from "../../core/errors/index.ts";
 import {
   addressMatcher,
@@ -23,6 +24,8 @@ const REQUEST_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 75_000;
 const CHECK_MS = 5_000;
 const IDLE_CHECK_MS = 20;
+/** Between the wish to end and the end of accepting, ms. */
+const PARTING_MS = 200;
 const TEXT = { "content-type": "text/plain; charset=utf-8" };
 
 /** One worker's HTTP server. */
@@ -58,6 +61,9 @@ export class HttpFront {
         }
       },
     );
+    // A caller that has closed its half of the connection still gets its answer; Node has the switch
+    // (since 0.5) but no option for it.
+    Object.assign(this.#server, { httpAllowHalfOpen: true });
   }
 
   /** Resolves when connections are accepted. */
@@ -75,6 +81,9 @@ export class HttpFront {
   /** Accepts nothing more, finishes what is in flight, cuts what is left after `timeoutMs`. */
   async drain(timeoutMs: number): Promise<void> {
     this.#draining = true;
+    // Callers that are busy learn from their next answer that the connection ends with it; cutting
+    // at once would reset those whose request is on its way.
+    await pause(Math.min(PARTING_MS, timeoutMs));
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
     const idle = setInterval(() => this.#server.closeIdleConnections(), IDLE_CHECK_MS);

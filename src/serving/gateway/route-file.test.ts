@@ -53,7 +53,7 @@ test("a process that takes over writes on, and never over the newest record", as
   const sequences = [bytes.subarray(0, half), bytes.subarray(half)].map(
     (slot) => decodeSlot(slot)?.sequence,
   );
-  expect(sequences.toSorted()).toEqual([1, 2]);
+  expect(sequences).toEqual(expect.arrayContaining([1, 2]));
 });
 
 test("the file keeps its size and place while routes fit, so a full disk does not matter", async () => {
@@ -98,7 +98,7 @@ test("with any byte of the newest slot corrupted the older one is returned", asy
         expect(read?.route.order.sequence).toBe(1);
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 30 },
   );
 });
 

@@ -147,7 +147,6 @@ test("a remote that may not be asked twice fails the request instead", async () 
     model: "m",
     retries: false,
     queue: 8,
-    signature: { inputs: [], outputs: [] },
   };
   const { served, request, bring } = setUp(remote);
   const client = await bring();

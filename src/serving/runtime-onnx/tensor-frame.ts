@@ -111,7 +111,7 @@ function decodeText(entry: FrameTensor, bytes: Buffer): string[] {
 type NumericDType = Exclude<DType, "BYTES">;
 
 /** Elements of the payload, in place where they are aligned, else copied. */
-export function numericView(dtype: NumericDType, bytes: Uint8Array): TensorData {
+function numericView(dtype: NumericDType, bytes: Uint8Array): TensorData {
   const aligned = bytes.byteOffset % ELEMENT_BYTES[dtype] === 0 ? bytes : new Uint8Array(bytes);
   const { buffer, byteOffset } = aligned;
   const length = aligned.byteLength / ELEMENT_BYTES[dtype];

@@ -1,5 +1,5 @@
 export { generateSamples } from "./generate-samples.ts";
-export { replayGolden, type RunAlone } from "./replay-golden.ts";
+export { replayGolden } from "./replay-golden.ts";
 export {
   ModelDied,
   type InferResult,

@@ -1,17 +1,15 @@
 import { expect, test } from "vitest";
 
 import { LastgoodError } from "../../core/errors/index.ts";
-import type { Tensor, WireSample } from "../../core/tensor/index.ts";
+import type { Tensor, WireSample, WireTensor } from "../../core/tensor/index.ts";
 import { replayGolden } from "./replay-golden.ts";
 
+function number(name: string, value: number): WireTensor {
+  return { name, dtype: "FP32", shape: [1], data: [value] };
+}
+
 function sample(x: number, y: number): WireSample {
-  const tensor = (name: string, value: number) => ({
-    name,
-    dtype: "FP32" as const,
-    shape: [1],
-    data: [value],
-  });
-  return { inputs: [tensor("x", x)], outputs: [tensor("y", y)] };
+  return { inputs: [number("x", x)], outputs: [number("y", y)] };
 }
 
 function double([input]: readonly Tensor[]): Promise<Tensor[]> {

@@ -4,7 +4,7 @@ import { goldenDifference, sampleFromWire } from "../../core/version/index.ts";
 import type { RouteRevision } from "../../link/route/index.ts";
 
 /** Runs one set of inputs by itself. @throws `runtime.failed` when the version threw. */
-export type RunAlone = (inputs: readonly Tensor[]) => Promise<readonly OutputValue[]>;
+type RunAlone = (inputs: readonly Tensor[]) => Promise<readonly OutputValue[]>;
 
 async function difference(
   run: RunAlone,

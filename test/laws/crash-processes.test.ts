@@ -1,0 +1,125 @@
+/** Law 7 under `kill -9`: of the control plane, of a model process, of the gateway. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+import {
+  answeringVersions,
+  askOnce,
+  deployIris,
+  ENDPOINT,
+  gatewayStatus,
+  goForward,
+  irisLoad,
+  modelPids,
+  rollbacksIn,
+  settledOn,
+  typeRollback,
+} from "../support/iris-endpoint.ts";
+import { isRunning, startServer, until, type TestServer } from "../support/server.ts";
+
+let server: TestServer;
+
+beforeAll(async () => {
+  server = await startServer();
+  await deployIris(server);
+});
+
+afterAll(() => server.destroy());
+
+/** The pid of the one process of a kind. */
+function pidOf(role: "control" | "gateway"): number {
+  const [pid, ...others] = server.pids[role];
+  if (pid === undefined || others.length > 0)
+    throw new Error(`there is not one ${role} but ${others.length === 0 ? "none" : "several"}`);
+  return pid;
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+test("kill -9 of the control plane under load: no request fails, and a rollback typed meanwhile is in history once", async () => {
+  const before = await settledOn(server, "v1.1");
+  const { gateway } = server.pids;
+  const load = irisLoad(server);
+  await pause(300);
+  const control = pidOf("control");
+  process.kill(control, "SIGKILL");
+  const { answer } = await typeRollback(server, "--reason", "typed while the control plane is away");
+  expect(answer).toMatchObject({
+    from: { version: "v1.1" },
+    to: { version: "v1.0" },
+    verified: true,
+    durable: true,
+    failedRequests: 0,
+    already: false,
+  });
+  expect(await answeringVersions(server)).toEqual(["v1.0"]);
+  const after = await settledOn(server, "v1.0");
+  const answers = await load.stop();
+  expect(load.failures).toEqual([]);
+  expect(answers.length).toBeGreaterThan(500);
+  expect(pidOf("control")).not.toBe(control);
+  expect(server.pids.gateway).toEqual(gateway);
+  const added = rollbacksIn(after.history).slice(rollbacksIn(before.history).length);
+  expect(added).toMatchObject([
+    { actor: "tester", reason: "typed while the control plane is away", data: { via: answer.via } },
+  ]);
+  expect(after.view.revisions.at(-1)).toMatchObject({ version: "v1.1", status: "failed" });
+  await goForward(server);
+});
+
+test("kill -9 of the serving model process under load, twice in a row: no request fails, nothing is judged", async () => {
+  const before = await settledOn(server, "v1.1");
+  const current = before.view.current?.revision ?? 0;
+  const load = irisLoad(server, 64, 0);
+  await pause(300);
+  for (let round = 0; round < 2; round += 1) {
+    const victim = (await modelPids(server)).get(current) ?? 0;
+    expect(isRunning(victim)).toBe(true);
+    process.kill(victim, "SIGKILL");
+    await until("the replacement is up", async () => {
+      const next = (await modelPids(server)).get(current);
+      return next !== undefined && next !== victim && isRunning(next);
+    });
+  }
+  await pause(100);
+  const answers = await load.stop();
+  expect(load.failures).toEqual([]);
+  expect(answers.length).toBeGreaterThan(500);
+  expect(new Set(answers.map((answer) => answer.version))).toEqual(new Set(["v1.1"]));
+  const after = await settledOn(server, "v1.1");
+  expect(after.history).toEqual(before.history);
+  expect(after.view.alarms).toEqual(before.view.alarms);
+  expect(after.view.rollback).toMatchObject({ target: { version: "v1.0" }, warm: true });
+});
+
+test("kill -9 of the gateway: the best of three is back in under a second, with its model processes adopted", async () => {
+  const models = await modelPids(server);
+  expect(models.size).toBe(2);
+  const tookMs: number[] = [];
+  for (let round = 0; round < 3; round += 1) {
+    const gateway = pidOf("gateway");
+    const killedAt = performance.now();
+    process.kill(gateway, "SIGKILL");
+    const first = await until("the gateway answers again", async () => {
+      const answer = await askOnce(server);
+      return answer === null ? null : { ...answer, ms: performance.now() - killedAt };
+    });
+    expect(first).toMatchObject({ status: 200, version: "v1.1" });
+    tookMs.push(Math.round(first.ms));
+    const load = irisLoad(server, 16);
+    await settledOn(server, "v1.1");
+    const answers = await load.stop();
+    expect(load.failures).toEqual([]);
+    expect(new Set(answers.map((answer) => answer.version))).toEqual(new Set(["v1.1"]));
+    expect(pidOf("gateway")).not.toBe(gateway);
+    // What is no arm is adopted once the gateway serves.
+    await until("all model processes are adopted", async () => (await modelPids(server)).size === 2);
+    expect(await modelPids(server)).toEqual(models);
+    expect(new Set(server.pids.models)).toEqual(new Set(models.values()));
+  }
+  console.info(`gateway back after ${tookMs.join(", ")} ms`);
+  expect(Math.min(...tookMs)).toBeLessThan(1_000);
+  const { routes } = await gatewayStatus(server);
+  expect(routes.map((route) => route.endpoint)).toEqual([ENDPOINT]);
+});
