@@ -33,15 +33,11 @@ function pidOf(role: "control" | "gateway"): number {
   return pid;
 }
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
 test("kill -9 of the control plane under load: no request fails, and a rollback typed meanwhile is in history once", async () => {
   const before = await settledOn(server, "v1.1");
   const { gateway } = server.pids;
   const load = irisLoad(server);
-  await pause(300);
+  await until("there is load", () => load.answers.length > 200);
   const control = pidOf("control");
   process.kill(control, "SIGKILL");
   const { answer } = await typeRollback(server, "--reason", "typed while the control plane is away");
@@ -55,9 +51,10 @@ test("kill -9 of the control plane under load: no request fails, and a rollback 
   });
   expect(await answeringVersions(server)).toEqual(["v1.0"]);
   const after = await settledOn(server, "v1.0");
-  const answers = await load.stop();
+  const answered = load.answers.length;
+  await until("requests go on", () => load.answers.length > answered + 200);
+  await load.stop();
   expect(load.failures).toEqual([]);
-  expect(answers.length).toBeGreaterThan(500);
   expect(pidOf("control")).not.toBe(control);
   expect(server.pids.gateway).toEqual(gateway);
   const added = rollbacksIn(after.history).slice(rollbacksIn(before.history).length);
@@ -72,7 +69,7 @@ test("kill -9 of the serving model process under load, twice in a row: no reques
   const before = await settledOn(server, "v1.1");
   const current = before.view.current?.revision ?? 0;
   const load = irisLoad(server, 64, 0);
-  await pause(300);
+  await until("there is load", () => load.answers.length > 200);
   for (let round = 0; round < 2; round += 1) {
     const victim = (await modelPids(server)).get(current) ?? 0;
     expect(isRunning(victim)).toBe(true);
@@ -82,10 +79,10 @@ test("kill -9 of the serving model process under load, twice in a row: no reques
       return next !== undefined && next !== victim && isRunning(next);
     });
   }
-  await pause(100);
+  const answered = load.answers.length;
+  await until("requests go on", () => load.answers.length > answered + 200);
   const answers = await load.stop();
   expect(load.failures).toEqual([]);
-  expect(answers.length).toBeGreaterThan(500);
   expect(new Set(answers.map((answer) => answer.version))).toEqual(new Set(["v1.1"]));
   const after = await settledOn(server, "v1.1");
   expect(after.history).toEqual(before.history);

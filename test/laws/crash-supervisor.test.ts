@@ -1,7 +1,8 @@
 /** The supervisor is killed, everything is killed, or it ends in order; what is started next is right. */
+import { rmSync } from "node:fs";
 import { createServer } from "node:net";
 
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 
 import {
   deployIris,
@@ -21,11 +22,12 @@ beforeAll(async () => {
   await deployIris(server);
 });
 
-afterAll(() => server.destroy());
+// A test that failed may have left the server down.
+beforeEach(async () => {
+  if (!isRunning(server.pid)) await server.start();
+});
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
+afterAll(() => server.destroy());
 
 /** Whether somebody could listen on the port now. */
 function isFree(port: number): Promise<boolean> {
@@ -53,16 +55,17 @@ test("kill -9 of the supervisor under load: no request fails, the next serve ado
   const { control, gateway } = server.pids;
   const models = await modelPids(server);
   const load = irisLoad(server);
-  await pause(300);
+  await until("there is load", () => load.answers.length > 200);
   const supervisor = server.pid;
   process.kill(supervisor, "SIGKILL");
   await until("the supervisor is gone", () => !isRunning(supervisor));
   await server.start();
   expect(server.pid).not.toBe(supervisor);
   const after = await settledOn(server, "v1.1");
-  const answers = await load.stop();
+  const answered = load.answers.length;
+  await until("requests go on", () => load.answers.length > answered + 200);
+  await load.stop();
   expect(load.failures).toEqual([]);
-  expect(answers.length).toBeGreaterThan(500);
   expect(server.pids).toMatchObject({ control, gateway });
   expect(await modelPids(server)).toEqual(models);
   expect(new Set(server.pids.models)).toEqual(new Set(models.values()));
@@ -71,7 +74,6 @@ test("kill -9 of the supervisor under load: no request fails, the next serve ado
   expect([...models.keys()].toSorted((a, b) => a - b)).toEqual(routed);
   expect(after.history).toEqual(before.history);
   await endCleanly();
-  await server.start();
 });
 
 test("kill -9 of everything at once: the next start serves the same version with its history", async () => {
@@ -96,11 +98,9 @@ test("kill -9 of everything at once: the next start serves the same version with
 test("SIGTERM under load: what was admitted is answered, exit code 0, and a second start finds everything as it was", async () => {
   const before = await settledOn(server, "v1.1");
   const load = irisLoad(server);
-  await pause(300);
-  const signalledAt = load.answers.length;
+  await until("there is load", () => load.answers.length > 200);
   await endCleanly();
   const answers = await load.stop();
-  expect(signalledAt).toBeGreaterThan(100);
   // A request the gateway has begun to answer is answered; later ones find no one listening.
   expect(answers.filter((answer) => answer.status !== null && answer.status !== 200)).toEqual([]);
   const broken = answers.filter((answer) => answer.error !== null);
@@ -135,10 +135,10 @@ test("a port that a stranger holds is refused and names its pid", async () => {
   await new Promise<void>((resolve) => stranger.listen(0, "127.0.0.1", resolve));
   const address = stranger.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
+  const dataDir = `${server.dataDir}-stranger`;
   try {
     for (const flag of ["--api-address", "--serve-address"]) {
       const other = flag === "--api-address" ? "--serve-address" : "--api-address";
-      const dataDir = `${server.dataDir}-stranger`;
       const args = ["--data-dir", dataDir, flag, `127.0.0.1:${port}`, other, "127.0.0.1:0"];
       const refused = await server.cli(["serve", ...args]);
       expect(refused.code).not.toBe(0);
@@ -147,5 +147,6 @@ test("a port that a stranger holds is refused and names its pid", async () => {
     }
   } finally {
     stranger.close();
+    rmSync(dataDir, { recursive: true, force: true });
   }
 });

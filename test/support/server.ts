@@ -249,17 +249,29 @@ export class TestServer {
     }
   }
 
-  /** Ends the server whatever state it is in, and removes its data. */
-  async destroy(): Promise<void> {
-    for (const { pid } of processesOf(this.dataDir)) {
+  /** Every process of the server, the supervisor too. */
+  get processes(): readonly { pid: number; program: string }[] {
+    return processesOf(this.dataDir);
+  }
+
+  /** Ends every process of the server, whatever state it is in. */
+  async end(): Promise<void> {
+    for (const { pid } of this.processes) {
       try {
         process.kill(pid, "SIGCONT");
       } catch {
         // It ended by itself meanwhile.
       }
     }
-    this.killAll();
-    await until("no process is left", () => processesOf(this.dataDir).length === 0);
+    await until("no process is left", () => {
+      this.killAll();
+      return this.processes.length === 0;
+    });
+  }
+
+  /** Ends the server whatever state it is in, and removes its data. */
+  async destroy(): Promise<void> {
+    await this.end();
     rmSync(this.dataDir, { recursive: true, force: true });
   }
 

@@ -6,6 +6,11 @@ import type { Terminal } from "./terminal.ts";
 /** What was thrown as a LastgoodError; a command line that was not understood is `usage.invalid`. */
 export function failureOf(thrown: unknown, name: string): LastgoodError {
   if (!(thrown instanceof CommanderError)) return LastgoodError.from(thrown);
+  if (thrown.code === "commander.help") {
+    return new LastgoodError("usage.invalid", `what should ${name} do?`, {
+      hint: `${name} --help lists what it can`,
+    });
+  }
   const [first = "", ...rest] = thrown.message.replace(/^error: /, "").split("\n");
   const suggestion = /\(Did you mean (.+)\?\)/.exec(rest.join(" "))?.[1];
   return new LastgoodError("usage.invalid", first, {

@@ -4,6 +4,9 @@ import { PROGRAM_VERSION } from "../build/index.ts";
 import type { Session } from "./session.ts";
 import { findVerb, VERBS, type Verb } from "./verb-table.ts";
 
+/** Heading of what every verb understands. */
+const SHARED = "Everywhere:";
+
 const FIRST_LINE =
   "Production rollback for machine-learning models: when an update fails, the last good version is back before anyone notices.";
 
@@ -38,7 +41,7 @@ async function addVerb(
     .description(verb.summary)
     .helpGroup(verb.group)
     .aliases([...verb.aliases])
-    .helpOption("-h, --help", "show this help");
+    .addHelpOption(new Option("-h, --help", "show this help").helpGroup(SHARED));
   if (!how.isTyped) return;
   const { define } = await verb.load();
   define(command, how.session);
@@ -54,15 +57,14 @@ function leaves(command: Command): Command[] {
 }
 
 async function addSharedOptions(command: Command, verb: Verb): Promise<void> {
-  const group = "Everywhere:";
-  command.addOption(new Option("--json", "print one JSON value").helpGroup(group));
+  command.addOption(new Option("--json", "print one JSON value").helpGroup(SHARED));
   const names = [
     ...(verb.changes ? (["actor"] as const) : []),
     ...(verb.asksServer ? (["url", "dataDir"] as const) : []),
   ];
   if (names.length === 0) return;
   const { settingOption } = await import("./setting-option.ts");
-  for (const name of names) command.addOption(settingOption(name).helpGroup(group));
+  for (const name of names) command.addOption(settingOption(name).helpGroup(SHARED));
 }
 
 /** Errors are printed in one place, and nothing but that place ends the process. Verbs inherit it. */

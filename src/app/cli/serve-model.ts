@@ -66,7 +66,14 @@ export async function switchModel(
   const wasServed =
     found?.revisions.some((revision) => revision.digest === version.digest) ?? false;
   if (found !== null && wasServed) {
-    const back = await client.rollback({ endpoint, version: selector, reason, actor });
+    const back = await client.rollback({
+      endpoint,
+      version: selector,
+      // Serving another one for a while is no verdict on this one: it can be typed again.
+      keepStatus: true,
+      reason,
+      actor,
+    });
     const { switchMs, failedRequests } = back;
     const verified = back.verified === true;
     return { endpoint, version: label, by: "rollback", switchMs, failedRequests, verified };

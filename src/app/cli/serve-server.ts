@@ -124,14 +124,14 @@ function reportEvent(session: Session, event: ProcessEvent): void {
 }
 
 /** The lines that greet whoever started the server. */
-export function describeServer(session: Session, file: ServerFile): string[] {
-  const { terminal, programName } = session;
+export function describeServer(session: Session, file: ServerFile, next: string): string[] {
+  const { terminal } = session;
   const label = (text: string): string => terminal.style("dim", text.padEnd(9));
   return [
     `${terminal.style(["bold", "green"], "lastgood")} ${file.version} is ready`,
     `  ${label("API")} http://${file.apiAddress}`,
     `  ${label("serving")} http://${file.serveAddress}`,
     `  ${label("data")} ${file.dataDir}`,
-    `  ${label("next")} ${programName} register fraud ./model.onnx --version v1.0   (${programName} --help shows the rest)`,
+    `  ${label("next")} ${next}`,
   ];
 }

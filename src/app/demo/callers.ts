@@ -42,7 +42,10 @@ export function summarise(seen: readonly Seen[], fromMs: number): Sight {
 }
 
 interface OipAnswer {
-  readonly outputs?: readonly { readonly name: string; readonly data: readonly (string | number)[] }[];
+  readonly outputs?: readonly {
+    readonly name: string;
+    readonly data: readonly (string | number)[];
+  }[];
 }
 
 function labelOf(body: string): string | null {

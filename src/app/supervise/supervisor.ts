@@ -1,5 +1,5 @@
-import { accessSync, constants, mkdirSync, realpathSync } from "node:fs";
-import { join } from "node:path";
+import { accessSync, constants, existsSync, mkdirSync, realpathSync } from "node:fs";
+import { dirname, join } from "node:path";
 
 import { LastgoodError } from "../../core/errors/index.ts";
 import { takeKernelLock, type KernelLock } from "../../link/lock/index.ts";
@@ -181,7 +181,7 @@ function takeDataFolder(path: string): TakenFolder {
 
 function openFolder(path: string): string {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeFolder(path);
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
     return realpathSync(path);
   } catch (cause) {
@@ -192,6 +192,13 @@ function openFolder(path: string): string {
       cause,
     });
   }
+}
+
+/** Not `recursive`: in /proc Node's own loops for ever. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  mkdirSync(path, { mode: 0o700 });
 }
 
 /** The refusal of a second server on the same data folder. */

@@ -127,6 +127,7 @@ function stateOf(revision: number, state: string): Record<string, unknown> {
     proof: "",
     provenAt: null,
     why: null,
+    code: null,
     engine: null,
     pid: null,
   };

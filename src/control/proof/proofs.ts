@@ -48,23 +48,35 @@ export class Proofs {
     const proofs = new Map<Digest, Proof>();
     for (const version of versions) {
       if (proofs.has(version.digest)) continue;
-      const warm = this.#warm(endpoint, version.digest);
+      const told = this.#fromGateways(endpoint, version.digest);
       // One after the other: hashing is bound by one disk, and the first proof is the likeliest used.
-      proofs.set(version.digest, warm ?? (await this.#coldProof(version, maxAgeMs)));
+      proofs.set(version.digest, told ?? (await this.#coldProof(version, maxAgeMs)));
     }
     return (digest) => proofs.get(digest) ?? { holds: false, why: "it was not looked at" };
   }
 
-  /** The proof a gateway gives for a loaded revision; null where none has it loaded. */
-  #warm(endpoint: string, digest: Digest): Proof | null {
+  /**
+   * What gateways say of a revision they load: proven where all have it ready, not holding where one
+   * found it bad; null where none has it.
+   */
+  #fromGateways(endpoint: string, digest: Digest): Proof | null {
     const states = this.#sources
       .revisionStates()
       .filter((state) => state.endpoint === endpoint && state.digest === digest);
-    const ready = states.filter((state) => state.state === "ready");
-    const provenAt = ready.map((state) => state.provenAt ?? 0);
-    if (ready.length > 0 && ready.length === states.filter((s) => s.state !== "loading").length)
-      return { holds: true, warm: true, provenAt: Math.min(...provenAt) };
-    return null;
+    const failed = states.find((state) => state.state === "failed");
+    if (failed !== undefined) {
+      const why = failed.why ?? "it could not be loaded";
+      return failed.code === "preflight.rejected"
+        ? { holds: false, why, samplesOnly: true }
+        : { holds: false, why };
+    }
+    const settled = states.filter((state) => state.state !== "loading");
+    if (settled.length === 0 || settled.some((state) => state.state !== "ready")) return null;
+    return {
+      holds: true,
+      warm: true,
+      provenAt: Math.min(...settled.map((state) => state.provenAt ?? 0)),
+    };
   }
 
   async #coldProof(version: Provable, maxAgeMs: number): Promise<Proof> {

@@ -56,6 +56,13 @@ function exchanging(state: EndpointState): boolean {
   );
 }
 
+/** Whether a person forced the way back to this revision although its samples disagree. */
+function insistedOn(state: EndpointState, revision: number): boolean {
+  const { activity } = state;
+  if (activity.phase !== "RollingBack") return false;
+  return activity.back.to.revision === revision && activity.back.to.withoutSamples === true;
+}
+
 function routeRevision(
   state: EndpointState,
   number: number,
@@ -75,7 +82,7 @@ function routeRevision(
     // A revision deployed over another signature by force: its own is the contract of its arm.
     contract: keeps ? signatureSchema.parse(contract) : manifest.signature,
     batching: manifest.batching,
-    golden: manifest.golden,
+    golden: insistedOn(state, number) ? [] : manifest.golden,
     limits: DEFAULT_LIMITS,
   };
 }

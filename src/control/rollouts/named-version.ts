@@ -74,16 +74,17 @@ export async function namedTarget(
       : (revisionOf(state, options.revision) ?? null);
   const objection = namedObjection(facts, revision, known, { force: options.force });
   const proof = known.proof(version.digest);
-  if (objection !== null || !proof.holds) {
+  if (objection !== null) {
     const label = versionLabel(version);
+    const bytes = !proof.holds && proof.samplesOnly !== true;
     throw new LastgoodError(
       "target.unproven",
-      `${state.identity.name} cannot go back to ${label}: ${objection ?? ""}`,
+      `${state.identity.name} cannot go back to ${label}: ${objection}`,
       {
-        hint: proof.holds
-          ? "choose another with --version, or insist with --force"
-          : "its stored bytes are not what was registered; choose another version",
-        passedOver: [{ version: label, why: objection ?? "" }],
+        hint: bytes
+          ? "its stored bytes are not what was registered; choose another version"
+          : "choose another with --version, or insist with --force",
+        passedOver: [{ version: label, why: objection }],
       },
     );
   }
@@ -92,9 +93,10 @@ export async function namedTarget(
       {
         revision: revision?.revision ?? null,
         version: facts,
-        warm: proof.warm,
-        provenAt: proof.provenAt,
+        warm: proof.holds && proof.warm,
+        provenAt: proof.holds ? proof.provenAt : null,
         why: `named by ${options.actor}`,
+        ...(proof.holds ? {} : { withoutSamples: true }),
       },
     ],
     passedOver: [],

@@ -58,6 +58,8 @@ export interface Target {
   readonly provenAt: number | null;
   /** Why it comes at this place, in words. */
   readonly why: string;
+  /** A person insisted on it although its golden samples disagree: they are not asked again. */
+  readonly withoutSamples?: true;
 }
 
 /** Targets in the order a rollback would take them, and what was not taken. */

@@ -36,7 +36,7 @@ for (const text of [...refused, "5s!", "5,5s", "1h\n30m;", "٣s", "9".repeat(400
 
 test("whatever is typed gives a duration within bounds or input.invalid", () => {
   const typed = fc.oneof(
-    fc.string({ unit: "grapheme" }),
+    fc.string(),
     fc.stringMatching(/^[0-9. ]{0,6}(ms|s|m|h|d|min)?[0-9]{0,3}(ms|s|m)?$/),
   );
   fc.assert(

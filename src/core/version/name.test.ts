@@ -77,8 +77,11 @@ test("champion is an alias", () => {
   expect(parseAlias("champion")).toBe("champion");
 });
 
+/** Characters that have fooled parsers before, among plain ones. */
+const odd = fc.constantFrom(..."aZ09.-_/\\:@%#? \0\n\u0301\u200b\u202e１аﬁé🚀");
+
 test("whatever text gives a name that is safe in a path and a URL, or a refusal of ours", () => {
-  const text = fc.oneof(fc.string({ unit: "binary" }), fc.stringMatching(/^[\w.\-/%]{0,12}$/));
+  const text = fc.oneof(fc.string({ unit: odd }), fc.stringMatching(/^[\w.\-/%]{0,12}$/));
   fc.assert(
     fc.property(text, (typed) => {
       try {

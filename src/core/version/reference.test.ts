@@ -80,11 +80,14 @@ for (const text of ["", "../x@v1", "a b", "fraud/v1", "models:/../3", "a..b@v1"]
     );
   });
 
+/** Characters that have fooled parsers before, among plain ones. */
+const odd = fc.constantFrom(..."aZ09.-_/\\:@%#? \0\n\u0301\u200b\u202e１аﬁé🚀");
+
 test("whatever is typed is read or refused as bad usage, never anything else", () => {
   const part = fc.constantFrom("fraud", "fraud_v1", "v1.1", "3", "champion", "models:/", "runs:/");
   const joint = fc.constantFrom("@", ":", "_", "/", "..", " ", "\0", "");
   const typed = fc.oneof(
-    fc.string({ unit: "binary" }),
+    fc.string({ unit: odd }),
     fc.array(fc.tuple(part, joint), { maxLength: 5 }).map((parts) => parts.flat().join("")),
   );
   fc.assert(
@@ -97,7 +100,7 @@ test("whatever is typed is read or refused as bad usage, never anything else", (
         expect(error).toMatchObject({ traits: { exit: 2 } });
       }
     }),
-    { numRuns: 2_000 },
+    { numRuns: 1_000 },
   );
 });
 

@@ -29,6 +29,8 @@ export const revisionStateSchema = z.object({
   provenAt: z.number().nullable(),
   /** Why it failed, or null. */
   why: z.string().nullable(),
+  /** Code of the error it failed with, or null: `preflight.rejected` is a sample that disagrees. */
+  code: z.string().nullable(),
   engine: engineStampSchema.nullable(),
   pid: z.number().int().nullable(),
 });

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-
+import { Server as Listener } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
+
 import { LastgoodError } from "../../core/errors/index.ts";
 import {
   addressMatcher,
@@ -24,8 +25,8 @@ const REQUEST_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 75_000;
 const CHECK_MS = 5_000;
 const IDLE_CHECK_MS = 20;
-/** Between the wish to end and the end of accepting, ms. */
-const PARTING_MS = 200;
+/** Between the end of accepting and the end of connections that are idle, ms. */
+const PARTING_MS = 500;
 const TEXT = { "content-type": "text/plain; charset=utf-8" };
 
 /** One worker's HTTP server. */
@@ -81,11 +82,12 @@ export class HttpFront {
   /** Accepts nothing more, finishes what is in flight, cuts what is left after `timeoutMs`. */
   async drain(timeoutMs: number): Promise<void> {
     this.#draining = true;
-    // Callers that are busy learn from their next answer that the connection ends with it; cutting
-    // at once would reset those whose request is on its way.
-    await pause(Math.min(PARTING_MS, timeoutMs));
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#server.closeIdleConnections();
+    // The listener alone: HTTP's own close would at once reset connections whose request is on its
+    // way. Callers that are busy learn from their next answer that the connection ends with it.
+    const closed = new Promise<void>((resolve) => {
+      Listener.prototype.close.call(this.#server, () => resolve());
+    });
+    await Promise.race([closed, pause(Math.min(PARTING_MS, timeoutMs), undefined, { ref: false })]);
     const idle = setInterval(() => this.#server.closeIdleConnections(), IDLE_CHECK_MS);
     const cut = setTimeout(() => this.#server.closeAllConnections(), timeoutMs);
     await closed;

@@ -74,7 +74,8 @@ export class RouteFile {
       const half = this.#half === 0 ? 1 : 0;
       const handle = await open(this.#path, "r+");
       try {
-        await handle.write(bytes, 0, bytes.length, half * this.#slotBytes);
+        const { bytesWritten } = await handle.write(bytes, 0, bytes.length, half * this.#slotBytes);
+        if (bytesWritten < bytes.length) throw new Error("the disk took only a part of the record");
         await handle.datasync();
       } finally {
         await handle.close();

@@ -66,6 +66,7 @@ export class SupervisedRevision {
       proof: "",
       provenAt: null,
       why: null,
+      code: null,
       engine: null,
       pid: null,
     };
@@ -125,12 +126,12 @@ export class SupervisedRevision {
     if (model === null || !this.#isOpen) return;
     try {
       const proof = await model.replay();
-      if (this.#model === model) this.#report({ ...proven(proof), state: "ready", why: null });
+      if (this.#model === model) this.#report({ ...proven(proof), state: "ready", why: null, code: null });
     } catch (error) {
       const failed = LastgoodError.from(error);
       // Anything else is a death that is being dealt with.
       if (failed.code === "preflight.rejected" && this.#model === model)
-        this.#report({ state: "failed", why: failed.message });
+        this.#report({ state: "failed", why: failed.message, code: failed.code });
     }
   }
 
@@ -184,7 +185,7 @@ export class SupervisedRevision {
   #fail(error: LastgoodError): void {
     if (isRefused(error) || this.#failures >= PATIENCE)
       this.#options.workers.tell({ kind: "unavailable", key: this.key, why: error.message });
-    this.#report({ state: "failed", why: error.message, pid: null });
+    this.#report({ state: "failed", why: error.message, code: error.code, pid: null });
     this.#settled.reject(error);
   }
 
@@ -200,7 +201,7 @@ export class SupervisedRevision {
     if (this.#isEnding || !(await this.#handOutSuspects(model))) return false;
     this.#isOpen = true;
     workers.tell({ kind: "open", key: this.key });
-    this.#report({ ...proven(model.proof), state: "ready", why: null });
+    this.#report({ ...proven(model.proof), state: "ready", why: null, code: null });
     this.#settled.resolve();
     return true;
   }

@@ -8,6 +8,12 @@ import { tableLines } from "../table.ts";
 
 /** `config show`: each setting and where it comes from. */
 export function define(command: Command, session: Session): void {
+  command
+    .usage("show [options]")
+    .addHelpText(
+      "after",
+      examples([["lastgood config show --origin", "what holds here, and why"]]),
+    );
   const show = command.command("show").description("Each setting's value here and now.");
   for (const name of names()) show.addOption(settingOption(name).hideHelp());
   show

@@ -33,7 +33,11 @@ export function define(command: Command, session: Session): void {
     .option("--reason <text>", "why, for the history")
     .option("--dry-run", "say what would happen, change nothing")
     .option("--wait", "wait until the rollout has ended; its outcome is the exit code")
-    .option("--timeout <time>", "with --wait: give up after this long", durationValue, 1_800_000)
+    .addOption(
+      new Option("--timeout <time>", "with --wait: give up after this long")
+        .argParser(durationValue)
+        .default(1_800_000, "30m"),
+    )
     .addOption(new Option("--poll <ms>").argParser(countValue).default(250).hideHelp())
     .addHelpText(
       "after",

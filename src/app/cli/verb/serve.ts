@@ -46,7 +46,9 @@ export function define(command: Command, session: Session): void {
       const settings = await readSettings(session, options);
       if (options.modelUri === undefined) {
         await runServer(session, settings, (server) => {
-          session.terminal.answer(server.file, () => describeServer(session, server.file));
+          const name = session.programName;
+          const next = `${name} register fraud ./model.onnx --version v1.0   (${name} --help shows the rest)`;
+          session.terminal.answer(server.file, () => describeServer(session, server.file, next));
         });
         return;
       }
@@ -95,7 +97,11 @@ async function serveModel(
       const switched = await switchModel(session, server, { reference, endpoint });
       session.terminal.answer({ ...server.file, ...switched }, () => [
         describeSwitched(session, switched),
-        ...describeServer(session, server.file),
+        ...describeServer(
+          session,
+          server.file,
+          `POST http://${server.file.serveAddress}/invocations   (as with mlflow models serve)`,
+        ),
       ]);
     });
   } catch (error) {

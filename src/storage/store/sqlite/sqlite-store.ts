@@ -87,7 +87,11 @@ async function openDatabase(options: SqliteStoreOptions): Promise<Opened> {
   }
 }
 
-function storeOver(path: string, { database, rebuilt }: Opened): Store {
+function storeOver(
+  path: string,
+  database: Executor,
+  rebuilt: () => StoreRebuilt | null,
+): Store {
   const inTransaction = new AsyncLocalStorage<true>();
   const nouns = nounsOver(database);
   // There is one connection: asked from within its own transaction it would wait for ever.
@@ -99,7 +103,9 @@ function storeOver(path: string, { database, rebuilt }: Opened): Store {
     );
   };
   return {
-    rebuilt,
+    get rebuilt() {
+      return rebuilt();
+    },
     meta: metaOver(path, () => outside(database)),
     get models() {
       return outside(nouns.models);
@@ -162,8 +168,14 @@ function metaOver(path: string, database: () => Executor): MetaStore {
  * @throws `store.unavailable` when the place does not allow it or newer code is needed.
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  let latest: StoreRebuilt | null = null;
+  const onRebuilt = (rebuilt: StoreRebuilt): void => {
+    latest = rebuilt;
+    options.onRebuilt?.(rebuilt);
+  };
   try {
-    return storeOver(options.path, await openDatabase(options));
+    const { database, rebuilt } = await openDatabase({ ...options, onRebuilt });
+    return storeOver(options.path, database, () => latest ?? rebuilt);
   } catch (error) {
     throw asUnavailable(error, options.path);
   }

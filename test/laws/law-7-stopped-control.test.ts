@@ -1,0 +1,92 @@
+/** Law 7: with the control plane stopped (SIGSTOP) a rollback happens, and is history afterwards. */
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+
+import {
+  answeringVersions,
+  deployIris,
+  goForward,
+  irisLoad,
+  rollbacksIn,
+  settledOn,
+  typeRollback,
+  type Agreement,
+} from "../support/iris-endpoint.ts";
+import { startServer, until, type TestServer } from "../support/server.ts";
+
+/** The API gets 1 s to answer; the rest is the start of the command and a busy machine. */
+const ANSWER_MS = 3_000;
+
+let server: TestServer;
+
+beforeAll(async () => {
+  server = await startServer();
+  await deployIris(server);
+});
+
+afterEach(() => signalControl("SIGCONT"));
+afterAll(() => server.destroy());
+
+function signalControl(signal: "SIGSTOP" | "SIGCONT"): void {
+  for (const pid of server.pids.control) process.kill(pid, signal);
+}
+
+/** What the control plane knows once it goes on: one more rollback, made by the gateway. */
+async function oneMoreByTheGateway(before: Agreement, reason: string): Promise<void> {
+  const after = await settledOn(server, "v1.0");
+  const added = rollbacksIn(after.history).slice(rollbacksIn(before.history).length);
+  expect(added).toMatchObject([{ actor: "tester", reason, data: { via: "gateway" } }]);
+  expect(after.view.revisions.at(-1)).toMatchObject({ version: "v1.1", status: "failed", reason });
+  const versions = await server.client.versions("iris");
+  expect(versions.find(({ name }) => name === "v1.1")).toMatchObject({ status: "failed" });
+}
+
+test("a rollback with the control plane stopped goes through the gateway, is one when typed twice, and is in history afterwards", async () => {
+  const before = await settledOn(server, "v1.1");
+  const load = irisLoad(server, 16);
+  await until("there is load", () => load.answers.length > 100);
+  signalControl("SIGSTOP");
+  const first = await typeRollback(server, "--reason", "nobody decides");
+  expect(first.tookMs).toBeLessThan(ANSWER_MS);
+  expect(first.stderr).toContain("asking the gateway itself");
+  expect(first.answer).toMatchObject({
+    via: "gateway",
+    historyHead: null,
+    from: { version: "v1.1" },
+    to: { version: "v1.0" },
+    warm: true,
+    verified: true,
+    durable: true,
+    failedRequests: 0,
+    already: false,
+  });
+  expect(await answeringVersions(server)).toEqual(["v1.0"]);
+  const second = await typeRollback(server, "--reason", "typed again");
+  expect(second.answer).toMatchObject({
+    via: "gateway",
+    already: true,
+    to: { version: "v1.0" },
+    switchMs: first.answer.switchMs,
+  });
+  signalControl("SIGCONT");
+  await oneMoreByTheGateway(before, "nobody decides");
+  const answered = load.answers.length;
+  await until("requests go on", () => load.answers.length > answered + 100);
+  await load.stop();
+  expect(load.failures).toEqual([]);
+  await goForward(server);
+});
+
+test("--direct asks the gateway at once, and what it did is in history", async () => {
+  const before = await settledOn(server, "v1.1");
+  const { answer, stderr } = await typeRollback(server, "--direct", "--reason", "no detour");
+  expect(answer).toMatchObject({
+    via: "gateway",
+    historyHead: null,
+    to: { version: "v1.0" },
+    verified: true,
+    failedRequests: 0,
+  });
+  expect(stderr).not.toContain("does not answer");
+  await oneMoreByTheGateway(before, "no detour");
+  await goForward(server);
+});

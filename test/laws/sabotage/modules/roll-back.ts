@@ -1,0 +1,11 @@
+/** Law 7 taken out: a rollback goes through the control plane or not at all. */
+import type { RollbackBody, RolledBack } from "../../../../src/core/api/index.ts";
+import type * as original from "../../../../src/app/cli/roll-back.ts";
+
+export const rollBack: typeof original.rollBack = async (
+  session,
+  body: RollbackBody,
+): Promise<RolledBack> => {
+  const { client } = await session.connect();
+  return client.rollback(body);
+};

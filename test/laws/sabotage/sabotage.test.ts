@@ -1,0 +1,89 @@
+/**
+ * Each law's check fails where the law's mechanism is taken out, and holds on the build that is
+ * shipped: a check that cannot fail would promise nothing.
+ */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+
+import { afterAll, expect, test } from "vitest";
+
+import { build } from "../../../tools/build.ts";
+import { checkInstant } from "../../support/law-checks/instant.ts";
+import { checkNoRequestPays } from "../../support/law-checks/no-request-pays.ts";
+import { checkNothingLost } from "../../support/law-checks/nothing-lost.ts";
+import { checkOutlives } from "../../support/law-checks/outlives.ts";
+import { checkProven } from "../../support/law-checks/proven.ts";
+import { checkVerified } from "../../support/law-checks/verified.ts";
+import { startServer, type TestServer } from "../../support/server.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..", "..");
+/** Inside the checkout: the bundles load the engine from its node_modules. */
+const BUILDS = join(ROOT, ".tmp", "sabotage");
+
+const SABOTAGES = [
+  {
+    what: "law 1: nothing is kept warm after the bake",
+    module: "src/control/rollouts/desired-route.ts",
+    check: checkInstant,
+    says: /^law 1: the target is warm after the bake/,
+  },
+  {
+    what: "law 2: every stored version is taken for proven",
+    module: "src/control/proof/proofs.ts",
+    check: checkProven,
+    says: /^law 2: status knows that there is no way back/,
+  },
+  {
+    what: "law 3: nobody probes the public port",
+    module: "src/serving/gateway/probe.ts",
+    check: checkVerified,
+    says: /^rollback law-verified/,
+  },
+  {
+    what: "law 4: the hashes of a history cover nothing",
+    module: "src/storage/history/chain.ts",
+    check: checkNothingLost,
+    says: /^law 4: an altered entry is found/,
+  },
+  {
+    what: "law 5: a switch breaks off what is in flight",
+    module: "src/serving/gateway/endpoint-book.ts",
+    check: checkNoRequestPays,
+    says: /^law 5: no request fails/,
+  },
+  {
+    what: "law 7: a rollback needs the control plane",
+    module: "src/app/cli/roll-back.ts",
+    check: checkOutlives,
+    says: /^law 7: the rollback happens without the control plane/,
+  },
+  {
+    what: "law 7: what happened meanwhile is forgotten",
+    module: "src/core/rollout/override.ts",
+    check: checkOutlives,
+    says: /^law 7: what happened meanwhile is in history/,
+  },
+] as const;
+
+afterAll(() => rmSync(BUILDS, { recursive: true, force: true }));
+
+async function onServer(
+  dist: string | null,
+  check: (server: TestServer) => Promise<void>,
+): Promise<void> {
+  const server = await startServer(dist === null ? {} : { dist });
+  try {
+    await check(server);
+  } finally {
+    await server.destroy();
+  }
+}
+
+test.each(SABOTAGES)("$what: its check fails, and holds without", async (sabotage) => {
+  const name = sabotage.module.split("/").at(-1) ?? "";
+  const dist = join(BUILDS, name);
+  const by = join("test/laws/sabotage/modules", name);
+  await build({ outdir: dist, replace: [{ module: sabotage.module, by }] });
+  await expect(onServer(dist, sabotage.check)).rejects.toThrow(sabotage.says);
+  await onServer(null, sabotage.check);
+});
