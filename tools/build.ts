@@ -27,6 +27,34 @@ const stampName = ".built";
 /** What has to be loaded from node_modules at run time: native code and WebAssembly. */
 const external = ["onnxruntime-node", "onnxruntime-web"];
 
+/** Large libraries that few runs need: a bundle of their own, loaded when first imported. */
+const loadedOnDemand = ["undici"];
+
+/** Messages of the validation library in one language: the others would double its size. */
+const onlyEnglish: Plugin = {
+  name: "only-english",
+  setup: (esbuild) => {
+    esbuild.onLoad({ filter: /[\\/]zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({
+      contents: 'export { default as en } from "./en.js";',
+    }));
+  },
+};
+
+const besideTheBundle: Plugin = {
+  name: "beside-the-bundle",
+  setup: (esbuild) => {
+    esbuild.onResolve({ filter: /^\w+$/ }, ({ path, kind }) =>
+      loadedOnDemand.includes(path) && kind !== "entry-point"
+        ? { path: `./${path}.cjs`, external: true }
+        : undefined,
+    );
+  },
+};
+
+function libraryEntries(): Record<string, string> {
+  return Object.fromEntries(loadedOnDemand.map((name) => [name, name]));
+}
+
 /** One module to build in place of another, both relative to the checkout or absolute. */
 export interface Replacement {
   readonly module: string;
@@ -44,9 +72,10 @@ export async function build(options: BuildOptions = {}): Promise<string[]> {
   const outdir = resolve(root, options.outdir ?? "dist");
   const startedAt = new Date();
   const swaps = (options.replace ?? []).map((each) => new Swap(each));
+  const entries = { ...entryPoints(), ...libraryEntries() };
   const result = await bundle({
     absWorkingDir: root,
-    entryPoints: entryPoints(),
+    entryPoints: entries,
     outdir,
     outExtension: { ".js": ".cjs" },
     bundle: true,
@@ -58,7 +87,7 @@ export async function build(options: BuildOptions = {}): Promise<string[]> {
     legalComments: "none",
     logLevel: "warning",
     external,
-    plugins: swaps.map((swap) => swap.plugin()),
+    plugins: [...swaps.map((swap) => swap.plugin()), onlyEnglish, besideTheBundle],
     write: false,
   });
   for (const swap of swaps) swap.assertUsed();

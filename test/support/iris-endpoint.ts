@@ -9,7 +9,7 @@ import { gatewayStatusSchema, type GatewayStatus } from "../../src/link/message/
 import { connectPeer, ownIdentity } from "../../src/link/peer/index.ts";
 import { Load, oipBody, type Answer } from "./load.ts";
 import { heldOutRows } from "./rows.ts";
-import { until, type TestServer } from "./server.ts";
+import { example, until, type TestServer } from "./server.ts";
 
 /** The endpoint that `deployIris` makes. */
 export const ENDPOINT = "iris-prod";
@@ -21,10 +21,17 @@ const bodies = heldOutRows("iris").map((row) => oipBody(row.features));
 
 /** Registers iris v1.0 and v1.1 and deploys them: v1.0 is stable, v1.1 serves and bakes. */
 export async function deployIris(server: TestServer): Promise<void> {
-  await server.register("iris", "v1.0", "iris/v1.0.onnx");
-  await server.register("iris", "v1.1", "iris/v1.1.onnx");
+  await registerIris(server, "v1.0");
+  await registerIris(server, "v1.1");
   await server.client.deploy({ ...TESTER, reference: "iris@v1.0" });
   await goForward(server);
+}
+
+async function registerIris(server: TestServer, name: string): Promise<void> {
+  const bytes = new Uint8Array(readFileSync(example(`iris/${name}.onnx`)));
+  const { digest } = await server.client.upload(bytes);
+  const files = [{ path: "model.onnx", digest }];
+  await server.client.register("iris", { name, files, actor: TESTER.actor });
 }
 
 /** Puts v1.1 in the place of v1.0 again; a rollback then goes to v1.0, warm. */

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 /** True while a process with this pid exists. */
 export function isAlive(pid: number): boolean {
@@ -10,11 +10,15 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Ended, but not yet waited for by its parent: nothing of it is left but the number. */
+/**
+ * Ended, but not yet waited for by its parent: nothing of it is left but the number. While other
+ * threads than the first are still ending, its files and ports are not free yet.
+ */
 function isZombie(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    return stat.slice(stat.lastIndexOf(")") + 2).startsWith("Z");
+    const isEnded = stat.slice(stat.lastIndexOf(")") + 2).startsWith("Z");
+    return isEnded && readdirSync(`/proc/${pid}/task`).length <= 1;
   } catch {
     return false;
   }

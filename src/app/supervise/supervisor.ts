@@ -9,7 +9,7 @@ import { formatAddress, type Address, type Remotes } from "../config/index.ts";
 import { checkAddress } from "./free-address.ts";
 import { KeptProcess, type ProcessEvent } from "./kept-process.ts";
 import { endModelProcesses } from "./leftovers.ts";
-import { isAlive } from "./process-end.ts";
+import { isAlive, pause } from "./process-end.ts";
 import {
   readServerFile,
   removeServerFile,
@@ -85,7 +85,7 @@ export class Supervisor {
    * error when it cannot start (nothing is left running then that was not there before).
    */
   static async start(options: ServerOptions): Promise<Supervisor> {
-    const taken = takeDataFolder(options.dataDir);
+    const taken = await takeDataFolder(options.dataDir);
     try {
       const { before } = taken;
       const api = await portOf(options.api, before?.apiAddress, before?.processes.control);
@@ -170,11 +170,19 @@ interface TakenFolder {
   readonly before: ServerFile | null;
 }
 
-function takeDataFolder(path: string): TakenFolder {
+/** How long the lock of a server that has just died may take to come free, ms. */
+const LOCK_FREED_MS = 2_000;
+
+async function takeDataFolder(path: string): Promise<TakenFolder> {
   const dataDir = openFolder(path);
   mkdirSync(join(dataDir, "logs"), { recursive: true, mode: 0o700 });
-  const lock = takeKernelLock(join(dataDir, "lock.sqlite"));
   const before = readServerFile(dataDir);
+  const until = performance.now() + LOCK_FREED_MS;
+  let lock = takeKernelLock(join(dataDir, "lock.sqlite"));
+  while (lock === null && before !== null && !isAlive(before.pid) && performance.now() < until) {
+    await pause(10);
+    lock = takeKernelLock(join(dataDir, "lock.sqlite"));
+  }
   if (lock === null) throw runningError(dataDir, before);
   return { dataDir, sockets: socketFolder(dataDir), lock, before };
 }

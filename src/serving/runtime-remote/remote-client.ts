@@ -1,7 +1,8 @@
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Tensor } from "../../core/tensor/index.ts";
 import type { InferResult, ModelAddress, ModelClient } from "../runtime/index.ts";
-import { OipRemote } from "./oip-remote.ts";
+import type { OipRemote } from "./oip-remote.ts";
+import { openRemote } from "./open-remote.ts";
 
 type RemoteAddress = Extract<ModelAddress, { readonly kind: "remote" }>;
 
@@ -12,9 +13,9 @@ class RemoteClient implements ModelClient {
   #pending = 0;
   #closing = false;
 
-  constructor(address: RemoteAddress) {
-    this.#remote = new OipRemote(address);
-    this.#queueLimit = address.queue;
+  constructor(remote: OipRemote, queueLimit: number) {
+    this.#remote = remote;
+    this.#queueLimit = queueLimit;
   }
 
   get pending(): number {
@@ -49,6 +50,6 @@ class RemoteClient implements ModelClient {
 }
 
 /** A worker's connection to a remote version; connections are opened as requests need them. */
-export function connectRemoteModel(address: RemoteAddress): Promise<ModelClient> {
-  return Promise.resolve(new RemoteClient(address));
+export async function connectRemoteModel(address: RemoteAddress): Promise<ModelClient> {
+  return new RemoteClient(await openRemote(address), address.queue);
 }

@@ -17,8 +17,9 @@ import {
   type LoadProof,
   type Runtime,
 } from "../runtime/index.ts";
-import { OipRemote } from "./oip-remote.ts";
+import type { OipRemote } from "./oip-remote.ts";
 import type { RemoteMetadata } from "./oip-wire.ts";
+import { openRemote } from "./open-remote.ts";
 
 const TIMEOUT_MS = 30_000;
 
@@ -41,7 +42,7 @@ export class RemoteRuntime implements Runtime {
 
   async load(_subject: string, revision: RouteRevision): Promise<LoadedModel> {
     const settings = this.#settings(revision.runtime);
-    const remote = new OipRemote(settings);
+    const remote = await openRemote(settings);
     try {
       const proof = await prove(remote, settings, revision);
       const { url, protocol, model, retries } = settings;
@@ -61,7 +62,7 @@ export class RemoteRuntime implements Runtime {
 
   async inspect(request: InspectRequest): Promise<Inspected> {
     const settings = this.#settings(request.runtime);
-    const remote = new OipRemote(settings);
+    const remote = await openRemote(settings);
     try {
       await remote.ready(TIMEOUT_MS);
       const metadata = await remote.metadata(TIMEOUT_MS);

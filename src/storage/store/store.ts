@@ -230,7 +230,7 @@ export interface StoreRebuilt {
  */
 export interface Store extends StoreNouns {
   readonly meta: MetaStore;
-  /** What opening found to be wrong, or null. */
+  /** What was last found to be wrong with it, at opening or since, or null. */
   readonly rebuilt: StoreRebuilt | null;
   /**
    * Runs `work` so that all it writes is stored, or nothing. Inside, only the nouns it is given may
