@@ -37,6 +37,8 @@ export default defineConfig({
       {
         test: {
           name: "unit",
+          // Property tests try hundreds of cases; a busy machine is no failure.
+          testTimeout: 30 * seconds,
           include: ["src/**/*.test.ts", "test/**/*.test.ts", "tools/**/*.test.ts"],
           exclude: [
             ...configDefaults.exclude,

@@ -2,7 +2,7 @@
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 
 import {
   answeringVersions,
@@ -18,12 +18,12 @@ import { isRunning, processesOf, startServer, until, type TestServer } from "../
 
 let server: TestServer;
 
-beforeEach(async () => {
+beforeAll(async () => {
   server = await startServer();
   await deployIris(server);
 });
 
-afterEach(() => server.destroy());
+afterAll(() => server.destroy());
 
 function deleteStore(): void {
   const files = readdirSync(server.dataDir).filter((name) => name.startsWith("store.sqlite"));

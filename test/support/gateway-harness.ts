@@ -180,6 +180,7 @@ export class GatewayHarness {
       revisions: [...revisions],
       hold: null,
       historyHead: null,
+      rolledBack: null,
       acknowledges: [],
       targets: revisions
         .filter((each) => each.revision !== serving)

@@ -35,8 +35,11 @@ async function registerIris(server: TestServer, name: string): Promise<void> {
 }
 
 /** Puts v1.1 in the place of v1.0 again; a rollback then goes to v1.0, warm. */
-export async function goForward(server: TestServer): Promise<void> {
-  await server.client.deploy({ ...TESTER, reference: "iris@v1.1", force: true });
+export async function goForward(
+  server: TestServer,
+  strategy: "blueGreen" | "recreate" = "blueGreen",
+): Promise<void> {
+  await server.client.deploy({ ...TESTER, reference: "iris@v1.1", force: true, strategy });
   await settledOn(server, "v1.1");
 }
 
@@ -86,10 +89,15 @@ export function askOnce(server: TestServer): Promise<Pick<Answer, "status" | "ve
 }
 
 /** The versions that answer `count` new connections, which the system spreads over the workers. */
-export async function answeringVersions(server: TestServer, count = 16): Promise<readonly string[]> {
+export async function answeringVersions(
+  server: TestServer,
+  count = 16,
+): Promise<readonly string[]> {
   const answers = await Promise.all(Array.from({ length: count }, () => askOnce(server)));
   const versions = answers.map((answer) =>
-    answer?.status === 200 ? (answer.version ?? "unknown") : `failed: ${answer?.status ?? "dropped"}`,
+    answer?.status === 200
+      ? (answer.version ?? "unknown")
+      : `failed: ${answer?.status ?? "dropped"}`,
   );
   return [...new Set(versions)].toSorted();
 }
@@ -98,7 +106,8 @@ export async function answeringVersions(server: TestServer, count = 16): Promise
 function routedVersion(status: GatewayStatus): string {
   const route = status.routes.find((each) => each.endpoint === ENDPOINT);
   const override = status.overrides.findLast((each) => each.endpoint === ENDPOINT);
-  const arms = override === undefined ? route?.split.arms : [{ revision: override.to, weight: 100 }];
+  const arms =
+    override === undefined ? route?.split.arms : [{ revision: override.to, weight: 100 }];
   const [only, ...others] = arms ?? [];
   if (only === undefined || others.length > 0) return JSON.stringify(arms);
   const served = route?.revisions.find((each) => each.revision === only.revision);
@@ -116,29 +125,40 @@ export interface Agreement {
  * Waits until store, gateway and callers agree that the version serves alone, nothing is on its way,
  * and the gateway knows the newest history head; then verifies the history.
  */
-export async function settledOn(
+export function settledOn(
   server: TestServer,
   version: string,
+  timeoutMs?: number,
+): Promise<Agreement> {
+  return settled(server, (serving) => serving === version, timeoutMs);
+}
+
+/** Waits for the same agreement on whatever version serves. */
+export async function settled(
+  server: TestServer,
+  isExpected: (version: string) => boolean = () => true,
   timeoutMs?: number,
 ): Promise<Agreement> {
   const said = { store: "", gateway: "", callers: "" };
   try {
     return await until(
-      `${version} serves`,
+      "store, gateway and callers agree",
       async () => {
         const view = await server.client.endpoint(ENDPOINT);
+        const version = view.current?.version ?? "nothing";
         const phase = view.rollout?.phase ?? "Idle";
         said.store = `${view.split.map((arm) => `${arm.version} ${arm.weight}`).join(", ")} ${phase}`;
         const gateway = await gatewayStatus(server);
         const route = gateway.routes.find((each) => each.endpoint === ENDPOINT);
         said.gateway = `${routedVersion(gateway)}, ${gateway.overrides.length} overrides`;
         said.callers = (await answeringVersions(server)).join(", ");
-        const isSettled =
+        const agrees =
+          isExpected(version) &&
           (said.store === `${version} 100 Idle` || said.store === `${version} 100 Baking`) &&
           said.gateway === `${version}, 0 overrides` &&
           said.callers === version &&
           route?.historyHead === view.historyHead;
-        if (!isSettled) return null;
+        if (!agrees) return null;
         const { entries, head } = await server.client.history(ENDPOINT);
         const verified = await server.client.verifyHistory(ENDPOINT, null);
         expect(verified).toMatchObject({ ok: true, problem: null, head: view.historyHead });
@@ -148,7 +168,7 @@ export async function settledOn(
       timeoutMs,
     );
   } catch (cause) {
-    throw new Error(`not settled on ${version}: ${JSON.stringify(said)}\n${server.output}`, { cause });
+    throw new Error(`not settled: ${JSON.stringify(said)}\n${server.output}`, { cause });
   }
 }
 

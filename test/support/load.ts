@@ -63,7 +63,9 @@ export class Load {
   get failures(): readonly string[] {
     return this.answers
       .filter((answer) => answer.status !== 200)
-      .map((answer) => `${answer.status ?? "dropped"} ${answer.error ?? answer.body.slice(0, 300)}`);
+      .map(
+        (answer) => `${answer.status ?? "dropped"} ${answer.error ?? answer.body.slice(0, 300)}`,
+      );
   }
 
   async #loop(): Promise<void> {

@@ -38,7 +38,15 @@ export function frozen<T>(value: T): T {
 
 function content(revision: Revision): unknown {
   const { version, digest, runtime, signature, changedVersion, createdAt } = revision;
-  return { revision: revision.revision, version, digest, runtime, signature, changedVersion, createdAt };
+  return {
+    revision: revision.revision,
+    version,
+    digest,
+    runtime,
+    signature,
+    changedVersion,
+    createdAt,
+  };
 }
 
 /** Cheaper than an assertion of the test runner: thousands of lives are checked at every step. */
@@ -51,7 +59,11 @@ function armsAreWhole({ after }: StepTaken): void {
   if (arms.length === 0) return;
   const sum = arms.reduce((total, arm) => total + arm.weight, 0);
   holds("I1 arms sum to 100", sum === 100, arms);
-  holds("I1 no arm is empty", arms.every((arm) => arm.weight > 0), arms);
+  holds(
+    "I1 no arm is empty",
+    arms.every((arm) => arm.weight > 0),
+    arms,
+  );
 }
 
 /** A person, a gateway or what served before: the only ways to a revision that was judged bad. */

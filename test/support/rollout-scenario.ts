@@ -359,7 +359,10 @@ export class Scenario {
   }
 
   /** What the state waits for fails, once. */
-  fails(why: string, code: "verification.failed" | "preflight.rejected" = "verification.failed"): this {
+  fails(
+    why: string,
+    code: "verification.failed" | "preflight.rejected" = "verification.failed",
+  ): this {
     const [pending] = pendingEffects(this.state);
     const error = new LastgoodError(code, why);
     if (pending?.do === "prepare")

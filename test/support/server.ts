@@ -215,7 +215,9 @@ export class TestServer {
   async json<T = Record<string, unknown>>(args: readonly string[]): Promise<T> {
     const result = await this.cli([...args, "--json"]);
     if (result.code !== 0)
-      throw new Error(`${args.join(" ")} ended with ${result.code}: ${result.stdout}${result.stderr}`);
+      throw new Error(
+        `${args.join(" ")} ended with ${result.code}: ${result.stdout}${result.stderr}`,
+      );
     return JSON.parse(result.stdout) as T;
   }
 
@@ -233,7 +235,9 @@ export class TestServer {
   async terminate(): Promise<number | null> {
     const child = this.#process;
     if (child === null || child.exitCode !== null) return child?.exitCode ?? null;
-    const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
+    const ended = new Promise<number | null>((resolve) =>
+      child.once("exit", (code) => resolve(code)),
+    );
     child.kill("SIGTERM");
     return ended;
   }

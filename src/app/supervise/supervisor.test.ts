@@ -2,10 +2,12 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+
 import { LastgoodError } from "../../core/errors/index.ts";
-import { commandLine, isAlive, signal } from "./process-end.ts";
 import type { ProcessEvent } from "./kept-process.ts";
+import { commandLine, isAlive, signal } from "./process-end.ts";
 import { readServerFile, type ServerFile } from "./server-file.ts";
 import { Supervisor, type ServerOptions } from "./supervisor.ts";
 

@@ -23,6 +23,7 @@ const route: Route = {
   revisions: [],
   hold: null,
   historyHead: null,
+  rolledBack: null,
   acknowledges: [],
   targets: [],
   passedOver: [],

@@ -87,6 +87,20 @@ function routeRevision(
   };
 }
 
+/** The rollback that put the endpoint where it is, or is doing so. */
+function rolledBack(state: EndpointState): Route["rolledBack"] {
+  const { activity, lastRollback, current } = state;
+  if (activity.phase === "RollingBack") {
+    const { id, startedAt, from, to, actor, reason, kind } = activity.back;
+    if (kind === "reinstate" || to.revision === null) return null;
+    return { id, at: startedAt, from, to: to.revision, actor, reason, measured: null };
+  }
+  if (lastRollback === null || lastRollback.kind === "reinstate") return null;
+  if (activity.phase !== "Idle" || lastRollback.to !== current) return null;
+  const { id, at, from, to, actor, reason, measured } = lastRollback;
+  return { id, at, from, to, actor, reason, measured };
+}
+
 /** The route that the state asks for: a pure function of what was decided and proven. */
 export function desiredRoute(parts: RouteParts): Route {
   const { state, choice } = parts;
@@ -107,6 +121,7 @@ export function desiredRoute(parts: RouteParts): Route {
     hold: exchanging(state) ? { maxMs: MAX_HOLD_MS } : null,
     historyHead: parts.historyHead,
     acknowledges: [...state.acknowledged],
+    rolledBack: rolledBack(state),
     targets: choice.targets.map((target) => ({
       revision: target.revision,
       version: versionLabel(target.version),

@@ -6,6 +6,7 @@ import {
   type Measured,
   type RollbackRecord,
 } from "../../core/rollout/index.ts";
+import { formatDuration } from "../../core/time/index.ts";
 import { versionLabel } from "../../core/version/index.ts";
 import type { GatewayRolledBack } from "../../link/message/index.ts";
 import { servedView } from "./view.ts";
@@ -66,11 +67,16 @@ export function rollbackAnswer(
 export function rehearsedAnswer(
   state: EndpointState,
   body: { readonly actor: string; readonly reason: string | null; readonly dryRun: boolean },
-  what: Pick<RolledBack, "from" | "to" | "why" | "warm" | "passedOver" | "historyHead" | "already">,
+  what: Pick<
+    RolledBack,
+    "from" | "to" | "why" | "warm" | "passedOver" | "historyHead" | "already"
+  > & { readonly expectedSeconds: number },
 ): RolledBack {
+  const { expectedSeconds, ...answered } = what;
+  const cold = `the target is cold: it is hashed, loaded and checked on the way, about ${formatDuration(expectedSeconds * 1_000)}`;
   return {
     endpoint: state.identity.name,
-    ...what,
+    ...answered,
     ...measuredFields(null),
     via: "api",
     trigger: "manual",
@@ -78,7 +84,7 @@ export function rehearsedAnswer(
     reason: body.reason,
     at: null,
     dryRun: body.dryRun,
-    notes: what.warm ? [] : ["the target is cold: it is hashed, loaded and checked on the way"],
+    notes: what.warm ? [] : [cold],
   };
 }
 

@@ -10,12 +10,13 @@ import {
   type EndpointState,
   type Reinstate,
 } from "../../core/rollout/index.ts";
-import type { TargetChoice } from "../../core/target/index.ts";
+import type { Target, TargetChoice } from "../../core/target/index.ts";
 import { versionLabel } from "../../core/version/index.ts";
 import type { Endpoints, RunningEndpoint } from "./endpoints.ts";
 import { checkCurrent, namedTarget, namedVersion } from "./named-version.ts";
 import { gatewayAnswer, rehearsedAnswer, rollbackAnswer, served } from "./rollback-answer.ts";
 import { versionFacts } from "./version-catalog.ts";
+import { expectedSeconds } from "./view.ts";
 
 interface Chosen {
   readonly choice: TargetChoice;
@@ -94,10 +95,23 @@ async function alreadyServing(
     to: served(state, current.revision),
     why: note,
     warm: true,
+    expectedSeconds: 0,
     passedOver: [],
     historyHead,
     already: true,
   });
+}
+
+async function coldSeconds(
+  endpoints: Endpoints,
+  state: EndpointState,
+  { warm, version }: Target,
+): Promise<number> {
+  const manifest = await endpoints.catalog.manifest(state.identity.model, version.sequence);
+  return expectedSeconds(
+    warm,
+    manifest.files.reduce((bytes, file) => bytes + file.size, 0),
+  );
 }
 
 /** What a rollback would do, refusals included, without doing it. */
@@ -129,6 +143,7 @@ async function rehearse(
     },
     why: target.why,
     warm: target.warm,
+    expectedSeconds: await coldSeconds(endpoints, state, target),
     passedOver: chosen.choice.passedOver.map(({ version, why }) => ({ version, why })),
     historyHead,
     already: false,
@@ -244,6 +259,7 @@ export async function reinstate(endpoints: Endpoints, body: ReinstateBody): Prom
       to: served(state, last.from),
       why: event.target.why,
       warm: event.target.warm,
+      expectedSeconds: await coldSeconds(endpoints, state, event.target),
       passedOver: [],
       historyHead,
       already: false,

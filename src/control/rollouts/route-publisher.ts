@@ -65,6 +65,7 @@ export class RoutePublisher {
     if (!always && fingerprint === this.#published) return null;
     const order: StoreOrder & { sequence: number } =
       await this.#deps.store.endpoints.nextRouteOrder(state.identity.name);
+    if (always) this.#deps.checkpoint("publish.ordered");
     const published = await this.#deps.gateways.publish(desiredRoute({ ...parts, order }));
     this.#published = published.taken ? fingerprint : null;
     return published;

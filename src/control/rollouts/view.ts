@@ -17,6 +17,11 @@ import type { CountTotal } from "../../storage/store/index.ts";
 const COLD_START_SECONDS = 0.15;
 const COLD_SECONDS_PER_BYTE = 0.3 / 100_000_000;
 
+/** How long a target takes until it answers, s; `sizeBytes` is that of its files. */
+export function expectedSeconds(warm: boolean, sizeBytes: number): number {
+  return warm ? 0 : COLD_START_SECONDS + sizeBytes * COLD_SECONDS_PER_BYTE;
+}
+
 /** A revision as answers name it. */
 export function servedView(state: EndpointState, number: number | null): Served | null {
   const revision = revisionOf(state, number);
@@ -106,10 +111,7 @@ export function targetView(choice: TargetChoice, sizeBytes: number): TargetView 
     why: target?.why ?? "no version is proven, trusted and different from what serves",
     warm: target?.warm ?? false,
     provenAt: target?.provenAt ?? null,
-    expectedSeconds:
-      target === undefined || target.warm
-        ? 0
-        : COLD_START_SECONDS + sizeBytes * COLD_SECONDS_PER_BYTE,
+    expectedSeconds: expectedSeconds(target?.warm ?? true, sizeBytes),
     passedOver: choice.passedOver.map(({ version, why }) => ({ version, why })),
   };
 }

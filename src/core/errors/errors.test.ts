@@ -8,16 +8,18 @@ import { ERROR_CODES, isErrorCode, type ErrorCode } from "./codes.ts";
 import { LastgoodError, unreachable } from "./error.ts";
 
 const codes = Object.keys(ERROR_CODES) as ErrorCode[];
-const page = readFileSync(
-  join(import.meta.dirname, "../../../docs/reference/errors.md"),
-  "utf8",
-);
+const page = readFileSync(join(import.meta.dirname, "../../../docs/reference/errors.md"), "utf8");
 
 /** The cells of the page's table, by row. */
 const rows = page
   .split("\n")
   .filter((line) => line.startsWith("| `"))
-  .map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
+  .map((line) =>
+    line
+      .split("|")
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
 
 test("the page lists every code once and no other, in the table's order", () => {
   expect(rows.map(([code]) => code)).toEqual(codes.map((code) => `\`${code}\``));
@@ -78,7 +80,11 @@ test("whatever is thrown becomes one of ours, with its cause", () => {
   const own = new LastgoodError("target.none", "nothing");
   expect(LastgoodError.from(own)).toBe(own);
   const cause = new TypeError("x is not a function");
-  expect(LastgoodError.from(cause)).toMatchObject({ code: "internal", message: cause.message, cause });
+  expect(LastgoodError.from(cause)).toMatchObject({
+    code: "internal",
+    message: cause.message,
+    cause,
+  });
   for (const thrown of [null, undefined, 7, "text", Symbol("s"), {}])
     expect(LastgoodError.from(thrown)).toMatchObject({ code: "internal" });
 });

@@ -42,7 +42,9 @@ test("a rollback makes no revision: it returns to the target's own number", () =
 
 test("what was left is barred from the next deploy, at once and without --force", () => {
   const of = rolledBack();
-  expect(() => of.deploys("v1.1")).toThrowError(expect.objectContaining({ code: "version.barred" }));
+  expect(() => of.deploys("v1.1")).toThrowError(
+    expect.objectContaining({ code: "version.barred" }),
+  );
   // The registry's own verdict may be late or elsewhere; this endpoint remembers.
   expect(() => of.deploys("v1.1", { barred: null })).toThrowError(/barred: failed: error rate/);
   expect(of.stable("v1.1", { force: true }).statuses).toBe("v1.0 stable, v1.1 failed, v1.1 stable");
@@ -431,7 +433,9 @@ test("mark failed of the target: the next one is told, or the rollout waits with
   expect(rich.alarms).toEqual([]);
   const poor = scenario().stable("v1.0").baking("v1.1").marks("v1.0", "failed");
   expect(poor.alarms).toEqual(["target.none"]);
-  expect(poor.state.activity).toMatchObject({ rollout: { pause: { by: "lastgood", until: null } } });
+  expect(poor.state.activity).toMatchObject({
+    rollout: { pause: { by: "lastgood", until: null } },
+  });
   expect(poor.later(48 * HOUR).phase).toBe("Baking");
   expect(poor.promotes().statuses, "a person may still decide").toBe("v1.0 failed, v1.1 stable");
 });
@@ -494,7 +498,9 @@ test("--force over another signature: no canary, its own contract, and the old o
 });
 
 test("a forced contract that never became stable bars no way back, even after --replace", () => {
-  const of = scenario().stable("v1.0").registers("v2.0", { signature: signatureOf("FP64") });
+  const of = scenario()
+    .stable("v1.0")
+    .registers("v2.0", { signature: signatureOf("FP64") });
   of.baking("v2.0", { force: true }).deploys("v2.1", { replace: true });
   of.fails("broken", "preflight.rejected");
   expect(of.statuses).toBe("v1.0 stable, v2.0 provisional, v2.1 rejected");
@@ -504,7 +510,10 @@ test("a forced contract that never became stable bars no way back, even after --
 test("over a stable revision no rollout starts without a proven way back", () => {
   const wayBack = { proven: false, why: "model.onnx does not match its digest" } as const;
   expect(() => scenario().stable("v1.0").deploys("v1.1", { wayBack })).toThrowError(
-    expect.objectContaining({ code: "target.unproven", message: expect.stringContaining("digest") }),
+    expect.objectContaining({
+      code: "target.unproven",
+      message: expect.stringContaining("digest"),
+    }),
   );
   const failed = scenario().stable("v1.0").marks("v1.0", "failed");
   expect(failed.deploys("v1.1", { wayBack }).lastHistory.at(-1)?.data).toMatchObject({

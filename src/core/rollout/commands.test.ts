@@ -83,7 +83,13 @@ const steered = (
 ): Expected => ({
   phase,
   then: `v1.0 stable, v1.1 ${status}`,
-  arms: v10 === 0 ? [["v1.1", 100]] : [["v1.0", v10], ["v1.1", 100 - v10]],
+  arms:
+    v10 === 0
+      ? [["v1.1", 100]]
+      : [
+          ["v1.0", v10],
+          ["v1.1", 100 - v10],
+        ],
   hears: "steered",
 });
 

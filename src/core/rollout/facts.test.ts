@@ -4,8 +4,8 @@ import { expect, test } from "vitest";
 import { MEASURED, scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
 import { LastgoodError } from "../errors/index.ts";
 import type { EndpointEvent } from "./event.ts";
-import { pendingEffects } from "./transition.ts";
 import { armsOf, bakeLeft, neededRevisions, type Phase } from "./state.ts";
+import { pendingEffects } from "./transition.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -127,7 +127,9 @@ test("blueGreen: prepared beside what serves, then all traffic at once, then the
   expect(of.outcome()).toBeUndefined();
   of.succeeds();
   expect(of.phase).toBe("Baking");
-  expect(neededRevisions(of.state), "the way back stays loaded until the bake ends").toEqual([2, 1]);
+  expect(neededRevisions(of.state), "the way back stays loaded until the bake ends").toEqual([
+    2, 1,
+  ]);
   expect(of.outcome()).toMatchObject({ ok: true, did: "deployed" });
   expect(of.later(HOUR - 1).phase).toBe("Baking");
   expect(of.later(1).statuses).toBe("v1.0 stable, v1.1 stable");

@@ -124,7 +124,9 @@ class Life {
     const before = this.of.state;
     try {
       this.#act(what);
-      this.#asked.push(...this.of.effects.filter((effect) => "switchId" in effect || effect.do === "prepare"));
+      this.#asked.push(
+        ...this.of.effects.filter((effect) => "switchId" in effect || effect.do === "prepare"),
+      );
     } catch (error) {
       if (!(error instanceof LastgoodError)) throw error;
       this.refused += 1;

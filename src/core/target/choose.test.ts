@@ -451,7 +451,12 @@ const someServed = fc.record(
   {
     name: someName,
     revision: fc.constantFrom(...REVISION_STATUSES),
-    version: fc.constantFrom("pending" as const, "stable" as const, "failed" as const, "archived" as const),
+    version: fc.constantFrom(
+      "pending" as const,
+      "stable" as const,
+      "failed" as const,
+      "archived" as const,
+    ),
     digest: fc.integer({ min: 1, max: 6 }),
     dtype: fc.constantFrom("FP32" as const, "FP32" as const, "FP64" as const),
     proof: fc.constantFrom<Proof>(proven, proven, { holds: false, why: "bytes differ" }),

@@ -51,7 +51,10 @@ function tensorOf(dtype: DType): fc.Arbitrary<Tensor> {
     const length = elementCount(shape);
     const named = (data: Tensor["data"]): Tensor => ({ name: "x", dtype, shape, data });
     const exactly = { minLength: length, maxLength: length };
-    if (dtype === "BYTES") return fc.array(fc.oneof(fc.string(), fc.constantFrom("é", "🚀", "\u0000", "-0")), exactly).map(named);
+    if (dtype === "BYTES")
+      return fc
+        .array(fc.oneof(fc.string(), fc.constantFrom("é", "🚀", "\u0000", "-0")), exactly)
+        .map(named);
     return fc.array(element(dtype), exactly).map((elements) => {
       const data = allocate(dtype, length);
       elements.forEach((value, index) => {
@@ -122,15 +125,17 @@ test("garbage is refused or read, never thrown on", () => {
 });
 
 test("what the schema accepts can always be read", () => {
-  const data = fc.array(fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.string()), {
-    maxLength: 2,
-  });
+  const data = fc.array(
+    fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.string()),
+    {
+      maxLength: 2,
+    },
+  );
   fc.assert(
     fc.property(fc.constantFrom(...DTYPES), data, (dtype, elements) => {
       const wire = { name: "x", dtype, shape: [elements.length], data: elements };
       const parsed = wireTensorSchema.safeParse(wire);
-      if (parsed.success)
-        expect(tensorFromWire(parsed.data).data).toHaveLength(elements.length);
+      if (parsed.success) expect(tensorFromWire(parsed.data).data).toHaveLength(elements.length);
     }),
     { numRuns: 500 },
   );

@@ -50,7 +50,16 @@ for (const text of invalid)
       );
   });
 
-for (const text of ["fraud", "fraud-prod", "Fraud_2.0", "0day", "a", "a".repeat(128), "v1.1", "1.0"])
+for (const text of [
+  "fraud",
+  "fraud-prod",
+  "Fraud_2.0",
+  "0day",
+  "a",
+  "a".repeat(128),
+  "v1.1",
+  "1.0",
+])
   test(`${text.slice(0, 20)} is a name`, () => {
     expect(parseModelName(text)).toBe(text);
     expect(parseEndpointName(text)).toBe(text);

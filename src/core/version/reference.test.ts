@@ -7,7 +7,10 @@ const models = ["fraud", "fraud_v1", "churn"];
 const isAlias = (model: string, alias: string): boolean =>
   model === "fraud" && alias === "champion";
 const read = (text: string): unknown => parseVersionReference(text, models, isAlias);
-const byName = (model: string, name: string): unknown => ({ model, selector: { by: "name", name } });
+const byName = (model: string, name: string): unknown => ({
+  model,
+  selector: { by: "name", name },
+});
 const bySequence = (model: string, sequence: number): unknown => ({
   model,
   selector: { by: "sequence", sequence },
@@ -25,7 +28,7 @@ const spellings: Readonly<Record<string, unknown>> = {
   "churn_v1.1": byName("churn", "v1.1"),
   "fraud_v2.0": byName("fraud", "v2.0"),
   // The longest model name wins; a model of exactly that name even more.
-  "fraud_v1_v2": byName("fraud_v1", "v2"),
+  fraud_v1_v2: byName("fraud_v1", "v2"),
   fraud_v1: { model: "fraud_v1", selector: null },
   "fraud@3": bySequence("fraud", 3),
   "fraud:3": bySequence("fraud", 3),

@@ -15,7 +15,18 @@ import { versionLabel } from "./version.ts";
 
 const digest = `sha256:${"0".repeat(64)}`;
 
-const outside = ["", "/etc/passwd", "../x", "a/../../x", "a//b", "./a", "a/.", "a\\b", "a\0b", "a/"];
+const outside = [
+  "",
+  "/etc/passwd",
+  "../x",
+  "a/../../x",
+  "a//b",
+  "./a",
+  "a/.",
+  "a\\b",
+  "a\0b",
+  "a/",
+];
 for (const path of [...outside, "x".repeat(513)])
   test(`a version has no file ${JSON.stringify(path.slice(0, 20))}`, () => {
     expect(artefactFileSchema.safeParse({ path, digest, size: 1 }).success).toBe(false);

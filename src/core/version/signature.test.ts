@@ -55,12 +55,7 @@ const cases: readonly (readonly [string, Signature, Signature, readonly string[]
     inputs(tensor("x", "FP32", [-1, 1])),
     ["input x has shape [any] (was [any, 1])"],
   ],
-  [
-    "an output that is gone",
-    outputs(),
-    outputs(tensor("y", "FP32", [-1])),
-    ["output y is gone"],
-  ],
+  ["an output that is gone", outputs(), outputs(tensor("y", "FP32", [-1])), ["output y is gone"]],
   [
     "an output of another dtype",
     outputs(tensor("y", "INT64", [-1])),
@@ -73,8 +68,18 @@ const cases: readonly (readonly [string, Signature, Signature, readonly string[]
     outputs(tensor("y", "FP32", [-1, 2])),
     ["output y has shape [any, 3] (was [any, 2])"],
   ],
-  ["an output of another kind", outputs(tensor("p", "FP32", [-1])), outputs(maps), ["output p changed its kind"]],
-  ["one more output: callers are promised the others", outputs(maps, tensor("y", "FP32", [1])), outputs(maps), []],
+  [
+    "an output of another kind",
+    outputs(tensor("p", "FP32", [-1])),
+    outputs(maps),
+    ["output p changed its kind"],
+  ],
+  [
+    "one more output: callers are promised the others",
+    outputs(maps, tensor("y", "FP32", [1])),
+    outputs(maps),
+    [],
+  ],
 ];
 for (const [what, version, contract, expected] of cases)
   test(`the contract and ${what}`, () => {
@@ -82,7 +87,11 @@ for (const [what, version, contract, expected] of cases)
   });
 
 const spec = fc
-  .tuple(fc.constantFrom("a", "b", "c"), fc.constantFrom(...DTYPES), fc.array(fc.integer({ min: -1, max: 3 }), { maxLength: 3 }))
+  .tuple(
+    fc.constantFrom("a", "b", "c"),
+    fc.constantFrom(...DTYPES),
+    fc.array(fc.integer({ min: -1, max: 3 }), { maxLength: 3 }),
+  )
   .map(([name, dtype, shape]) => tensor(name, dtype, shape));
 const specs = fc.uniqueArray(spec, { selector: (each) => each.name, maxLength: 3 });
 const signature = fc.record({ inputs: specs, outputs: specs });

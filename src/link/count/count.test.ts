@@ -13,9 +13,9 @@ const key = {
   arm: "assigned",
   interval: 3,
 } as const;
-const count = fc.record({ requests: total, errors: total, rejected: total }).map(
-  (totals): Count => ({ ...key, ...totals }),
-);
+const count = fc
+  .record({ requests: total, errors: total, rejected: total })
+  .map((totals): Count => ({ ...key, ...totals }));
 
 test("told twice is told once", () => {
   fc.assert(
@@ -57,7 +57,10 @@ test("a life of growing totals, told with losses, repeats and out of order, ends
     fc.property(told, ([totals, messages]) => {
       const last = totals.at(-1);
       if (last === undefined) return;
-      const known = [...messages, last, ...messages].reduce<Count | undefined>(mergeCounts, undefined);
+      const known = [...messages, last, ...messages].reduce<Count | undefined>(
+        mergeCounts,
+        undefined,
+      );
       expect(known).toEqual(last);
     }),
   );

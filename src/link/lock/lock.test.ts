@@ -3,7 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+
 import { afterAll, expect, test, vi } from "vitest";
+
 import { takeKernelLock } from "./kernel-lock.ts";
 import { listenerPid } from "./listener.ts";
 

@@ -109,9 +109,9 @@ for (const [kind, schema] of schemas) {
 test("paths and names that leave their folder do not come over the link", () => {
   const inspect = GOOD["version.inspect"];
   const file = { path: "../../etc/passwd", digest: digestOf(1), size: 1 };
-  expect(
-    GATEWAY_REQUESTS["version.inspect"].safeParse({ ...inspect, files: [file] }).success,
-  ).toBe(false);
+  expect(GATEWAY_REQUESTS["version.inspect"].safeParse({ ...inspect, files: [file] }).success).toBe(
+    false,
+  );
   expect(
     GATEWAY_REQUESTS["endpoint.probe"].safeParse({ endpoint: "../x", revision: 1 }).success,
   ).toBe(false);

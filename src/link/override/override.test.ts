@@ -38,6 +38,12 @@ test("an override comes through the disk and the link as it was", () => {
 
 test("an override that names no revision, no id or does something else is refused", () => {
   const [made] = fc.sample(override, 1);
-  for (const wrong of [{ from: 0 }, { to: 1.5 }, { id: "" }, { kind: "deploy" }, { endpoint: "a/b" }])
+  for (const wrong of [
+    { from: 0 },
+    { to: 1.5 },
+    { id: "" },
+    { kind: "deploy" },
+    { endpoint: "a/b" },
+  ])
     expect(overrideSchema.safeParse({ ...made, ...wrong }).success).toBe(false);
 });

@@ -1,7 +1,7 @@
 import * as z from "zod";
 
 import { endpointNameSchema } from "../../core/version/index.ts";
-import { routeOrderSchema } from "../route/index.ts";
+import { measuredSchema, routeOrderSchema } from "../route/index.ts";
 
 /**
  * What a gateway did on its own. It wins over any route that does not acknowledge its id, is kept on
@@ -20,14 +20,7 @@ export const overrideSchema = z.object({
   actor: z.string(),
   reason: z.string().nullable(),
   keepStatus: z.boolean(),
-  measured: z.object({
-    switchMs: z.number(),
-    lastOldAdmittedMs: z.number().nullable(),
-    lastOldResponseMs: z.number().nullable(),
-    failedRequests: z.number().int(),
-    verified: z.boolean(),
-    durable: z.boolean(),
-  }),
+  measured: measuredSchema,
 });
 
 /** What a gateway did on its own. */

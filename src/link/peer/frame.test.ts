@@ -134,7 +134,12 @@ for (const [what, bytes] of wrong)
 test("a frame that the other side would not accept is not sent", () => {
   // Nothing is copied: the same megabyte 257 times.
   const megabyte = new Uint8Array(1024 * 1024);
-  expect(() => encodeFrame(1, "k", null, Array.from({ length: 257 }, () => megabyte))).toThrowError(
-    expect.objectContaining({ code: "link.invalid" }),
-  );
+  expect(() =>
+    encodeFrame(
+      1,
+      "k",
+      null,
+      Array.from({ length: 257 }, () => megabyte),
+    ),
+  ).toThrowError(expect.objectContaining({ code: "link.invalid" }));
 });

@@ -183,14 +183,20 @@ test("what cannot be written down is refused and leaves nothing waiting", async 
 });
 
 test("a reply that cannot be written down comes back as an error", async () => {
-  const { near } = await pair(gateway(), control(() => ({ body: 1n })));
+  const { near } = await pair(
+    gateway(),
+    control(() => ({ body: 1n })),
+  );
   expect((await refusal(near.request("k", null))).code).toBe("internal");
   expect(near.isOpen).toBe(true);
 });
 
 for (const end of ["near", "far"] as const)
   test(`when the ${end} end closes, both know, and whoever waits is told`, async () => {
-    const both = await pair(gateway(), control(() => new Promise(() => undefined)));
+    const both = await pair(
+      gateway(),
+      control(() => new Promise(() => undefined)),
+    );
     const asked = refusal(both.near.request("k", null));
     both[end].close();
     expect((await asked).code).toBe("server.unreachable");

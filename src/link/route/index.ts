@@ -3,6 +3,7 @@ export {
   DEFAULT_LIMITS,
   limitsSchema,
   mainArm,
+  measuredSchema,
   routeOrderSchema,
   routeRevisionSchema,
   routeSchema,

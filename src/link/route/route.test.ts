@@ -21,7 +21,11 @@ test("orders of routes are total: of two that differ, one is newer", () => {
 });
 
 test("generation goes before epoch, epoch before sequence", () => {
-  const at = (generation: number, epoch: number, sequence: number): Parameters<typeof compareOrder>[0] => ({
+  const at = (
+    generation: number,
+    epoch: number,
+    sequence: number,
+  ): Parameters<typeof compareOrder>[0] => ({
     generation,
     epoch,
     sequence,
@@ -58,7 +62,10 @@ const wrong: readonly (readonly [string, unknown])[] = [
   ["revision 0", { split: { salt: "s", arms: [{ revision: 0, weight: 100 }] } }],
   ["a sequence that is no whole number", { order: { generation: 1, epoch: 1, sequence: 0.5 } }],
   ["an endpoint's name that leaves its folder", { endpoint: "../x" }],
-  ["a target with another kind of digest", { targets: [{ ...routeOf().targets[0], digest: "md5:x" }] }],
+  [
+    "a target with another kind of digest",
+    { targets: [{ ...routeOf().targets[0], digest: "md5:x" }] },
+  ],
 ];
 for (const [what, fields] of wrong)
   test(`a route with ${what} is refused`, () => {

@@ -67,6 +67,16 @@ export const routeRevisionSchema = z.object({
 /** Everything a gateway needs to load and serve one revision. */
 export type RouteRevision = z.infer<typeof routeRevisionSchema>;
 
+/** What a switch was measured to have done; times are ms after the command was read. */
+export const measuredSchema = z.object({
+  switchMs: z.number(),
+  lastOldAdmittedMs: z.number().nullable(),
+  lastOldResponseMs: z.number().nullable(),
+  failedRequests: z.number().int(),
+  verified: z.boolean(),
+  durable: z.boolean(),
+});
+
 /** What a rollback would take, in order. */
 export const routeTargetSchema = z.object({
   revision: z.number().int().positive().nullable(),
@@ -103,6 +113,22 @@ export const routeSchema = z.object({
   historyHead: z.string().nullable(),
   /** Overrides this route has taken in. */
   acknowledges: z.array(z.string()),
+  /**
+   * The rollback that put the endpoint where it is, or is doing so: typed twice is once, whichever
+   * plane is asked. Its measurements are null while it is under way.
+   */
+  rolledBack: z
+    .object({
+      id: z.string(),
+      /** ms since 1970. */
+      at: z.number(),
+      from: z.number().int().positive(),
+      to: z.number().int().positive(),
+      actor: z.string(),
+      reason: z.string().nullable(),
+      measured: measuredSchema.nullable(),
+    })
+    .nullable(),
   targets: z.array(routeTargetSchema),
   passedOver: z.array(z.object({ version: z.string(), why: z.string() })),
 });

@@ -24,13 +24,13 @@ export function refusal(known: RouteRecord | null, route: Route): string | null 
 }
 
 /** What the endpoint is known by once the route was taken; it acknowledges every override. */
-export function taken(known: RouteRecord | null, route: Route): RouteRecord {
-  return { route, overrides: [], lastRollback: known?.lastRollback ?? null };
+export function taken(route: Route): RouteRecord {
+  return { route, overrides: [] };
 }
 
 /** What the endpoint is known by with one more override. */
 export function overridden(known: RouteRecord, override: Override): RouteRecord {
-  return { ...known, overrides: [...known.overrides, override], lastRollback: override };
+  return { ...known, overrides: [...known.overrides, override] };
 }
 
 /** What workers serve: the route, its split replaced by the last override. */

@@ -2,7 +2,6 @@ import { setTimeout as pause } from "node:timers/promises";
 
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Probed, RouteAcknowledged, RouteDrained } from "../../link/message/index.ts";
-import type { Override } from "../../link/override/index.ts";
 import type { Route, RouteRevision } from "../../link/route/index.ts";
 import type { ScoringProtocol } from "../protocol/index.ts";
 import {
@@ -196,11 +195,6 @@ export class EndpointSwitch {
     return loaded.state.why ?? "still being loaded";
   }
 
-  /** The latest rollback made here. */
-  get lastRollback(): Override | null {
-    return this.#record?.lastRollback ?? null;
-  }
-
   #refuse(route: Route): RouteAcknowledged | null {
     const why = refusal(this.#record, route);
     if (why === null) return null;
@@ -216,7 +210,7 @@ export class EndpointSwitch {
   async #switchTo(route: Route): Promise<RouteAcknowledged> {
     const refused = this.#refuse(route);
     if (refused !== null) return refused;
-    const { workers, durable } = await this.swap(taken(this.#record, route));
+    const { workers, durable } = await this.swap(taken(route));
     return { order: route.order, taken: true, why: null, workers: [...workers], durable };
   }
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 /** Schema of a remote model server of the server's own configuration. */
-export const remoteConfigSchema = z.object({
+const remoteConfigSchema = z.object({
   url: z.string(),
   protocol: z.string(),
   model: z.string().optional(),

@@ -150,15 +150,17 @@ export class Gateway {
   }
 
   /**
-   * An endpoint that has a route; null means the only one.
+   * An endpoint that has a route, by its name or its model's where it alone serves it; null means
+   * the only one.
    * @throws `endpoint.not-found`, `endpoint.ambiguous`.
    */
   servedEndpoint(name: string | null): EndpointSwitch {
     const served = [...this.#endpoints.values()].filter((each) => each.record !== null);
     const names = served.map((each) => each.endpoint).join(", ") || "none";
     if (name !== null) {
-      const found = served.find((each) => each.endpoint === name);
-      if (found !== undefined) return found;
+      const ofModel = served.filter((each) => each.record?.route.model === name);
+      const found = served.find((each) => each.endpoint === name) ?? ofModel[0];
+      if (found !== undefined && (found.endpoint === name || ofModel.length === 1)) return found;
       throw new LastgoodError(
         "endpoint.not-found",
         `no endpoint is named "${name}"; served: ${names}`,

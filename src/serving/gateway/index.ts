@@ -1,4 +1,4 @@
-export { gatewayConfigSchema, remoteConfigSchema, type GatewayConfig } from "./gateway-config.ts";
+export { gatewayConfigSchema, type GatewayConfig } from "./gateway-config.ts";
 export { runGateway, type RunGatewayParts } from "./run-gateway.ts";
 export { runWorker, type WorkerParts } from "./worker.ts";
 export type { Log } from "./log.ts";

@@ -60,10 +60,11 @@ export function rollBack(
 
 /** The answer to a command that was carried out a moment ago already. */
 function alreadyDone(
-  { lastRollback }: RouteRecord,
+  record: RouteRecord,
   route: Route,
   command: RollbackCommand,
 ): GatewayRolledBack | null {
+  const lastRollback = record.overrides.at(-1) ?? route.rolledBack;
   if (lastRollback === null || command.again || command.version !== null) return null;
   const serves = route.split.arms.filter((arm) => arm.weight > 0);
   const stands = serves.length === 1 && serves[0]?.revision === lastRollback.to;
@@ -73,7 +74,7 @@ function alreadyDone(
   const [from, to] = [revision(lastRollback.from), revision(lastRollback.to)];
   if (to === undefined) return null;
   return {
-    override: lastRollback,
+    override: asOverride(lastRollback, route),
     endpoint: route.endpoint,
     from: describe(from ?? to),
     to: describe(to),
@@ -81,6 +82,17 @@ function alreadyDone(
     passedOver: [],
     already: true,
   };
+}
+
+/** Either plane's last rollback in the form of an override; null while it is under way. */
+function asOverride(
+  last: Override | NonNullable<Route["rolledBack"]>,
+  { endpoint, order }: Route,
+): Override | null {
+  if ("kind" in last) return last;
+  const { measured } = last;
+  if (measured === null) return null;
+  return { ...last, endpoint, kind: "rollback", over: order, keepStatus: false, measured };
 }
 
 function checkCurrent({ route, candidates }: Plan, { ifCurrent }: RollbackCommand): void {

@@ -26,11 +26,12 @@ function record(sequence: number, salt = "s"): RouteRecord {
     revisions: [],
     hold: null,
     historyHead: null,
+    rolledBack: null,
     acknowledges: [],
     targets: [],
     passedOver: [],
   };
-  return { route, overrides: [], lastRollback: null };
+  return { route, overrides: [] };
 }
 
 test("what was written last is read, by another process too", async () => {

@@ -8,13 +8,11 @@ import { routeSchema } from "../../link/route/index.ts";
 import { encodeSlot, MIN_SLOT_BYTES, newestSlot, slotLength } from "./slots.ts";
 
 /** What a gateway remembers of one endpoint. */
-export const routeRecordSchema = z.object({
+const routeRecordSchema = z.object({
   /** The last route taken from the control plane. */
   route: routeSchema,
   /** Standing overrides, oldest first; the last one decides the split. */
   overrides: z.array(overrideSchema),
-  /** The latest rollback made here, acknowledged or not: typed twice is once. */
-  lastRollback: overrideSchema.nullable(),
 });
 
 /** What a gateway remembers of one endpoint. */

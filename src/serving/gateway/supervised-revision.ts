@@ -126,7 +126,8 @@ export class SupervisedRevision {
     if (model === null || !this.#isOpen) return;
     try {
       const proof = await model.replay();
-      if (this.#model === model) this.#report({ ...proven(proof), state: "ready", why: null, code: null });
+      if (this.#model === model)
+        this.#report({ ...proven(proof), state: "ready", why: null, code: null });
     } catch (error) {
       const failed = LastgoodError.from(error);
       // Anything else is a death that is being dealt with.

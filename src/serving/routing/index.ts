@@ -1,3 +1,3 @@
 export { CompiledRoute } from "./compiled-route.ts";
 export { RouteTable } from "./route-table.ts";
-export { stickyArm, type WeightedArm } from "./sticky.ts";
+export type { WeightedArm } from "./sticky.ts";

@@ -50,6 +50,7 @@ function route(
     revisions: arms.map((arm) => revisionOf(arm.revision)),
     hold: null,
     historyHead: null,
+    rolledBack: null,
     acknowledges: [],
     targets: [],
     passedOver: [],

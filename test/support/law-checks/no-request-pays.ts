@@ -1,8 +1,8 @@
 import { expect } from "vitest";
 
 import { Load } from "../load.ts";
-import { irisBodies, stage } from "../stage.ts";
 import type { TestServer } from "../server.ts";
+import { irisBodies, stage } from "../stage.ts";
 
 /** Law 5: switches under load drop no request and fail none. */
 export async function checkNoRequestPays(server: TestServer): Promise<void> {
@@ -18,7 +18,10 @@ export async function checkNoRequestPays(server: TestServer): Promise<void> {
         actor: "tester",
         again: true,
       });
-      expect(back).toMatchObject({ to: { version: "v1.0" }, failedRequests: 0 });
+      expect(back, "law 5: the rollback counts no failed request").toMatchObject({
+        to: { version: "v1.0" },
+        failedRequests: 0,
+      });
     }
   } finally {
     await load.stop();

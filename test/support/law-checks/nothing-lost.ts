@@ -1,11 +1,11 @@
-import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 
 import { expect } from "vitest";
 
 import type { HistoryVerified } from "../../../src/core/api/index.ts";
-import { stage } from "../stage.ts";
 import type { TestServer } from "../server.ts";
+import { stage } from "../stage.ts";
 
 /** Runs statements on the store's file, as somebody with access to the disk could. */
 export function tamper(server: TestServer, ...statements: readonly string[]): void {

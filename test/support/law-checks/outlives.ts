@@ -1,8 +1,8 @@
 import { expect } from "vitest";
 
 import type { History, RolledBack } from "../../../src/core/api/index.ts";
-import { stage } from "../stage.ts";
 import { until, type TestServer } from "../server.ts";
+import { stage } from "../stage.ts";
 
 /** Law 7: with the control plane stopped a rollback happens, and is in history when it is back. */
 export async function checkOutlives(server: TestServer): Promise<void> {
@@ -12,7 +12,7 @@ export async function checkOutlives(server: TestServer): Promise<void> {
   if (control === undefined) throw new Error("there is no control plane");
   process.kill(control, "SIGSTOP");
   try {
-    const deadline = new Promise<null>((resolve) => setTimeout(() => resolve(null), 20_000));
+    const deadline = new Promise<null>((resolve) => setTimeout(() => resolve(null), 10_000));
     const told = await Promise.race([
       alone.tell<RolledBack>("rollback", alone.name, "--reason", "nobody decides"),
       deadline,

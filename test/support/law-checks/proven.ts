@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 
-import { stage } from "../stage.ts";
 import type { TestServer } from "../server.ts";
+import { stage } from "../stage.ts";
 
 /** Law 2: a cold target whose bytes rotted is known to be none before it is needed, and said. */
 export async function checkProven(server: TestServer): Promise<void> {

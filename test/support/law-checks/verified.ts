@@ -1,8 +1,8 @@
 import { expect } from "vitest";
 
+import type { TestServer } from "../server.ts";
 import { stage } from "../stage.ts";
 import { strangerOn } from "../stranger.ts";
-import type { TestServer } from "../server.ts";
 
 /**
  * Law 3: what the public port does not answer as it should is not reported done. Another program

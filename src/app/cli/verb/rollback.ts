@@ -2,6 +2,7 @@ import type { Command } from "@commander-js/extra-typings";
 
 import { rollbackBodySchema } from "../../../core/api/index.ts";
 import { LastgoodError } from "../../../core/errors/index.ts";
+import { parseVersionReference } from "../../../core/version/index.ts";
 import { describeRollback } from "../describe-rollback.ts";
 import { examples } from "../help-text.ts";
 import { countValue } from "../option-value.ts";
@@ -46,7 +47,7 @@ export function define(command: Command, session: Session): void {
       const isReference = endpoint !== undefined && version === undefined && /[@:]/.test(endpoint);
       const body = rollbackBodySchema.parse({
         ...options,
-        endpoint: isReference ? undefined : endpoint,
+        endpoint: isReference ? parseVersionReference(endpoint, []).model : endpoint,
         version: isReference ? endpoint : version,
         trigger: "manual",
         actor: await session.actor(),

@@ -87,11 +87,7 @@ async function openDatabase(options: SqliteStoreOptions): Promise<Opened> {
   }
 }
 
-function storeOver(
-  path: string,
-  database: Executor,
-  rebuilt: () => StoreRebuilt | null,
-): Store {
+function storeOver(path: string, database: Executor, rebuilt: () => StoreRebuilt | null): Store {
   const inTransaction = new AsyncLocalStorage<true>();
   const nouns = nounsOver(database);
   // There is one connection: asked from within its own transaction it would wait for ever.

@@ -1,0 +1,256 @@
+import { example } from "../test/support/server.ts";
+import { build } from "../tools/build.ts";
+import { Load, type Window } from "./load/load.ts";
+import { median, rounded, sleep } from "./measure.ts";
+import type { BenchContext, BenchResult, Goal } from "./report.ts";
+import {
+  ask,
+  benchFile,
+  inferUrl,
+  irisBodies,
+  irisServer,
+  runProgram,
+  servingPids,
+  startPeer,
+  type PeerServer,
+} from "./servers.ts";
+
+const CONNECTIONS = 64;
+const MODEL = "iris/v1.0.onnx";
+
+/** One thing that answers requests, and what it answered in each round. */
+interface Subject {
+  readonly name: string;
+  readonly url: string;
+  readonly bodies: readonly string[];
+  readonly connections: number;
+  readonly pids: () => readonly number[];
+  readonly windows: Window[];
+}
+
+interface Running {
+  readonly subjects: readonly Subject[];
+  readonly missing: readonly string[];
+  stop(): Promise<void>;
+}
+
+/** Bundles with one mechanism taken out, beside the ones that are measured. */
+async function variants(dist: string): Promise<{ readonly alone: string; readonly mute: string }> {
+  const alone = `${dist}-without-batching`;
+  const mute = `${dist}-without-recording`;
+  const module = (path: string): string => `src/serving/${path}.ts`;
+  await build({
+    outdir: alone,
+    replace: [{ module: module("runtime-onnx/request-queue"), by: "bench/without/batching.ts" }],
+  });
+  await build({
+    outdir: mute,
+    replace: [
+      { module: module("gateway/count-book"), by: "bench/without/counts.ts" },
+      { module: module("gateway/request-id"), by: "bench/without/request-ids.ts" },
+    ],
+  });
+  return { alone, mute };
+}
+
+async function start({ dist, say }: BenchContext): Promise<Running> {
+  const stops: (() => Promise<void>)[] = [];
+  const stop = async (): Promise<void> => {
+    await Promise.all(stops.map((each) => each()));
+  };
+  const subjects: Subject[] = [];
+  const missing: string[] = [];
+  const add = (
+    subject: Omit<Subject, "windows" | "connections" | "bodies"> & Partial<Subject>,
+  ): void => {
+    subjects.push({ connections: CONNECTIONS, bodies, windows: [], ...subject });
+  };
+  const bodies = irisBodies();
+  const own = async (name: string, from: string, args: readonly string[]): Promise<string> => {
+    say(`starting ${name}`);
+    const server = await irisServer(from, args);
+    stops.push(() => server.destroy());
+    add({ name, url: inferUrl(server), pids: () => servingPids(server) });
+    return inferUrl(server);
+  };
+  const peer = (name: string, started: PeerServer | null, more: Partial<Subject> = {}): void => {
+    if (started === null) {
+      missing.push(name);
+      return;
+    }
+    stops.push(() => started.stop());
+    add({ name, url: started.url, pids: () => started.pids, ...more });
+  };
+  try {
+    const { alone, mute } = await variants(dist);
+    const url = await own("lastgood, 1 worker", dist, ["--workers", "1"]);
+    const single = subjects[0];
+    if (single === undefined) throw new Error("the first subject is missing");
+    const answer = await ask(url, bodies[0] ?? null);
+    const constant = await startPeer(
+      process.execPath,
+      (port) => [benchFile("peer/constant.ts"), String(port), answer],
+      "/v2/models/iris/infer",
+    );
+    peer("node:http, a constant", constant);
+    if (constant !== null)
+      add({ name: "node:http, a constant (GET)", url: constant.url, pids: () => constant.pids, bodies: [] });
+    await own("lastgood, 2 workers", dist, ["--workers", "2"]);
+    await own("lastgood without batching", alone, ["--workers", "1"]);
+    await own("lastgood without recording", mute, ["--workers", "1"]);
+    add({ name: "lastgood, 1 connection", url, pids: single.pids, connections: 1 });
+    const model = example(MODEL);
+    const oneByOne = [benchFile("peer/one-by-one.ts")];
+    peer(
+      "node:http + onnxruntime-node",
+      await startPeer(process.execPath, (port) => [...oneByOne, String(port), model], "/"),
+    );
+    peer(
+      "FastAPI + onnxruntime",
+      await startPeer(
+        process.env["BENCH_PYTHON"] ?? "python3",
+        (port) => [benchFile("peer/fastapi_server.py"), String(port), model],
+        "/infer",
+      ),
+    );
+    return { subjects, missing, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function round(subject: Subject, ms: number): Promise<void> {
+  const { url, bodies, connections, pids, windows } = subject;
+  const load = new Load({ url, bodies, connections });
+  await sleep(ms / 3);
+  windows.push(await load.watch(pids(), ms));
+  const failures = await load.stop();
+  if (failures.length > 0) throw new Error(`${subject.name}: ${JSON.stringify(failures[0])}`);
+}
+
+/** CPU of the bare model per row, in a process that does nothing else. */
+async function bareModel(rowsPerRun: number, ms: number): Promise<{ cpuUs: number; rowsPerS: number }> {
+  const { stdout } = await runProgram(process.execPath, [
+    benchFile("peer/no-server.ts"),
+    example(MODEL),
+    String(rowsPerRun),
+    String(ms),
+    "[5.1,3.5,1.4,0.2]",
+  ]);
+  return JSON.parse(stdout) as { cpuUs: number; rowsPerS: number };
+}
+
+interface Summary {
+  readonly requestsPerS: number;
+  readonly cpuUs: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+function summary(windows: readonly Window[]): Summary {
+  const of = (field: keyof Window): number => median(windows.map((window) => window[field]));
+  return {
+    requestsPerS: of("requestsPerS"),
+    cpuUs: of("cpuUs"),
+    p50Ms: of("p50Ms"),
+    p99Ms: of("p99Ms"),
+  };
+}
+
+function ratioGoal(
+  what: string,
+  ratio: number | null,
+  least: number,
+  text: (ratio: number) => string,
+): Goal {
+  return {
+    what,
+    goal: `≥ ${least} ×`,
+    measured: ratio === null ? "the peer is missing" : text(ratio),
+    met: ratio === null ? null : ratio >= least,
+  };
+}
+
+/** Ratio of two subjects, the median over rounds, each ratio from the same round. */
+function ratio(
+  one: Subject | undefined,
+  other: Subject | undefined,
+  field: "cpuUs" | "requestsPerS",
+): number | null {
+  if (one === undefined || other === undefined) return null;
+  return median(
+    one.windows.map((window, at) => window[field] / (other.windows[at]?.[field] ?? NaN)),
+  );
+}
+
+/** Throughput and CPU per request of the predict path beside what it could be compared with. */
+export async function gateway(context: BenchContext): Promise<BenchResult> {
+  const rounds = { quick: 3, normal: 7, full: 9 }[context.effort];
+  const ms = { quick: 800, normal: 2_000, full: 3_000 }[context.effort];
+  const running = await start(context);
+  const { subjects, missing } = running;
+  const bare: { one: number[]; tick: number[] } = { one: [], tick: [] };
+  try {
+    for (let number = 1; number <= rounds; number += 1) {
+      context.say(`gateway: round ${number} of ${rounds}`);
+      for (const subject of subjects) await round(subject, ms);
+      bare.one.push((await bareModel(1, ms / 2)).cpuUs);
+      bare.tick.push((await bareModel(CONNECTIONS, ms / 2)).cpuUs);
+    }
+  } finally {
+    await running.stop();
+  }
+  const named = (name: string): Subject | undefined => subjects.find((each) => each.name === name);
+  const ours = named("lastgood, 1 worker");
+  const yardstick = named("node:http, a constant");
+  const shareOf = (subject: Subject): string => {
+    const share = ratio(yardstick, subject, "cpuUs");
+    return share === null ? "" : `${rounded(share, 2)} ×`;
+  };
+  const recording = ratio(named("lastgood without recording"), ours, "cpuUs");
+  const recordingShare = recording === null ? null : 1 - recording;
+  const fastApi = ratio(named("FastAPI + onnxruntime"), ours, "cpuUs");
+  const constant = ratio(yardstick, ours, "cpuUs");
+  return {
+    title: "Gateway: one row of iris per request",
+    method: `${CONNECTIONS} keep-alive connections, ${rounds} interleaved rounds of ${ms} ms, medians; CPU of gateway and model processes from /proc`,
+    columns: ["", "requests/s", "CPU µs/request", "constant ÷ it, by CPU", "p50 ms", "p99 ms"],
+    rows: [
+      ...subjects.map((subject) => {
+        const { requestsPerS, cpuUs, p50Ms, p99Ms } = summary(subject.windows);
+        return [
+          subject.name,
+          Math.round(requestsPerS),
+          rounded(cpuUs, 1),
+          shareOf(subject),
+          rounded(p50Ms, 2),
+          rounded(p99Ms, 2),
+        ];
+      }),
+      ["the model alone, 1 row per run", "", rounded(median(bare.one), 1), "", "", ""],
+      ["the model alone, 64 rows per run", "", rounded(median(bare.tick), 2), "", "", ""],
+      ...missing.map((name) => [name, "missing", "", "", "", ""]),
+    ],
+    goals: [
+      ratioGoal("predict path against a constant by node:http, by CPU", constant, 0.6, (value) => `${rounded(value, 2)} ×`),
+      ratioGoal("requests per CPU against FastAPI + onnxruntime", fastApi, 8, (value) => `${rounded(value, 1)} ×`),
+      {
+        what: "recording, share of the CPU",
+        goal: "< 10 %",
+        measured: recordingShare === null ? "" : `${rounded(recordingShare * 100, 1)} %`,
+        met: recordingShare === null ? null : recordingShare < 0.1,
+      },
+    ],
+    notes: [
+      `batching: ${rounded(ratio(named("lastgood without batching"), ours, "cpuUs") ?? NaN, 2)} × the CPU per request without it, ${rounded(ratio(ours, named("lastgood without batching"), "requestsPerS") ?? NaN, 2)} × the requests/s with it`,
+      "without batching, without recording: the same sources built with that one mechanism replaced (bench/without)",
+      "the load generator shares the machine's cores: compare CPU per request rather than requests/s",
+    ],
+    data: {
+      subjects: subjects.map(({ name, windows }) => ({ name, ...summary(windows), windows })),
+      bareModelCpuUs: { rowsPerRun1: bare.one, rowsPerRun64: bare.tick },
+      missing,
+    },
+  };
+}
