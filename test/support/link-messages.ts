@@ -25,6 +25,7 @@ export function routeOf(order = { generation: 1, epoch: 2, sequence: 3 }): Route
     revisions: [revision(2), revision(1)],
     hold: null,
     historyHead: null,
+    rolledBack: null,
     acknowledges: [],
     targets: [
       { revision: 1, version: "v1.1", digest: digestOf(1), provenAt: 1, why: "the newest stable" },
