@@ -145,6 +145,9 @@ function listFolder(folder: string): string[] {
   return statSync(folder, { throwIfNoEntry: false }) === undefined ? [] : readdirSync(folder);
 }
 
+/** Marks the resolving that a swap asks for itself; the others must leave it alone too. */
+const resolving = Symbol("already resolving");
+
 class Swap {
   readonly #from: string;
   readonly #to: string;
@@ -160,7 +163,6 @@ class Swap {
   }
 
   plugin(): Plugin {
-    const resolving = Symbol("already resolving");
     return {
       name: `replace ${relative(root, this.#from)}`,
       setup: (esbuild) => {

@@ -190,8 +190,12 @@ export class TestServer {
     }
   }
 
-  /** Runs the CLI against this server. */
-  cli(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliResult> {
+  /** Runs the CLI against this server; `onStart` gets its process. */
+  cli(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    onStart: (child: ChildProcess) => void = () => undefined,
+  ): Promise<CliResult> {
     return new Promise((resolve, reject) => {
       const child = spawn(process.execPath, [join(this.dist, "cli.cjs"), ...args], {
         env: {
@@ -202,6 +206,7 @@ export class TestServer {
         },
         stdio: ["ignore", "pipe", "pipe"],
       });
+      onStart(child);
       let stdout = "";
       let stderr = "";
       child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));

@@ -52,8 +52,12 @@ function measurements(result: RolledBack): string[] {
       : "no";
   const lines = [`  verified  ${verified}${via}`];
   if (result.durable === false) lines.push("  on disk   not yet: the write is being retried");
+  const lastOld =
+    result.lastOldResponseMs === null
+      ? ""
+      : `; the last old answer left after ${measured(result.lastOldResponseMs)}`;
   lines.push(
-    `  switch    ${measured(result.switchMs)}${result.warm ? " (warm)" : " (cold)"}; last old answer after ${measured(result.lastOldResponseMs)}`,
+    `  switch    ${measured(result.switchMs)}${result.warm ? " (warm)" : " (cold)"}${lastOld}`,
     `  failed    ${result.failedRequests ?? "unknown"} requests`,
   );
   return lines;

@@ -34,6 +34,7 @@ const revision = {
   proof: "digest verified, 3 samples agree",
   provenAt: 1,
   why: null,
+  code: null,
   engine: { name: "onnxruntime-node", version: "1.30.0", threads: 1 },
   pid: 7,
 };

@@ -31,7 +31,7 @@ const SABOTAGES = [
     what: "law 2: every stored version is taken for proven",
     module: "src/control/proof/proofs.ts",
     check: checkProven,
-    says: /^law 2: status knows that there is no way back/,
+    says: /^law 2: doctor proves the target now/,
   },
   {
     what: "law 3: nobody probes the public port",

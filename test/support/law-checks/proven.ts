@@ -11,6 +11,12 @@ export async function checkProven(server: TestServer): Promise<void> {
   await proven.mark("v1.1", "failed", "it was bad all along");
   const rotten = { version: "v1.0", why: "v1.0.onnx does not match its digest" };
 
+  const doctor = await server.client.doctor();
+  const found = doctor.checks.find(({ check }) => check === `rollback of ${proven.name}`);
+  expect(found, "law 2: doctor proves the target now").toMatchObject({
+    level: "error",
+    message: expect.stringContaining(`no way back`),
+  });
   const { rollback, alarms } = await proven.view();
   expect(rollback, "law 2: status knows that there is no way back").toMatchObject({
     target: null,

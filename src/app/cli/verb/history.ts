@@ -105,7 +105,8 @@ function describeHistory(history: History, total: number, session: Session): str
 function what(entry: HistoryEntry): string {
   const from = versionIn(entry.data["from"]);
   const to = versionIn(entry.data["to"]) ?? versionIn(entry.data["version"]);
-  const kind = entry.kind.replaceAll(".", " ");
+  const weight = entry.data["weight"];
+  const kind = entry.kind.replaceAll(".", " ") + (typeof weight === "number" ? ` ${weight} %` : "");
   if (from !== null && to !== null) return `${kind}: ${from} → ${to}`;
   return to === null ? kind : `${kind}: ${to}`;
 }
