@@ -7,7 +7,7 @@ import { LAST_BUCKET, msOf } from "./load-settings.ts";
 /** What is sent where, and how hard. */
 export interface LoadOptions {
   readonly url: string;
-  /** JSON bodies, sent in turn; none sends GET requests. */
+  /** JSON bodies, sent in turn. */
   readonly bodies: readonly string[];
   readonly connections: number;
   /** @default 0 */
@@ -24,8 +24,7 @@ export interface Window {
   readonly failed: number;
 }
 
-function requestText(url: URL, body: string | null): string {
-  if (body === null) return `GET ${url.pathname} HTTP/1.1\r\nhost: ${url.host}\r\n\r\n`;
+function requestText(url: URL, body: string): string {
   return (
     `POST ${url.pathname} HTTP/1.1\r\nhost: ${url.host}\r\ncontent-type: application/json\r\n` +
     `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
@@ -40,12 +39,11 @@ export class Load {
 
   constructor(options: LoadOptions) {
     const url = new URL(options.url);
-    const bodies = options.bodies.length === 0 ? [null] : options.bodies;
     this.#thread = new Worker(join(import.meta.dirname, "load-thread.ts"), {
       workerData: {
         host: url.hostname,
         port: Number(url.port),
-        requests: bodies.map((body) => requestText(url, body)),
+        requests: options.bodies.map((body) => requestText(url, body)),
         connections: options.connections,
         pauseMs: options.pauseMs ?? 0,
         totals: this.#totals.buffer,

@@ -1,6 +1,6 @@
 /**
- * The yardstick: bare node:http. It reads the body it is sent and answers a constant of the size that
- * the served model's answers have.
+ * The yardstick: bare node:http. It answers a constant of the size that the served model's answers
+ * have: under `/read` once the body is there, elsewhere without looking at it.
  *
  *   node bench/peer/constant.ts PORT ANSWER
  */
@@ -13,9 +13,14 @@ const headers = {
 };
 
 createServer((request, response) => {
-  request.on("data", () => undefined);
-  request.on("end", () => {
+  const respond = (): void => {
     response.writeHead(200, headers);
     response.end(answer);
-  });
+  };
+  if (request.url !== "/read") {
+    respond();
+    return;
+  }
+  request.on("data", () => undefined);
+  request.on("end", respond);
 }).listen(Number(port), "127.0.0.1");

@@ -46,6 +46,7 @@ import {
 } from "../core/api/index.ts";
 import { modelNameSchema } from "../core/version/index.ts";
 import { readEvents } from "./events.ts";
+import type { Fetch } from "./fetch.ts";
 import { Transport, type RetryOptions } from "./transport.ts";
 
 /** Where the server is and how to speak to it. */
@@ -54,7 +55,7 @@ export interface ClientOptions {
   readonly url: string;
   readonly token?: string | undefined;
   /** @default the platform's own */
-  readonly fetch?: typeof globalThis.fetch;
+  readonly fetch?: Fetch;
   /** @default no repetition */
   readonly retry?: RetryOptions;
 }
@@ -72,7 +73,7 @@ export type Resolved = z.infer<typeof resolvedSchema>;
 export class LastgoodClient {
   readonly url: string;
   readonly #transport: Transport;
-  readonly #fetch: typeof globalThis.fetch;
+  readonly #fetch: Fetch;
 
   constructor(options: ClientOptions) {
     this.url = options.url;
@@ -238,7 +239,7 @@ export class LastgoodClient {
     try {
       const address = `${this.url.replace(/\/+$/, "")}${path}`;
       const response = await this.#fetch(address, { signal: AbortSignal.timeout(timeoutMs) });
-      await response.arrayBuffer();
+      await response.text();
       return response.ok;
     } catch {
       return false;

@@ -1,10 +1,11 @@
 import { historyEntrySchema, type HistoryEntry } from "../core/api/index.ts";
+import type { FetchAnswer } from "./fetch.ts";
 
 /** Longest event that is read, characters. */
 const MAX_EVENT_LENGTH = 1024 * 1024;
 
 /** History entries of a server-sent event stream; comments and other events are passed over. */
-export async function* readEvents(response: Response): AsyncGenerator<HistoryEntry, void> {
+export async function* readEvents(response: FetchAnswer): AsyncGenerator<HistoryEntry, void> {
   if (response.body === null) return;
   const decoder = new TextDecoder();
   let text = "";

@@ -1,6 +1,7 @@
 import * as z from "zod";
 
 import { LastgoodError } from "../core/errors/index.ts";
+import type { Fetch, FetchAnswer, FetchRequest } from "./fetch.ts";
 
 /** How long and in which cases a call is repeated. */
 export interface RetryOptions {
@@ -14,7 +15,7 @@ export interface RetryOptions {
 export interface TransportOptions {
   readonly url: string;
   readonly token: string | undefined;
-  readonly fetch: typeof globalThis.fetch;
+  readonly fetch: Fetch;
   readonly retry: RetryOptions;
 }
 
@@ -74,12 +75,12 @@ export class Transport {
   }
 
   /** The answer as it comes, once its status says success; its body is still to be read. */
-  stream(call: Call): Promise<Response> {
+  stream(call: Call): Promise<FetchAnswer> {
     return this.#exchange(call, (answer) => Promise.resolve(answer));
   }
 
   /** One call and its repetitions; an answer that breaks off while it is read counts as none. */
-  async #exchange<T>(call: Call, read: (answer: Response) => Promise<T>): Promise<T> {
+  async #exchange<T>(call: Call, read: (answer: FetchAnswer) => Promise<T>): Promise<T> {
     const request = this.#request(call);
     const until = performance.now() + this.#options.retry.forMs;
     for (let attempt = 0; ; attempt += 1) {
@@ -105,7 +106,7 @@ export class Transport {
     return `${this.#options.url.replace(/\/+$/, "")}${call.path}${search}`;
   }
 
-  #request(call: Call): RequestInit {
+  #request(call: Call): FetchRequest {
     const headers: Record<string, string> = { accept: "application/json", ...call.headers };
     if (this.#options.token !== undefined)
       headers["authorization"] = `Bearer ${this.#options.token}`;
@@ -122,7 +123,7 @@ export class Transport {
     };
   }
 
-  #problem(response: Response, text: string): LastgoodError {
+  #problem(response: FetchAnswer, text: string): LastgoodError {
     let value: unknown = null;
     try {
       value = JSON.parse(text);
@@ -144,7 +145,7 @@ export class Transport {
     });
   }
 
-  #foreign(response: Response, cause: unknown): LastgoodError {
+  #foreign(response: FetchAnswer, cause: unknown): LastgoodError {
     const what = cause instanceof z.ZodError ? z.prettifyError(cause) : null;
     return new LastgoodError(
       "link.invalid",

@@ -145,6 +145,7 @@ function servingByHistory(history: readonly HistoryEntry[]): string | null {
 
 /** A command that did not succeed says why and what to do, as one JSON value. */
 function expectClearAnswer({ code, stdout, stderr }: CliResult): void {
+  expect(code, `the command ended by itself: ${stderr}`).not.toBeNull();
   const answer: unknown = JSON.parse(stdout);
   if (code !== 0)
     expect(answer, stderr).toMatchObject({
@@ -200,9 +201,7 @@ test.each(killPoints)(
     const flag = await startAgainWith(killPoint);
     const [control] = server.pids.control;
 
-    const startedAt = performance.now();
-    const result = await server.cli([...args, "--json"]);
-    expect(performance.now() - startedAt).toBeLessThan(COMMAND_MS);
+    const result = await server.cli([...args, "--json"], {}, undefined, COMMAND_MS);
     expectClearAnswer(result);
     expect(exists(flag), "the control plane died at the point").toBe(true);
 
@@ -216,7 +215,7 @@ test.each(killPoints)(
     if (result.code === 0) expect(serving).toBe(to);
     expect(after.history.slice(0, before.history.length)).toEqual(before.history);
 
-    const again = await server.cli([...args, "--json"]);
+    const again = await server.cli([...args, "--json"], {}, undefined, COMMAND_MS);
     expect(again, "the same command again").toMatchObject({ code: 0 });
     const last = await settledOn(server, to);
     const added = last.history.slice(before.history.length);

@@ -90,3 +90,15 @@ test("--direct asks the gateway at once, and what it did is in history", async (
   await oneMoreByTheGateway(before, "no detour");
   await goForward(server);
 });
+
+test("a rollback by the gateway outlives the death of everything before the control plane heard of it", async () => {
+  const before = await settledOn(server, "v1.1");
+  signalControl("SIGSTOP");
+  const { answer } = await typeRollback(server, "--direct", "--reason", "then the lights went out");
+  expect(answer).toMatchObject({ to: { version: "v1.0" }, verified: true, durable: true });
+  server.killAll();
+  await until("everything is gone", () => server.processes.length === 0);
+  await server.start();
+  await oneMoreByTheGateway(before, "then the lights went out");
+  await goForward(server);
+});

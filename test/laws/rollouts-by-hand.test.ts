@@ -5,7 +5,6 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 
 import type { Deployed, RolledBack, RolloutAnswer } from "../../src/core/api/index.ts";
 import { Load } from "../support/load.ts";
-import { heldOutRows } from "../support/rows.ts";
 import { startServer, until, type CliResult, type TestServer } from "../support/server.ts";
 import { irisBodies, stage, type Stage } from "../support/stage.ts";
 
@@ -184,19 +183,13 @@ test("at rest: what there is to steer is refused, promote and deploy of the same
 test("RollingBack: a second rollback and a verdict attach, everything else is refused", async () => {
   const back = stage(server, "back");
   await back.stable("v1.0");
-  await back.register("v2.0", "iris/v2.0-slow.onnx");
+  await back.register("v2.0");
   await back.register("v2.1");
   await back.deploy("v2.0", { bakeMs: 600_000 });
-  // A rollback is done when the last answer of what it left is out: this one takes seconds.
-  const many = heldOutRows("iris").slice(0, 60).map(({ features }) => features);
-  const batch = Array.from({ length: 8 }, () => many).flat();
-  const slow = back.score(
-    JSON.stringify({
-      inputs: [
-        { name: "features", shape: [batch.length, 4], datatype: "FP32", data: batch.flat() },
-      ],
-    }),
-  );
+  // A rollback is done when the last answer of what it left is out: this one waits for its process.
+  const slowPid = (await back.loaded()).find(({ revision }) => revision === 2)?.pid ?? 0;
+  process.kill(slowPid, "SIGSTOP");
+  const slow = back.score();
   await new Promise((resolve) => setTimeout(resolve, 100));
   const first = server.client.rollback({ endpoint: "back", actor: "tester", reason: "slow" });
   await until(
@@ -212,21 +205,22 @@ test("RollingBack: a second rollback and a verdict attach, everything else is re
     ["rollout", "resume", "back"],
     ["rollout", "abort", "back"],
   ];
-  const [attached, marked, ...refusals] = await Promise.all([
-    back.tell<RolledBack>("rollback", "back"),
-    back.tell("mark", "back@v2.0", "failed", "--reason", "slow"),
-    ...refused.map((args) => back.tell<{ error?: { code: string } }>(...args)),
-  ]);
+  const attaching = back.tell<RolledBack>("rollback", "back");
+  const marking = back.tell("mark", "back@v2.0", "failed", "--reason", "slow");
+  const refusals = await Promise.all(
+    refused.map((args) => back.tell<{ error?: { code: string } }>(...args)),
+  );
+  process.kill(slowPid, "SIGCONT");
   const answer = await first;
   expect(answer).toMatchObject({ to: { version: "v1.0" }, verified: true, failedRequests: 0 });
   expect(refusals.map(({ code, value }) => [code, value.error?.code])).toEqual(
     refused.map(() => [4, "rollout.phase"]),
   );
-  expect(attached).toMatchObject({
+  expect(await attaching).toMatchObject({
     code: 0,
     value: { to: { version: "v1.0" }, switchMs: answer.switchMs, at: answer.at },
   });
-  expect(marked).toMatchObject({ code: 0, value: { version: { status: "failed" } } });
+  expect(await marking).toMatchObject({ code: 0, value: { version: { status: "failed" } } });
   // No request pays: what was in flight is answered by whom it was sent to.
   expect(await slow).toMatchObject({ status: 200, version: "v2.0" });
 });
@@ -255,8 +249,8 @@ test("--wait: 0 when stable, 3 when rolled back, 6 when aborted, 5 at its deadli
   const waiting = (version: string, ...more: readonly string[]): Promise<CliResult> =>
     server.cli(["deploy", `wait@${version}`, "--wait", "--poll", "50", ...more, "--json"]);
   const isBaking = async (version: string): Promise<boolean> => {
-    const { rollout } = await wait.view();
-    return rollout?.phase === "Baking" && rollout.to.version === version;
+    const { rollout, current } = await wait.view();
+    return rollout?.phase === "Baking" && current?.version === version;
   };
   const stable = await waiting("v1.1", "--bake", "300ms");
   expect(stable.code).toBe(0);
@@ -286,7 +280,7 @@ test("Ctrl-C on --wait detaches with 130, and the rollout goes on", async () => 
   const waiting = server.cli(["deploy", "detached@v1.1", "--bake", "10m", "--wait"], {}, (made) => {
     child = made;
   });
-  await until("it bakes", async () => (await detached.view()).rollout?.phase === "Baking");
+  await until("it bakes", async () => (await detached.view()).current?.version === "v1.1");
   (child as ChildProcess | null)?.kill("SIGINT");
   const ended = await waiting;
   expect(ended.code).toBe(130);

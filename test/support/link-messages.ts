@@ -2,9 +2,8 @@
 import { DEFAULT_LIMITS, routeSchema, type Route } from "../../src/link/route/index.ts";
 import { digestOf, signatureOf } from "./rollout-scenario.ts";
 
-/** A route of one endpoint that serves one revision and could go back to another. */
-export function routeOf(order = { generation: 1, epoch: 2, sequence: 3 }): Route {
-  const revision = (number: number): unknown => ({
+function revision(number: number): unknown {
+  return {
     revision: number,
     version: { model: "fraud", name: `v1.${number}`, sequence: number },
     digest: digestOf(number),
@@ -15,7 +14,11 @@ export function routeOf(order = { generation: 1, epoch: 2, sequence: 3 }): Route
     batching: { on: true },
     golden: [],
     limits: DEFAULT_LIMITS,
-  });
+  };
+}
+
+/** A route of one endpoint that serves one revision and could go back to another. */
+export function routeOf(order = { generation: 1, epoch: 2, sequence: 3 }): Route {
   return routeSchema.parse({
     endpoint: "fraud-prod",
     model: "fraud",

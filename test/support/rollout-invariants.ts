@@ -69,27 +69,10 @@ function armsAreWhole({ after }: StepTaken): void {
 /** A person, a gateway or what served before: the only ways to a revision that was judged bad. */
 function isInsistedOn({ before, event, after }: StepTaken, revision: number): boolean {
   if (revision === before.current) return true;
-  switch (event.type) {
-    case "rollback":
-      return event.named;
-    case "reinstate":
-    case "overridden":
-      return true;
-    case "switchFailed":
-      return before.activity.phase === "RollingBack" && after.activity.phase === "Idle";
-    case "switched":
-    case "deploy":
-    case "mark":
-    case "setWeight":
-    case "promote":
-    case "pause":
-    case "resume":
-    case "abort":
-    case "prepared":
-    case "preparationFailed":
-    case "tick":
-      return false;
-  }
+  if (event.type === "rollback") return event.named;
+  if (event.type === "switchFailed")
+    return before.activity.phase === "RollingBack" && after.activity.phase === "Idle";
+  return event.type === "reinstate" || event.type === "overridden";
 }
 
 function armsAreTrusted(taken: StepTaken): void {
@@ -144,7 +127,11 @@ function bakeIsOfWhatServes({ after }: StepTaken): void {
   const candidate = revisionOf(after, activity.rollout.candidate);
   holds("I14 what bakes serves", after.current === candidate?.revision, after.current);
   holds("I14 what bakes is provisional", candidate?.status === "provisional", candidate);
-  holds("I14 what bakes carries all traffic", candidate?.carriedAllAt != null, candidate);
+  holds(
+    "I14 what bakes carries all traffic",
+    typeof candidate?.carriedAllAt === "number",
+    candidate,
+  );
 }
 
 function pendingWasAsked({ before, after, effects }: StepTaken): void {

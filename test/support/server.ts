@@ -190,11 +190,12 @@ export class TestServer {
     }
   }
 
-  /** Runs the CLI against this server; `onStart` gets its process. */
+  /** Runs the CLI against this server; `onStart` gets its process. One that hangs is killed: code null. */
   cli(
     args: readonly string[],
     env: Readonly<Record<string, string>> = {},
     onStart: (child: ChildProcess) => void = () => undefined,
+    timeoutMs = 60_000,
   ): Promise<CliResult> {
     return new Promise((resolve, reject) => {
       const child = spawn(process.execPath, [join(this.dist, "cli.cjs"), ...args], {
@@ -205,6 +206,8 @@ export class TestServer {
           ...env,
         },
         stdio: ["ignore", "pipe", "pipe"],
+        timeout: timeoutMs,
+        killSignal: "SIGKILL",
       });
       onStart(child);
       let stdout = "";

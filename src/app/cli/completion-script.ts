@@ -1,7 +1,7 @@
 import { Command } from "@commander-js/extra-typings";
 
 import type { Session } from "./session.ts";
-import { VERBS } from "./verb-table.ts";
+import type { Verb } from "./verb.ts";
 
 /** Shells that there is a script for. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
@@ -17,11 +17,12 @@ interface Words {
 export async function completionScript(
   shell: (typeof SHELLS)[number],
   session: Session,
+  all: readonly Verb[],
 ): Promise<string> {
   const verbs: Words[] = [];
-  for (const verb of VERBS) {
+  for (const verb of all) {
     const command = new Command(verb.name);
-    (await verb.load()).define(command, session);
+    (await verb.load()).define(command, session, all);
     const words = [...command.commands.map((child) => child.name()), ...flagsOf(command)];
     for (const name of [verb.name, ...verb.aliases])
       verbs.push({ verb: name, summary: verb.summary, words });

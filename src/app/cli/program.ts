@@ -2,7 +2,8 @@ import { Command, Option } from "@commander-js/extra-typings";
 
 import { PROGRAM_VERSION } from "../build/index.ts";
 import type { Session } from "./session.ts";
-import { findVerb, VERBS, type Verb } from "./verb-table.ts";
+import { findVerb, VERBS } from "./verb-table.ts";
+import type { Verb } from "./verb.ts";
 
 /** Heading of what every verb understands. */
 const SHARED = "Everywhere:";
@@ -43,8 +44,10 @@ async function addVerb(
     .aliases([...verb.aliases])
     .addHelpOption(new Option("-h, --help", "show this help").helpGroup(SHARED));
   if (!how.isTyped) return;
+  // Before the first schema is made.
+  await import("./plain-zod.ts");
   const { define } = await verb.load();
-  define(command, how.session);
+  define(command, how.session, VERBS);
   command.hook("preAction", (_, acting) => how.session.use(acting.opts()));
   for (const leaf of leaves(command)) await addSharedOptions(leaf, verb);
 }

@@ -98,7 +98,7 @@ test("--version belongs to the verb behind it: rollback --version v1.1 rolls bac
 test("undo is rollback, and a reference may stand in the endpoint's place", async () => {
   await run(["undo", "fraud@v1.0", "--reason", "wrong scores", "--keep-status"]);
   expect(calls[0]?.body).toEqual({
-    endpoint: null,
+    endpoint: "fraud",
     version: "fraud@v1.0",
     toRevision: null,
     dryRun: false,
@@ -228,17 +228,20 @@ test("set-weight reads its words in either order", async () => {
   ]);
 });
 
+async function actor(argv: string[], env: Record<string, string>): Promise<unknown> {
+  calls = [];
+  await run(["rollback", ...argv], { LASTGOOD_ACTOR: "", ...env });
+  return calls[0]?.body;
+}
+
 test("the actor is the flag's, the variable's, the CI job's, else user@host", async () => {
-  const actor = async (argv: string[], env: Record<string, string>): Promise<unknown> => {
-    calls = [];
-    await run(["rollback", ...argv], { LASTGOOD_ACTOR: "", ...env });
-    return (calls[0]?.body as { actor?: unknown }).actor;
-  };
-  expect(await actor(["--actor", "me"], { LASTGOOD_ACTOR: "you" })).toBe("me");
-  expect(await actor([], { LASTGOOD_ACTOR: "you", GITHUB_ACTOR: "octo" })).toBe("you");
-  expect(await actor([], { GITHUB_ACTOR: "octo" })).toBe("octo");
-  expect(await actor([], { GITLAB_USER_LOGIN: "tanuki" })).toBe("tanuki");
-  expect(await actor([], {})).toMatch(/^.+@.+$/);
+  expect(await actor(["--actor", "me"], { LASTGOOD_ACTOR: "you" })).toMatchObject({ actor: "me" });
+  expect(await actor([], { LASTGOOD_ACTOR: "you", GITHUB_ACTOR: "octo" })).toMatchObject({
+    actor: "you",
+  });
+  expect(await actor([], { GITHUB_ACTOR: "octo" })).toMatchObject({ actor: "octo" });
+  expect(await actor([], { GITLAB_USER_LOGIN: "tanuki" })).toMatchObject({ actor: "tanuki" });
+  expect(await actor([], {})).toMatchObject({ actor: expect.stringMatching(/^.+@.+$/) });
 });
 
 test("without a server on the data folder the error says how to start one", async () => {
@@ -290,30 +293,24 @@ test("completion knows every verb", async () => {
   }
 });
 
+const OWN_WORDS =
+  "set-weight pause show --json --version --reason --dry-run --bake --force --to --metric --weight 25% fraud fraud@v1.0 a=b - -- ../.. -x = --=";
 const words = [
-  ...VERBS.map((verb) => verb.name).filter((name) => name !== "serve"),
-  ...["set-weight", "pause", "show", "--json", "--version", "--reason", "--dry-run", "--bake"],
-  ...[
-    "--force",
-    "--to",
-    "--metric",
-    "--weight",
-    "25%",
-    "fraud",
-    "fraud@v1.0",
-    "a=b",
-    "",
-    "-",
-    "--",
-  ],
-  ...["\u0000", "../..", "-x", "=", "--=", "é\ud800", "9".repeat(400)],
+  ...VERBS.map((verb) => verb.name),
+  ...OWN_WORDS.split(" "),
+  "",
+  "\u0000",
+  "é\ud800",
+  "9".repeat(400),
 ];
+/** What would start a server, never end, or ask a machine elsewhere. */
+const NOT_HERE = /^(serve|demo|-w|--watch|--u)/;
 
 test("no command line crashes it: an exit code of the table, and with --json one JSON value", async () => {
   const word = fc.oneof(fc.constantFrom(...words), fc.string({ maxLength: 12 }));
   await fc.assert(
     fc.asyncProperty(fc.array(word, { maxLength: 6 }), async (argv) => {
-      fc.pre(argv[0] !== "serve" && !argv.some((each) => /^(-w|--watch|--u)/.test(each)));
+      fc.pre(!argv.some((each) => NOT_HERE.test(each)));
       const { exitCode, out } = await run(argv);
       expect([0, 1, 2, 4]).toContain(exitCode);
       if (argv.includes("--json") && exitCode !== 0) JSON.parse(out);

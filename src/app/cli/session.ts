@@ -54,7 +54,7 @@ export class Session {
   /** Where settings come from: flags, environment, the user's file. */
   async sources(): Promise<Sources> {
     const { readUserFile } = await import("../config/index.ts");
-    return { flags: this.#flags, env: this.env, file: readUserFile(this.env) };
+    return { flags: this.#flags, env: this.env, file: await readUserFile(this.env) };
   }
 
   /**
@@ -105,7 +105,8 @@ export class Session {
   /** A client for the API at an address. */
   async clientFor(url: string, retry: RetryOptions): Promise<LastgoodClient> {
     const { LastgoodClient: Client } = await import("../../client/index.ts");
-    return new Client({ url, retry, token: this.env["LASTGOOD_TOKEN"] });
+    const { httpFetch } = await import("./http-fetch.ts");
+    return new Client({ url, retry, token: this.env["LASTGOOD_TOKEN"], fetch: httpFetch });
   }
 
   /** The client of the server that is talked to. @throws as `connect`. */

@@ -36,8 +36,11 @@ test("an empty environment variable counts as not set", () => {
   expect(requireSetting("workers", { ...none, env: { LASTGOOD_WORKERS: "" } })).toBe(2);
 });
 
+function dataDir(env: Sources["env"]): string {
+  return requireSetting("dataDir", { ...none, env });
+}
+
 test("data lies in the XDG folder, and a relative path in its variable is ignored", () => {
-  const dataDir = (env: Sources["env"]): string => requireSetting("dataDir", { ...none, env });
   expect(dataDir({ HOME: "/home/me" })).toBe("/home/me/.local/share/lastgood");
   expect(dataDir({ HOME: "/home/me", XDG_DATA_HOME: "/data" })).toBe("/data/lastgood");
   expect(dataDir({ HOME: "/home/me", XDG_DATA_HOME: "data" })).toBe(
@@ -46,17 +49,13 @@ test("data lies in the XDG folder, and a relative path in its variable is ignore
 });
 
 test("a wrong value names where it was found and what is accepted", () => {
-  const thrown = (): unknown => {
-    try {
-      return resolveSetting("workers", { ...none, env: { LASTGOOD_WORKERS: "many" } });
-    } catch (error) {
-      return error;
-    }
-  };
-  const error = LastgoodError.from(thrown());
-  expect(error.code).toBe("config.invalid");
-  expect(error.message).toBe("LASTGOOD_WORKERS: must be a whole number from 1 to 64");
-  expect(error.traits.exit).toBe(2);
+  const sources = { ...none, env: { LASTGOOD_WORKERS: "many" } };
+  expect(() => resolveSetting("workers", sources)).toThrow(
+    expect.objectContaining({
+      code: "config.invalid",
+      message: "LASTGOOD_WORKERS: must be a whole number from 1 to 64",
+    }),
+  );
 });
 
 test.each([

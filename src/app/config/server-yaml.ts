@@ -1,7 +1,5 @@
 import * as z from "zod";
 
-import { readYaml } from "./yaml-file.ts";
-
 const remoteSchema = z.strictObject({
   url: z.url({ protocol: /^https?$/, error: "must be an http or https URL" }),
   protocol: z.enum(["oip"]),
@@ -24,6 +22,8 @@ export type Remotes = z.infer<typeof serverYamlSchema>["remotes"];
  * The server's own configuration (`--config server.yaml`); null means none.
  * @throws `config.invalid` with line and column.
  */
-export function readServerYaml(path: string | null): { readonly remotes: Remotes } {
-  return path === null ? { remotes: {} } : readYaml(path, serverYamlSchema);
+export async function readServerYaml(path: string | null): Promise<{ readonly remotes: Remotes }> {
+  if (path === null) return { remotes: {} };
+  const { readYaml } = await import("./yaml-file.ts");
+  return readYaml(path, serverYamlSchema);
 }

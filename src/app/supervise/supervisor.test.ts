@@ -41,8 +41,8 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  const file = readServerFile(dataDir);
-  for (const child of [file?.processes.control, file?.processes.gateway])
+  const processes = readServerFile(dataDir)?.processes;
+  for (const child of [processes?.control, processes?.gateway])
     if (child && commandLine(child.pid)?.some((argument) => argument.startsWith(folder)))
       signal(child.pid, "SIGKILL");
   rmSync(folder, { recursive: true, force: true });

@@ -177,9 +177,10 @@ async function takeDataFolder(path: string): Promise<TakenFolder> {
   const dataDir = openFolder(path);
   mkdirSync(join(dataDir, "logs"), { recursive: true, mode: 0o700 });
   const before = readServerFile(dataDir);
-  const until = performance.now() + LOCK_FREED_MS;
+  const isGone = before !== null && !isAlive(before.pid);
+  const until = performance.now() + (isGone ? LOCK_FREED_MS : 0);
   let lock = takeKernelLock(join(dataDir, "lock.sqlite"));
-  while (lock === null && before !== null && !isAlive(before.pid) && performance.now() < until) {
+  while (lock === null && performance.now() < until) {
     await pause(10);
     lock = takeKernelLock(join(dataDir, "lock.sqlite"));
   }

@@ -22,6 +22,9 @@ export function expectedSeconds(warm: boolean, sizeBytes: number): number {
   return warm ? 0 : COLD_START_SECONDS + sizeBytes * COLD_SECONDS_PER_BYTE;
 }
 
+/** Counts of what callers sent; probes, replays and what was shed are no requests of theirs. */
+const FROM_CALLERS: readonly CountTotal["arm"][] = ["assigned", "targeted"];
+
 /** A revision as answers name it. */
 export function servedView(state: EndpointState, number: number | null): Served | null {
   const revision = revisionOf(state, number);
@@ -163,7 +166,9 @@ export function endpointView(facts: EndpointFacts): EndpointView {
     rollback: targetView(facts.choice, facts.targetBytes),
     revisions: state.revisions.map((revision) => {
       const known = facts.revisionStates.find((entry) => entry.revision === revision.revision);
-      const counts = facts.counts.filter((count) => count.revision === revision.revision);
+      const counts = facts.counts.filter(
+        (count) => count.revision === revision.revision && FROM_CALLERS.includes(count.arm),
+      );
       return {
         revision: revision.revision,
         version: versionLabel(revision.version),

@@ -78,7 +78,7 @@ export function arrived(
 }
 
 /** What is kept of a way back that is verified. */
-export function recordOf(back: Return, measured: Measured, now: number): RollbackRecord {
+function recordOf(back: Return, measured: Measured, now: number): RollbackRecord {
   return {
     id: back.id,
     kind: back.kind,

@@ -1,21 +1,17 @@
 /** Ways back: rollback, abort, NoTarget, reinstate, what gateways did alone. */
 import { expect, test } from "vitest";
 
-import {
-  MEASURED,
-  scenario,
-  signatureOf,
-  type Scenario,
-} from "../../../test/support/rollout-scenario.ts";
+import { MEASURED, scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
 import { TYPED_TWICE_MS } from "./back.ts";
-import { armsOf, contractOf } from "./state.ts";
-import { pendingEffects, transition } from "./transition.ts";
-
-const MINUTE = 60_000;
-const HOUR = 60 * MINUTE;
+import { armsOf } from "./state.ts";
+import { transition } from "./transition.ts";
 
 function rolledBack(): Scenario {
   return scenario().stable("v1.0").stable("v1.1").rollsBack().settles();
+}
+
+function rolledBackOfThree(): Scenario {
+  return scenario().stable("v0.9").stable("v1.0").stable("v1.1").rollsBack().settles();
 }
 
 test("a rollback makes no revision: it returns to the target's own number", () => {
@@ -74,6 +70,27 @@ test("a config-only revision that fails does not mark its version failed", () =>
   );
 });
 
+test("a version is judged only by the revision that changed it, and not where it serves again", () => {
+  const runtime = { kind: "onnx" as const, file: "quantized.onnx" };
+  const tuned = scenario().stable("v1.0").stable("v1.1").stable("v1.1", { runtime });
+  tuned
+    .marks("v1.1", "stable")
+    .rollsBack({ named: true, choice: tuned.named("v1.0") })
+    .settles();
+  expect(tuned.statuses).toBe("v1.0 stable, v1.1 stable, v1.1 failed");
+  expect(tuned.version("v1.1").status).toBe("stable");
+  const back = scenario().stable("v1.0").stable("v1.1").stable("v1.0", { runtime });
+  const choice = { ...back.named("v1.0") };
+  const [target] = choice.targets;
+  if (target === undefined) throw new Error("v1.0 was served");
+  back.rollsBack({
+    named: true,
+    choice: { targets: [{ ...target, revision: 1 }], passedOver: [] },
+  });
+  expect(back.settles().statuses).toBe("v1.0 stable, v1.1 stable, v1.0 failed");
+  expect(back.version("v1.0").status).toBe("stable");
+});
+
 test("abort judges nobody", () => {
   const of = scenario().stable("v1.0").canary("v1.1").aborts().settles();
   expect(of.statuses).toBe("v1.0 stable, v1.1 aborted");
@@ -98,6 +115,10 @@ test("a deploy that was aborted or replaced hears so", () => {
   const first = [...aborted.operations].at(-1);
   aborted.aborts();
   expect(aborted.outcome(first)).toMatchObject({ error: { code: "rollout.superseded" } });
+  const switching = scenario().stable("v1.0").deploys("v1.1").succeeds();
+  const waiting = [...switching.operations].at(-1);
+  switching.aborts();
+  expect(switching.outcome(waiting)).toMatchObject({ error: { code: "rollout.superseded" } });
   const replaced = scenario().stable("v1.0").deploys("v1.1");
   const second = [...replaced.operations].at(-1);
   replaced.deploys("v1.2", { replace: true });
@@ -119,14 +140,18 @@ test("typed twice is once", () => {
   expect(of.rollsBack().outcome()).toMatchObject({ already: true });
 });
 
+test("a rollback of what was deployed since the last one is another rollback", () => {
+  const of = rolledBack().stable("v1.2").rollsBack();
+  expect(of.phase).toBe("RollingBack");
+  expect(of.settles().statuses).toBe("v1.0 stable, v1.1 failed, v1.2 failed");
+});
+
 test("after ten minutes, with --again or with a named version, it is another rollback", () => {
-  const make = (): Scenario =>
-    scenario().stable("v0.9").stable("v1.0").stable("v1.1").rollsBack().settles();
-  const late = make();
+  const late = rolledBackOfThree();
   late.now += TYPED_TWICE_MS;
   expect(late.rollsBack().settles().serving).toBe("v0.9");
-  expect(make().rollsBack({ again: true }).settles().serving).toBe("v0.9");
-  const of = make();
+  expect(rolledBackOfThree().rollsBack({ again: true }).settles().serving).toBe("v0.9");
+  const of = rolledBackOfThree();
   expect(of.rollsBack({ named: true, choice: of.named("v0.9") }).settles().serving).toBe("v0.9");
 });
 
@@ -248,295 +273,6 @@ test("a version never served that fails its verification leaves no candidate beh
   const of = scenario().registers("v0.9", { status: "stable" }).stable("v1.0").rollsBack();
   of.fails("no answer");
   expect(of.statuses).toBe("v1.0 stable, v0.9 rejected");
-});
-
-for (const [what, begin] of Object.entries({
-  "at rest": (of: Scenario) => of.stable("v1.1"),
-  "while baking": (of: Scenario) => of.baking("v1.1").later(20 * MINUTE),
-  "in a canary": (of: Scenario) => of.canary("v1.1", 25),
-  "in a pause": (of: Scenario) => of.canary("v1.1", 25).pauses(),
-}))
-  test(`reinstate takes a rollback back ${what}: version, statuses and what was under way`, () => {
-    const of = begin(scenario().stable("v1.0"));
-    const before = of.state;
-    const versions = structuredClone(of.versions);
-    of.rollsBack().settles();
-    const arms: unknown[] = [];
-    of.reinstates();
-    arms.push(armsOf(of.state));
-    of.settles();
-    arms.push(armsOf(of.state));
-    expect(arms, "not even on the way does it carry more than before").toEqual([
-      armsOf(before),
-      armsOf(before),
-    ]);
-    expect(of.state.revisions).toEqual(before.revisions);
-    expect(of.state.activity).toEqual(
-      before.activity.phase === "Baking"
-        ? { ...before.activity, remainingMs: 40 * MINUTE, runningSince: of.now }
-        : before.activity,
-    );
-    expect(of.state.current).toBe(before.current);
-    expect(of.versions.map((version) => version.status)).toEqual(
-      versions.map((version) => version.status),
-    );
-    expect(of.outcome()).toMatchObject({ did: "returned", record: { kind: "reinstate" } });
-  });
-
-test("reinstate of a rollback that overtook the last switch lets the bake begin", () => {
-  const of = scenario().stable("v1.0").deploys("v1.1").succeeds().rollsBack().settles();
-  of.reinstates().settles();
-  expect(of.phase).toBe("Baking");
-  expect(of.statuses).toBe("v1.0 stable, v1.1 provisional");
-  expect(of.later(HOUR).statuses).toBe("v1.0 stable, v1.1 stable");
-});
-
-test("reinstate takes back no verdict that the rollback did not give", () => {
-  const of = scenario().stable("v1.0").registers("v1.1").baking("v1.1");
-  of.registers("v1.1", { status: "stable" }).rollsBack({ keepStatus: true }).settles();
-  of.reinstates().settles();
-  expect(of.version("v1.1").status).toBe("stable");
-});
-
-for (const [what, change] of Object.entries({
-  "a deploy": (of: Scenario) => of.stable("v2.0"),
-  "a deploy that was rejected": (of: Scenario) =>
-    of.deploys("v2.0").fails("broken", "preflight.rejected"),
-  "a verdict": (of: Scenario) => of.marks("v1.0", "failed"),
-  "another reinstate": (of: Scenario) => of.reinstates().settles(),
-}))
-  test(`reinstate is refused after ${what}`, () => {
-    const of = change(rolledBack());
-    expect(() => of.reinstates()).toThrowError(
-      expect.objectContaining({ code: "reinstate.refused" }),
-    );
-  });
-
-test("reinstate is refused without a rollback, of another one, or unproven", () => {
-  expect(() => scenario().stable("v1.0").reinstates()).toThrowError(/no such rollback/);
-  expect(() => rolledBack().reinstates({ rollback: "of last year" })).toThrowError(
-    expect.objectContaining({ code: "rollback.not-found" }),
-  );
-  expect(() => rolledBack().reinstates({ target: { unproven: "bytes differ" } })).toThrowError(
-    /v1.1 could not be proven: bytes differ/,
-  );
-});
-
-test("a reinstate that fails leaves all as it was, and may be tried again", () => {
-  const of = rolledBack().reinstates().fails("no answer");
-  expect(of.serving).toBe("v1.0");
-  expect(of.statuses).toBe("v1.0 stable, v1.1 failed");
-  expect(of.reinstates().settles().serving).toBe("v1.1");
-});
-
-const OVERRIDDEN: Record<string, { make: () => Scenario; from: number; to: number; then: string }> =
-  {
-    "at rest": {
-      make: () => scenario().stable("v1.0").stable("v1.1"),
-      from: 2,
-      to: 1,
-      then: "v1.0 stable, v1.1 failed",
-    },
-    preparing: {
-      make: () => scenario().stable("v1.0").stable("v1.1").deploys("v1.2"),
-      from: 2,
-      to: 1,
-      then: "v1.0 stable, v1.1 failed, v1.2 aborted",
-    },
-    "in a canary": {
-      make: () => scenario().stable("v1.0").canary("v1.1"),
-      from: 2,
-      to: 1,
-      then: "v1.0 stable, v1.1 failed",
-    },
-    baking: {
-      make: () => scenario().stable("v1.0").baking("v1.1"),
-      from: 2,
-      to: 1,
-      then: "v1.0 stable, v1.1 failed",
-    },
-    "taking over": {
-      make: () => scenario().stable("v1.0").deploys("v1.1").succeeds(),
-      from: 2,
-      to: 1,
-      then: "v1.0 stable, v1.1 failed",
-    },
-    "rolling back the same way": {
-      make: () => scenario().stable("v1.0").stable("v1.1").rollsBack(),
-      from: 2,
-      to: 1,
-      then: "v1.0 stable, v1.1 failed",
-    },
-    "rolling back, and going further": {
-      make: () => scenario().stable("v1.0").stable("v1.1").stable("v1.2").rollsBack(),
-      from: 2,
-      to: 1,
-      then: "v1.0 stable, v1.1 failed, v1.2 failed",
-    },
-  };
-
-for (const [what, { make, from, to, then }] of Object.entries(OVERRIDDEN))
-  test(`what a gateway did alone wins ${what}, and is in history once`, () => {
-    const of = make();
-    const started = of.history.length;
-    of.overridden(from, to, { id: "alone" });
-    expect(of.phase).toBe("Idle");
-    expect(of.state.current).toBe(to);
-    expect(of.statuses).toBe(then);
-    expect(of.state.lastRollback).toMatchObject({ id: "alone", via: "gateway", from, to });
-    const after = of.state;
-    of.overridden(from, to, { id: "alone" });
-    expect(of.state, "I9: told twice is once").toBe(after);
-    expect(of.effects).toEqual([{ do: "publish" }]);
-    expect(of.history.slice(started)).toMatchObject([{ kind: "rollback.completed", key: "alone" }]);
-    expect(of.state.acknowledged).toEqual(["alone"]);
-    expect(pendingEffects(of.state)).toEqual([{ do: "publish" }]);
-  });
-
-test("who waited for the way a gateway went alone hears that it is there", () => {
-  const of = scenario().stable("v1.0").stable("v1.1").rollsBack();
-  expect(of.overridden(2, 1).outcome()).toMatchObject({ did: "returned", record: { to: 1 } });
-  const other = scenario().stable("v1.0").deploys("v1.1").succeeds();
-  expect(other.overridden(2, 1).outcome()).toMatchObject({ error: { code: "rollout.superseded" } });
-});
-
-test("an override that keeps statuses leaves no candidate behind", () => {
-  const of = scenario().stable("v1.0").canary("v1.1").overridden(2, 1, { keepStatus: true });
-  expect(of.statuses).toBe("v1.0 stable, v1.1 aborted");
-  expect(of.version("v1.1").status).toBe("pending");
-});
-
-test("what a gateway did alone can be reinstated, even when both planes did it", () => {
-  const of = scenario().stable("v1.0").stable("v1.1").rollsBack().settles().overridden(2, 1);
-  of.reinstates().settles();
-  expect(of.statuses).toBe("v1.0 stable, v1.1 stable");
-  expect(of.serving).toBe("v1.1");
-});
-
-test("an override of revisions that the store does not know raises an alarm and is acknowledged", () => {
-  const of = scenario().stable("v1.0").overridden(7, 8, { id: "strange" });
-  expect(of.alarms).toEqual(["override.unknown"]);
-  expect(of.state).toMatchObject({ current: 1, acknowledged: ["strange"] });
-});
-
-test("only the newest 32 overrides are remembered", () => {
-  const of = scenario().stable("v1.0").stable("v1.1");
-  for (let index = 0; index < 40; index += 1)
-    of.overridden(index % 2 === 0 ? 2 : 1, index % 2 === 0 ? 1 : 2, { id: `o${index}` });
-  expect(of.state.acknowledged).toHaveLength(32);
-  expect(of.state.acknowledged.at(-1)).toBe("o39");
-});
-
-test("mark failed of the target: the next one is told, or the rollout waits with an alarm", () => {
-  const rich = scenario().stable("v0.9").stable("v1.0").baking("v1.1").marks("v1.0", "failed");
-  expect(rich.outcome()).toMatchObject({ done: expect.stringContaining("it is v0.9 now") });
-  expect(rich.alarms).toEqual([]);
-  const poor = scenario().stable("v1.0").baking("v1.1").marks("v1.0", "failed");
-  expect(poor.alarms).toEqual(["target.none"]);
-  expect(poor.state.activity).toMatchObject({
-    rollout: { pause: { by: "lastgood", until: null } },
-  });
-  expect(poor.later(48 * HOUR).phase).toBe("Baking");
-  expect(poor.promotes().statuses, "a person may still decide").toBe("v1.0 failed, v1.1 stable");
-});
-
-test("mark failed of what serves: an alarm and the command to type, no traffic moves", () => {
-  const of = scenario().stable("v1.0").stable("v1.1").marks("v1.1", "failed");
-  expect(of.serving).toBe("v1.1");
-  expect(of.alarms).toEqual(["revision.failed.serving"]);
-  expect(of.outcome()).toMatchObject({ done: expect.stringContaining("`lastgood rollback") });
-  expect(of.rollsBack().settles().serving).toBe("v1.0");
-});
-
-test("mark stable and pending take a verdict back", () => {
-  const stable = rolledBack().marks("v1.1", "stable");
-  expect(stable.statuses).toBe("v1.0 stable, v1.1 stable");
-  const pending = rolledBack().marks("v1.1", "pending");
-  expect(pending.statuses).toBe("v1.0 stable, v1.1 provisional");
-  const canary = scenario().stable("v1.0").canary("v1.1").rollsBack().settles();
-  expect(canary.marks("v1.1", "pending").statuses, "it never carried all traffic").toBe(
-    "v1.0 stable, v1.1 aborted",
-  );
-});
-
-test("mark stable makes a provisional revision stable that nothing rolls out any more", () => {
-  const of = scenario().stable("v1.0").baking("v1.1").deploys("v1.2", { replace: true });
-  of.fails("broken", "preflight.rejected").marks("v1.1", "stable");
-  expect(of.statuses).toBe("v1.0 stable, v1.1 stable, v1.2 rejected");
-});
-
-test("a version that no revision is of is none of the endpoint's business", () => {
-  const of = scenario().stable("v1.0");
-  const before = of.state;
-  expect(of.marks("v9.9", "failed").state).toBe(before);
-  expect(of.outcome()).toMatchObject({ did: "steered", done: "" });
-});
-
-test("--force over another signature: no canary, its own contract, and the old one comes back", () => {
-  const of = scenario().registers("v0.9", { status: "stable" }).stable("v1.0");
-  of.registers("v2.0", { signature: signatureOf("FP64") });
-  expect(() => of.deploys("v2.0")).toThrowError(
-    expect.objectContaining({ code: "preflight.rejected" }),
-  );
-  expect(() => of.deploys("v2.0", { force: true, strategy: "canary" })).toThrowError(
-    expect.objectContaining({ code: "signature.mismatch" }),
-  );
-  of.baking("v2.0", { force: true });
-  expect(contractOf(of.state), "until it is stable the promise stands").toEqual(signatureOf());
-  expect(of.choice().targets.map((target) => target.version.name)).toEqual(["v1.0", "v0.9"]);
-  of.later(HOUR);
-  expect(contractOf(of.state)).toEqual(signatureOf("FP64"));
-  expect(of.choice()).toEqual({
-    targets: [],
-    passedOver: [
-      { version: "v1.0", why: "signature: input amount became FP32 (was FP64)" },
-      { version: "v0.9", why: "signature: input amount became FP32 (was FP64)" },
-    ],
-  });
-  of.rollsBack({ named: true, choice: of.named("v1.0") }).settles();
-  expect(contractOf(of.state)).toEqual(signatureOf());
-});
-
-test("a forced contract that never became stable bars no way back, even after --replace", () => {
-  const of = scenario()
-    .stable("v1.0")
-    .registers("v2.0", { signature: signatureOf("FP64") });
-  of.baking("v2.0", { force: true }).deploys("v2.1", { replace: true });
-  of.fails("broken", "preflight.rejected");
-  expect(of.statuses).toBe("v1.0 stable, v2.0 provisional, v2.1 rejected");
-  expect(of.rollsBack().settles().serving).toBe("v1.0");
-});
-
-test("over a stable revision no rollout starts without a proven way back", () => {
-  const wayBack = { proven: false, why: "model.onnx does not match its digest" } as const;
-  expect(() => scenario().stable("v1.0").deploys("v1.1", { wayBack })).toThrowError(
-    expect.objectContaining({
-      code: "target.unproven",
-      message: expect.stringContaining("digest"),
-    }),
-  );
-  const failed = scenario().stable("v1.0").marks("v1.0", "failed");
-  expect(failed.deploys("v1.1", { wayBack }).lastHistory.at(-1)?.data).toMatchObject({
-    wayBack: wayBack.why,
-  });
-});
-
-test("a deploy that --replace would have made room for and is refused leaves the rollout alone", () => {
-  const of = rolledBack().canary("v1.2");
-  const before = of.state;
-  expect(() => of.deploys("v1.1", { replace: true })).toThrowError(
-    expect.objectContaining({ code: "version.barred" }),
-  );
-  expect(of.state).toBe(before);
-});
-
-test("a provisional revision left by --replace is a target only where no stable one is", () => {
-  const of = scenario().stable("v1.0").baking("v1.1").baking("v1.2", { replace: true });
-  expect(of.choice().targets.map(({ version }) => version.name)).toEqual(["v1.0", "v1.1"]);
-  of.corrupt.set(of.version("v1.0").digest, "gone");
-  expect(of.choice().targets[0]).toMatchObject({
-    why: "revision 2, never survived a bake",
-  });
 });
 
 test("after a crash what is done again ends where it would have ended", () => {

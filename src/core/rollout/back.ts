@@ -172,7 +172,10 @@ export function rollbackAtRest(
 
 /** rollback of a rollout under way. */
 export function rollbackNow(state: EndpointState, event: EventOf<"rollback">, now: number): Step {
-  const superseded = supersededSwitch(state);
+  const superseded = supersededSwitch(
+    state,
+    new LastgoodError("rollout.rolled-back", "the rollout was rolled back before it got there"),
+  );
   const begun = beginReturn(state, {
     id: event.rollbackId,
     kind: "rollback",
@@ -189,11 +192,7 @@ export function rollbackNow(state: EndpointState, event: EventOf<"rollback">, no
 }
 
 /** Whoever waits for a switch that is being overtaken is told so. */
-function supersededSwitch(state: EndpointState): readonly Effect[] {
-  const error = new LastgoodError(
-    "rollout.rolled-back",
-    "the rollout was rolled back before it got there",
-  );
+function supersededSwitch(state: EndpointState, error: LastgoodError): readonly Effect[] {
   return waitingOperations(state.activity).flatMap((operation) =>
     settle(operation, { ok: false, error }),
   );
@@ -255,7 +254,10 @@ export function abort(
   event: EventOf<"abort">,
   now: number,
 ): Step {
-  const superseded = supersededSwitch(state);
+  const superseded = supersededSwitch(
+    state,
+    new LastgoodError("rollout.superseded", `the rollout was aborted by ${event.actor}`),
+  );
   const begun = beginReturn(state, {
     id: event.rollbackId,
     kind: "abort",

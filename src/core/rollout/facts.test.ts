@@ -43,28 +43,22 @@ for (const [phase, make] of Object.entries(STATES))
       expect(of.effects).toEqual([]);
     });
 
-for (const [phase, make] of Object.entries(STATES))
+for (const [phase, make] of Object.entries(STATES).filter(([each]) => each !== "Idle"))
   test(`what is told twice counts once while ${phase}`, () => {
     const of = make();
     const [pending] = pendingEffects(of.state);
-    if (pending?.do === "switch") {
-      const told: EndpointEvent = {
-        type: "switched",
-        switchId: pending.switchId,
-        measured: MEASURED,
-      };
-      of.apply(told);
-      const after = of.state;
-      of.apply(told);
-      expect(of.state).toBe(after);
-    }
-    if (pending?.do === "prepare") {
-      of.apply({ type: "prepared", rolloutId: pending.rolloutId });
-      const after = of.state;
-      of.apply({ type: "prepared", rolloutId: pending.rolloutId });
-      expect(of.state).toBe(after);
-    }
-    expect(of.phase).not.toBe("RollingBack");
+    const told: EndpointEvent =
+      pending?.do === "prepare"
+        ? { type: "prepared", rolloutId: pending.rolloutId }
+        : {
+            type: "switched",
+            switchId: pending?.do === "switch" ? pending.switchId : "none",
+            measured: MEASURED,
+          };
+    const before = of.state;
+    const after = of.apply(told).state;
+    expect(after).not.toBe(before);
+    expect(of.apply(told).state).toBe(after);
   });
 
 test("the first revision gets all traffic, verified, and is stable at once", () => {

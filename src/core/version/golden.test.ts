@@ -59,8 +59,11 @@ test("classes, integers and strings agree exactly", () => {
   }
 });
 
+function half(bits: number): Tensor {
+  return tensor("FP16", Uint16Array.of(bits));
+}
+
 test("FP16 is compared as the numbers its bits say", () => {
-  const half = (bits: number): Tensor => tensor("FP16", Uint16Array.of(bits));
   // 0x3c00 is 1, the next one above is 1.0009765625: neighbours, and too far apart.
   expect(goldenDifference([half(0x3c00)], [half(0x3c01)])).not.toBeNull();
   // The two smallest subnormals differ by 6e-8.
@@ -71,12 +74,11 @@ test("FP16 is compared as the numbers its bits say", () => {
 });
 
 test("halfToNumber reads every bit pattern as IEEE 754 binary16 does", () => {
-  const view = new DataView(new ArrayBuffer(2));
+  const wrong: number[] = [];
   for (let bits = 0; bits <= 0xffff; bits += 1) {
-    view.setUint16(0, bits);
-    const expected = halfByParts(bits);
-    if (!Object.is(halfToNumber(bits), expected)) expect(halfToNumber(bits)).toBe(expected);
+    if (!Object.is(halfToNumber(bits), halfByParts(bits))) wrong.push(bits);
   }
+  expect(wrong).toEqual([]);
   expect(halfToNumber(0x3c00)).toBe(1);
   expect(halfToNumber(0xc000)).toBe(-2);
   expect(halfToNumber(0x7bff)).toBe(65_504);

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
+import { codeOf } from "../../../test/support/refusal.ts";
 import {
   blobPath,
   parseAlias,
@@ -87,21 +88,19 @@ test("champion is an alias", () => {
 });
 
 /** Characters that have fooled parsers before, among plain ones. */
-const odd = fc.constantFrom(..."aZ09.-_/\\:@%#? \0\n\u0301\u200b\u202e１аﬁé🚀");
+const odd = fc.constantFrom(...Array.from("aZ09.-_/\\:@%#? \0\n\u0301\u200b\u202e１аﬁé🚀"));
 
 test("whatever text gives a name that is safe in a path and a URL, or a refusal of ours", () => {
   const text = fc.oneof(fc.string({ unit: odd }), fc.stringMatching(/^[\w.\-/%]{0,12}$/));
   fc.assert(
     fc.property(text, (typed) => {
-      try {
-        const name = parseVersionName(typed);
-        expect(encodeURIComponent(name)).toBe(name);
-        expect(new URL(`http://h/a/${name}/b`).pathname).toBe(`/a/${name}/b`);
-      } catch (error) {
-        expect(["name.invalid", "name.reserved"]).toContain(
-          (error as { readonly code: unknown }).code,
-        );
-      }
+      let name = "v1.1";
+      const code = codeOf(() => {
+        name = parseVersionName(typed);
+      });
+      expect([null, "name.invalid", "name.reserved"]).toContain(code);
+      expect(encodeURIComponent(name)).toBe(name);
+      expect(new URL(`http://h/a/${name}/b`).pathname).toBe(`/a/${name}/b`);
     }),
     { numRuns: 1_000 },
   );

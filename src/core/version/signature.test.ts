@@ -96,6 +96,10 @@ const spec = fc
 const specs = fc.uniqueArray(spec, { selector: (each) => each.name, maxLength: 3 });
 const signature = fc.record({ inputs: specs, outputs: specs });
 
+function keeps(version: Signature, contract: Signature): boolean {
+  return contractDifferences(version, contract).length === 0;
+}
+
 test("every version keeps its own promise", () => {
   fc.assert(
     fc.property(signature, (own) => {
@@ -108,9 +112,8 @@ test("whoever takes a superset of what was promised to a superset keeps the firs
   fc.assert(
     fc.property(specs, specs, specs, (a, b, c) => {
       const [first, second, third] = [inputs(...a), inputs(...b), inputs(...c)];
-      const keeps = (version: Signature, contract: Signature): boolean =>
-        contractDifferences(version, contract).length === 0;
-      if (keeps(first, second) && keeps(second, third)) expect(keeps(first, third)).toBe(true);
+      const both = keeps(first, second) && keeps(second, third);
+      expect(!both || keeps(first, third)).toBe(true);
     }),
   );
 });

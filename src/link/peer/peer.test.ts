@@ -82,11 +82,12 @@ test("only the owner may dial", async () => {
   expect(statSync(path).mode & 0o777).toBe(0o600);
 });
 
+const echo: RequestHandler = ({ kind, body, payload }) => ({
+  body: { kind, body },
+  payload: [payload, Uint8Array.of(9)],
+});
+
 test("either end asks, the other answers, with bytes where there are any", async () => {
-  const echo: RequestHandler = ({ kind, body, payload }) => ({
-    body: { kind, body },
-    payload: [payload, Uint8Array.of(9)],
-  });
   const { near, far } = await pair(gateway(echo), control(echo));
   const payload = [Uint8Array.of(1, 2), Uint8Array.of(3)];
   const reply = await near.request("route.publish", { a: [1, "é"] }, { payload });
@@ -343,11 +344,15 @@ test("frames that come together with hello are not lost", async () => {
   expect(await heard.promise).toBe("early");
 });
 
+/** A file beside this one, as another program imports it. */
+function besides(file: string): string {
+  return JSON.stringify(join(import.meta.dirname, file));
+}
+
 test("the death of the other process is the end of the connection", async () => {
-  const module = (file: string): string => JSON.stringify(join(import.meta.dirname, file));
   const program = `
-    const { listenPeers } = await import(${module("peer.ts")});
-    const { ownIdentity } = await import(${module("identity.ts")});
+    const { listenPeers } = await import(${besides("peer.ts")});
+    const { ownIdentity } = await import(${besides("identity.ts")});
     await listenPeers(${JSON.stringify(path)}, {
       self: ownIdentity("model", "test", "fraud-prod/1"),
       onRequest: () => new Promise(() => undefined),

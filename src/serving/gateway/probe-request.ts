@@ -1,4 +1,4 @@
-import type { OutputValue, Tensor } from "../../core/tensor/index.ts";
+import { isMapSequence, type OutputValue, type Tensor } from "../../core/tensor/index.ts";
 import { GOLDEN_TOLERANCE, sampleFromWire, versionLabel } from "../../core/version/index.ts";
 import type { RouteRevision } from "../../link/route/index.ts";
 import {
@@ -81,7 +81,7 @@ export function probeRequest(
   const call = callOf(protocol, asked, revision);
   if (call === null) return null;
   const version = versionLabel(revision.version);
-  const promised = inOrder(outputs, revision);
+  const promised = inOrder(outputs, revision).map((output) => typed(output, revision));
   const answer = protocol.encode(promised, { endpoint, version, call });
   return { ...asked, expected: answer.body.toString() };
 }
@@ -105,6 +105,14 @@ function inOrder(
   const place = (output: OutputValue): number =>
     signature.outputs.findIndex((spec) => spec.name === output.name);
   return outputs.toSorted((a, b) => place(a) - place(b));
+}
+
+/** A golden sample's maps do not say whether their values are of 32 bits; the signature does. */
+function typed(output: OutputValue, { signature }: RouteRevision): OutputValue {
+  const spec = signature.outputs.find((each) => each.name === output.name);
+  return isMapSequence(output) && spec?.kind === "maps" && spec.valueDtype === "FP32"
+    ? { ...output, values: Float32Array.from(output.values) }
+    : output;
 }
 
 const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;

@@ -3,9 +3,10 @@ import { Argument, type Command } from "@commander-js/extra-typings";
 import { completionScript, SHELLS } from "../completion-script.ts";
 import { examples } from "../help-text.ts";
 import type { Session } from "../session.ts";
+import type { Verb } from "../verb.ts";
 
 /** `completion`: a script that completes verbs and flags. */
-export function define(command: Command, session: Session): void {
+export function define(command: Command, session: Session, verbs: readonly Verb[]): void {
   command
     .description("Print a script that completes verbs and flags in your shell.")
     .addArgument(new Argument("<shell>", "which shell").choices(SHELLS))
@@ -18,7 +19,7 @@ export function define(command: Command, session: Session): void {
       ]),
     )
     .action(async (shell) => {
-      const script = await completionScript(shell, session);
+      const script = await completionScript(shell, session, verbs);
       session.terminal.answer({ shell, script }, () => [script]);
     });
 }

@@ -68,7 +68,7 @@ async function readSettings(
       options.port === undefined ? await session.required("serveAddress") : local(options.port),
     workers: await session.required("workers"),
     defaultEndpoint: await session.setting("defaultEndpoint"),
-    remotes: readServerYaml(config).remotes,
+    remotes: (await readServerYaml(config)).remotes,
     programs: findPrograms(session.programFolder),
   };
 }
