@@ -72,7 +72,10 @@ test("recreate is cold and says so with the expected seconds; its requests wait 
   expect(rollback.expectedSeconds).toBeGreaterThan(0);
 
   const rehearsed = await lean.tell<RolledBack>("rollback", "lean", "--dry-run");
-  expect(rehearsed).toMatchObject({ code: 0, value: { warm: false, dryRun: true, switchMs: null } });
+  expect(rehearsed).toMatchObject({
+    code: 0,
+    value: { warm: false, dryRun: true, switchMs: null },
+  });
   expect(rehearsed.value.notes.join()).toMatch(/cold.*about \d+(\.\d+)? m?s/);
   const said = await server.cli(["rollback", "lean", "--dry-run"]);
   expect(said.stdout).toContain("cold");

@@ -63,10 +63,7 @@ test("a cut tail is noticed against a head that was noted down", async () => {
   if (head === null) throw new Error("there is no history");
   const verify = ["history", "cut", "--verify", "--expect", head];
   expect(await cut.tell(...verify)).toMatchObject({ code: 0, value: { ok: true, head } });
-  tamper(
-    server,
-    `delete from history where endpoint = 'cut' and sequence > ${entries.length - 2}`,
-  );
+  tamper(server, `delete from history where endpoint = 'cut' and sequence > ${entries.length - 2}`);
   const alone = await cut.tell<HistoryVerified>("history", "cut", "--verify");
   expect(alone).toMatchObject({ code: 0, value: { ok: true } });
   const expected = await cut.tell<HistoryVerified>(...verify);

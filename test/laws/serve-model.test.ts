@@ -1,6 +1,6 @@
+import { mkdtempSync } from "node:fs";
 /** `serve -m`: answers as `mlflow models serve` does, and switches the model on the open port. */
 import { createServer } from "node:net";
-import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -9,10 +9,20 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ErrorBody } from "../../src/core/errors/index.ts";
 import { Load } from "../support/load.ts";
 import { heldOutRows } from "../support/rows.ts";
-import { freePort, startServer, until, type CliResult, type TestServer } from "../support/server.ts";
+import {
+  freePort,
+  startServer,
+  until,
+  type CliResult,
+  type TestServer,
+} from "../support/server.ts";
 
 let server: TestServer;
-const body = JSON.stringify({ inputs: heldOutRows("iris").slice(0, 2).map((row) => row.features) });
+const body = JSON.stringify({
+  inputs: heldOutRows("iris")
+    .slice(0, 2)
+    .map((row) => row.features),
+});
 
 beforeAll(async () => {
   server = await startServer();

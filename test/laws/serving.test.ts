@@ -155,9 +155,13 @@ test("every data type comes back as it was sent, as JSON and as binary tensors",
   const text = JSON.stringify({ inputs: [...inputs, half] }, (_, value: unknown) =>
     typeof value === "bigint" ? `#${value}#` : value,
   ).replaceAll(/"#(-?\d+)#"/g, "$1");
-  const answer = await post("/v2/models/all-types/infer", Buffer.concat([Buffer.from(text), fp16]), {
-    "inference-header-content-length": String(Buffer.byteLength(text)),
-  });
+  const answer = await post(
+    "/v2/models/all-types/infer",
+    Buffer.concat([Buffer.from(text), fp16]),
+    {
+      "inference-header-content-length": String(Buffer.byteLength(text)),
+    },
+  );
   expect(answer.status, answer.bytes.toString()).toBe(200);
   const outputs = answer.json?.["outputs"] as { name: string; data: unknown[] }[];
   for (const { name, data: got } of outputs) {
@@ -202,7 +206,15 @@ test("several inputs and outputs, nested or flat, and only the outputs that were
   await two.deploy("v1.0");
   const inputs = [
     { name: "b", datatype: "INT64", shape: [2], data: [10, 20] },
-    { name: "a", datatype: "FP32", shape: [2, 3], data: [[1, 2, 3], [4, 5, 6]] },
+    {
+      name: "a",
+      datatype: "FP32",
+      shape: [2, 3],
+      data: [
+        [1, 2, 3],
+        [4, 5, 6],
+      ],
+    },
   ];
   const both = await post("/v2/models/two/infer", { inputs });
   expect(both.json?.["outputs"]).toEqual([
@@ -261,9 +273,15 @@ test("MLflow: every input form and CSV give the same predictions", async () => {
 
 test("each protocol refuses in its own form, and what is not there is a 404 that lists what is", async () => {
   const unknown = await post("/v2/models/nobody/infer", irisBody());
-  expect(unknown).toMatchObject({ status: 404, json: { error: expect.stringContaining("cancer") } });
+  expect(unknown).toMatchObject({
+    status: 404,
+    json: { error: expect.stringContaining("cancer") },
+  });
   const notLoaded = await post("/v2/models/cancer/versions/v9/infer", irisBody());
-  expect(notLoaded).toMatchObject({ status: 404, json: { error: expect.stringContaining("v1.0") } });
+  expect(notLoaded).toMatchObject({
+    status: 404,
+    json: { error: expect.stringContaining("v1.0") },
+  });
   const byVersion = await post(
     "/v2/models/cancer/versions/v1.0/infer",
     oipBody(cancerFeatures[0] ?? []),
@@ -333,6 +351,8 @@ test("a slow version serves, and what waits for it is answered in turn", async (
   const slow = stage(server, "slow");
   await slow.register("v1.0", "iris/v2.0-slow.onnx");
   await slow.deploy("v1.0");
-  const answers = await Promise.all(Array.from({ length: 20 }, (_, row) => slow.score(irisBody(row))));
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, (_, row) => slow.score(irisBody(row))),
+  );
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
 });

@@ -33,4 +33,11 @@ export interface EndpointDeps {
   readonly checkpoint: (name: string) => void;
   /** Called with each entry right after it was stored. */
   readonly onEntry: (entry: ChainEntry) => void;
+  /** Called after a version failed at an endpoint, for the other endpoints that count on it. */
+  readonly onVersionFailed: (failed: {
+    readonly endpoint: string;
+    readonly model: string;
+    readonly sequence: number;
+    readonly reason: string | null;
+  }) => void;
 }

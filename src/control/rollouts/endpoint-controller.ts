@@ -192,6 +192,11 @@ export class EndpointController {
       });
     });
     for (const entry of saved.entries) this.#deps.onEntry(entry);
+    for (const effect of effects) {
+      if (effect.do !== "judge" || effect.status !== "failed") continue;
+      const { sequence, reason } = effect;
+      this.#deps.onVersionFailed({ endpoint: name, model, sequence, reason });
+    }
     return { state, revisionOfState: saved.revisionOfState, historyHead: saved.historyHead };
   }
 

@@ -46,7 +46,7 @@ const TICK_MS = 100;
 const PAGE = 1_000;
 
 /** What the composition adds to what endpoints are run with. */
-export interface EndpointServiceDeps extends Omit<EndpointDeps, "onEntry"> {
+export interface EndpointServiceDeps extends Omit<EndpointDeps, "onEntry" | "onVersionFailed"> {
   /** Everything doctor looks at that is no endpoint's. */
   readonly generalChecks: () => Promise<readonly DoctorCheck[]>;
 }
@@ -60,7 +60,11 @@ export class Rollouts implements EndpointService {
 
   constructor(deps: EndpointServiceDeps) {
     this.#deps = deps;
-    this.#endpoints = new Endpoints({ ...deps, onEntry: (entry) => this.#onEntry(entry) });
+    this.#endpoints = new Endpoints({
+      ...deps,
+      onEntry: (entry) => this.#onEntry(entry),
+      onVersionFailed: (failed) => this.#tellOthers(failed),
+    });
   }
 
   /** Goes on with what was under way when the last control plane ended. */
@@ -339,6 +343,19 @@ export class Rollouts implements EndpointService {
         null,
       ),
     ];
+  }
+
+  /** Other endpoints that count on the version hear of it; none of them moves any traffic. */
+  #tellOthers(failed: Parameters<EndpointDeps["onVersionFailed"]>[0]): void {
+    const { endpoint, model, sequence, reason } = failed;
+    for (const { controller } of this.#endpoints.ofModel(model)) {
+      if (controller.state.identity.name === endpoint) continue;
+      controller
+        .report({ type: "failedElsewhere", sequence, endpoint, reason })
+        .catch((error: unknown) => {
+          this.#deps.journal.error(`version.failed.elsewhere: ${String(error)}`, { endpoint });
+        });
+    }
   }
 
   #onEntry(entry: ChainEntry): void {

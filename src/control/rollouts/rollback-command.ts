@@ -170,26 +170,11 @@ async function throughGateway(
   return gatewayAnswer(did, body, cause.message);
 }
 
-/** Waits for the way back that is under way. */
-async function attach(running: RunningEndpoint): Promise<RolledBack> {
-  const { controller } = running;
-  await controller.whenSettled();
-  const { state, historyHead } = controller;
-  const last = state.lastRollback;
-  if (last === null || last.to !== state.current)
-    throw new LastgoodError(
-      "rollback.no-target-left",
-      `the rollback that was under way did not succeed: ${state.lastRollout?.reason ?? "see the history"}`,
-    );
-  return rollbackAnswer(state, last, { already: false, historyHead });
-}
-
 /** Sends an endpoint back, and reports only what was verified (law 3). */
 export async function rollback(endpoints: Endpoints, body: RollbackBody): Promise<RolledBack> {
   const readAt = endpoints.deps.clock.monotonic();
   const running = endpoints.find(body.endpoint);
   const { controller } = running;
-  if (controller.state.activity.phase === "RollingBack" && !body.dryRun) return attach(running);
   try {
     if (body.ifCurrent !== null) await checkCurrent(endpoints, controller.state, body.ifCurrent);
     const there = await alreadyServing(endpoints, running, body);

@@ -2,9 +2,32 @@ import { randomUUID } from "node:crypto";
 
 import type { RolloutAnswer, RolloutCommand } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
-import { rolloutOf, type EndpointEvent, type EndpointState } from "../../core/rollout/index.ts";
+import {
+  revisionOf,
+  rolloutOf,
+  type EndpointEvent,
+  type EndpointState,
+} from "../../core/rollout/index.ts";
+import type { TargetChoice } from "../../core/target/index.ts";
 import type { Endpoints } from "./endpoints.ts";
+import { namedTarget } from "./named-version.ts";
 import { rolloutView, servedView } from "./view.ts";
+
+/**
+ * An abort goes back to what served before, also where that has the same content as the candidate,
+ * which a rollback would pass over.
+ */
+async function abortChoice(endpoints: Endpoints, state: EndpointState): Promise<TargetChoice> {
+  const choice = await endpoints.chooser.chooseForSwitch(state);
+  const from = revisionOf(state, rolloutOf(state)?.from ?? null);
+  if (from === undefined || choice.targets.length > 0) return choice;
+  const version = await endpoints.deps.select(state.identity.model, String(from.version.sequence));
+  return namedTarget(endpoints, state, version, {
+    force: false,
+    revision: from.revision,
+    actor: "the abort",
+  });
+}
 
 async function eventFor(
   endpoints: Endpoints,
@@ -24,7 +47,7 @@ async function eventFor(
     case "promote":
       return { type: "promote", ...base, full: command.full };
     case "abort": {
-      const choice = await endpoints.chooser.chooseForSwitch(state);
+      const choice = await abortChoice(endpoints, state);
       return { type: "abort", ...base, rollbackId: randomUUID(), choice };
     }
   }

@@ -104,6 +104,13 @@ export type EndpointEvent =
       readonly trigger: Trigger;
       readonly measured: Measured;
     }
+  /** A version failed at another endpoint: told, never acted on (status is local first). */
+  | {
+      readonly type: "failedElsewhere";
+      readonly sequence: number;
+      readonly endpoint: string;
+      readonly reason: string | null;
+    }
   | { readonly type: "tick" };
 
 /** The name of an event. */

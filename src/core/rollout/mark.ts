@@ -171,3 +171,27 @@ export function markOnTheWayBack(
   const { operation, actor, reason } = event;
   return attach(state, { operation, actor, reason, sequence: null, keepStatus: false });
 }
+
+/** A version that is trusted here failed at another endpoint: an alarm, and no traffic moves. */
+export function failedElsewhere(state: EndpointState, event: EventOf<"failedElsewhere">): Step {
+  const trusted = state.revisions.findLast(
+    (revision) =>
+      revision.version.sequence === event.sequence &&
+      ["stable", "provisional", "candidate"].includes(revision.status),
+  );
+  if (trusted === undefined) return step(state);
+  const version = label(state, trusted.revision);
+  const message = `${version} failed at ${event.endpoint}; ${state.identity.name} still counts on it (revision ${trusted.revision}): no traffic moved`;
+  return step(
+    state,
+    [{ do: "publish" }, { do: "alarm", code: "version.failed.elsewhere", message }],
+    [
+      {
+        kind: "version.failed.elsewhere",
+        actor: "lastgood",
+        reason: event.reason,
+        data: { ...revisionFacts(state, trusted.revision), failedAt: event.endpoint },
+      },
+    ],
+  );
+}

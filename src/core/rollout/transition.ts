@@ -20,7 +20,7 @@ import { pause, resume, tick } from "./clock.ts";
 import { deployAtRest, deployDuring, preparationFailed, prepared } from "./deploy.ts";
 import type { Effect } from "./effect.ts";
 import type { EndpointEvent, EventType } from "./event.ts";
-import { markAtRest, markDuring, markOnTheWayBack } from "./mark.ts";
+import { failedElsewhere, markAtRest, markDuring, markOnTheWayBack } from "./mark.ts";
 import { overridden } from "./override.ts";
 import { reinstate } from "./reinstate.ts";
 import type { EndpointState, Phase } from "./state.ts";
@@ -85,6 +85,7 @@ const TABLE: Table = {
     switched: ignored,
     switchFailed: ignored,
     overridden,
+    failedElsewhere,
     tick: ignored,
   },
   Preparing: {
@@ -102,6 +103,7 @@ const TABLE: Table = {
     switched: ignored,
     switchFailed: ignored,
     overridden,
+    failedElsewhere,
     tick: ignored,
   },
   Progressing: {
@@ -119,6 +121,7 @@ const TABLE: Table = {
     switched: progressed,
     switchFailed: forwardFailed,
     overridden,
+    failedElsewhere,
     tick: (state, _event, now) => tick(state, now),
   },
   Baking: {
@@ -136,6 +139,7 @@ const TABLE: Table = {
     switched: tookOver,
     switchFailed: forwardFailed,
     overridden,
+    failedElsewhere,
     tick: (state, _event, now) => tick(state, now),
   },
   RollingBack: {
@@ -153,6 +157,7 @@ const TABLE: Table = {
     switched: returned,
     switchFailed: returnFailed,
     overridden,
+    failedElsewhere,
     tick: ignored,
   },
 };

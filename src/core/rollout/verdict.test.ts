@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 
 import { scenario, signatureOf, type Scenario } from "../../../test/support/rollout-scenario.ts";
 import { armsOf, contractOf } from "./state.ts";
+import { transition } from "./transition.ts";
 
 const HOUR = 3_600_000;
 
@@ -136,4 +137,28 @@ test("a provisional revision left by --replace is a target only where no stable 
   expect(of.choice().targets[0]).toMatchObject({
     why: "revision 2, never survived a bake",
   });
+});
+
+test("a version that failed elsewhere raises an alarm and moves nothing, in every phase", () => {
+  const failed = {
+    type: "failedElsewhere",
+    sequence: 1,
+    endpoint: "fraud-staging",
+    reason: "bad",
+  } as const;
+  const rest = scenario().stable("v1.0");
+  for (const of of [
+    rest,
+    scenario().stable("v1.0").canary("v1.1"),
+    scenario().stable("v1.0").baking("v1.1"),
+  ]) {
+    const { state, effects, history } = transition(of.state, failed, 1);
+    expect(state).toBe(of.state);
+    expect(effects).toContainEqual(
+      expect.objectContaining({ do: "alarm", code: "version.failed.elsewhere" }),
+    );
+    expect(history).toMatchObject([{ kind: "version.failed.elsewhere", reason: "bad" }]);
+  }
+  const unknown = transition(rest.state, { ...failed, sequence: 99 }, 1);
+  expect(unknown).toMatchObject({ effects: [], history: [] });
 });

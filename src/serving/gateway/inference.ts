@@ -35,6 +35,9 @@ interface Admitted {
   readonly endpoint: string;
 }
 
+/** The rest of an oversized body is read this long, ms. */
+const DISCARD_MS = 2_000;
+
 /** 5xx that the version is answerable for; every other 5xx is the gateway's own. */
 const VERSION_ERRORS: ReadonlySet<string> = new Set(["runtime.failed", "runtime.timeout"]);
 
@@ -263,15 +266,16 @@ function refuse(
   { request, response, protocol }: Pick<Arrived, "request" | "response" | "protocol">,
   error: LastgoodError,
 ): void {
-  const close = error.code === "body.too-large" ? { connection: "close" } : {};
   writeAnswer(response, protocol.encodeError(error), {
     ...echoHeaders(request),
     ...errorHeaders(error),
-    ...close,
   });
-  // What is still coming of an oversized body is not read; the answer gets a moment to arrive.
+  // Closing at once would reset the connection under a caller who still sends, and take the answer
+  // away: what is coming of an oversized body is thrown away for a while.
   if (error.code === "body.too-large") {
     request.resume();
-    setTimeout(() => request.destroy(), 500).unref();
+    setTimeout(() => {
+      if (!request.complete) request.destroy();
+    }, DISCARD_MS).unref();
   }
 }

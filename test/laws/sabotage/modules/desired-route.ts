@@ -12,5 +12,8 @@ export const loadedRevisions: typeof original.loadedRevisions = (state) => neede
 export const desiredRoute: typeof original.desiredRoute = (parts) => {
   const route = original.desiredRoute(parts);
   const needed = neededRevisions(parts.state);
-  return { ...route, revisions: route.revisions.filter(({ revision }) => needed.includes(revision)) };
+  return {
+    ...route,
+    revisions: route.revisions.filter(({ revision }) => needed.includes(revision)),
+  };
 };

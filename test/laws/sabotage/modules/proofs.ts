@@ -1,8 +1,5 @@
 /** Law 2 taken out: every version that is not loaded is taken for proven. */
-import {
-  Proofs as Original,
-  type Provable,
-} from "../../../../src/control/proof/proofs.ts";
+import { Proofs as Original, type Provable } from "../../../../src/control/proof/proofs.ts";
 import type { Proof } from "../../../../src/core/target/index.ts";
 import type { Digest } from "../../../../src/core/version/index.ts";
 

@@ -1,6 +1,6 @@
+import type * as original from "../../../../src/app/cli/roll-back.ts";
 /** Law 7 taken out: a rollback goes through the control plane or not at all. */
 import type { RollbackBody, RolledBack } from "../../../../src/core/api/index.ts";
-import type * as original from "../../../../src/app/cli/roll-back.ts";
 
 export const rollBack: typeof original.rollBack = async (
   session,
