@@ -25,12 +25,9 @@ const bundledPackages = [
   "undici",
   "commander",
   "@commander-js/extra-typings",
-  "@clack/prompts",
   "cli-table3",
   "yaml",
-  "env-paths",
   "pino",
-  "execa",
 ];
 
 /** Installed with the package: native code and WebAssembly. */

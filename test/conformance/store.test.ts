@@ -119,19 +119,6 @@ describe.each(IMPLEMENTATIONS)("store $name", ({ open }) => {
     expect(await store.meta.order()).toMatchObject({ generation: 5 });
   });
 
-  test("route orders rise per endpoint and are never given twice", async () => {
-    await store.meta.beginEpoch();
-    const first = await Promise.all([1, 2, 3].map(() => store.endpoints.nextRouteOrder("a")));
-    expect(first.map((order) => order.sequence).toSorted((a, b) => a - b)).toEqual([1, 2, 3]);
-    expect(await store.endpoints.nextRouteOrder("b")).toEqual({
-      generation: 1,
-      epoch: 1,
-      sequence: 1,
-    });
-    await reopen();
-    expect((await store.endpoints.nextRouteOrder("a")).sequence).toBe(4);
-  });
-
   test("a version comes back as it was stored, with its samples when asked for", async () => {
     expect(await store.versions.insert({ manifest: manifest(1, "v1.0"), digest: DIGEST })).toBe(
       true,
@@ -322,7 +309,6 @@ describe.each(IMPLEMENTATIONS)("store $name", ({ open }) => {
       await nouns.versions.insert({ manifest: manifest(1, "v1.0"), digest: DIGEST });
       await nouns.history.append("e", [entry("registered")]);
       await nouns.operations.put({ key: "k", answer: 1, at: 1 });
-      await nouns.endpoints.nextRouteOrder("e");
       await nouns.counts.merge([count()]);
       throw new Error("changed my mind");
     });
@@ -331,7 +317,6 @@ describe.each(IMPLEMENTATIONS)("store $name", ({ open }) => {
     expect(await store.history.head("e")).toBeNull();
     expect(await store.operations.get("k")).toBeNull();
     expect(await store.counts.totals("fraud-prod")).toEqual([]);
-    expect((await store.endpoints.nextRouteOrder("e")).sequence).toBe(1);
   });
 
   test("nobody sees a transaction before it ends, and they wait for each other", async () => {

@@ -145,7 +145,7 @@ test("the serving port answers each mistake with its 4xx, in its protocol's own 
     const plain = response.headers.get("content-type") === "text/plain";
     if (!plain) {
       const said = JSON.parse(text) as { error?: string; message?: string };
-      expect((said.error ?? said.message ?? "").length, what).toBeGreaterThan(10);
+      expect((said.error ?? said.message ?? "").length, `${what}`).toBeGreaterThan(10);
     }
     expect(text, "no path and no stack leaves").not.toMatch(/\/work\/|\.cjs|at .*\(.*:\d+:\d+\)/);
   }
@@ -250,10 +250,10 @@ test("the API answers each mistake with its 4xx as problem details", async () =>
     });
     const text = await response.text();
     expect(response.status, `${what}: ${text.slice(0, 300)}`).toBe(status);
-    expect(response.headers.get("content-type"), what).toContain("application/problem+json");
+    expect(response.headers.get("content-type"), `${what}`).toContain("application/problem+json");
     const problem = JSON.parse(text) as ErrorBody;
     if (code !== "") expect(problem.code, `${what}: ${text}`).toBe(code);
-    expect(problem.message.length, what).toBeGreaterThan(5);
+    expect(problem.message.length, `${what}`).toBeGreaterThan(5);
   }
 });
 
@@ -288,7 +288,7 @@ test("a truncated, foreign or empty model file is refused at the command line, n
     const path = join(folder, `${name}.onnx`);
     writeFileSync(path, bytes);
     const refusal = await iris.refused(1, "register", "iris", path, "--version", "v9.0");
-    expect(refusal.code, name).toBe("artifact.invalid");
+    expect(refusal.code, `${name}`).toBe("artifact.invalid");
   }
   const absent = await iris.tell("register", "iris", join(folder, "none.onnx"));
   expect(absent.code).not.toBe(0);
@@ -392,7 +392,7 @@ test("50 generated inference bodies in the right form: 200 or 400, nothing else"
   );
   const property = fc.asyncProperty(inputs, async (made) => {
     const { status, text } = await iris.score(JSON.stringify({ inputs: made }));
-    expect([200, 400], text).toContain(status);
+    expect([200, 400], `${text}`).toContain(status);
   });
   await fc.assert(property, { numRuns: 50 });
 });

@@ -54,9 +54,7 @@ test("nothing stable yet: the provisional revision is gone back to, and the answ
   await young.register("v1.0");
   await young.register("v1.1");
   await young.deploy("v1.0", { bakeMs: 600_000 });
-  const over = await young.tell<Deployed>(
-    ...["deploy", "young@v1.1", "--replace", "--bake", "10m"],
-  );
+  const over = await young.tell<Deployed>("deploy", "young@v1.1", "--replace", "--bake", "10m");
   expect(over).toMatchObject({ code: 0, value: { started: true, verified: true } });
   const done = await young.tell<RolledBack>("rollback", "young");
   expect(done).toMatchObject({
@@ -124,9 +122,7 @@ test("what is archived is passed over, unless it is named with --force", async (
   );
   const barred = await put.refused(4, "rollback", "put-away", "--version", "v1.0");
   expect(barred).toMatchObject({ code: "target.unproven" });
-  const forced = await put.tell<RolledBack>(
-    ...["rollback", "put-away", "--version", "v1.0", "--force"],
-  );
+  const forced = await put.tell<RolledBack>("rollback", "put-away", "--version", "v1.0", "--force");
   expect(forced).toMatchObject({ code: 0, value: { to: { version: "v1.0" }, verified: true } });
 });
 
@@ -154,7 +150,11 @@ test("another signature: refused and passed over, a deliberate change takes --fo
     { version: "v1.0", why: expect.stringMatching(/^signature: .*inputs/) },
   ]);
   const back = await changed.tell<RolledBack>(
-    ...["rollback", "changed", "--version", "v1.0", "--force"],
+    "rollback",
+    "changed",
+    "--version",
+    "v1.0",
+    "--force",
   );
   expect(back).toMatchObject({ code: 0, value: { to: { version: "v1.0" }, verified: true } });
   expect(await changed.score()).toMatchObject({ status: 200, version: "v1.0" });
@@ -231,7 +231,7 @@ test("a version is named by name, sequence number, alias and revision", async ()
   ] as const;
   for (const [args, version] of spellings) {
     const done = await spelled.tell<RolledBack>("rollback", ...args, "--keep-status");
-    expect(done, args.join(" ")).toMatchObject({
+    expect(done, `${args.join(" ")}`).toMatchObject({
       code: 0,
       value: { to: { version }, verified: true, why: "named by tester" },
     });

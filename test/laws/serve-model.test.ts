@@ -69,7 +69,7 @@ test("typed again it switches that open port: a deploy, then a rollback to what 
     pauseMs: 5,
   });
   const forth = await serveModel("models:/iris/2", "-p", port);
-  expect(forth.code, forth.stdout).toBe(0);
+  expect(forth.code, `${forth.stdout}`).toBe(0);
   expect(JSON.parse(forth.stdout)).toMatchObject({
     endpoint: "iris-prod",
     version: "iris@v1.1",
@@ -79,7 +79,7 @@ test("typed again it switches that open port: a deploy, then a rollback to what 
   });
   expect(await answeredBy()).toBe("v1.1");
   const back = await serveModel("iris@v1.0", "-p", port);
-  expect(back.code, back.stdout).toBe(0);
+  expect(back.code, `${back.stdout}`).toBe(0);
   expect(JSON.parse(back.stdout)).toMatchObject({
     version: "iris@v1.0",
     by: "rollback",
@@ -109,8 +109,12 @@ test("another port is refused and names the server; what is no version says what
 
 test("a second server on the data folder is refused, a stranger's port is named with its pid", async () => {
   const second = await server.cli([
-    ...["serve", "--json", "--api-address", `127.0.0.1:${await freePort()}`],
-    ...["--serve-address", `127.0.0.1:${await freePort()}`],
+    "serve",
+    "--json",
+    "--api-address",
+    `127.0.0.1:${await freePort()}`,
+    "--serve-address",
+    `127.0.0.1:${await freePort()}`,
   ]);
   expect(second.code).toBe(4);
   expect(second.stdout).toContain("server.running");
@@ -126,12 +130,18 @@ test("a second server on the data folder is refused, a stranger's port is named 
     const other = mkdtempSync(join(tmpdir(), "lastgood-law-"));
     const taken = await server.cli(
       [
-        ...["serve", "-m", "models:/iris/1", "-p", String(port), "--json"],
-        ...["--api-address", `127.0.0.1:${await freePort()}`],
+        "serve",
+        "-m",
+        "models:/iris/1",
+        "-p",
+        String(port),
+        "--json",
+        "--api-address",
+        `127.0.0.1:${await freePort()}`,
       ],
       { LASTGOOD_DATA_DIR: other },
     );
-    expect(taken.code, taken.stdout).toBe(4);
+    expect(taken.code, `${taken.stdout}`).toBe(4);
     const { error } = JSON.parse(taken.stdout) as { error: ErrorBody };
     expect(error.code).toBe("address.in-use");
     expect(error.message).toContain(String(process.pid));

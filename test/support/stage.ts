@@ -120,7 +120,7 @@ export class Stage {
   /** Runs a verb that must be refused with this exit code, and gives the error. */
   async refused(code: number, ...args: readonly string[]): Promise<ErrorBody> {
     const told = await this.tell<{ error: ErrorBody }>(...args);
-    expect({ code: told.code, value: told.value }, args.join(" ")).toMatchObject({
+    expect({ code: told.code, value: told.value }, `${args.join(" ")}`).toMatchObject({
       code,
       value: { error: { code: expect.any(String), message: expect.any(String) } },
     });

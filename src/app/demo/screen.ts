@@ -16,7 +16,7 @@ function percent(part: number, whole: number): string {
 }
 
 /** Who answered, most first: `v2.0 98 %, v1.1 2 %`. */
-export function whoAnswers(sight: Sight): string {
+function whoAnswers(sight: Sight): string {
   const answered = [...sight.versions.values()].reduce((sum, count) => sum + count, 0);
   return [...sight.versions]
     .toSorted(([, a], [, b]) => b - a)

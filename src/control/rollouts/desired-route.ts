@@ -19,7 +19,7 @@ import type { StoredManifest } from "../../storage/store/index.ts";
 /** Requests to a `recreate` endpoint wait this long at the most while its candidate loads, ms. */
 export const MAX_HOLD_MS = 10_000;
 /** Targets kept loaded once nothing is under way (DESIGN.md section 1, law 1). */
-export const KEEP_WARM = 1;
+const KEEP_WARM = 1;
 
 /** Everything a route is made of. */
 export interface RouteParts {

@@ -1,6 +1,6 @@
 import { revisionOf, type EndpointState } from "../../core/rollout/index.ts";
 import type { TargetChoice } from "../../core/target/index.ts";
-import type { StoreOrder, StoredManifest } from "../../storage/store/index.ts";
+import type { StoredManifest } from "../../storage/store/index.ts";
 import type { Published } from "../link/index.ts";
 import type { EndpointDeps, StoredEndpoint } from "./deps.ts";
 import { desiredRoute, loadedRevisions, routeFingerprint } from "./desired-route.ts";
@@ -12,6 +12,8 @@ export class RoutePublisher {
   readonly #deps: EndpointDeps;
   readonly #catalog: VersionCatalog;
   readonly #chooser: TargetChooser;
+  /** Routes sent since the start. Each start has an epoch of its own, so it need not be stored. */
+  #sequence = 0;
   #published: string | null = null;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -63,8 +65,8 @@ export class RoutePublisher {
     const parts = { state, order: unordered, historyHead: stored.historyHead, choice, manifests };
     const fingerprint = routeFingerprint(desiredRoute(parts));
     if (!always && fingerprint === this.#published) return null;
-    const order: StoreOrder & { sequence: number } =
-      await this.#deps.store.endpoints.nextRouteOrder(state.identity.name);
+    this.#sequence += 1;
+    const order = { ...(await this.#deps.store.meta.order()), sequence: this.#sequence };
     if (always) this.#deps.checkpoint("publish.ordered");
     const published = await this.#deps.gateways.publish(desiredRoute({ ...parts, order }));
     this.#published = published.taken ? fingerprint : null;

@@ -100,7 +100,7 @@ export function rolloutView(
 }
 
 /** What a rollback would do now; `sizeBytes` is that of the target's files. */
-export function targetView(choice: TargetChoice, sizeBytes: number): TargetView {
+function targetView(choice: TargetChoice, sizeBytes: number): TargetView {
   const target = choice.targets[0];
   return {
     target:

@@ -28,10 +28,10 @@ import {
 } from "./step.ts";
 
 /** Bake of a rollout whose command names none, ms. */
-export const DEFAULT_BAKE_MS = 3_600_000;
+const DEFAULT_BAKE_MS = 3_600_000;
 
 /** First canary weight of a rollout whose command names none, percent. */
-export const DEFAULT_CANARY_WEIGHT = 10;
+const DEFAULT_CANARY_WEIGHT = 10;
 
 function sameContent(revision: Revision | undefined, event: Deploy): boolean {
   return (

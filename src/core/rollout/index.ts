@@ -1,7 +1,5 @@
 export type { Effect, HistoryRecord, Outcome, Transition } from "./effect.ts";
 export type { Deploy, EndpointEvent, EventType, Mark, Reinstate, Rollback } from "./event.ts";
-export { DEFAULT_BAKE_MS, DEFAULT_CANARY_WEIGHT } from "./deploy.ts";
-export { TYPED_TWICE_MS } from "./back.ts";
 export {
   armsOf,
   bakeLeft,

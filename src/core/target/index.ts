@@ -1,7 +1,6 @@
 export {
   chooseTargets,
   namedObjection,
-  semanticVersion,
   type NamedOptions,
   type Proof,
   type Target,

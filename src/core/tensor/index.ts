@@ -15,7 +15,6 @@ export {
   outputToWire,
   tensorFromWire,
   tensorToWire,
-  wireOutputSchema,
   wireSampleSchema,
   wireTensorSchema,
   type WireOutput,

@@ -27,14 +27,3 @@ export type Count = z.infer<typeof countSchema>;
 export function countKey(count: Count): string {
   return `${count.gateway} ${count.incarnation} ${count.worker} ${count.endpoint} ${count.revision} ${count.arm} ${count.interval}`;
 }
-
-/** The later of two totals of one key; totals never fall, so it is idempotent and order-free. */
-export function mergeCounts(known: Count | undefined, arrived: Count): Count {
-  if (known === undefined) return arrived;
-  return {
-    ...arrived,
-    requests: Math.max(known.requests, arrived.requests),
-    errors: Math.max(known.errors, arrived.errors),
-    rejected: Math.max(known.rejected, arrived.rejected),
-  };
-}

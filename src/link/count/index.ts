@@ -1,1 +1,1 @@
-export { countKey, countSchema, mergeCounts, type Count } from "./count.ts";
+export { countKey, countSchema, type Count } from "./count.ts";

@@ -5,7 +5,6 @@ export {
   gatewayStatusSchema,
   inspectedSchema,
   probedSchema,
-  revisionStateSchema,
   routeAcknowledgedSchema,
   routeDrainedSchema,
   type GatewayRolledBack,

@@ -18,7 +18,7 @@ import { routeOrderSchema, routeSchema } from "../route/index.ts";
 const monotonic = z.number();
 
 /** State of one revision in a gateway. */
-export const revisionStateSchema = z.object({
+const revisionStateSchema = z.object({
   endpoint: endpointNameSchema,
   revision: z.number().int().positive(),
   digest: digestSchema,

@@ -1,5 +1,5 @@
-export { encodeFrame, FrameReader, MAX_FRAME_BYTES, type Frame } from "./frame.ts";
-export { identitySchema, ownIdentity, type PeerIdentity } from "./identity.ts";
+export { encodeFrame, FrameReader, type Frame } from "./frame.ts";
+export { ownIdentity, type PeerIdentity } from "./identity.ts";
 export {
   connectPeer,
   listenPeers,

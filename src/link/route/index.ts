@@ -1,13 +1,10 @@
 export {
   compareOrder,
   DEFAULT_LIMITS,
-  limitsSchema,
   mainArm,
   measuredSchema,
   routeOrderSchema,
-  routeRevisionSchema,
   routeSchema,
-  routeTargetSchema,
   type Limits,
   type Route,
   type RouteOrder,

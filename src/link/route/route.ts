@@ -26,7 +26,7 @@ export const routeOrderSchema = z.object({
 export type RouteOrder = z.infer<typeof routeOrderSchema>;
 
 /** Bounds on what one revision takes at a time. */
-export const limitsSchema = z.object({
+const limitsSchema = z.object({
   /** Longest request body, bytes. */
   bodyBytes: z.number().int().positive(),
   /** Requests waiting or running per worker before more are shed. */
@@ -46,7 +46,7 @@ export const DEFAULT_LIMITS: Limits = {
 };
 
 /** Everything a gateway needs to load and serve one revision. */
-export const routeRevisionSchema = z.object({
+const routeRevisionSchema = z.object({
   revision: z.number().int().positive(),
   version: z.object({
     model: modelNameSchema,
@@ -78,7 +78,7 @@ export const measuredSchema = z.object({
 });
 
 /** What a rollback would take, in order. */
-export const routeTargetSchema = z.object({
+const routeTargetSchema = z.object({
   revision: z.number().int().positive().nullable(),
   version: z.string(),
   digest: digestSchema,

@@ -21,7 +21,8 @@ export class EndpointBook {
   readonly #counts: CountBook;
   readonly #served = new Map<string, ServedRevision>();
   readonly #ids = new Map<string, RequestIds>();
-  readonly #protocols = new Set<string>();
+  /** Protocols in use, by endpoint. */
+  readonly #protocols = new Map<string, Set<string>>();
   #routed: ReadonlyMap<string, RoutedEndpoint> = new Map();
   #table: RouteTable;
 
@@ -101,9 +102,10 @@ export class EndpointBook {
 
   /** Notes that the protocol is in use at the endpoint. */
   notice(endpoint: string, protocol: string): void {
-    const known = `${protocol} ${endpoint}`;
-    if (this.#protocols.has(known)) return;
-    this.#protocols.add(known);
+    const known = this.#protocols.get(endpoint);
+    if (known?.has(protocol) === true) return;
+    if (known === undefined) this.#protocols.set(endpoint, new Set([protocol]));
+    else known.add(protocol);
     this.#post({ kind: "protocol", endpoint, protocol });
   }
 

@@ -2,7 +2,6 @@ import { LastgoodError } from "../../core/errors/index.ts";
 import type { EndpointName, ModelName } from "../../core/version/index.ts";
 import { atomically, type Executor } from "./executor.ts";
 import { historyStore } from "./history.ts";
-import { readOrder } from "./meta.ts";
 import type { EndpointRecord, EndpointSave, EndpointSaved, EndpointStore } from "./store.ts";
 
 async function read(executor: Executor, name: string | null): Promise<EndpointRecord[]> {
@@ -69,19 +68,5 @@ export function endpointStore(executor: Executor): EndpointStore {
     list: async () => read(executor, null),
     get: async (name) => (await read(executor, name))[0] ?? null,
     save: async (save) => atomically(executor, async (transaction) => saveAll(transaction, save)),
-    nextRouteOrder: async (name) =>
-      atomically(executor, async (transaction) => {
-        const row = await transaction
-          .insertInto("route_sequences")
-          .values({ endpoint: name, sequence: 1 })
-          .onConflict((conflict) =>
-            conflict
-              .column("endpoint")
-              .doUpdateSet((given) => ({ sequence: given("route_sequences.sequence", "+", 1) })),
-          )
-          .returning("sequence")
-          .executeTakeFirstOrThrow();
-        return { ...(await readOrder(transaction)), sequence: row.sequence };
-      }),
   };
 }

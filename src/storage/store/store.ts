@@ -31,11 +31,6 @@ export interface StoreOrder {
   readonly epoch: number;
 }
 
-/** The three rising numbers that order routes; compared in this order. */
-export interface StoredRouteOrder extends StoreOrder {
-  readonly sequence: number;
-}
-
 /** A registered model. */
 export interface ModelRecord {
   readonly name: ModelName;
@@ -145,8 +140,6 @@ export interface EndpointStore {
    * @throws `internal` when somebody saved in between: `revisionOfState` is not the stored one.
    */
   save(save: EndpointSave): Promise<EndpointSaved>;
-  /** The order of the endpoint's next route; durable, never given twice. */
-  nextRouteOrder(name: string): Promise<StoredRouteOrder>;
 }
 
 /** Append-only, hash-chained event logs. */

@@ -20,7 +20,6 @@ export interface Tables {
   tags: { model: string; sequence: number; key: string; value: string };
   aliases: { model: string; alias: string; sequence: number };
   endpoints: { name: string; model: string; state: string; revision_of_state: number };
-  route_sequences: { endpoint: string; sequence: number };
   history: {
     endpoint: string;
     sequence: number;

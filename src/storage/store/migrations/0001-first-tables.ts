@@ -62,11 +62,6 @@ async function endpoints(transaction: Transaction<Tables>): Promise<void> {
     .addColumn("revision_of_state", "integer", (column) => column.notNull())
     .execute();
   await schema
-    .createTable("route_sequences")
-    .addColumn("endpoint", "text", (column) => column.primaryKey())
-    .addColumn("sequence", "integer", (column) => column.notNull())
-    .execute();
-  await schema
     .createTable("history")
     .addColumn("endpoint", "text", (column) => column.notNull())
     .addColumn("sequence", "integer", (column) => column.notNull())
