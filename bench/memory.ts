@@ -33,7 +33,7 @@ function sample(server: TestServer, switches: number): Sample {
 
 /** Resident memory over hundreds of switches under load. */
 export async function memory({ effort, dist, say }: BenchContext): Promise<BenchResult> {
-  const switches = { quick: 200, normal: 500, full: 1_000 }[effort];
+  const switches = { quick: 100, normal: 500, full: 1_000 }[effort];
   const samples: Sample[] = [];
   const server = await irisServer(dist);
   let failed = 0;

@@ -67,8 +67,7 @@ async function seed(server: TestServer, versions: number): Promise<number> {
       name: parseVersionName(`b${sequence}.0`),
     }));
     await store.transaction(async ({ versions: rows }) => {
-      for (const copy of copies)
-        await rows.insert({ manifest: copy, digest: record.digest });
+      for (const copy of copies) await rows.insert({ manifest: copy, digest: record.digest });
     });
     await Promise.all(copies.map((copy) => artifacts.manifests.write(copy)));
   }
@@ -133,7 +132,11 @@ export async function registry(context: BenchContext): Promise<BenchResult> {
   return {
     title: "Registry reads",
     method: `over the API, ${rounds} interleaved rounds; p50 (p99) in ms and the ratio of the p50 to that with 100 versions`,
-    columns: ["", ...sizes.map((size) => `${size} versions`), ...sizes.slice(1).map((size) => `${size} ÷ 100`)],
+    columns: [
+      "",
+      ...sizes.map((size) => `${size} versions`),
+      ...sizes.slice(1).map((size) => `${size} ÷ 100`),
+    ],
     rows: [
       ...READS.map(({ name }) => [
         name,

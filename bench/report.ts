@@ -1,5 +1,5 @@
-import { cpus, loadavg, release, totalmem } from "node:os";
 import { createRequire } from "node:module";
+import { cpus, loadavg, release, totalmem } from "node:os";
 
 import CliTable from "cli-table3";
 

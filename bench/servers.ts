@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { heldOutRows } from "../test/support/rows.ts";
@@ -17,16 +18,19 @@ export interface PeerServer {
 export function irisBodies(): readonly string[] {
   return heldOutRows("iris").map(({ features }) =>
     JSON.stringify({
-      inputs: [
-        { name: "features", shape: [1, features.length], datatype: "FP32", data: features },
-      ],
+      inputs: [{ name: "features", shape: [1, features.length], datatype: "FP32", data: features }],
     }),
   );
 }
 
 /** A server with iris v1.0 and v1.1 registered and v1.0 served. */
-export async function irisServer(dist: string, args: readonly string[] = []): Promise<TestServer> {
-  const server = await startServer({ dist, args });
+export async function irisServer(
+  dist: string,
+  args: readonly string[] = [],
+  folder = tmpdir(),
+): Promise<TestServer> {
+  const dataDir = mkdtempSync(join(folder, "lastgood-bench-"));
+  const server = await startServer({ dist, args, dataDir });
   try {
     await server.register("iris", "v1.0", "iris/v1.0.onnx");
     await server.register("iris", "v1.1", "iris/v1.1.onnx");
@@ -53,9 +57,7 @@ export function servingPids(server: TestServer): readonly number[] {
 export async function ask(url: string, body: string | null): Promise<string> {
   const response = await fetch(
     url,
-    body === null
-      ? {}
-      : { method: "POST", headers: { "content-type": "application/json" }, body },
+    body === null ? {} : { method: "POST", headers: { "content-type": "application/json" }, body },
   );
   const text = await response.text();
   if (!response.ok) throw new Error(`${url} answered ${response.status}: ${text}`);
@@ -128,12 +130,4 @@ export function runProgram(
     child.once("error", reject);
     child.once("close", (code) => resolve({ code, stdout, ms: performance.now() - startedAt }));
   });
-}
-
-/** User and system CPU seconds of everything on the machine, to see how busy others were. */
-export function machineBusyMs(): number {
-  const [user = 0, nice = 0, system = 0] = (/^cpu +(.+)$/m.exec(readFileSync("/proc/stat", "utf8"))?.[1] ?? "")
-    .split(" ")
-    .map(Number);
-  return (user + nice + system) * 10;
 }

@@ -1,6 +1,8 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { startServer, type TestServer } from "../test/support/server.ts";
+import { freePort, TestServer } from "../test/support/server.ts";
 import { cpuWithChildrenMs, median, rounded, sleep } from "./measure.ts";
 import type { BenchContext, BenchResult } from "./report.ts";
 import { benchFile, irisServer, runProgram } from "./servers.ts";
@@ -35,14 +37,17 @@ async function untilReady(server: TestServer): Promise<void> {
   throw new Error(`the server did not become ready:\n${server.output}`);
 }
 
+async function notStarted({ dist }: BenchContext): Promise<TestServer> {
+  const dataDir = mkdtempSync(join(tmpdir(), "lastgood-bench-"));
+  return new TestServer(dataDir, { api: await freePort(), serve: await freePort() }, { dist });
+}
+
 async function startOnce(server: TestServer, timed: Timed): Promise<void> {
   const startedAt = performance.now();
   await server.start({ unready: true });
   await untilReady(server);
   timed.ms.push(performance.now() - startedAt);
-  timed.cpuMs.push(
-    server.processes.reduce((sum, { pid }) => sum + cpuWithChildrenMs(pid), 0),
-  );
+  timed.cpuMs.push(server.processes.reduce((sum, { pid }) => sum + cpuWithChildrenMs(pid), 0));
   await server.terminate();
 }
 
@@ -57,14 +62,9 @@ async function measureServers(
     await served.terminate();
     for (let round = 1; round <= rounds; round += 1) {
       context.say(`start-up: server, round ${round} of ${rounds}`);
-      const empty = await startServer({ dist: context.dist, unready: true });
-      await untilReady(empty);
-      await empty.terminate();
+      const empty = await notStarted(context);
+      await startOnce(empty, fresh);
       await empty.destroy();
-      const again = await startServer({ dist: context.dist, unready: true });
-      await again.end();
-      await startOnce(again, fresh);
-      await again.destroy();
       await startOnce(served, used);
     }
   } finally {
@@ -73,10 +73,7 @@ async function measureServers(
   return [fresh, used];
 }
 
-async function measureCommands(
-  context: BenchContext,
-  rounds: number,
-): Promise<readonly Timed[]> {
+async function measureCommands(context: BenchContext, rounds: number): Promise<readonly Timed[]> {
   const server = await irisServer(context.dist);
   const cli = join(context.dist, "cli.cjs");
   const env = { ...process.env, LASTGOOD_DATA_DIR: server.dataDir };
@@ -103,11 +100,9 @@ async function measureCommands(
     for (let round = 1; round <= rounds; round += 1) {
       context.say(`start-up: commands, round ${round} of ${rounds}`);
       for (const [index, { name, run }] of commands.entries()) {
-        const before = process.resourceUsage();
         const { ms, code } = await run();
         if (code !== 0) throw new Error(`${name} ended with ${code}`);
         timed[index]?.ms.push(ms);
-        void before;
       }
     }
   } finally {
@@ -150,7 +145,9 @@ export async function startUp(context: BenchContext): Promise<BenchResult> {
         met: slowest < 150,
       },
     ],
-    notes: ["bin/lastgood in a checkout also looks for a newer source than the build; installed it does not"],
+    notes: [
+      "bin/lastgood in a checkout also looks for a newer source than the build; installed it does not",
+    ],
     data: { fresh, used, commands },
   };
 }

@@ -53,7 +53,10 @@ class Connection {
     if (stopping) return;
     this.#inFlight = true;
     this.#sentAt = performance.now();
-    this.#socket?.write(settings.requests[nextRequest++ % settings.requests.length] ?? "", "latin1");
+    this.#socket?.write(
+      settings.requests[nextRequest++ % settings.requests.length] ?? "",
+      "latin1",
+    );
   }
 
   #receive(chunk: string): void {

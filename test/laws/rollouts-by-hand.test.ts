@@ -28,7 +28,7 @@ async function setUp(name: string, ...others: readonly string[]): Promise<Stage>
 
 async function done(on: Stage, ...args: readonly string[]): Promise<RolloutAnswer> {
   const told = await on.tell<RolloutAnswer>(...args);
-  expect(told, `${args.join(" ")}`).toMatchObject({ code: 0 });
+  expect(told, `with ${args.join(" ")}`).toMatchObject({ code: 0 });
   return told.value;
 }
 
@@ -305,7 +305,7 @@ test("words that are not understood are usage errors with exit 2 and a suggestio
   ] as const;
   for (const [args, says] of cases) {
     const plain = await server.cli([...args]);
-    expect(plain.code, `${args.join(" ")}`).toBe(2);
+    expect(plain.code, `with ${args.join(" ")}`).toBe(2);
     expect(plain.stderr).toMatch(says);
     expect(plain.stdout).toBe("");
   }

@@ -69,7 +69,7 @@ test("typed again it switches that open port: a deploy, then a rollback to what 
     pauseMs: 5,
   });
   const forth = await serveModel("models:/iris/2", "-p", port);
-  expect(forth.code, `${forth.stdout}`).toBe(0);
+  expect(forth.code, `with ${forth.stdout}`).toBe(0);
   expect(JSON.parse(forth.stdout)).toMatchObject({
     endpoint: "iris-prod",
     version: "iris@v1.1",
@@ -79,7 +79,7 @@ test("typed again it switches that open port: a deploy, then a rollback to what 
   });
   expect(await answeredBy()).toBe("v1.1");
   const back = await serveModel("iris@v1.0", "-p", port);
-  expect(back.code, `${back.stdout}`).toBe(0);
+  expect(back.code, `with ${back.stdout}`).toBe(0);
   expect(JSON.parse(back.stdout)).toMatchObject({
     version: "iris@v1.0",
     by: "rollback",
@@ -141,7 +141,7 @@ test("a second server on the data folder is refused, a stranger's port is named 
       ],
       { LASTGOOD_DATA_DIR: other },
     );
-    expect(taken.code, `${taken.stdout}`).toBe(4);
+    expect(taken.code, `with ${taken.stdout}`).toBe(4);
     const { error } = JSON.parse(taken.stdout) as { error: ErrorBody };
     expect(error.code).toBe("address.in-use");
     expect(error.message).toContain(String(process.pid));

@@ -173,6 +173,7 @@ const lostStatus = {
       revisions: [],
       hold: null,
       historyHead: null,
+      rolledBack: null,
       acknowledges: [],
       targets: [],
       passedOver: [],

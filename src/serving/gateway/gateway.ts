@@ -232,6 +232,8 @@ export class Gateway {
 
   async #end(timeoutMs: number): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
+    // All of them first: callers that one worker sends away would be at the next one's door.
+    await this.#workers.all({ kind: "stopListening" });
     await this.#workers.all({ kind: "drain", timeoutMs });
     await this.#workers.all({ kind: "counts" });
     await this.#control?.close();

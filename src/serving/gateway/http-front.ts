@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { Server as Listener } from "node:net";
-import { setTimeout as pause } from "node:timers/promises";
+import { setImmediate as turnOfTheLoop, setTimeout as pause } from "node:timers/promises";
 
 import { LastgoodError } from "../../core/errors/index.ts";
 import {
@@ -37,6 +37,7 @@ export class HttpFront {
   readonly #protocols: ReadonlyMap<ProtocolName, ScoringProtocol>;
   readonly #address: (method: string, pathname: string) => Address | null;
   readonly #server: Server;
+  readonly #closed = Promise.withResolvers<void>();
   #draining = false;
 
   constructor(settings: WorkerSettings, book: EndpointBook, protocols: readonly ScoringProtocol[]) {
@@ -79,14 +80,24 @@ export class HttpFront {
     });
   }
 
-  /** Accepts nothing more, finishes what is in flight, cuts what is left after `timeoutMs`. */
+  /**
+   * Accepts no connections from now on. Those that the system has taken in for us are accepted
+   * first, or closing the listener would reset them.
+   */
+  async stopListening(): Promise<void> {
+    await turnOfTheLoop();
+    await turnOfTheLoop();
+    // The listener alone: HTTP's own close would reset connections whose request is on its way.
+    Listener.prototype.close.call(this.#server, () => this.#closed.resolve());
+  }
+
+  /**
+   * Finishes what is in flight and cuts what is left after `timeoutMs`; `stopListening` comes first.
+   * Callers that are busy learn from their next answer that the connection ends with it.
+   */
   async drain(timeoutMs: number): Promise<void> {
     this.#draining = true;
-    // The listener alone: HTTP's own close would at once reset connections whose request is on its
-    // way. Callers that are busy learn from their next answer that the connection ends with it.
-    const closed = new Promise<void>((resolve) => {
-      Listener.prototype.close.call(this.#server, () => resolve());
-    });
+    const closed = this.#closed.promise;
     await Promise.race([closed, pause(Math.min(PARTING_MS, timeoutMs), undefined, { ref: false })]);
     const idle = setInterval(() => this.#server.closeIdleConnections(), IDLE_CHECK_MS);
     const cut = setTimeout(() => this.#server.closeAllConnections(), timeoutMs);

@@ -36,7 +36,9 @@ export type WorkerCommand =
   | { readonly kind: "listen" }
   | { readonly kind: "usage"; readonly endpoint: string; readonly since: number }
   | { readonly kind: "counts" }
-  /** Accept nothing more, finish what is in flight, cut what is left at the deadline. */
+  /** Accept no more connections. */
+  | { readonly kind: "stopListening" }
+  /** Finish what is in flight, cut what is left at the deadline. */
   | { readonly kind: "drain"; readonly timeoutMs: number };
 
 /** Messages of the main thread that get no answer. */

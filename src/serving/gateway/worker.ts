@@ -86,6 +86,8 @@ function carryOut({ book, front, flush }: Worker, command: WorkerCommand): unkno
       return book.usage(command.endpoint, command.since);
     case "counts":
       return flush();
+    case "stopListening":
+      return front.stopListening();
     case "drain":
       return front.drain(command.timeoutMs);
   }

@@ -41,7 +41,7 @@ function readTensor(spec: TensorSpec, value: unknown, bodyBytes: number): Tensor
   const shape = narrow ? [...given, 1] : given;
   acceptedCount(spec, shape, bodyBytes);
   const out = newElements(dtype, elementCount(given));
-  writeNested({ dtype, out, shape: given, missing: "nan", where: inputText(name) }, value);
+  writeNested({ dtype, out, shape: given, missing: "nan", where: () => inputText(name) }, value);
   return { name, dtype, shape, data: out };
 }
 

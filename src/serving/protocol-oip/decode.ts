@@ -149,10 +149,10 @@ function readJsonData(
   data: unknown,
 ): Tensor {
   const { name, dtype } = spec;
-  const where = `${inputText(name)} data`;
+  const where = (): string => `${inputText(name)} data`;
   if (!Array.isArray(data)) {
-    throw requestInvalid(`${where} is ${described(data)}`, {
-      where,
+    throw requestInvalid(`${where()} is ${described(data)}`, {
+      where: where(),
       accepted: "an array, flat or nested as deep as the shape",
     });
   }
@@ -160,8 +160,8 @@ function readJsonData(
   if (Array.isArray(data[0])) writeNested({ dtype, out, shape, missing: "refuse", where }, data);
   else {
     if (data.length !== count) {
-      throw requestInvalid(`${where} has ${data.length} elements`, {
-        where,
+      throw requestInvalid(`${where()} has ${data.length} elements`, {
+        where: where(),
         accepted: `${count}, the product of its shape [${shape.join(", ")}]`,
       });
     }

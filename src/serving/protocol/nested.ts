@@ -9,12 +9,12 @@ export interface NestedTarget {
   readonly out: WritableData;
   readonly shape: readonly number[];
   readonly missing: Missing;
-  /** Name of the place for error messages: `input "x"`. */
-  readonly where: string;
+  /** Names the place for error messages: `input "x"`. Asked for only when there is one. */
+  readonly where: () => string;
 }
 
 function placeOf(target: NestedTarget, position: number, axes: number): string {
-  return `${target.where}${indexText(target.shape, position, axes)}`;
+  return `${target.where()}${indexText(target.shape, position, axes)}`;
 }
 
 function indexText(shape: readonly number[], position: number, axes: number): string {
