@@ -239,7 +239,9 @@ test("after all of it nothing is left behind", async () => {
     const probe = createServer();
     await new Promise<void>((resolve, reject) => {
       probe.once("error", reject);
-      probe.listen({ host: "127.0.0.1", port, exclusive: true }, () => probe.close(() => resolve()));
+      probe.listen({ host: "127.0.0.1", port, exclusive: true }, () =>
+        probe.close(() => resolve()),
+      );
     });
   }
 });

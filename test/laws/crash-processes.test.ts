@@ -48,7 +48,11 @@ test("kill -9 of the control plane under load: no request fails, and a rollback 
   await until("there is load", () => load.answers.length > 200);
   const control = pidOf("control");
   process.kill(control, "SIGKILL");
-  const { answer } = await typeRollback(server, "--reason", "typed while the control plane is away");
+  const { answer } = await typeRollback(
+    server,
+    "--reason",
+    "typed while the control plane is away",
+  );
   expect(answer).toMatchObject({
     from: { version: "v1.1" },
     to: { version: "v1.0" },
@@ -119,7 +123,10 @@ test("kill -9 of the gateway: the best of three is back in under a second, with 
     expect(new Set(answers.map((answer) => answer.version))).toEqual(new Set(["v1.1"]));
     expect(pidOf("gateway")).not.toBe(gateway);
     // What is no arm is adopted once the gateway serves.
-    await until("all model processes are adopted", async () => (await modelPids(server)).size === 2);
+    await until(
+      "all model processes are adopted",
+      async () => (await modelPids(server)).size === 2,
+    );
     expect(await modelPids(server)).toEqual(models);
     expect(new Set(server.pids.models)).toEqual(new Set(models.values()));
   }

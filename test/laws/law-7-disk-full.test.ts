@@ -43,7 +43,7 @@ function mountSmallDisk(): void {
 function fillUp(): void {
   const handle = openSync(ballast, "a");
   try {
-    for (let size = 1024 * 1024; size >= 1; ) {
+    for (let size = 1024 * 1024; size >= 1;) {
       try {
         writeSync(handle, Buffer.alloc(size));
       } catch (error) {

@@ -22,7 +22,7 @@ import {
   useStore,
   warnings,
   tidyUp,
-} from "./registry.fixture.ts";
+} from "../../../test/support/registry-fixture.ts";
 
 beforeEach(prepare);
 afterEach(tidyUp);

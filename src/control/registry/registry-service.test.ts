@@ -12,7 +12,7 @@ import {
   setNeeded,
   store,
   tidyUp,
-} from "./registry.fixture.ts";
+} from "../../../test/support/registry-fixture.ts";
 
 beforeEach(prepare);
 afterEach(tidyUp);
