@@ -2,15 +2,18 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import type {
+  InspectRequest,
+  RegistryDependencies,
+} from "../../src/control/registry/dependencies.ts";
+import type { RegisteredVersion, Registration } from "../../src/control/registry/registration.ts";
+import { RegistryService } from "../../src/control/registry/registry-service.ts";
 import { LastgoodError } from "../../src/core/errors/index.ts";
 import type { WireSample } from "../../src/core/tensor/index.ts";
 import type { Signature, VersionName } from "../../src/core/version/index.ts";
 import type { Inspected } from "../../src/link/message/index.ts";
 import { openLocalArtifacts, type Artifacts } from "../../src/storage/artifacts/index.ts";
 import { openSqliteStore, type Store } from "../../src/storage/store/index.ts";
-import type { InspectRequest, RegistryDependencies } from "../../src/control/registry/dependencies.ts";
-import type { RegisteredVersion, Registration } from "../../src/control/registry/registration.ts";
-import { RegistryService } from "../../src/control/registry/registry-service.ts";
 
 const SIGNATURE: Signature = {
   inputs: [{ name: "x", kind: "tensor", dtype: "FP32", shape: [-1, 2] }],

@@ -4,10 +4,6 @@ import { join } from "node:path";
 
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-import { LastgoodError } from "../../core/errors/index.ts";
-import type { Digest, VersionName } from "../../core/version/index.ts";
-import { verifyChain } from "../../storage/history/index.ts";
-import type { Store } from "../../storage/store/index.ts";
 import {
   artifacts,
   folder,
@@ -23,6 +19,10 @@ import {
   warnings,
   tidyUp,
 } from "../../../test/support/registry-fixture.ts";
+import { LastgoodError } from "../../core/errors/index.ts";
+import type { Digest, VersionName } from "../../core/version/index.ts";
+import { verifyChain } from "../../storage/history/index.ts";
+import type { Store } from "../../storage/store/index.ts";
 
 beforeEach(prepare);
 afterEach(tidyUp);

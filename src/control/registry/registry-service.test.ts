@@ -1,8 +1,6 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-import { LastgoodError } from "../../core/errors/index.ts";
-import { verifyChain } from "../../storage/history/index.ts";
 import {
   gateway,
   historyKinds,
@@ -13,6 +11,8 @@ import {
   store,
   tidyUp,
 } from "../../../test/support/registry-fixture.ts";
+import { LastgoodError } from "../../core/errors/index.ts";
+import { verifyChain } from "../../storage/history/index.ts";
 
 beforeEach(prepare);
 afterEach(tidyUp);
