@@ -2,7 +2,7 @@ import { example } from "../test/support/server.ts";
 import { build } from "../tools/build.ts";
 import { Load, type Window } from "./load/load.ts";
 import { median, rounded, sleep } from "./measure.ts";
-import { recordingCost } from "./recording.ts";
+import { recordingCost, type RecordingCost } from "./recording.ts";
 import type { BenchContext, BenchResult, Goal } from "./report.ts";
 import {
   ask,
@@ -18,8 +18,14 @@ import {
 
 const CONNECTIONS = 64;
 const MODEL = "iris/v1.0.onnx";
+const OURS = "lastgood, 1 worker";
+const ALONE = "lastgood without batching";
+const MUTE = "lastgood without recording";
+const FASTAPI = "FastAPI + onnxruntime";
 const CONSTANT = "node:http, a constant";
 const UNREAD = "node:http, a constant, body not read";
+/** The bare model varies little: a few rounds of it are enough. */
+const BARE_ROUNDS = 5;
 /** Until the compiler has seen enough: requests, and for how long at the most, ms. */
 const WARM = { quick: [15_000, 4_000], normal: [40_000, 15_000], full: [60_000, 20_000] } as const;
 
@@ -43,16 +49,17 @@ interface Running {
 async function variants(dist: string): Promise<{ readonly alone: string; readonly mute: string }> {
   const alone = `${dist}-without-batching`;
   const mute = `${dist}-without-recording`;
-  const module = (path: string): string => `src/serving/${path}.ts`;
   await build({
     outdir: alone,
-    replace: [{ module: module("runtime-onnx/request-queue"), by: "bench/without/batching.ts" }],
+    replace: [
+      { module: "src/serving/runtime-onnx/request-queue.ts", by: "bench/without/batching.ts" },
+    ],
   });
   await build({
     outdir: mute,
     replace: [
-      { module: module("gateway/count-book"), by: "bench/without/counts.ts" },
-      { module: module("gateway/request-id"), by: "bench/without/request-ids.ts" },
+      { module: "src/serving/gateway/count-book.ts", by: "bench/without/counts.ts" },
+      { module: "src/serving/gateway/request-id.ts", by: "bench/without/request-ids.ts" },
     ],
   });
   return { alone, mute };
@@ -88,7 +95,7 @@ async function start({ dist, say }: BenchContext): Promise<Running> {
   };
   try {
     const { alone, mute } = await variants(dist);
-    const url = await own("lastgood, 1 worker", dist, ["--workers", "1"]);
+    const url = await own(OURS, dist, ["--workers", "1"]);
     const single = subjects[0];
     if (single === undefined) throw new Error("the first subject is missing");
     const answer = await ask(url, bodies[0] ?? null);
@@ -105,8 +112,8 @@ async function start({ dist, say }: BenchContext): Promise<Running> {
         pids: () => constant.pids,
       });
     await own("lastgood, 2 workers", dist, ["--workers", "2"]);
-    await own("lastgood without batching", alone, ["--workers", "1"]);
-    await own("lastgood without recording", mute, ["--workers", "1"]);
+    await own(ALONE, alone, ["--workers", "1"]);
+    await own(MUTE, mute, ["--workers", "1"]);
     add({ name: "lastgood, 1 connection", url, pids: single.pids, connections: 1 });
     const model = example(MODEL);
     const oneByOne = [benchFile("peer/one-by-one.ts")];
@@ -115,7 +122,7 @@ async function start({ dist, say }: BenchContext): Promise<Running> {
       await startPeer(process.execPath, (port) => [...oneByOne, String(port), model], "/"),
     );
     peer(
-      "FastAPI + onnxruntime",
+      FASTAPI,
       await startPeer(
         process.env["BENCH_PYTHON"] ?? "python3",
         (port) => [benchFile("peer/fastapi_server.py"), String(port), model],
@@ -180,38 +187,92 @@ function summary(windows: readonly Window[]): Summary {
   };
 }
 
-function ratioGoal(
-  what: string,
-  ratio: number | null,
-  least: number,
-  text: (ratio: number) => string,
-): Goal {
-  return {
-    what,
-    goal: `≥ ${least} ×`,
-    measured: ratio === null ? "the peer is missing" : text(ratio),
-    met: ratio === null ? null : ratio >= least,
-  };
-}
-
-/** Ratio of two subjects, the median over rounds, each ratio from the same round. */
-function ratio(
+/** Ratio of two subjects, the median over rounds, each ratio from the same round; NaN without one. */
+function ratioOf(
   one: Subject | undefined,
   other: Subject | undefined,
   field: "cpuUs" | "requestsPerS",
-): number | null {
-  if (one === undefined || other === undefined) return null;
+): number {
+  if (one === undefined || other === undefined) return NaN;
   return median(
     one.windows.map((window, at) => window[field] / (other.windows[at]?.[field] ?? NaN)),
   );
 }
 
-/** Throughput and CPU per request of the predict path beside what it could be compared with. */
-export async function gateway(context: BenchContext): Promise<BenchResult> {
-  const rounds = { quick: 5, normal: 15, full: 25 }[context.effort];
-  const ms = { quick: 500, normal: 900, full: 1_200 }[context.effort];
+function ratioGoal(what: string, ratio: number, least: number): Goal {
+  const isMissing = Number.isNaN(ratio);
+  return {
+    what,
+    goal: `≥ ${least} ×`,
+    measured: isMissing ? "the peer is missing" : `${rounded(ratio, 2)} ×`,
+    met: isMissing ? null : ratio >= least,
+  };
+}
+
+interface Found {
+  readonly running: Running;
+  readonly bare: { readonly one: readonly number[]; readonly tick: readonly number[] };
+  readonly recording: RecordingCost;
+}
+
+function subjectOf({ running }: Found, name: string): Subject | undefined {
+  return running.subjects.find((each) => each.name === name);
+}
+
+function goalsOf(found: Found): readonly Goal[] {
+  const ours = subjectOf(found, OURS);
+  const byCpu = (name: string): number => ratioOf(subjectOf(found, name), ours, "cpuUs");
+  const { single, sticky } = found.recording;
+  const share = single / summary(ours?.windows ?? []).cpuUs;
+  return [
+    ratioGoal("predict path against a constant by node:http, by CPU", byCpu(CONSTANT), 0.6),
+    ratioGoal("the same against a constant that does not read the body", byCpu(UNREAD), 0.6),
+    ratioGoal("requests per CPU against FastAPI + onnxruntime", byCpu(FASTAPI), 8),
+    {
+      what: "routing and recording, share of the CPU",
+      goal: "< 10 %",
+      measured: `${rounded(share * 100, 1)} % (${rounded(single, 2)} µs by themselves; ${rounded(sticky, 2)} µs in a canary with sticky keys)`,
+      met: share < 0.1,
+    },
+  ];
+}
+
+function notesOf(found: Found): readonly string[] {
+  const ours = subjectOf(found, OURS);
+  const alone = subjectOf(found, ALONE);
+  const mute = ratioOf(subjectOf(found, MUTE), ours, "cpuUs");
+  return [
+    `batching: without it ${rounded(ratioOf(alone, ours, "cpuUs"), 2)} × the CPU per request; with it ${rounded(ratioOf(ours, alone, "requestsPerS"), 2)} × the requests/s`,
+    `recording: built without counts and request ids it takes ${rounded(mute, 2)} × the CPU (what is below 1 is theirs, above 1 is noise)`,
+    "without batching, without recording: the same sources built with that one mechanism replaced (bench/without)",
+    "the load generator shares the machine's cores: compare CPU per request rather than requests/s",
+  ];
+}
+
+function rowsOf(found: Found): BenchResult["rows"] {
+  const { running, bare } = found;
+  const yardstick = subjectOf(found, CONSTANT);
+  return [
+    ...running.subjects.map((subject) => {
+      const { requestsPerS, cpuUs, p50Ms, p99Ms } = summary(subject.windows);
+      return [
+        subject.name,
+        Math.round(requestsPerS),
+        rounded(cpuUs, 1),
+        `${rounded(ratioOf(yardstick, subject, "cpuUs"), 2)} ×`,
+        rounded(p50Ms, 2),
+        rounded(p99Ms, 2),
+      ];
+    }),
+    ["the model alone, 1 row per run", "", rounded(median(bare.one), 1), "", "", ""],
+    [`the model alone, ${CONNECTIONS} rows per run`, "", rounded(median(bare.tick), 2), "", "", ""],
+    ...running.missing.map((name) => [name, "missing", "", "", "", ""]),
+  ];
+}
+
+async function measure(context: BenchContext, rounds: number, ms: number): Promise<Found> {
   const running = await start(context);
-  const { subjects, missing } = running;
+  const { subjects } = running;
   const bare: { one: number[]; tick: number[] } = { one: [], tick: [] };
   try {
     context.say("gateway: warming up");
@@ -221,82 +282,38 @@ export async function gateway(context: BenchContext): Promise<BenchResult> {
       // Forwards and backwards in turn: what drifts meanwhile then touches all alike.
       for (const subject of number % 2 === 0 ? subjects.toReversed() : subjects)
         await round(subject, ms);
-      bare.one.push((await bareModel(1, ms / 2)).cpuUs);
-      bare.tick.push((await bareModel(CONNECTIONS, ms / 2)).cpuUs);
+      if (number > BARE_ROUNDS) continue;
+      bare.one.push((await bareModel(1, ms)).cpuUs);
+      bare.tick.push((await bareModel(CONNECTIONS, ms)).cpuUs);
     }
   } finally {
     await running.stop();
   }
-  const named = (name: string): Subject | undefined => subjects.find((each) => each.name === name);
-  const ours = named("lastgood, 1 worker");
-  const yardstick = named(CONSTANT);
-  const shareOf = (subject: Subject): string => {
-    const share = ratio(yardstick, subject, "cpuUs");
-    return share === null ? "" : `${rounded(share, 2)} ×`;
-  };
-  const without = ratio(named("lastgood without recording"), ours, "cpuUs") ?? NaN;
-  const recording = recordingCost();
-  const share = recording.single / summary(ours?.windows ?? []).cpuUs;
-  const fastApi = ratio(named("FastAPI + onnxruntime"), ours, "cpuUs");
-  const constant = ratio(yardstick, ours, "cpuUs");
-  const unread = ratio(named(UNREAD), ours, "cpuUs");
+  return { running, bare, recording: recordingCost() };
+}
+
+/** Throughput and CPU per request of the predict path beside what it could be compared with. */
+export async function gateway(context: BenchContext): Promise<BenchResult> {
+  const rounds = { quick: 5, normal: 15, full: 25 }[context.effort];
+  const ms = { quick: 500, normal: 900, full: 1_200 }[context.effort];
+  const found = await measure(context, rounds, ms);
+  const { running, bare, recording } = found;
   return {
     title: "Gateway: one row of iris per request",
-    method: `${CONNECTIONS} keep-alive connections, ${rounds} interleaved rounds of ${ms} ms, medians; CPU of gateway and model processes from /proc`,
+    method: `${CONNECTIONS} keep-alive connections, ${rounds} interleaved rounds of ${ms} ms after a warm-up, medians; CPU of gateway and model processes from /proc`,
     columns: ["", "requests/s", "CPU µs/request", "constant ÷ it, by CPU", "p50 ms", "p99 ms"],
-    rows: [
-      ...subjects.map((subject) => {
-        const { requestsPerS, cpuUs, p50Ms, p99Ms } = summary(subject.windows);
-        return [
-          subject.name,
-          Math.round(requestsPerS),
-          rounded(cpuUs, 1),
-          shareOf(subject),
-          rounded(p50Ms, 2),
-          rounded(p99Ms, 2),
-        ];
-      }),
-      ["the model alone, 1 row per run", "", rounded(median(bare.one), 1), "", "", ""],
-      ["the model alone, 64 rows per run", "", rounded(median(bare.tick), 2), "", "", ""],
-      ...missing.map((name) => [name, "missing", "", "", "", ""]),
-    ],
-    goals: [
-      ratioGoal(
-        "predict path against a constant by node:http, by CPU",
-        constant,
-        0.6,
-        (value) => `${rounded(value, 2)} ×`,
-      ),
-      ratioGoal(
-        "the same against a constant that does not read the body",
-        unread,
-        0.6,
-        (value) => `${rounded(value, 2)} ×`,
-      ),
-      ratioGoal(
-        "requests per CPU against FastAPI + onnxruntime",
-        fastApi,
-        8,
-        (value) => `${rounded(value, 1)} ×`,
-      ),
-      {
-        what: "routing and recording, share of the CPU",
-        goal: "< 10 %",
-        measured: `${rounded(share * 100, 1)} % (${rounded(recording.single, 2)} µs by themselves; ${rounded(recording.sticky, 2)} µs in a canary with sticky keys)`,
-        met: share < 0.1,
-      },
-    ],
-    notes: [
-      `batching: ${rounded(ratio(named("lastgood without batching"), ours, "cpuUs") ?? NaN, 2)} × the CPU per request without it, ${rounded(ratio(ours, named("lastgood without batching"), "requestsPerS") ?? NaN, 2)} × the requests/s with it`,
-      `recording: built without counts and request ids it takes ${rounded(without, 2)} × the CPU (what is below 1 is theirs; the noise of this comparison is about 0.05)`,
-      "without batching, without recording: the same sources built with that one mechanism replaced (bench/without)",
-      "the load generator shares the machine's cores: compare CPU per request rather than requests/s",
-    ],
+    rows: rowsOf(found),
+    goals: goalsOf(found),
+    notes: notesOf(found),
     data: {
       recordingUs: recording,
-      subjects: subjects.map(({ name, windows }) => ({ name, ...summary(windows), windows })),
+      subjects: running.subjects.map(({ name, windows }) => ({
+        name,
+        ...summary(windows),
+        windows,
+      })),
       bareModelCpuUs: { rowsPerRun1: bare.one, rowsPerRun64: bare.tick },
-      missing,
+      missing: running.missing,
     },
   };
 }

@@ -18,10 +18,12 @@ interface Sample {
   readonly modelProcesses: number;
 }
 
+function sum(pids: readonly number[]): number {
+  return pids.reduce((total, pid) => total + rssMb(pid), 0);
+}
+
 function sample(server: TestServer, switches: number): Sample {
   const { control, gateway, models } = server.pids;
-  const sum = (pids: readonly number[]): number =>
-    pids.reduce((total, pid) => total + rssMb(pid), 0);
   return {
     switches,
     control: sum(control),

@@ -18,20 +18,21 @@ interface Command {
   readonly run: () => Promise<{ readonly ms: number; readonly code: number | null }>;
 }
 
+async function isReady(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/readyz`);
+    await response.arrayBuffer();
+    return response.status === 200;
+  } catch {
+    return false;
+  }
+}
+
 /** Both planes answer that they are ready. */
 async function untilReady(server: TestServer): Promise<void> {
-  const ready = async (url: string): Promise<boolean> => {
-    try {
-      const response = await fetch(`${url}/readyz`);
-      await response.arrayBuffer();
-      return response.status === 200;
-    } catch {
-      return false;
-    }
-  };
   const endsAt = performance.now() + 30_000;
   while (performance.now() < endsAt) {
-    if ((await ready(server.serveUrl)) && (await ready(server.apiUrl))) return;
+    if ((await isReady(server.serveUrl)) && (await isReady(server.apiUrl))) return;
     await sleep(5);
   }
   throw new Error(`the server did not become ready:\n${server.output}`);

@@ -137,6 +137,10 @@ async function measureIn(
   }
 }
 
+function stats(numbers: readonly number[]): string {
+  return [0.5, 0.9, 0.99].map((q) => rounded(quantile(numbers, q), 1)).join(" / ");
+}
+
 /** Rollbacks (and the deployments between them) under loads up to all that the machine has. */
 export async function routeSwitch(context: BenchContext): Promise<BenchResult> {
   const rollbacks = { quick: 15, normal: 100, full: 200 }[context.effort];
@@ -146,8 +150,6 @@ export async function routeSwitch(context: BenchContext): Promise<BenchResult> {
     places.push({ name: "in memory", folder: MEMORY, loads: [STEADY, SATURATED] });
   const results: Measured[] = [];
   for (const place of places) results.push(...(await measureIn(place, context, rollbacks)));
-  const stats = (numbers: readonly number[]): string =>
-    [0.5, 0.9, 0.99].map((q) => rounded(quantile(numbers, q), 1)).join(" / ");
   const failed = results.reduce((sum, each) => sum + each.failed + each.found.failedRequests, 0);
   return {
     title: "Route switch: rollback to a warm revision",

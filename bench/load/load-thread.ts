@@ -107,7 +107,7 @@ parentPort?.once("message", () => {
       connection.end();
     }
     for (const connection of connections) connection.end();
-    parentPort?.postMessage([...failures]);
+    parentPort?.postMessage([...failures], []);
     parentPort?.close();
   }, 5);
 });

@@ -87,7 +87,7 @@ export class Load {
       this.#thread.once("message", resolve);
       this.#thread.once("error", reject);
     });
-    this.#thread.postMessage("stop");
+    this.#thread.postMessage("stop", []);
     const found = await failures;
     await this.#thread.terminate();
     return found;

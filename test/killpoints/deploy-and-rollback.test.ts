@@ -15,7 +15,6 @@ import {
   goForward,
   irisLoad,
   modelPids,
-  rollbacksIn,
   settled,
   settledOn,
   TESTER,
@@ -143,14 +142,11 @@ function servingByHistory(history: readonly HistoryEntry[]): string | null {
   return serving;
 }
 
-/** A command that did not succeed says why and what to do, as one JSON value. */
-function expectClearAnswer({ code, stdout, stderr }: CliResult): void {
-  expect(code, `the command ended by itself: ${stderr}`).not.toBeNull();
-  const answer: unknown = JSON.parse(stdout);
-  if (code !== 0)
-    expect(answer, stderr).toMatchObject({
-      error: { code: expect.any(String), message: expect.stringMatching(/.{10}/) },
-    });
+/** Whether the command's answer is one that a person or a program can go on with. */
+function isClearAnswer({ code, stdout }: CliResult): boolean {
+  const answer = JSON.parse(stdout) as { readonly error?: { code?: unknown; message?: unknown } };
+  if (code === 0) return answer.error === undefined;
+  return typeof answer.error?.code === "string" && String(answer.error.message).length > 10;
 }
 
 function exists(path: string): boolean {
@@ -202,7 +198,8 @@ test.each(killPoints)(
     const [control] = server.pids.control;
 
     const result = await server.cli([...args, "--json"], {}, undefined, COMMAND_MS);
-    expectClearAnswer(result);
+    expect(result, "the command ended by itself").not.toMatchObject({ code: null });
+    expect(result).toSatisfy(isClearAnswer);
     expect(exists(flag), "the control plane died at the point").toBe(true);
 
     const after = await settled(server);
@@ -210,17 +207,16 @@ test.each(killPoints)(
     expect(server.pids.control).not.toContain(control);
     expect(server.pids.gateway).toHaveLength(1);
     const serving = after.view.current?.version;
-    expect([from, to]).toContain(serving);
+    expect(result.code === 0 ? [to] : [from, to]).toContain(serving);
     expect(servingByHistory(after.history)).toBe(serving);
-    if (result.code === 0) expect(serving).toBe(to);
     expect(after.history.slice(0, before.history.length)).toEqual(before.history);
 
     const again = await server.cli([...args, "--json"], {}, undefined, COMMAND_MS);
     expect(again, "the same command again").toMatchObject({ code: 0 });
     const last = await settledOn(server, to);
     const added = last.history.slice(before.history.length);
-    if (command === "rollback") expect(rollbacksIn(added)).toHaveLength(1);
-    else expect(kindsIn(added, "rollout.baking")).toBe(1);
+    const done = command === "rollback" ? "rollback.completed" : "rollout.baking";
+    expect(kindsIn(added, done)).toBe(1);
     await until("only what the route names is loaded", async () => {
       const loaded = new Set((await modelPids(server)).values());
       return server.pids.models.every((pid) => loaded.has(pid));

@@ -14,7 +14,7 @@ beforeAll(async () => {
 
 afterAll(() => server.destroy());
 
-test("v1.0 stable, v1.1 failed, v1.2 stable: with v1.1 serving, a rollback goes to v1.0", async () => {
+test.concurrent("v1.0 stable, v1.1 failed, v1.2 stable: with v1.1 serving, a rollback goes to v1.0", async () => {
   const named = stage(server, "named");
   await named.stable("v1.0", "v1.1");
   await named.register("v1.2");
@@ -33,7 +33,7 @@ test("v1.0 stable, v1.1 failed, v1.2 stable: with v1.1 serving, a rollback goes 
   expect(await named.answering()).toEqual(["v1.0"]);
 });
 
-test("a failed revision in between is passed over, with its reason", async () => {
+test.concurrent("a failed revision in between is passed over, with its reason", async () => {
   const between = stage(server, "between");
   await between.stable("v1.0", "v1.1");
   await between.tell("rollback", "between", "--reason", "error rate");
@@ -49,7 +49,7 @@ test("a failed revision in between is passed over, with its reason", async () =>
   });
 });
 
-test("nothing stable yet: the provisional revision is gone back to, and the answer says what it is", async () => {
+test.concurrent("nothing stable yet: the provisional revision is gone back to, and the answer says what it is", async () => {
   const young = stage(server, "young");
   await young.register("v1.0");
   await young.register("v1.1");
@@ -63,7 +63,7 @@ test("nothing stable yet: the provisional revision is gone back to, and the answ
   });
 });
 
-test("the first deployment ever has nowhere to go back to: exit 4, still serving, and what to type", async () => {
+test.concurrent("the first deployment ever has nowhere to go back to: exit 4, still serving, and what to type", async () => {
   const first = stage(server, "first");
   await first.register("v1.0");
   await first.deploy("v1.0", { bakeMs: 600_000 });
@@ -78,7 +78,7 @@ test("the first deployment ever has nowhere to go back to: exit 4, still serving
   expect((await server.client.version("first", "v1.0")).status).toBe("pending");
 });
 
-test("all failed: exit 4, still serving, each named with its reason; the next deploy says there is no way back", async () => {
+test.concurrent("all failed: exit 4, still serving, each named with its reason; the next deploy says there is no way back", async () => {
   const worn = stage(server, "worn");
   await worn.stable("v1.0", "v1.1", "v1.2");
   await worn.mark("v1.0", "failed", "too old");
@@ -106,7 +106,7 @@ test("all failed: exit 4, still serving, each named with its reason; the next de
   expect((await worn.view()).alarms.join()).toContain("no way back");
 });
 
-test("what is archived is passed over, unless it is named with --force", async () => {
+test.concurrent("what is archived is passed over, unless it is named with --force", async () => {
   const put = stage(server, "put-away");
   await put.stable("v1.0", "v1.1", "v1.2");
   for (const needed of ["v1.2", "v1.1"]) {
@@ -126,7 +126,7 @@ test("what is archived is passed over, unless it is named with --force", async (
   expect(forced).toMatchObject({ code: 0, value: { to: { version: "v1.0" }, verified: true } });
 });
 
-test("another signature: refused and passed over, a deliberate change takes --force and no canary", async () => {
+test.concurrent("another signature: refused and passed over, a deliberate change takes --force and no canary", async () => {
   const changed = stage(server, "changed");
   await changed.stable("v1.0");
   await changed.register("v2.0", "iris/v2.0-renamed.onnx");
@@ -160,11 +160,11 @@ test("another signature: refused and passed over, a deliberate change takes --fo
   expect(await changed.score()).toMatchObject({ status: 200, version: "v1.0" });
 });
 
-test("a flipped byte in a cold target: passed over and said, exit 4 where it is the only one, still serving", async () => {
+test.concurrent("a flipped byte in a cold target: passed over and said, exit 4 where it is the only one, still serving", async () => {
   await expect(checkProven(server)).resolves.toBeUndefined();
 });
 
-test("a flipped byte or a missing file: cold ones are passed over, a warm proven one still takes over", async () => {
+test.concurrent("a flipped byte or a missing file: cold ones are passed over, a warm proven one still takes over", async () => {
   const rotten = stage(server, "rotten");
   await rotten.stable("v0.9", "v1.0", "v1.1", "v1.2");
   rotten.flipByte("v1.0");
@@ -199,7 +199,7 @@ test("a flipped byte or a missing file: cold ones are passed over, a warm proven
   expect(await rotten.answering()).toEqual(["v0.9"]);
 });
 
-test("typed twice is once; --again goes further, --if-current protects, undo means the same", async () => {
+test.concurrent("typed twice is once; --again goes further, --if-current protects, undo means the same", async () => {
   const twice = stage(server, "twice");
   await twice.stable("v1.0", "v1.1", "v1.2");
   const mismatch = await twice.refused(4, "rollback", "twice", "--if-current", "v1.1");
@@ -217,7 +217,7 @@ test("typed twice is once; --again goes further, --if-current protects, undo mea
   expect(again).toMatchObject({ code: 0, value: { to: { version: "v1.0" }, already: false } });
 });
 
-test("a version is named by name, sequence number, alias and revision", async () => {
+test.concurrent("a version is named by name, sequence number, alias and revision", async () => {
   const spelled = stage(server, "spelled");
   await spelled.stable("v1.0", "v1.1", "v1.2", "v1.3");
   expect((await spelled.tell("alias", "spelled@v1.1", "champion")).code).toBe(0);
@@ -242,7 +242,7 @@ test("a version is named by name, sequence number, alias and revision", async ()
   expect(absent.code).toBe("revision.not-found");
 });
 
-test("a version that failed at another endpoint is told and moves no traffic; staging proves nothing", async () => {
+test.concurrent("a version that failed at another endpoint is told and moves no traffic; staging proves nothing", async () => {
   const wide = stage(server, "wide");
   await wide.stable("v1.0", "v1.1");
   await server.client.deploy({

@@ -70,6 +70,7 @@ test.each([
   for (const ending of endings) rmSync(`${path}${ending}`);
   expect(await put("after")).toBe(true);
   expect(alarms).toMatchObject([{ why: "vanished", keptAside: null, generation: 2 }]);
+  expect(store.rebuilt).toEqual(alarms[0]);
   expect(fromOutside("select count(*) as rows from operations")).toEqual({ rows: 2 });
   expect(await store.meta.order()).toMatchObject({ generation: 2 });
   await store.close();
