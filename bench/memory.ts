@@ -18,7 +18,7 @@ interface Sample {
   readonly modelProcesses: number;
 }
 
-function sum(pids: readonly number[]): number {
+function rssOf(pids: readonly number[]): number {
   return pids.reduce((total, pid) => total + rssMb(pid), 0);
 }
 
@@ -26,9 +26,9 @@ function sample(server: TestServer, switches: number): Sample {
   const { control, gateway, models } = server.pids;
   return {
     switches,
-    control: sum(control),
-    gateway: sum(gateway),
-    models: sum(models),
+    control: rssOf(control),
+    gateway: rssOf(gateway),
+    models: rssOf(models),
     modelProcesses: models.length,
   };
 }

@@ -16,7 +16,7 @@ import {
   settledOn,
   typeRollback,
 } from "../support/iris-endpoint.ts";
-import { endProcessesOf, startServer, until, type TestServer } from "../support/server.ts";
+import { startServer, until, type TestServer } from "../support/server.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "lastgood-full-"));
 const dataDir = join(folder, "data");
@@ -41,10 +41,14 @@ function mountSmallDisk(): void {
 async function runInNamespaces(): Promise<string> {
   const vitest = join(import.meta.dirname, "../../node_modules/vitest/vitest.mjs");
   const command = [process.execPath, vitest, "run", "--project", "laws", import.meta.filename];
-  const { stdout } = await promisify(execFile)("unshare", ["--map-root-user", "--mount", ...command], {
-    // Root there is a stranger to the sockets of root here.
-    env: { ...process.env, XDG_RUNTIME_DIR: folder },
-  });
+  const { stdout } = await promisify(execFile)(
+    "unshare",
+    ["--map-root-user", "--mount", ...command],
+    {
+      // Root there is a stranger to the sockets of root here.
+      env: { ...process.env, XDG_RUNTIME_DIR: folder },
+    },
+  );
   return stdout;
 }
 
@@ -78,21 +82,18 @@ else
 function testAsRoot(): void {
   let server: TestServer;
   // Undone in this order, however far the test came.
-  const cleanUps = [(): void => rmSync(folder, { recursive: true, force: true })];
+  const cleanUps: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })];
 
   beforeAll(async () => {
     mountSmallDisk();
-    cleanUps.unshift(() => void execFileSync("umount", ["--lazy", dataDir]));
+    cleanUps.unshift(() => execFileSync("umount", ["--lazy", dataDir]));
     server = await startServer({ dataDir });
+    cleanUps.unshift(() => server.end());
     await deployIris(server);
   });
 
   afterAll(async () => {
-    try {
-      await endProcessesOf(dataDir);
-    } finally {
-      for (const cleanUp of cleanUps) cleanUp();
-    }
+    for (const cleanUp of cleanUps) await cleanUp();
   });
 
   test("with the disk full a rollback happens at once, and is in history once there is space again", async () => {

@@ -302,7 +302,7 @@ export async function startServer(start: ServerStart = {}): Promise<TestServer> 
   try {
     await server.start(start);
   } catch (error) {
-    await server.destroy();
+    await (start.dataDir === undefined ? server.destroy() : server.end());
     throw error;
   }
   return server;

@@ -168,7 +168,6 @@ export class WorkerPool {
   }
 
   #send(member: Member, message: ToWorker): void {
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
     member.thread.postMessage(message);
   }
 }
