@@ -167,6 +167,7 @@ test.concurrent("a flipped byte in a cold target: passed over and said, exit 4 w
 test.concurrent("a flipped byte or a missing file: cold ones are passed over, a warm proven one still takes over", async () => {
   const rotten = stage(server, "rotten");
   await rotten.stable("v0.9", "v1.0", "v1.1", "v1.2");
+  await rotten.unloadedTo(2);
   rotten.flipByte("v1.0");
   rotten.loseFile("v1.1");
   // v1.1 is warm: what is loaded was hashed from the very bytes that were loaded.

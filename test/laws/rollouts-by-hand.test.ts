@@ -36,7 +36,7 @@ async function statusOf(on: Stage, version: string): Promise<string | undefined>
   return (await on.view()).revisions.findLast((each) => each.version === version)?.status;
 }
 
-test("Progressing: weights, pause and resume, what is refused, and the ways on", async () => {
+test.concurrent("Progressing: weights, pause and resume, what is refused, and the ways on", async () => {
   const canary = await setUp("canary", "v1.1", "v1.2");
   const begun = await canary.tell<Deployed>("deploy", "canary@v1.1", ...CANARY);
   expect(begun).toMatchObject({
@@ -80,7 +80,7 @@ test("Progressing: weights, pause and resume, what is refused, and the ways on",
   expect(await canary.answering()).toEqual(["v1.2"]);
 });
 
-test("Progressing: abort judges nobody, rollback and mark failed judge the candidate", async () => {
+test.concurrent("Progressing: abort judges nobody, rollback and mark failed judge the candidate", async () => {
   const ends = await setUp("ends", "v1.1", "v1.2", "v1.3");
   const start = (version: string): Promise<Deployed> =>
     ends.deploy(version, { strategy: "canary", weight: 50 });
@@ -110,7 +110,7 @@ test("Progressing: abort judges nobody, rollback and mark failed judge the candi
   );
 });
 
-test("Baking: what is refused, the clock, promote, and --replace keeps what carried all traffic", async () => {
+test.concurrent("Baking: what is refused, the clock, promote, and --replace keeps what carried all traffic", async () => {
   const baking = await setUp("baking", "v1.1", "v1.2");
   await baking.tell("deploy", "baking@v1.1", "--bake", "10m");
   const same = await baking.tell<Deployed>("deploy", "baking@v1.1");
@@ -135,7 +135,7 @@ test("Baking: what is refused, the clock, promote, and --replace keeps what carr
   expect(await statusOf(baking, "v1.2")).toBe("stable");
 });
 
-test("Baking: abort, rollback and mark failed go back; a bake by the clock ends stable", async () => {
+test.concurrent("Baking: abort, rollback and mark failed go back; a bake by the clock ends stable", async () => {
   const over = await setUp("over", "v1.1", "v1.2", "v1.3", "v1.4");
   const bake = (version: string): Promise<Deployed> => over.deploy(version, { bakeMs: 600_000 });
   await bake("v1.1");
@@ -153,7 +153,7 @@ test("Baking: abort, rollback and mark failed go back; a bake by the clock ends 
   expect((await server.client.version("over", "v1.4")).status).toBe("stable");
 });
 
-test("at rest: what there is to steer is refused, promote and deploy of the same are no-ops", async () => {
+test.concurrent("at rest: what there is to steer is refused, promote and deploy of the same are no-ops", async () => {
   const rest = await setUp("rest", "v1.1");
   const same = await rest.tell<Deployed>("deploy", "rest@v1.0");
   expect(same).toMatchObject({ code: 0, value: { started: false, rollout: null } });

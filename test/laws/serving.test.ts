@@ -119,7 +119,7 @@ test("OIP: string labels and a ZipMap are a BYTES tensor and a matrix with its l
   );
 });
 
-test("every data type comes back as it was sent, as JSON and as binary tensors", async () => {
+test.concurrent("every data type comes back as it was sent, as JSON and as binary tensors", async () => {
   const all = stage(server, "all-types");
   await all.register("v1.0", "../test/fixtures/onnx/dtypes.onnx");
   await all.deploy("v1.0");
@@ -204,7 +204,7 @@ test("every data type comes back as it was sent, as JSON and as binary tensors",
   expect(binary.bytes.subarray(length)).toEqual(raw);
 });
 
-test("several inputs and outputs, nested or flat, and only the outputs that were asked for", async () => {
+test.concurrent("several inputs and outputs, nested or flat, and only the outputs that were asked for", async () => {
   const two = stage(server, "two");
   await two.register("v1.0", "../test/fixtures/onnx/two-by-two.onnx");
   await two.deploy("v1.0");
@@ -308,7 +308,7 @@ test("each protocol refuses in its own form, and what is not there is a 404 that
   });
 });
 
-test("NaN is the version's error: 5xx for those rows, the others 200, counted against the revision", async () => {
+test.concurrent("NaN is the version's error: 5xx for those rows, the others 200, counted against the revision", async () => {
   const nan = stage(server, "nan");
   await nan.register("v1.0");
   await nan.deploy("v1.0");
@@ -353,7 +353,7 @@ test("rows that throw are 500, their neighbours in the same batch are answered",
   expect(server.pids.models).toEqual(models);
 });
 
-test("a slow version serves, and what waits for it is answered in turn", async () => {
+test.concurrent("a slow version serves, and what waits for it is answered in turn", async () => {
   const slow = stage(server, "slow");
   await slow.register("v1.0", "iris/v2.0-slow.onnx");
   await slow.deploy("v1.0");

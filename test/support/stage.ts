@@ -9,7 +9,7 @@ import type { RevisionState } from "../../src/link/message/index.ts";
 import { gatewayStatus } from "./iris-endpoint.ts";
 import { oipBody } from "./load.ts";
 import { heldOutRows } from "./rows.ts";
-import { example, type TestServer } from "./server.ts";
+import { example, until, type TestServer } from "./server.ts";
 
 /** What an answered inference request says. */
 export interface Scored {
@@ -154,6 +154,14 @@ export class Stage {
   async loaded(): Promise<readonly RevisionState[]> {
     const { revisions } = await gatewayStatus(this.server);
     return revisions.filter((revision) => revision.endpoint === this.name);
+  }
+
+  /** Waits until what is no longer needed is unloaded: a version after that is cold. */
+  async unloadedTo(count: number): Promise<readonly RevisionState[]> {
+    return until(`${count} revisions of ${this.name} are loaded`, async () => {
+      const ready = (await this.loaded()).filter(({ state }) => state === "ready");
+      return ready.length <= count ? ready : null;
+    });
   }
 
   /** Path of a version's stored file. */

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 
 import type { RolledBack } from "../../../src/core/api/index.ts";
-import { isRunning, until, type TestServer } from "../server.ts";
+import { isRunning, type TestServer } from "../server.ts";
 import { stage } from "../stage.ts";
 
 /** Law 1: what a rollback would go to is loaded, in a process of its own, also after the bake. */
@@ -9,10 +9,7 @@ export async function checkInstant(server: TestServer): Promise<void> {
   const instant = stage(server, "law-instant");
   await instant.stable("v1.0", "v1.1", "v1.2");
 
-  const ready = await until("what was left is unloaded", async () => {
-    const loaded = (await instant.loaded()).filter(({ state }) => state === "ready");
-    return loaded.length <= 2 ? loaded : null;
-  });
+  const ready = await instant.unloadedTo(2);
   expect(
     ready.map(({ revision }) => revision).toSorted((a, b) => a - b),
     "law 1: keepWarm is 1 after the bake",

@@ -7,6 +7,7 @@ import { stage } from "../stage.ts";
 export async function checkProven(server: TestServer): Promise<void> {
   const proven = stage(server, "law-proven");
   await proven.stable("v1.0", "v1.1", "v1.2");
+  await proven.unloadedTo(2);
   proven.flipByte("v1.0");
   await proven.mark("v1.1", "failed", "it was bad all along");
   const rotten = { version: "v1.0", why: "v1.0.onnx does not match its digest" };
