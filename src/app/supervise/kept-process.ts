@@ -43,7 +43,8 @@ export type ProcessEvent =
 const HELLO_MS = 20_000;
 const DIAL_EVERY_MS = 10;
 const FIRST_BACKOFF_MS = 100;
-const MAX_BACKOFF_MS = 5_000;
+/** Without the gateway nobody is served: it is never left down for longer than this. */
+const MAX_BACKOFF_MS = 1_000;
 /** A process that lived this long was well: the next restart is at once again. */
 const WELL_AFTER_MS = 10_000;
 

@@ -121,9 +121,15 @@ export class EndpointController {
 
   /** Publishes the route anew because a proof or a status changed. */
   refresh(): void {
-    this.#publisher
-      .publishIfChanged(this.#stored)
-      .catch((error: unknown) => this.#complain("publish", error));
+    void this.#publishIfChanged();
+  }
+
+  async #publishIfChanged(): Promise<void> {
+    try {
+      await this.#publisher.publishIfChanged(this.#stored);
+    } catch (error) {
+      this.#complain("publish", error);
+    }
   }
 
   #isSettled(): boolean {
@@ -201,13 +207,13 @@ export class EndpointController {
   }
 
   #carryOut(effects: readonly Effect[]): void {
+    let published = Promise.resolve();
     for (const effect of effects) {
       switch (effect.do) {
         case "judge":
           break;
         case "settle":
-          this.#waiters.get(effect.operation)?.resolve(effect.outcome);
-          this.#waiters.delete(effect.operation);
+          this.#settle(effect, published);
           break;
         case "alarm":
           this.#deps.journal.error(effect.message, {
@@ -216,7 +222,7 @@ export class EndpointController {
           });
           break;
         case "publish":
-          this.refresh();
+          published = this.#publishIfChanged();
           break;
         case "prepare":
           this.#once(`prepare ${effect.rolloutId}`, () =>
@@ -230,6 +236,17 @@ export class EndpointController {
           break;
       }
     }
+  }
+
+  /** Where a failure takes the traffic back, it is told once the traffic is there (law 3). */
+  #settle(
+    { operation, outcome }: Extract<Effect, { do: "settle" }>,
+    published: Promise<void>,
+  ): void {
+    const waiter = this.#waiters.get(operation);
+    this.#waiters.delete(operation);
+    if (outcome.ok) waiter?.resolve(outcome);
+    else void published.then(() => waiter?.resolve(outcome));
   }
 
   #surroundings(): Parameters<typeof switchTraffic>[0] {
