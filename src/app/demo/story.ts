@@ -82,7 +82,7 @@ class Story {
     terminal.print(
       "",
       terminal.style("bold", "What callers saw, start to end"),
-      `  ${whole.requests} requests, ${whole.errors} failed, ${late} answered by v2.0 after the rollback was reported`,
+      `  ${whole.requests} requests, ${whole.errors} answered with an error or not at all, ${late} by v2.0 after the rollback was reported`,
       `  v2.0 is kept, marked failed, and will not be deployed again without --force`,
     );
     return { requests: whole.requests, failed: whole.errors, late };

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 
 import { Option, type Command } from "@commander-js/extra-typings";
 
@@ -111,7 +111,7 @@ async function demoSettings(session: Session, dataDir: string): Promise<ServeSet
 
 function invitation(session: Session, server: ReadyServer, model: string): string[] {
   if (!session.terminal.isTerminal) return [];
-  const name = session.programName;
+  const name = relative(".", join(dirname(session.programFolder), "bin", session.programName));
   const at = `LASTGOOD_DATA_DIR=${server.file.dataDir} ${name}`;
   return [
     "",
