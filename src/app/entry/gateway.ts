@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+
 import { pino } from "pino";
 
 import {
@@ -31,6 +33,10 @@ function remoteRuntime({ remotes }: GatewayConfig): Runtime {
 
 const config = gatewayConfigSchema.parse(JSON.parse(process.argv[2] ?? "{}"));
 const logger = pino({ base: { role: "gateway", pid: process.pid } });
+
+// It holds for threads started from here on: the workers. The main thread keeps the little that the
+// supervisor gave it.
+setFlagsFromString("--max-semi-space-size=16");
 
 void runGateway({
   config,

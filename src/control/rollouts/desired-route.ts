@@ -37,8 +37,8 @@ export function loadedRevisions(state: EndpointState, choice: TargetChoice): rea
   const needed = neededRevisions(state);
   const warm = choice.targets
     .flatMap((target) => target.revision ?? [])
-    .filter((revision) => !needed.includes(revision))
-    .slice(0, KEEP_WARM);
+    .slice(0, KEEP_WARM)
+    .filter((revision) => !needed.includes(revision));
   return [...needed, ...warm];
 }
 
