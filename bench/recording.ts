@@ -27,6 +27,8 @@ function routeOf(arms: Route["split"]["arms"]): Route {
       limits: DEFAULT_LIMITS,
     })),
     hold: null,
+    watch: null,
+    safeguards: { fallback: false, breaker: false },
     historyHead: null,
     acknowledges: [],
     rolledBack: null,

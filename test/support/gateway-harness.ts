@@ -179,6 +179,8 @@ export class GatewayHarness {
       split: { salt: "salt", arms: [{ revision: serving, weight: 100 }] },
       revisions: [...revisions],
       hold: null,
+      watch: null,
+      safeguards: { fallback: false, breaker: false },
       historyHead: null,
       rolledBack: null,
       acknowledges: [],

@@ -142,6 +142,10 @@ function linkHandlers(
       await running;
       await rollouts.overridden(override);
     },
+    onEvidence: async (evidence) => {
+      await running;
+      await rollouts.evidenceArrived(evidence);
+    },
     onCounts: async (counts) => {
       await rollouts.counted(counts);
     },

@@ -22,6 +22,8 @@ const route: Route = {
   split: { salt: "s", arms: [] },
   revisions: [],
   hold: null,
+  watch: null,
+  safeguards: { fallback: false, breaker: false },
   historyHead: null,
   rolledBack: null,
   acknowledges: [],
@@ -69,6 +71,10 @@ function handlers(more: Partial<LinkHandlers> = {}): LinkHandlers {
       void said.push(`${gateway} ${state.revision} ${state.state}`),
     onOverride: (made) => {
       said.push(`override ${made.id}`);
+      return Promise.resolve();
+    },
+    onEvidence: (evidence) => {
+      said.push(`${evidence.length} evidence`);
       return Promise.resolve();
     },
     onCounts: (counts) => void said.push(`${counts.length} counts`),

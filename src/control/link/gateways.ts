@@ -1,7 +1,7 @@
 import type { z } from "zod";
 
 import { LastgoodError } from "../../core/errors/index.ts";
-import type { Count } from "../../link/count/index.ts";
+import type { Count, Evidence } from "../../link/count/index.ts";
 import {
   CONTROL_REQUESTS,
   type GATEWAY_REQUESTS,
@@ -72,6 +72,8 @@ export interface LinkHandlers {
   /** Acknowledged to the gateway only after this resolves; it may come more than once. */
   readonly onOverride: (override: Override, gateway: string) => Promise<void>;
   readonly onCounts: (counts: readonly Count[], gateway: string) => Promise<void> | void;
+  /** Acknowledged to the gateway only after this resolves; it may come more than once. */
+  readonly onEvidence: (evidence: readonly Evidence[], gateway: string) => Promise<void>;
   readonly onGone: (gateway: string) => void;
   /** The supervisor asks for an orderly end. */
   readonly onShutdown: () => void;
@@ -335,6 +337,12 @@ export class Gateways {
       }
       case "override.made":
         await this.#handlers?.onOverride(parse(kind, CONTROL_REQUESTS[kind], body), gateway);
+        return;
+      case "evidence":
+        await this.#handlers?.onEvidence(
+          parse(kind, CONTROL_REQUESTS[kind], body).evidence,
+          gateway,
+        );
         return;
       case "counts":
         await this.#handlers?.onCounts(parse(kind, CONTROL_REQUESTS[kind], body).counts, gateway);

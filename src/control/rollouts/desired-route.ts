@@ -119,6 +119,8 @@ export function desiredRoute(parts: RouteParts): Route {
     },
     revisions,
     hold: exchanging(state) ? { maxMs: MAX_HOLD_MS } : null,
+    watch: null,
+    safeguards: { fallback: false, breaker: false },
     historyHead: parts.historyHead,
     acknowledges: [...state.acknowledged],
     rolledBack: rolledBack(state),

@@ -28,7 +28,7 @@ import {
   type EndpointState,
 } from "../../core/rollout/index.ts";
 import { versionLabel } from "../../core/version/index.ts";
-import type { Count } from "../../link/count/index.ts";
+import type { Count, Evidence } from "../../link/count/index.ts";
 import type { GatewayStatus, RevisionState } from "../../link/message/index.ts";
 import type { Override } from "../../link/override/index.ts";
 import { verifyChain, type ChainEntry } from "../../storage/history/index.ts";
@@ -252,7 +252,13 @@ export class Rollouts implements EndpointService {
   async overridden(override: Override): Promise<void> {
     const running = this.#endpoints.get(override.endpoint);
     if (running === undefined) return;
-    await running.controller.report({ type: "overridden", trigger: "manual", ...override });
+    await running.controller.report({ type: "overridden", ...override });
+  }
+
+  /** Resolves once what gateways saw of a rollout is stored. */
+  async evidenceArrived(evidence: readonly Evidence[]): Promise<void> {
+    this.#deps.journal.info("evidence", { records: evidence.length });
+    await Promise.resolve();
   }
 
   async counted(counts: readonly Count[]): Promise<void> {

@@ -3,6 +3,8 @@ import { expect, test } from "vitest";
 
 import { routeOf } from "../../../test/support/link-messages.ts";
 import { digestOf, signatureOf } from "../../../test/support/rollout-scenario.ts";
+import { noArmCounts, noPairCounts } from "../../core/analysis/index.ts";
+import type { Evidence } from "../count/index.ts";
 import { CONTROL_REQUESTS, GATEWAY_REQUESTS } from "./message.ts";
 
 const order = { generation: 1, epoch: 1, sequence: 1 };
@@ -17,6 +19,7 @@ const override = {
   actor: "ann",
   reason: null,
   keepStatus: false,
+  trigger: "breaker",
   measured: {
     switchMs: 1.5,
     lastOldAdmittedMs: null,
@@ -40,6 +43,21 @@ const revision = {
 };
 
 /** One good body for each request; a new kind of request does not compile until it has one. */
+const EVIDENCE: Evidence = {
+  gateway: "host-1",
+  incarnation: "abc",
+  endpoint: "fraud-prod",
+  rollout: "r1",
+  sequence: 0,
+  split: 3,
+  from: 1,
+  to: 2,
+  arms: [{ revision: 2, counts: { ...noArmCounts(), requests: 5, latency: { "1": [[7, 5]] } } }],
+  pairs: noPairCounts(),
+  errors: [],
+  lost: 0,
+};
+
 const GOOD: Record<keyof typeof GATEWAY_REQUESTS | keyof typeof CONTROL_REQUESTS, object> = {
   "route.publish": { route: routeOf() },
   "route.drained": { endpoint: "fraud-prod", order, since: 1.5, timeoutMs: 10 },
@@ -75,6 +93,7 @@ const GOOD: Record<keyof typeof GATEWAY_REQUESTS | keyof typeof CONTROL_REQUESTS
   "revision.state": revision,
   "override.made": override,
   counts: { counts: [] },
+  evidence: { evidence: [EVIDENCE] },
 };
 
 const schemas = Object.entries({ ...GATEWAY_REQUESTS, ...CONTROL_REQUESTS });

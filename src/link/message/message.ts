@@ -10,7 +10,7 @@ import {
   runtimeSpecSchema,
   signatureSchema,
 } from "../../core/version/index.ts";
-import { countSchema } from "../count/index.ts";
+import { countSchema, evidenceSchema } from "../count/index.ts";
 import { overrideSchema } from "../override/index.ts";
 import { routeOrderSchema, routeSchema } from "../route/index.ts";
 
@@ -174,4 +174,6 @@ export const CONTROL_REQUESTS = {
   "revision.state": revisionStateSchema,
   "override.made": overrideSchema,
   counts: z.object({ counts: z.array(countSchema) }),
+  /** Answered once all of it is stored; until then it is sent again. */
+  evidence: z.object({ evidence: z.array(evidenceSchema).max(1_000) }),
 } as const;

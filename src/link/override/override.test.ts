@@ -16,6 +16,7 @@ const override = fc.record({
   actor: fc.string(),
   reason: fc.option(fc.string()),
   keepStatus: fc.boolean(),
+  trigger: fc.constantFrom("manual", "breaker", "limit"),
   measured: fc.record({
     switchMs: ms,
     lastOldAdmittedMs: fc.option(ms),

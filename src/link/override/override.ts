@@ -1,5 +1,6 @@
 import * as z from "zod";
 
+import { TRIGGERS } from "../../core/endpoint/index.ts";
 import { endpointNameSchema } from "../../core/version/index.ts";
 import { measuredSchema, routeOrderSchema } from "../route/index.ts";
 
@@ -20,6 +21,7 @@ export const overrideSchema = z.object({
   actor: z.string(),
   reason: z.string().nullable(),
   keepStatus: z.boolean(),
+  trigger: z.enum(TRIGGERS).default("manual"),
   measured: measuredSchema,
 });
 

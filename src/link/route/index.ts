@@ -10,4 +10,5 @@ export {
   type RouteOrder,
   type RouteRevision,
   type RouteTarget,
+  type Watch,
 } from "./route.ts";

@@ -52,7 +52,9 @@ test("a route comes through JSON, and one with a piece missing is refused", () =
   for (const key of Object.keys(route)) {
     const { [key as keyof typeof route]: gone, ...rest } = route;
     expect(gone).not.toBeUndefined();
-    expect(routeSchema.safeParse(rest).success, `without ${key}`).toBe(false);
+    // What came with a later release is left out by routes that an earlier one wrote to disk.
+    const isLater = key === "watch" || key === "safeguards";
+    expect(routeSchema.safeParse(rest).success, `without ${key}`).toBe(isLater);
   }
 });
 

@@ -90,6 +90,36 @@ const routeTargetSchema = z.object({
 /** What a rollback would take. */
 export type RouteTarget = z.infer<typeof routeTargetSchema>;
 
+/** A rollout whose arms are compared. */
+const watchSchema = z.object({
+  rollout: z.string(),
+  candidate: z.number().int().positive(),
+  /** Null where nothing served before. */
+  stable: z.number().int().positive().nullable(),
+  /** Length of an interval, ms. */
+  flushMs: z.number().positive(),
+  /** A request that has not ended this long after its admission is an error, ms. */
+  deadlineMs: z.number().positive(),
+  /** This share of what `of` answers is also sent to `to`; whoever called sees `of`'s answer. */
+  mirror: z
+    .object({
+      of: z.number().int().positive(),
+      to: z.number().int().positive(),
+      percent: z.number().positive().max(100),
+    })
+    .nullable(),
+});
+
+/** A rollout whose arms are compared. */
+export type Watch = z.infer<typeof watchSchema>;
+
+const safeguardsSchema = z.object({
+  /** Stable answers eligible requests that the candidate failed. */
+  fallback: z.boolean(),
+  /** Hard limits act at once, on what the split assigns most traffic to or the candidate. */
+  breaker: z.boolean(),
+});
+
 /** A self-contained, immutable description of what an endpoint serves. */
 export const routeSchema = z.object({
   endpoint: endpointNameSchema,
@@ -110,6 +140,10 @@ export const routeSchema = z.object({
    * the most (ms).
    */
   hold: z.object({ maxMs: z.number().positive() }).nullable(),
+  /** What is counted and mirrored for a rollout under watch; null while nothing is watched. */
+  watch: watchSchema.nullable().default(null),
+  /** What the gateway may do on its own when a revision fails. */
+  safeguards: safeguardsSchema.default({ fallback: false, breaker: false }),
   historyHead: z.string().nullable(),
   /** Overrides this route has taken in. */
   acknowledges: z.array(z.string()),

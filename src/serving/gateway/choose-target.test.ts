@@ -52,6 +52,8 @@ function route(weights: Readonly<Record<number, number>>, targets: readonly numb
     },
     revisions: versions,
     hold: null,
+    watch: null,
+    safeguards: { fallback: false, breaker: false },
     historyHead: null,
     rolledBack: null,
     acknowledges: [],
@@ -131,6 +133,7 @@ const override: Override = {
   actor: "ann",
   reason: null,
   keepStatus: false,
+  trigger: "manual",
   measured: {
     switchMs: 1,
     lastOldAdmittedMs: null,

@@ -92,7 +92,15 @@ function asOverride(
   if ("kind" in last) return last;
   const { measured } = last;
   if (measured === null) return null;
-  return { ...last, endpoint, kind: "rollback", over: order, keepStatus: false, measured };
+  return {
+    ...last,
+    endpoint,
+    kind: "rollback",
+    over: order,
+    keepStatus: false,
+    trigger: "manual",
+    measured,
+  };
 }
 
 function checkCurrent({ route, candidates }: Plan, { ifCurrent }: RollbackCommand): void {
@@ -185,6 +193,7 @@ async function takeTarget(
     actor: command.actor,
     reason: command.reason,
     keepStatus: command.keepStatus,
+    trigger: "manual",
     measured: {
       switchMs: 0,
       lastOldAdmittedMs: null,

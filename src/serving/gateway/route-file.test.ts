@@ -25,6 +25,8 @@ function record(sequence: number, salt = "s"): RouteRecord {
     split: { salt, arms: [] },
     revisions: [],
     hold: null,
+    watch: null,
+    safeguards: { fallback: false, breaker: false },
     historyHead: null,
     rolledBack: null,
     acknowledges: [],

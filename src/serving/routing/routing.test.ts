@@ -49,6 +49,8 @@ function route(
     split: { salt: "s", arms },
     revisions: arms.map((arm) => revisionOf(arm.revision)),
     hold: null,
+    watch: null,
+    safeguards: { fallback: false, breaker: false },
     historyHead: null,
     rolledBack: null,
     acknowledges: [],

@@ -1,0 +1,172 @@
+import * as z from "zod";
+
+const count = z.number().int().nonnegative();
+
+/** Bucket number and how many fell into it. */
+const histogramSchema = z.array(z.tuple([z.number().int(), z.number().int().positive()]));
+
+/**
+ * What became of the requests that one arm was assigned within an interval. A request belongs to the
+ * interval in which it was admitted; those past the deadline are errors and never count again.
+ */
+export const armCountsSchema = z.object({
+  /** Ended, or past the deadline: what the split assigned, without `violations` and `aborted`. */
+  requests: count,
+  /** The version's failures: one per incident, and one per sticky key where there is one. */
+  errors: count,
+  /** Of `errors`: outputs that break the signature, hold NaN or infinity. */
+  invalid: count,
+  /** Of `errors`: past the deadline. */
+  late: count,
+  /** 4xx of the version itself although the contract was kept (`process`, `remote`). */
+  rejected: count,
+  /** Callers' mistakes by the contract: counted against nobody. */
+  violations: count,
+  /** Died with another request's incident: in no test. */
+  aborted: count,
+  /** Answered by stable instead, of `errors`. */
+  fallback: count,
+  /** The version's own time, in buckets of `latencyBucket`, by how many requests shared the frame (1, 2, 4, 8 …). */
+  latency: z.record(z.string(), histogramSchema),
+  /** Predicted class, or bin of a numeric prediction, of a request's first row. */
+  outputs: z.record(z.string().max(100), count),
+});
+
+/** What became of the requests that one arm was assigned within an interval. */
+export type ArmCounts = z.infer<typeof armCountsSchema>;
+
+/** Requests that both revisions answered. */
+export const pairCountsSchema = z.object({
+  pairs: count,
+  /** Failed by the candidate, answered by stable. */
+  onlyCandidateBad: count,
+  /** Failed by stable, answered by the candidate. */
+  onlyStableBad: count,
+  /** Both answered, differently (beyond the tolerance of golden samples, or another class). */
+  disagreed: count,
+});
+
+/** Requests that both revisions answered. */
+export type PairCounts = z.infer<typeof pairCountsSchema>;
+
+const signalArmSchema = z.object({
+  observations: z.number().nonnegative(),
+  /** At most `observations`; fractions where a loss in [0, 1] is summed. */
+  bad: z.number().nonnegative(),
+});
+
+/** What a source other than the gateway saw of both arms within an interval. */
+export const signalSchema = z.object({
+  candidate: signalArmSchema,
+  stable: signalArmSchema,
+  /** Both arms answered the same input. */
+  paired: z
+    .object({ pairs: count, onlyCandidateBad: count, onlyStableBad: count })
+    .nullable()
+    .default(null),
+  /** Why the source could not be read, or null. */
+  broken: z.string().nullable().default(null),
+});
+
+/** What a source other than the gateway saw of both arms within an interval. */
+export type Signal = z.infer<typeof signalSchema>;
+
+/** Everything that is known of one interval of a rollout; stored, so that verdicts can be recomputed. */
+export const intervalSchema = z.object({
+  /** ms since 1970: its first admission could have been then, its last before `to`. */
+  from: z.number(),
+  to: z.number(),
+  /** Rises with each change of the split: within an interval it is constant. */
+  split: z.number().int(),
+  candidate: armCountsSchema,
+  /** All zero where no stable revision had traffic. */
+  stable: armCountsSchema,
+  pairs: pairCountsSchema,
+  /** By metric name. */
+  signals: z.record(z.string(), signalSchema),
+  /** Records that were lost on their way here. */
+  gaps: count,
+});
+
+/** Everything that is known of one interval of a rollout. */
+export type Interval = z.infer<typeof intervalSchema>;
+
+/** Width of a latency bucket: neighbours differ by about 2 %, so a time is known to 1 %. */
+const LATENCY_GAMMA = 1.02;
+
+/** The bucket of a duration: its upper edge is `latencyEdgeMs`. Durations up to 1 µs share one. */
+export function latencyBucket(ms: number): number {
+  return Math.ceil(Math.log(Math.max(ms, 1e-3)) / Math.log(LATENCY_GAMMA));
+}
+
+/** Upper edge of a bucket, ms. */
+export function latencyEdgeMs(bucket: number): number {
+  return LATENCY_GAMMA ** bucket;
+}
+
+/** How many requests shared a frame, as a power of two. */
+export function batchBucket(batch: number): string {
+  return String(2 ** Math.floor(Math.log2(Math.max(1, batch))));
+}
+
+/** An arm that did nothing. */
+export function noArmCounts(): ArmCounts {
+  return {
+    requests: 0,
+    errors: 0,
+    invalid: 0,
+    late: 0,
+    rejected: 0,
+    violations: 0,
+    aborted: 0,
+    fallback: 0,
+    latency: {},
+    outputs: {},
+  };
+}
+
+/** No pairs. */
+export function noPairCounts(): PairCounts {
+  return { pairs: 0, onlyCandidateBad: 0, onlyStableBad: 0, disagreed: 0 };
+}
+
+function addedHistograms(
+  one: ArmCounts["latency"][string],
+  other: ArmCounts["latency"][string],
+): ArmCounts["latency"][string] {
+  const sums = new Map(one);
+  for (const [bucket, times] of other) sums.set(bucket, (sums.get(bucket) ?? 0) + times);
+  return [...sums].toSorted(([a], [b]) => a - b);
+}
+
+/** Both counts together. */
+export function addArmCounts(one: ArmCounts, other: ArmCounts): ArmCounts {
+  const latency = { ...one.latency };
+  for (const [batch, histogram] of Object.entries(other.latency))
+    latency[batch] = addedHistograms(latency[batch] ?? [], histogram);
+  const outputs = { ...one.outputs };
+  for (const [output, times] of Object.entries(other.outputs))
+    outputs[output] = (outputs[output] ?? 0) + times;
+  return {
+    requests: one.requests + other.requests,
+    errors: one.errors + other.errors,
+    invalid: one.invalid + other.invalid,
+    late: one.late + other.late,
+    rejected: one.rejected + other.rejected,
+    violations: one.violations + other.violations,
+    aborted: one.aborted + other.aborted,
+    fallback: one.fallback + other.fallback,
+    latency,
+    outputs,
+  };
+}
+
+/** Both counts together. */
+export function addPairCounts(one: PairCounts, other: PairCounts): PairCounts {
+  return {
+    pairs: one.pairs + other.pairs,
+    onlyCandidateBad: one.onlyCandidateBad + other.onlyCandidateBad,
+    onlyStableBad: one.onlyStableBad + other.onlyStableBad,
+    disagreed: one.disagreed + other.disagreed,
+  };
+}

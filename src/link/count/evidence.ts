@@ -1,0 +1,40 @@
+import * as z from "zod";
+
+import { armCountsSchema, pairCountsSchema } from "../../core/analysis/index.ts";
+
+/**
+ * What one gateway saw of a rollout within one interval: complete, all its workers together, sent
+ * once every request admitted in it has ended or passed the deadline. Kept by the gateway until it is
+ * acknowledged; the same record twice is one.
+ */
+export const evidenceSchema = z.object({
+  gateway: z.string(),
+  incarnation: z.string(),
+  endpoint: z.string(),
+  rollout: z.string(),
+  /** Rises by one with each record of this endpoint, gateway and incarnation: a hole is a gap. */
+  sequence: z.number().int().nonnegative(),
+  /** Rises with each change of the split; within a record it is constant. */
+  split: z.number().int(),
+  /** ms since 1970. */
+  from: z.number(),
+  to: z.number(),
+  arms: z.array(z.object({ revision: z.number().int().positive(), counts: armCountsSchema })),
+  pairs: pairCountsSchema,
+  /** Distinct errors of the candidate in the interval, with one example request id each. */
+  errors: z
+    .array(
+      z.object({
+        revision: z.number().int().positive(),
+        message: z.string().max(500),
+        count: z.number().int().positive(),
+        requestId: z.string().nullable(),
+      }),
+    )
+    .max(20),
+  /** Intervals that a worker took with it when it ended. */
+  lost: z.number().int().nonnegative(),
+});
+
+/** What one gateway saw of a rollout within one interval. */
+export type Evidence = z.infer<typeof evidenceSchema>;
