@@ -155,7 +155,8 @@ export const deployBodySchema = z.object({
   reference,
   endpoint: endpointChoice.default(null),
   environment: z.enum(ENVIRONMENTS).nullable().default(null),
-  strategy: z.enum(STRATEGIES).default("blueGreen"),
+  /** Null: the policy's. */
+  strategy: z.enum(STRATEGIES).nullable().default(null),
   /** Percent of the traffic in the first canary step. */
   weight: z.number().nullable().default(null),
   bakeMs: z.number().nonnegative().nullable().default(null),

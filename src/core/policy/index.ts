@@ -1,3 +1,4 @@
+export { DEFAULT_CANARY_STEPS, effectivePolicy, type DeployWishes } from "./effective.ts";
 export type {
   AnalysisPolicy,
   EndpointPolicy,

@@ -10,8 +10,8 @@ export interface Until {
 
 /** One step of a canary, or one before a blue/green switch. */
 export type RolloutStep =
-  /** The candidate carries this share. */
-  | { readonly kind: "weight"; readonly percent: number; readonly until: Until }
+  /** The candidate carries this share; null: until a person promotes. */
+  | { readonly kind: "weight"; readonly percent: number; readonly until: Until | null }
   /** This share of what stable answers is also sent to the candidate, whose answers nobody sees. */
   | { readonly kind: "mirror"; readonly percent: number; readonly until: Until }
   /** Nothing advances; null: until a person promotes or resumes. */

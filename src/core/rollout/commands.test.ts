@@ -18,7 +18,9 @@ type Row =
   | "abort"
   | "rollback"
   | "mark candidate failed"
-  | "reinstate";
+  | "reinstate"
+  | "pin"
+  | "unpin";
 
 /** What a cell promises: a refusal, or what is so right after the command and when it is done. */
 type Expected =
@@ -52,6 +54,8 @@ const COMMANDS: Record<Row, (of: Scenario) => Scenario> = {
   rollback: (of) => of.rollsBack(),
   "mark candidate failed": (of) => of.marks("v1.1", "failed"),
   reinstate: (of) => of.reinstates(),
+  pin: (of) => of.pins(),
+  unpin: (of) => of.pins().unpins(),
 };
 
 const refused = (code: ErrorCode): Expected => ({ refused: code });
@@ -93,6 +97,25 @@ const steered = (
         ],
   hears: "steered",
 });
+
+/** Pinned or not, what is under way goes on. */
+const PINNED: Record<Column, Expected> = {
+  preparing: {
+    phase: "Preparing",
+    after: "v1.0 stable, v1.1 provisional",
+    arms: [["v1.1", 100]],
+    hears: "steered",
+  },
+  progressing: steered("Progressing", 90, "candidate"),
+  baking: steered("Baking", 0, "provisional"),
+  "at rest": steered("Idle", 0, "stable"),
+  "rolling back": {
+    phase: "RollingBack",
+    after: "v1.0 stable, v1.1 failed",
+    arms: [["v1.0", 100]],
+    hears: "steered",
+  },
+};
 
 const TABLE: Record<Row, Record<Column, Expected>> = {
   "deploy, same content": {
@@ -140,7 +163,8 @@ const TABLE: Record<Row, Record<Column, Expected>> = {
   },
   promote: {
     preparing: unprepared,
-    progressing: steered("Baking", 0, "provisional"),
+    // The holdback stays on what served before until the bake is over.
+    progressing: steered("Baking", 5, "provisional"),
     baking: steered("Idle", 0, "stable"),
     "at rest": unchanged,
     "rolling back": onWayBack,
@@ -191,6 +215,8 @@ const TABLE: Record<Row, Record<Column, Expected>> = {
     },
     "rolling back": rolledBack,
   },
+  pin: PINNED,
+  unpin: PINNED,
   reinstate: {
     preparing: refused("reinstate.refused"),
     progressing: refused("reinstate.refused"),

@@ -8,6 +8,7 @@ import {
   tookOver,
 } from "./advance.ts";
 import { returned, returnFailed } from "./arrive.ts";
+import { assessed } from "./assess.ts";
 import {
   abort,
   abortPreparing,
@@ -22,6 +23,7 @@ import type { Effect } from "./effect.ts";
 import type { EndpointEvent, EventType } from "./event.ts";
 import { failedElsewhere, markAtRest, markDuring, markOnTheWayBack } from "./mark.ts";
 import { overridden } from "./override.ts";
+import { pin, unpin } from "./pin.ts";
 import { reinstate } from "./reinstate.ts";
 import type { EndpointState, Phase } from "./state.ts";
 import { ignored, label, refuse, type EventOf, type StateIn, type Step } from "./step.ts";
@@ -86,6 +88,9 @@ const TABLE: Table = {
     switchFailed: ignored,
     overridden,
     failedElsewhere,
+    pin,
+    unpin,
+    assessed: ignored,
     tick: ignored,
   },
   Preparing: {
@@ -104,6 +109,9 @@ const TABLE: Table = {
     switchFailed: ignored,
     overridden,
     failedElsewhere,
+    pin,
+    unpin,
+    assessed: ignored,
     tick: ignored,
   },
   Progressing: {
@@ -122,6 +130,9 @@ const TABLE: Table = {
     switchFailed: forwardFailed,
     overridden,
     failedElsewhere,
+    pin,
+    unpin,
+    assessed,
     tick: (state, _event, now) => tick(state, now),
   },
   Baking: {
@@ -140,6 +151,9 @@ const TABLE: Table = {
     switchFailed: forwardFailed,
     overridden,
     failedElsewhere,
+    pin,
+    unpin,
+    assessed,
     tick: (state, _event, now) => tick(state, now),
   },
   RollingBack: {
@@ -158,6 +172,9 @@ const TABLE: Table = {
     switchFailed: returnFailed,
     overridden,
     failedElsewhere,
+    pin,
+    unpin,
+    assessed: ignored,
     tick: ignored,
   },
 };
