@@ -151,7 +151,7 @@ function evidenceIsHeeded({ before, event, after }: StepTaken): void {
     "I17 only evidence against it, or a deadline, sends it back",
     !went ||
       decision === "rollback" ||
-      rolloutOf(before)?.policy.analysis.inconclusive.then === "rollback",
+      rolloutOf(before)?.policy.analysis.inconclusive.action === "rollback",
     decision,
   );
   holds(

@@ -92,8 +92,8 @@ export const POLICY: Policy = {
         max: null,
       },
     ],
-    inconclusive: { then: "hold", deadlineMs: 6 * 3_600_000 },
-    noData: { then: "hold", afterMs: 300_000 },
+    inconclusive: { action: "hold", deadlineMs: 6 * 3_600_000 },
+    noData: { action: "hold", afterMs: 300_000 },
   },
   rollback: {
     automatic: true,

@@ -232,7 +232,7 @@ export class RolloutWatch {
   ): Promise<Assessed> {
     const { decision, why, blamed, source } = assessment;
     const mayGoBack =
-      decision === "rollback" || rollout.policy.analysis.inconclusive.then === "rollback";
+      decision === "rollback" || rollout.policy.analysis.inconclusive.action === "rollback";
     return {
       type: "assessed",
       rolloutId: rollout.id,
@@ -250,7 +250,7 @@ export class RolloutWatch {
 function horizonOf(rollout: Rollout): number {
   const stepsMs = stepsOf(rollout).reduce((sum, step) => {
     if (step.kind === "pause") return sum + (step.forMs ?? 0);
-    return sum + (step.until?.timeMs ?? 0);
+    return sum + step.until.timeMs;
   }, 0);
   const intervals = Math.ceil((stepsMs + rollout.bakeMs) / rollout.policy.analysis.flushMs);
   return Math.min(MAX_HORIZON, Math.max(1, intervals));

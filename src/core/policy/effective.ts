@@ -1,11 +1,6 @@
 import type { Strategy } from "../endpoint/index.ts";
-import type { Policy, RolloutPlan, RolloutStep } from "./policy.ts";
-
-/** Steps of a canary that names none. */
-export const DEFAULT_CANARY_STEPS: readonly RolloutStep[] = [
-  { kind: "weight", percent: 10, until: { requests: 1_000, timeMs: 600_000 } },
-  { kind: "weight", percent: 50, until: { requests: 5_000, timeMs: 1_200_000 } },
-];
+import type { Policy, RolloutPlan } from "./policy.ts";
+import { defaultPolicy } from "./schema.ts";
 
 /** What one deploy asks for beside the endpoint's policy. */
 export interface DeployWishes {
@@ -15,19 +10,15 @@ export interface DeployWishes {
   readonly bakeMs: number | null;
 }
 
+/** Steps by hand end when a person says so, not by this. */
+const AT_ONCE = { requests: 0, timeMs: 0 };
+
 function planFor(plan: RolloutPlan, { strategy, weight }: DeployWishes): RolloutPlan {
   const wanted = strategy ?? plan.strategy;
   if (wanted === "canary" && weight !== null)
-    return { strategy: "canary", steps: [{ kind: "weight", percent: weight, until: null }] };
+    return { strategy: "canary", steps: [{ kind: "weight", percent: weight, until: AT_ONCE }] };
   if (wanted === plan.strategy) return plan;
-  switch (wanted) {
-    case "canary":
-      return { strategy: "canary", steps: DEFAULT_CANARY_STEPS };
-    case "blueGreen":
-      return { strategy: "blueGreen", steps: [], promotion: "automatic" };
-    case "recreate":
-      return { strategy: "recreate" };
-  }
+  return defaultPolicy(wanted).rollout;
 }
 
 /** The policy of one rollout: the endpoint's, with what its deploy asked for. */

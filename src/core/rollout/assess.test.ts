@@ -189,10 +189,10 @@ test("a timed pause ends by itself", () => {
 });
 
 test("too little evidence for too long: an alarm at once and daily, or what the policy says", () => {
-  const waiting = (then: "hold" | "rollback" | "promote"): Scenario =>
+  const waiting = (action: "hold" | "rollback" | "promote"): Scenario =>
     started(
       canaryOf(TWO_STEPS, {
-        analysis: { ...POLICY.analysis, inconclusive: { then, deadlineMs: 6 * HOUR } },
+        analysis: { ...POLICY.analysis, inconclusive: { action, deadlineMs: 6 * HOUR } },
       }),
     )
       .later(MINUTE)

@@ -167,14 +167,15 @@ function goesOn(from: Step, event: EventOf<"assessed">, now: number): Step {
 function steps(state: StateIn<"Progressing">, event: EventOf<"assessed">, now: number): Step {
   const { activity } = state;
   const at = stepsOf(activity.rollout)[activity.step.index];
-  if (at === undefined || activity.switching !== null || activity.rollout.pause !== null)
+  const { byHand, pause } = activity.rollout;
+  if (at === undefined || byHand || activity.switching !== null || pause !== null)
     return ignored(state);
   if (activity.step.entered === null) {
     const step_ = { ...activity.step, entered: event.progress };
     return step({ ...state, activity: { ...activity, step: step_ } });
   }
   const by = { operation: null, actor: "lastgood" };
-  if (event.verdict.decision === "promote" && at.kind !== "pause" && isPlanned(at))
+  if (event.verdict.decision === "promote" && at.kind !== "pause")
     return advanceTo(state, afterEvidence(state), { ...by, reason: event.verdict.why });
   switch (howFar(at, activity.step.entered, { event, elapsed: stepElapsed(activity.step, now) })) {
     case "done":
@@ -184,11 +185,6 @@ function steps(state: StateIn<"Progressing">, event: EventOf<"assessed">, now: n
     case "running":
       return ignored(state);
   }
-}
-
-/** A step that a person steers by hand ends by hand. */
-function isPlanned(at: RolloutStep): boolean {
-  return at.kind !== "weight" || at.until !== null;
 }
 
 /** Where a rollout goes whose candidate is shown to be good: past its steps, up to the next gate of a person. */
@@ -206,7 +202,7 @@ function howFar(
   now: { readonly event: EventOf<"assessed">; readonly elapsed: number },
 ): "done" | "overdue" | "running" {
   if (at.kind === "pause") return at.forMs !== null && now.elapsed >= at.forMs ? "done" : "running";
-  if (at.until === null || now.elapsed < at.until.timeMs) return "running";
+  if (now.elapsed < at.until.timeMs) return "running";
   const { progress } = now.event;
   const seen =
     at.kind === "mirror" ? progress.pairs - entered.pairs : progress.candidate - entered.candidate;
@@ -236,9 +232,9 @@ function undecided(
   const { now } = so;
   if (rollout.pause !== null || now - so.since < inconclusive.deadlineMs) return ignored(state);
   const why = `undecided at the deadline: ${so.why}`;
-  if (inconclusive.then === "rollback" && standing.undecidedAt === null)
+  if (inconclusive.action === "rollback" && standing.undecidedAt === null)
     return backByItself(state, { ...event, verdict: { ...event.verdict, why } }, now);
-  if (inconclusive.then === "promote") return promotedUndecided(state, why, now);
+  if (inconclusive.action === "promote") return promotedUndecided(state, why, now);
   if (standing.undecidedAt !== null && now - standing.undecidedAt < TOLD_AGAIN_MS)
     return ignored(state);
   const message = `${state.identity.name}: the rollout of ${label(state, rollout.candidate)} is ${why}`;

@@ -109,6 +109,7 @@ function newRollout(
     candidate: Math.max(0, ...state.revisions.map((revision) => revision.revision)) + 1,
     policy,
     bakeMs: event.bakeMs ?? (first ? 0 : policy.bakeMs),
+    byHand: event.weight !== null,
     restarts: 0,
     startedAt: now,
     actor: event.actor,

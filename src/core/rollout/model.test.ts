@@ -21,7 +21,7 @@ const name = fc.constantFrom(...NAMES);
 const flag = fc.boolean();
 
 const shortly = { requests: 50, timeMs: 1_000 };
-const undecided = { then: "rollback", deadlineMs: 60_000 } as const;
+const undecided = { action: "rollback", deadlineMs: 60_000 } as const;
 /** Policies in which everything that a policy can ask for occurs. */
 const POLICIES: readonly Policy[] = [
   POLICY,
@@ -47,7 +47,7 @@ const POLICIES: readonly Policy[] = [
       steps: [{ kind: "pause", forMs: null }],
       promotion: "manual",
     },
-    analysis: { ...POLICY.analysis, inconclusive: { then: "promote", deadlineMs: 1_000 } },
+    analysis: { ...POLICY.analysis, inconclusive: { action: "promote", deadlineMs: 1_000 } },
     rollback: { ...POLICY.rollback, automatic: false },
   },
 ];

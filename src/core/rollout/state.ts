@@ -46,6 +46,8 @@ export interface Rollout {
   /** As it was when the rollout started; a change is for the next one. */
   readonly policy: Policy;
   readonly bakeMs: number;
+  /** A canary whose steps a person takes; it is watched all the same. */
+  readonly byHand: boolean;
   /** Times that its evidence was begun anew, because a person took a rollback of it back. */
   readonly restarts: number;
   readonly startedAt: number;
@@ -254,7 +256,10 @@ export function isPinned(state: EndpointState, now: number): boolean {
 
 /** The steps before the candidate carries all traffic. */
 export function stepsOf({ policy, from }: Rollout): readonly RolloutStep[] {
-  return from === null || policy.rollout.strategy === "recreate" ? [] : policy.rollout.steps;
+  const { rollout } = policy;
+  if (from === null || rollout.strategy === "recreate") return [];
+  if (rollout.strategy === "canary" || rollout.promotion === "automatic") return rollout.steps;
+  return [...rollout.steps, { kind: "pause", forMs: null }];
 }
 
 /** Under which name the evidence of a rollout is stored. */

@@ -27,7 +27,7 @@ test("a canary from before there were policies goes on, steered by hand and unwa
           bakeMs: 60_000,
           holdback: 0,
           rollback: { automatic: false },
-          rollout: { steps: [{ kind: "weight", percent: 10, until: null }] },
+          rollout: { steps: [{ kind: "weight", percent: 10 }] },
         },
       },
     },

@@ -19,8 +19,8 @@ const UNWATCHED = {
     deadlineMs: 30_000,
     dispersion: "auto",
     metrics: [],
-    inconclusive: { then: "hold", deadlineMs: 21_600_000 },
-    noData: { then: "hold", afterMs: 300_000 },
+    inconclusive: { action: "hold", deadlineMs: 21_600_000 },
+    noData: { action: "hold", afterMs: 300_000 },
   },
   rollback: {
     automatic: false,
@@ -33,7 +33,8 @@ const UNWATCHED = {
 const NO_STANDING = { held: null, overdueSince: null, undecidedAt: null };
 
 function planOf(strategy: unknown, percent: unknown): Json {
-  if (strategy === "canary") return { strategy, steps: [{ kind: "weight", percent, until: null }] };
+  if (strategy === "canary")
+    return { strategy, steps: [{ kind: "weight", percent, until: { requests: 0, timeMs: 0 } }] };
   return strategy === "recreate"
     ? { strategy }
     : { strategy: "blueGreen", steps: [], promotion: "automatic" };
@@ -43,7 +44,7 @@ function rollout(old: Json | null): Json | null {
   if (old === null || "policy" in old) return old;
   const { weight, ...rest } = old;
   const policy = { ...UNWATCHED, rollout: planOf(old["strategy"], weight), bakeMs: old["bakeMs"] };
-  return { ...rest, policy, restarts: 0 };
+  return { ...rest, policy, byHand: old["strategy"] === "canary", restarts: 0 };
 }
 
 function activity(old: Json): Json {
