@@ -41,4 +41,5 @@ export {
   type StepProgress,
   type Switching,
 } from "./state.ts";
+export { isBaked } from "./clock.ts";
 export { pendingEffects, transition } from "./transition.ts";
