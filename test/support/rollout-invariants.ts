@@ -134,6 +134,14 @@ function bakeIsOfWhatServes({ after }: StepTaken): void {
   );
 }
 
+function policyIsApplied({ before, event, after }: StepTaken): void {
+  const applied = event.type === "applyPolicy";
+  holds("I16 only applyPolicy changes the policy", applied || before.policy === after.policy);
+  if (!applied) return;
+  holds("I16 it is in force", same(after.policy, event.policy), after.policy);
+  holds("I16 it changes nothing else", same({ ...before, policy: after.policy }, after), after);
+}
+
 function pendingWasAsked({ before, after, effects }: StepTaken): void {
   const asked = [...effects, ...pendingEffects(before)];
   for (const effect of pendingEffects(after))
@@ -161,4 +169,5 @@ export function checkInvariants(taken: StepTaken): void {
   noTargetStays(taken);
   bakeIsOfWhatServes(taken);
   pendingWasAsked(taken);
+  policyIsApplied(taken);
 }

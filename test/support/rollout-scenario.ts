@@ -4,6 +4,7 @@
  * The invariants of src/core/rollout/SPEC.md are checked after every event.
  */
 import { LastgoodError } from "../../src/core/errors/index.ts";
+import type { Policy } from "../../src/core/policy/index.ts";
 import {
   leavingRevision,
   contractOf,
@@ -320,6 +321,10 @@ export class Scenario {
 
   pauses(forMs: number | null = null): this {
     return this.apply({ type: "pause", ...this.command("lunch"), forMs });
+  }
+
+  applies(policy: Policy): this {
+    return this.apply({ type: "applyPolicy", ...this.command("slower"), policy });
   }
 
   resumes(): this {

@@ -1,5 +1,6 @@
 import type { RevisionVersion, Strategy, Trigger } from "../endpoint/index.ts";
 import type { LastgoodError } from "../errors/index.ts";
+import type { Policy } from "../policy/index.ts";
 import type { Target, TargetChoice } from "../target/index.ts";
 import type { Digest, RuntimeSpec, Signature } from "../version/index.ts";
 import type { Measured } from "./state.ts";
@@ -78,6 +79,7 @@ export type EndpointEvent =
       readonly rollbackId: string;
       readonly choice: TargetChoice;
     })
+  | (Command & { readonly type: "applyPolicy"; readonly policy: Policy })
   | { readonly type: "prepared"; readonly rolloutId: string }
   | {
       readonly type: "preparationFailed";

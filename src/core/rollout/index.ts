@@ -9,6 +9,7 @@ export {
   newEndpoint,
   revisionOf,
   rolloutOf,
+  storedEndpoint,
   type Activity,
   type Arm,
   type EndedRollout,

@@ -10,6 +10,7 @@ import { expect, test } from "vitest";
 
 import { MEASURED, Scenario, signatureOf } from "../../../test/support/rollout-scenario.ts";
 import { LastgoodError } from "../errors/index.ts";
+import { defaultPolicy } from "../policy/index.ts";
 import { namedObjection } from "../target/index.ts";
 import type { Effect } from "./effect.ts";
 import { contractOf, leavingRevision, waitingOperations } from "./state.ts";
@@ -18,6 +19,7 @@ import { pendingEffects } from "./transition.ts";
 const NAMES = ["v1.0", "v1.1", "v1.2", "v2.0", "other"] as const;
 const name = fc.constantFrom(...NAMES);
 const flag = fc.boolean();
+const strategy = fc.constantFrom("blueGreen", "recreate", "canary");
 
 /** One thing that happens. */
 const happening = fc.oneof(
@@ -26,7 +28,7 @@ const happening = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant("deploy" as const),
       name,
-      strategy: fc.constantFrom("blueGreen", "recreate", "canary"),
+      strategy,
       bakeMs: fc.constantFrom(null, 0, 1_000, 60_000),
       force: flag,
       replace: flag,
@@ -96,6 +98,7 @@ const happening = fc.oneof(
       keepStatus: flag,
     }),
   },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("policy" as const), under: strategy }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("crash" as const) }) },
   {
     weight: 1,
@@ -152,6 +155,7 @@ class Life {
       report: (does) => this.#report(does),
       time: (does) => of.later(does.ms),
       override: (does) => of.overridden(does.from, does.to, does),
+      policy: (does) => of.applies(defaultPolicy(does.under)),
       crash: () => this.#crash(),
       corrupt: (does) => this.#corrupt(does),
     };

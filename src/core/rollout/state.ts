@@ -6,6 +6,7 @@ import type {
   Trigger,
 } from "../endpoint/index.ts";
 import type { ErrorBody, PassedOver } from "../errors/index.ts";
+import type { Policy } from "../policy/index.ts";
 import type { Target } from "../target/index.ts";
 
 /** A share of the traffic. */
@@ -153,6 +154,8 @@ export interface RollbackRecord {
 export interface EndpointState {
   readonly identity: EndpointIdentity;
   readonly createdAt: number;
+  /** What was applied last, for the rollouts to come; null: the defaults. */
+  readonly policy: Policy | null;
   /** Ascending by number. */
   readonly revisions: readonly Revision[];
   /** What carries all traffic, or in a canary the trusted side; null before the first has taken over. */
@@ -175,6 +178,7 @@ export function newEndpoint(identity: EndpointIdentity, now: number): EndpointSt
   return {
     identity,
     createdAt: now,
+    policy: null,
     revisions: [],
     current: null,
     activity: { phase: "Idle" },
@@ -184,6 +188,11 @@ export function newEndpoint(identity: EndpointIdentity, now: number): EndpointSt
     acknowledged: [],
     alarms: [],
   };
+}
+
+/** A state as it was stored; what an older release did not know yet is filled in. */
+export function storedEndpoint(stored: EndpointState): EndpointState {
+  return { ...stored, policy: (stored as Partial<EndpointState>).policy ?? null };
 }
 
 /** The revision with this number, or undefined. */

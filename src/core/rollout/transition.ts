@@ -22,6 +22,7 @@ import type { Effect } from "./effect.ts";
 import type { EndpointEvent, EventType } from "./event.ts";
 import { failedElsewhere, markAtRest, markDuring, markOnTheWayBack } from "./mark.ts";
 import { overridden } from "./override.ts";
+import { applyPolicy } from "./policy.ts";
 import { reinstate } from "./reinstate.ts";
 import type { EndpointState, Phase } from "./state.ts";
 import { ignored, label, refuse, type EventOf, type StateIn, type Step } from "./step.ts";
@@ -80,6 +81,7 @@ const TABLE: Table = {
     pause: noRollout,
     resume: noRollout,
     abort: noRollout,
+    applyPolicy,
     prepared: ignored,
     preparationFailed: ignored,
     switched: ignored,
@@ -98,6 +100,7 @@ const TABLE: Table = {
     pause: stillPreparing,
     resume: stillPreparing,
     abort: abortPreparing,
+    applyPolicy,
     prepared,
     preparationFailed,
     switched: ignored,
@@ -116,6 +119,7 @@ const TABLE: Table = {
     pause,
     resume,
     abort,
+    applyPolicy,
     prepared: ignored,
     preparationFailed: ignored,
     switched: progressed,
@@ -134,6 +138,7 @@ const TABLE: Table = {
     pause,
     resume,
     abort,
+    applyPolicy,
     prepared: ignored,
     preparationFailed: ignored,
     switched: tookOver,
@@ -152,6 +157,7 @@ const TABLE: Table = {
     pause: onTheWayBack,
     resume: onTheWayBack,
     abort: onTheWayBack,
+    applyPolicy,
     prepared: ignored,
     preparationFailed: ignored,
     switched: returned,
