@@ -167,6 +167,14 @@ function evidenceIsHeeded({ before, event, after }: StepTaken): void {
     holds("I16 evidence against it sends it back at once", went, after.activity.phase);
 }
 
+function policyIsApplied({ before, event, after }: StepTaken): void {
+  const applied = event.type === "applyPolicy";
+  holds("I18 only applyPolicy changes the policy", applied || before.policy === after.policy);
+  if (!applied) return;
+  holds("I18 it is in force", same(after.policy, event.policy), after.policy);
+  holds("I18 it changes nothing else", same({ ...before, policy: after.policy }, after), after);
+}
+
 function pendingWasAsked({ before, after, effects }: StepTaken): void {
   const asked = [...effects, ...pendingEffects(before)];
   for (const effect of pendingEffects(after))
@@ -195,4 +203,5 @@ export function checkInvariants(taken: StepTaken): void {
   bakeIsOfWhatServes(taken);
   evidenceIsHeeded(taken);
   pendingWasAsked(taken);
+  policyIsApplied(taken);
 }

@@ -366,6 +366,10 @@ export class Scenario {
     return this.apply({ type: "pause", ...this.command("lunch"), forMs });
   }
 
+  applies(policy: Policy): this {
+    return this.apply({ type: "applyPolicy", ...this.command("slower"), policy });
+  }
+
   resumes(): this {
     return this.apply({ type: "resume", ...this.command() });
   }

@@ -100,7 +100,7 @@ async function deployEvent(
     digest: version.digest,
     runtime: version.runtime,
     signature: version.signature,
-    policy: defaultPolicy("blueGreen"),
+    policy: state.policy ?? defaultPolicy("blueGreen"),
     strategy: body.strategy,
     weight: body.weight,
     bakeMs: body.bakeMs,

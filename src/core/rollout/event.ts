@@ -101,6 +101,7 @@ export type EndpointEvent =
       readonly rollbackId: string;
       readonly choice: TargetChoice;
     })
+  | (Command & { readonly type: "applyPolicy"; readonly policy: Policy })
   | { readonly type: "prepared"; readonly rolloutId: string }
   | {
       readonly type: "preparationFailed";

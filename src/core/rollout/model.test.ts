@@ -11,6 +11,7 @@ import { expect, test } from "vitest";
 import { MEASURED, POLICY, Scenario, signatureOf } from "../../../test/support/rollout-scenario.ts";
 import { LastgoodError } from "../errors/index.ts";
 import type { Policy } from "../policy/index.ts";
+import { defaultPolicy } from "../policy/index.ts";
 import { namedObjection } from "../target/index.ts";
 import type { Effect } from "./effect.ts";
 import { contractOf, leavingRevision, waitingOperations } from "./state.ts";
@@ -19,6 +20,7 @@ import { pendingEffects } from "./transition.ts";
 const NAMES = ["v1.0", "v1.1", "v1.2", "v2.0", "other"] as const;
 const name = fc.constantFrom(...NAMES);
 const flag = fc.boolean();
+const strategy = fc.constantFrom("blueGreen", "recreate", "canary");
 
 const shortly = { requests: 50, timeMs: 1_000 };
 const undecided = { action: "rollback", deadlineMs: 60_000 } as const;
@@ -59,7 +61,7 @@ const happening = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant("deploy" as const),
       name,
-      strategy: fc.constantFrom(null, "blueGreen", "recreate", "canary"),
+      strategy: fc.option(strategy),
       bakeMs: fc.constantFrom(null, 0, 1_000, 60_000),
       policy: fc.constantFrom(...POLICIES),
       byHand: flag,
@@ -146,6 +148,7 @@ const happening = fc.oneof(
     arbitrary: fc.record({ do: fc.constant("pin" as const), forMs: fc.constantFrom(null, 5_000) }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("unpin" as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("policy" as const), under: strategy }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("crash" as const) }) },
   {
     weight: 1,
@@ -205,6 +208,7 @@ class Life {
       assess: (does) => this.#assess(does),
       pin: (does) => of.pins(does.forMs),
       unpin: () => of.unpins(),
+      policy: (does) => of.applies(defaultPolicy(does.under)),
       crash: () => this.#crash(),
       corrupt: (does) => this.#corrupt(does),
     };

@@ -207,6 +207,8 @@ export interface RollbackRecord {
 export interface EndpointState {
   readonly identity: EndpointIdentity;
   readonly createdAt: number;
+  /** What was applied last, for the rollouts to come; null: the defaults. */
+  readonly policy: Policy | null;
   /** Ascending by number. */
   readonly revisions: readonly Revision[];
   /** What carries all traffic, or in a canary the trusted side; null before the first has taken over. */
@@ -233,6 +235,7 @@ export function newEndpoint(identity: EndpointIdentity, now: number): EndpointSt
   return {
     identity,
     createdAt: now,
+    policy: null,
     revisions: [],
     current: null,
     activity: { phase: "Idle" },

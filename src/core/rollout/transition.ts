@@ -24,6 +24,7 @@ import type { EndpointEvent, EventType } from "./event.ts";
 import { failedElsewhere, markAtRest, markDuring, markOnTheWayBack } from "./mark.ts";
 import { overridden } from "./override.ts";
 import { pin, unpin } from "./pin.ts";
+import { applyPolicy } from "./policy.ts";
 import { reinstate } from "./reinstate.ts";
 import type { EndpointState, Phase } from "./state.ts";
 import { ignored, label, refuse, type EventOf, type StateIn, type Step } from "./step.ts";
@@ -82,6 +83,7 @@ const TABLE: Table = {
     pause: noRollout,
     resume: noRollout,
     abort: noRollout,
+    applyPolicy,
     prepared: ignored,
     preparationFailed: ignored,
     switched: ignored,
@@ -103,6 +105,7 @@ const TABLE: Table = {
     pause: stillPreparing,
     resume: stillPreparing,
     abort: abortPreparing,
+    applyPolicy,
     prepared,
     preparationFailed,
     switched: ignored,
@@ -124,6 +127,7 @@ const TABLE: Table = {
     pause,
     resume,
     abort,
+    applyPolicy,
     prepared: ignored,
     preparationFailed: ignored,
     switched: progressed,
@@ -145,6 +149,7 @@ const TABLE: Table = {
     pause,
     resume,
     abort,
+    applyPolicy,
     prepared: ignored,
     preparationFailed: ignored,
     switched: tookOver,
@@ -166,6 +171,7 @@ const TABLE: Table = {
     pause: onTheWayBack,
     resume: onTheWayBack,
     abort: onTheWayBack,
+    applyPolicy,
     prepared: ignored,
     preparationFailed: ignored,
     switched: returned,
