@@ -14,6 +14,8 @@ export {
   latencyEdgeMs,
   noArmCounts,
   noPairCounts,
+  outputBin,
+  outputBinLabel,
   pairCountsSchema,
   signalSchema,
   type ArmCounts,

@@ -8,11 +8,14 @@ const histogramSchema = z.array(z.tuple([z.number().int(), z.number().int().posi
 /**
  * What became of the requests that one arm was assigned within an interval. A request belongs to the
  * interval in which it was admitted; those past the deadline are errors and never count again.
+ *
+ * `requests`, and what is counted of them, are in units of what the split assigned: a request, or a
+ * sticky key with all its requests of the interval.
  */
 export const armCountsSchema = z.object({
   /** Ended, or past the deadline: what the split assigned, without `violations` and `aborted`. */
   requests: count,
-  /** The version's failures: one per incident, and one per sticky key where there is one. */
+  /** The version's failures: at most one per unit, and one per incident. */
   errors: count,
   /** Of `errors`: outputs that break the signature, hold NaN or infinity. */
   invalid: count,
@@ -26,9 +29,12 @@ export const armCountsSchema = z.object({
   aborted: count,
   /** Answered by stable instead, of `errors`. */
   fallback: count,
-  /** The version's own time, in buckets of `latencyBucket`, by how many requests shared the frame (1, 2, 4, 8 …). */
+  /**
+   * The version's own time, in buckets of `latencyBucket`, by how many rows it ran together
+   * (`batchBucket`: 1, 2, 4, 8 …). A run that several requests share is one observation.
+   */
   latency: z.record(z.string(), histogramSchema),
-  /** Predicted class, or bin of a numeric prediction, of a request's first row. */
+  /** Predicted class, or bin of a numeric prediction (`outputBinLabel`), of a unit's first row. */
   outputs: z.record(z.string().max(100), count),
 });
 
@@ -104,9 +110,28 @@ export function latencyEdgeMs(bucket: number): number {
   return LATENCY_GAMMA ** bucket;
 }
 
-/** How many requests shared a frame, as a power of two. */
-export function batchBucket(batch: number): string {
-  return String(2 ** Math.floor(Math.log2(Math.max(1, batch))));
+/** How many rows were run together, as a power of two. */
+export function batchBucket(rows: number): string {
+  return String(2 ** Math.floor(Math.log2(Math.max(1, rows))));
+}
+
+/** Bins of numeric predictions: neighbours differ by a quarter, what is below a billionth is 0. */
+const BIN_GAMMA = 1.25;
+const SMALLEST_BIN = Math.floor(Math.log(1e-9) / Math.log(BIN_GAMMA));
+
+/** The bin of a numeric prediction, a whole number: below 0 for negative ones, 0 for 0. */
+export function outputBin(value: number): number {
+  if (!Number.isFinite(value)) return 0;
+  const size = Math.floor(Math.log(Math.abs(value)) / Math.log(BIN_GAMMA)) - SMALLEST_BIN;
+  if (size <= 0) return 0;
+  return value < 0 ? 0 - size : size;
+}
+
+/** How a bin is named in `outputs`: `~` and the end of it that is nearer to 0. */
+export function outputBinLabel(bin: number): string {
+  if (bin === 0) return "~0";
+  const edge = BIN_GAMMA ** (Math.abs(bin) + SMALLEST_BIN);
+  return `~${bin < 0 ? "-" : ""}${Number(edge.toPrecision(3))}`;
 }
 
 /** An arm that did nothing. */

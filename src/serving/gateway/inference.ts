@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
 import { LastgoodError } from "../../core/errors/index.ts";
+import type { RequestTicket } from "../evidence/index.ts";
 import {
   outputViolation,
   type Call,
@@ -33,6 +34,8 @@ interface Admitted {
   readonly arm: "assigned" | "targeted" | "probe";
   readonly admittedAt: number;
   readonly endpoint: string;
+  /** Records what becomes of it; null where it is not under watch. */
+  ticket: RequestTicket | null;
 }
 
 /** The rest of an oversized body is read this long, ms. */
@@ -119,6 +122,7 @@ export class Inference {
       served: this.#book.served(routed.key),
       admittedAt: monotonic(),
       endpoint: name,
+      ticket: null,
     });
     const probe = header(request, PROBE_HEADER);
     if (probe !== null) {
@@ -174,13 +178,20 @@ export class Inference {
       this.#reject(admitted, LastgoodError.from(error));
       return;
     }
-    if (arm === "assigned") served.admit(admitted.admittedAt);
+    if (arm === "assigned") {
+      served.admit(admitted.admittedAt);
+      if (routed.evidence !== null) {
+        const key = header(request, "x-lastgood-key");
+        admitted.ticket = routed.evidence.admit(admitted.admittedAt, key);
+      }
+    }
     served
       .infer({
         inputs: call.inputs,
         timeoutMs: limits.timeoutMs,
         replays: routed.count("replay"),
         isWanted: () => !response.destroyed,
+        ticket: admitted.ticket,
       })
       .then(
         (result) => this.#finish(admitted, () => this.#succeed(admitted, call, result)),
@@ -199,13 +210,17 @@ export class Inference {
     }
   }
 
-  #succeed(admitted: Admitted, call: Call, { outputs }: InferResult): void {
+  #succeed(admitted: Admitted, call: Call, result: InferResult): void {
+    const { outputs } = result;
     const { arrived, routed, arm, endpoint } = admitted;
     const violation = outputViolation(outputs, routed.revision.contract, routed);
     if (violation !== null) {
-      this.#fail(admitted, new LastgoodError("runtime.failed", `${routed.label}: ${violation}`));
+      const details = { invalid: true };
+      const why = `${routed.label}: ${violation}`;
+      this.#fail(admitted, new LastgoodError("runtime.failed", why, { details }));
       return;
     }
+    admitted.ticket?.answered(result);
     routed.count(arm).requests += 1;
     writeAnswer(
       arrived.response,
@@ -217,14 +232,17 @@ export class Inference {
   #fail(admitted: Admitted, thrown: unknown): void {
     const error = LastgoodError.from(thrown);
     if (error.code === "overloaded") {
+      admitted.ticket?.dropped();
       this.#shed(admitted, error.message);
       return;
     }
+    const requestId = this.#book.requestId(admitted.routed.key);
+    admitted.ticket?.failed(error, { requestId, fallback: false });
     const cell = admitted.routed.count(admitted.arm);
     cell.requests += 1;
     // Nobody waited for it any more, so it was not run to its end.
     if (!admitted.arrived.response.destroyed) cell.errors += 1;
-    this.#writeError(admitted, error);
+    this.#writeError(admitted, error, requestId);
   }
 
   /** The caller's mistake by the contract: counted apart, against nobody. */
@@ -233,6 +251,7 @@ export class Inference {
       const cell = admitted.routed.count(admitted.arm);
       cell.requests += 1;
       cell.rejected += 1;
+      if (admitted.arm === "assigned") admitted.routed.evidence?.violated(admitted.admittedAt);
     }
     this.#writeError(admitted, error);
   }
@@ -242,11 +261,15 @@ export class Inference {
     this.#writeError(admitted, new LastgoodError("overloaded", why));
   }
 
-  #writeError(admitted: Admitted, error: LastgoodError): void {
+  #writeError(
+    admitted: Admitted,
+    error: LastgoodError,
+    requestId = this.#book.requestId(admitted.routed.key),
+  ): void {
     const { arrived, routed } = admitted;
     if (isOwn(error) && !arrived.response.destroyed) this.#book.failures.note(admitted.admittedAt);
     writeAnswer(arrived.response, arrived.protocol.encodeError(error), {
-      ...answeredBy(arrived.request, routed, this.#book.requestId(routed.key)),
+      ...answeredBy(arrived.request, routed, requestId),
       ...errorHeaders(error),
     });
   }

@@ -1,6 +1,7 @@
 import { versionLabel } from "../../core/version/index.ts";
 import type { Count } from "../../link/count/index.ts";
 import { mainArm, type Route, type RouteRevision } from "../../link/route/index.ts";
+import type { ArmRecorder, EvidenceRecorder } from "../evidence/index.ts";
 import { CompiledRoute } from "../routing/index.ts";
 import type { CountBook, CountCell } from "./count-book.ts";
 import { Gate } from "./gate.ts";
@@ -15,6 +16,8 @@ export interface RoutedRevision {
   readonly number: string;
   /** Whether NaN and infinities are among what this endpoint's callers are used to. */
   readonly allowNaN: boolean;
+  /** Records what becomes of the split's requests to it; null while it is not under watch. */
+  readonly evidence: ArmRecorder | null;
   /** The counts of one kind of traffic in the route's interval. */
   count(arm: Count["arm"]): CountCell;
 }
@@ -36,9 +39,10 @@ export class RoutedEndpoint {
       readonly holdMs: number | null;
       readonly previous: RoutedEndpoint | undefined;
       readonly counts: CountBook;
+      readonly evidence: EvidenceRecorder | null;
     },
   ) {
-    const { interval, holdMs, previous, counts } = options;
+    const { interval, holdMs, previous, counts, evidence } = options;
     this.compiled = new CompiledRoute(route);
     this.interval = interval;
     this.hold = holdMs === null ? null : { gate: new Gate(false), maxMs: holdMs };
@@ -50,7 +54,7 @@ export class RoutedEndpoint {
     this.#revisions = new Map(
       route.revisions.map((revision) => [
         revision.revision,
-        routed(route.endpoint, revision, { interval, counts, allowNaN }),
+        routed(route.endpoint, revision, { interval, counts, allowNaN, evidence }),
       ]),
     );
   }
@@ -94,7 +98,12 @@ function givesNaN(route: Route): boolean {
 function routed(
   endpoint: string,
   revision: RouteRevision,
-  options: { readonly interval: number; readonly counts: CountBook; readonly allowNaN: boolean },
+  options: {
+    readonly interval: number;
+    readonly counts: CountBook;
+    readonly allowNaN: boolean;
+    readonly evidence: EvidenceRecorder | null;
+  },
 ): RoutedRevision {
   const { interval, counts, allowNaN } = options;
   const number = revision.revision;
@@ -105,6 +114,7 @@ function routed(
     label: versionLabel(revision.version),
     number: String(number),
     allowNaN,
+    evidence: options.evidence?.arm(number) ?? null,
     count: (arm) => {
       let cell = cells.get(arm);
       if (cell === undefined) {

@@ -1,7 +1,9 @@
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Tensor } from "../../core/tensor/index.ts";
+import type { RequestTicket } from "../evidence/index.ts";
 import {
   ModelDied,
+  UNLOADED,
   type InferResult,
   type ModelAddress,
   type ModelClient,
@@ -33,6 +35,8 @@ export interface ModelRequest {
   readonly replays: CountCell;
   /** False once the caller is gone and nobody waits for the outcome. */
   readonly isWanted: () => boolean;
+  /** Hears of what happens to it on its way; null while nothing is under watch. */
+  readonly ticket: RequestTicket | null;
 }
 
 /**
@@ -51,6 +55,8 @@ export class ServedRevision {
   readonly #context: ServedRevisionContext;
   #client: ModelClient | null = null;
   #lostClient: ModelClient | null = null;
+  /** CLOCK_MONOTONIC, ms: all requests that were in one process died at one time. */
+  #lostAt = 0;
   #mayRepeat = true;
   #mayOpen = false;
   #connecting: Promise<void> = Promise.resolve();
@@ -106,7 +112,7 @@ export class ServedRevision {
 
   /** Hangs up once nothing is pending. */
   async disconnect(): Promise<void> {
-    this.gate.refuse(`${this.subject} is not loaded any more`);
+    this.gate.refuse(`${this.subject} is not loaded any more`, UNLOADED);
     const client = this.#client;
     this.#client = null;
     await client?.close();
@@ -129,6 +135,7 @@ export class ServedRevision {
   }
 
   async #wait(request: ModelRequest, deadline: number): Promise<InferResult> {
+    request.ticket?.waits();
     for (;;) {
       await this.gate.pass(deadline - monotonic(), this.subject);
       // Whoever opened the gate may have closed it again before this request's turn came.
@@ -152,6 +159,7 @@ export class ServedRevision {
     if (!(error instanceof ModelDied)) return Promise.reject(LastgoodError.from(error));
     this.#lost(client);
     if (!error.suspect) return this.#wait(request, deadline);
+    request.ticket?.died(this.#lostAt, `the process of ${this.subject} died: ${error.message}`);
     if (!this.#mayRepeat) {
       return Promise.reject(
         new LastgoodError("runtime.failed", `${this.subject} was lost with this request in flight`),
@@ -179,6 +187,7 @@ export class ServedRevision {
         cell.errors += 1;
         if (!(error instanceof ModelDied)) throw error;
         this.#lost(client);
+        request.ticket?.died(this.#lostAt, `the process of ${this.subject} died: ${error.message}`);
         throw new LastgoodError(
           "runtime.failed",
           `the process of ${this.subject} died twice with this request in it`,
@@ -191,13 +200,18 @@ export class ServedRevision {
   }
 
   #notLoaded(): LastgoodError {
-    return new LastgoodError("runtime.unavailable", `${this.subject} is not loaded any more`);
+    return new LastgoodError(
+      "runtime.unavailable",
+      `${this.subject} is not loaded any more`,
+      UNLOADED,
+    );
   }
 
   #lost(client: ModelClient): void {
     // All requests of a frame end together; one of them is enough to say so.
     if (this.#client !== client || this.#lostClient === client) return;
     this.#lostClient = client;
+    this.#lostAt = monotonic();
     this.gate.close();
     this.#context.onLost(this.key);
   }
