@@ -12,6 +12,8 @@ import { answeredBy, echoHeaders, errorHeaders, writeAnswer } from "./answer.ts"
 import { decompress, readBody } from "./body.ts";
 import { monotonic } from "./clock.ts";
 import type { EndpointBook } from "./endpoint-book.ts";
+import { Fallback } from "./fallback.ts";
+import { isOwn } from "./own-failures.ts";
 import { parseProbeHeader, PROBE_HEADER } from "./probe-header.ts";
 import type { RoutedEndpoint, RoutedRevision } from "./routed-endpoint.ts";
 import type { ServedRevision } from "./served-revision.ts";
@@ -38,9 +40,6 @@ interface Admitted {
 /** The rest of an oversized body is read this long, ms. */
 const DISCARD_MS = 2_000;
 
-/** 5xx that the version is answerable for; every other 5xx is the gateway's own. */
-const VERSION_ERRORS: ReadonlySet<string> = new Set(["runtime.failed", "runtime.timeout"]);
-
 function header(request: IncomingMessage, name: string): string | null {
   const value = request.headers[name];
   return typeof value === "string" ? value : null;
@@ -49,10 +48,12 @@ function header(request: IncomingMessage, name: string): string | null {
 /** The predict path of one worker: body, arm, contract, version, answer. */
 export class Inference {
   readonly #book: EndpointBook;
+  readonly #fallback: Fallback;
   readonly #probeToken: string;
 
   constructor(book: EndpointBook, probeToken: string) {
     this.#book = book;
+    this.#fallback = new Fallback(book);
     this.#probeToken = probeToken;
   }
 
@@ -178,13 +179,13 @@ export class Inference {
     served
       .infer({
         inputs: call.inputs,
-        timeoutMs: limits.timeoutMs,
+        ...routed.patience,
         replays: routed.count("replay"),
         isWanted: () => !response.destroyed,
       })
       .then(
         (result) => this.#finish(admitted, () => this.#succeed(admitted, call, result)),
-        (error: unknown) => this.#finish(admitted, () => this.#fail(admitted, error)),
+        (error: unknown) => this.#finish(admitted, () => this.#fail(admitted, call, error)),
       );
   }
 
@@ -203,7 +204,9 @@ export class Inference {
     const { arrived, routed, arm, endpoint } = admitted;
     const violation = outputViolation(outputs, routed.revision.contract, routed);
     if (violation !== null) {
-      this.#fail(admitted, new LastgoodError("runtime.failed", `${routed.label}: ${violation}`));
+      const message = `${routed.label}: ${violation}`;
+      const details = { invalid: violation };
+      this.#fail(admitted, call, new LastgoodError("runtime.failed", message, { details }));
       return;
     }
     routed.count(arm).requests += 1;
@@ -214,7 +217,7 @@ export class Inference {
     );
   }
 
-  #fail(admitted: Admitted, thrown: unknown): void {
+  #fail(admitted: Admitted, call: Call, thrown: unknown): void {
     const error = LastgoodError.from(thrown);
     if (error.code === "overloaded") {
       this.#shed(admitted, error.message);
@@ -224,7 +227,17 @@ export class Inference {
     cell.requests += 1;
     // Nobody waited for it any more, so it was not run to its end.
     if (!admitted.arrived.response.destroyed) cell.errors += 1;
-    this.#writeError(admitted, error);
+    if (admitted.routed.standIn === null || admitted.arm !== "assigned")
+      this.#writeError(admitted, error);
+    else this.#fallBack(admitted, call, error);
+  }
+
+  /** What the candidate failed is counted against it; the answer may still be stable's. */
+  #fallBack(admitted: Admitted, call: Call, error: LastgoodError): void {
+    const { body, ...arrived } = admitted.arrived;
+    const failed = { ...arrived, ...admitted, bodyBytes: body.length, call, error };
+    const refused = this.#fallback.ask(failed);
+    if (refused !== null) this.#writeError(admitted, refused);
   }
 
   /** The caller's mistake by the contract: counted apart, against nobody. */
@@ -256,10 +269,6 @@ export class Inference {
     if (isOwn(error) && !arrived.response.destroyed) this.#book.failures.note(monotonic());
     refuse(arrived, error);
   }
-}
-
-function isOwn(error: LastgoodError): boolean {
-  return error.traits.http >= 500 && !VERSION_ERRORS.has(error.code);
 }
 
 function refuse(

@@ -4,6 +4,7 @@ import { mainArm, type Route, type RouteRevision } from "../../link/route/index.
 import { CompiledRoute } from "../routing/index.ts";
 import type { CountBook, CountCell } from "./count-book.ts";
 import { Gate } from "./gate.ts";
+import { patienceOf, standInOf, type Patience } from "./safeguards.ts";
 import { revisionKey } from "./thread-messages.ts";
 
 /** A revision as the current route has it. */
@@ -15,6 +16,11 @@ export interface RoutedRevision {
   readonly number: string;
   /** Whether NaN and infinities are among what this endpoint's callers are used to. */
   readonly allowNaN: boolean;
+  readonly patience: Patience;
+  /** Who answers what this revision fails, or null. */
+  readonly standIn: RoutedRevision | null;
+  /** Whether the breaker wants to know how its requests end. */
+  readonly isGuarded: boolean;
   /** The counts of one kind of traffic in the route's interval. */
   count(arm: Count["arm"]): CountCell;
 }
@@ -47,12 +53,23 @@ export class RoutedEndpoint {
         ? previous.arms
         : new Set(this.compiled.arms.map((arm) => arm.revision));
     const allowNaN = givesNaN(route);
-    this.#revisions = new Map(
+    const standIn = standInOf(route);
+    const revisions = new Map(
       route.revisions.map((revision) => [
         revision.revision,
-        routed(route.endpoint, revision, { interval, counts, allowNaN }),
+        routed(route, revision, {
+          interval,
+          counts,
+          allowNaN,
+          patience: patienceOf(revision, standIn),
+        }),
       ]),
     );
+    const candidate = standIn === null ? undefined : revisions.get(standIn.candidate);
+    const stable = standIn === null ? undefined : revisions.get(standIn.stable);
+    if (standIn !== null && candidate !== undefined && stable !== undefined)
+      revisions.set(standIn.candidate, { ...candidate, standIn: stable });
+    this.#revisions = revisions;
   }
 
   /** The revision of one request; null while the endpoint serves nothing. */
@@ -92,11 +109,16 @@ function givesNaN(route: Route): boolean {
 }
 
 function routed(
-  endpoint: string,
+  { endpoint, safeguards }: Route,
   revision: RouteRevision,
-  options: { readonly interval: number; readonly counts: CountBook; readonly allowNaN: boolean },
+  options: {
+    readonly interval: number;
+    readonly counts: CountBook;
+    readonly allowNaN: boolean;
+    readonly patience: Patience;
+  },
 ): RoutedRevision {
-  const { interval, counts, allowNaN } = options;
+  const { interval, counts, allowNaN, patience } = options;
   const number = revision.revision;
   const cells = new Map<Count["arm"], CountCell>();
   return {
@@ -105,6 +127,9 @@ function routed(
     label: versionLabel(revision.version),
     number: String(number),
     allowNaN,
+    patience,
+    standIn: null,
+    isGuarded: safeguards.breaker,
     count: (arm) => {
       let cell = cells.get(arm);
       if (cell === undefined) {
