@@ -69,6 +69,17 @@ const entry = (kind: string, key?: string): HistoryDraft => ({
   key,
 });
 
+const told = (requestId: string, over: Partial<FeedbackRecord> = {}): FeedbackRecord => ({
+  requestId,
+  endpoint: "fraud-prod",
+  revision: 2,
+  minute: 100,
+  kind: "correct",
+  value: true,
+  at: 7,
+  ...over,
+});
+
 const kinds = (entries: readonly { kind: string }[]): string[] => entries.map((one) => one.kind);
 
 const count = (over: Partial<CountRecord> = {}): CountRecord => ({
@@ -403,16 +414,6 @@ describe.each(IMPLEMENTATIONS)("store $name", ({ open }) => {
     expect(await store.evidence.list("r2")).toHaveLength(1);
   });
 
-  const told = (requestId: string, over: Partial<FeedbackRecord> = {}): FeedbackRecord => ({
-    requestId,
-    endpoint: "fraud-prod",
-    revision: 2,
-    minute: 100,
-    kind: "correct",
-    value: true,
-    at: 7,
-    ...over,
-  });
   const waiting = async (joined: boolean, limit = 10): Promise<readonly StoredFeedback[]> =>
     store.feedback.waiting({
       endpoint: "fraud-prod",

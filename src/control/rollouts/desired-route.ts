@@ -99,6 +99,12 @@ function routeRevision(
 const BASELINE_FLUSH_MS = 10_000;
 const BASELINE_DEADLINE_MS = 30_000;
 
+/** What the split gives a revision beside another one, a fraction; null where it is all or nothing. */
+function shareOf(state: EndpointState, revision: number): number | null {
+  const weight = armsOf(state).find((arm) => arm.revision === revision)?.weight ?? 0;
+  return weight > 0 && weight < 100 ? weight / 100 : null;
+}
+
 /** What gateways count for the comparison that is under way, or for one to come. */
 function watchOf(state: EndpointState): Watch | null {
   const { identity, current, activity } = state;
@@ -110,6 +116,7 @@ function watchOf(state: EndpointState): Watch | null {
       rollout: evidenceIdOf(rollout),
       candidate: rollout.candidate,
       stable: rollout.from,
+      candidateShare: shareOf(state, rollout.candidate),
       flushMs,
       deadlineMs,
       mirror: mirror === null ? null : { ...mirror },
@@ -120,6 +127,7 @@ function watchOf(state: EndpointState): Watch | null {
     rollout: baselineId(identity.name, current),
     candidate: current,
     stable: null,
+    candidateShare: null,
     flushMs: BASELINE_FLUSH_MS,
     deadlineMs: BASELINE_DEADLINE_MS,
     mirror: null,

@@ -4,7 +4,10 @@ import { LastgoodError } from "../errors/index.ts";
 export interface ArmCounts {
   /** Requests that were judged, a whole number. */
   readonly requests: number;
-  /** Those of them that were bad, at most `requests`. */
+  /**
+   * Those of them that were bad, at most `requests`. Fractions where losses in [0, 1] are summed: the
+   * logarithm is concave, so a sum of losses adds no more evidence than the losses one by one would.
+   */
   readonly bad: number;
 }
 
@@ -25,10 +28,10 @@ export function checkCount(name: string, count: number): void {
     throw invalidEvidence(`${name} is ${count}`, "counts are whole numbers from 0 to 2^53 - 1");
 }
 
-/** @throws `evidence.invalid` for no counts, or more bad ones than there are. */
+/** @throws `evidence.invalid` for no count, a negative sum of losses, or a larger one than there are. */
 export function checkShare(name: string, of: string, total: number, bad: number): void {
   checkCount(of, total);
-  checkCount(name, bad);
+  checkRange(name, bad, { least: 0, most: Infinity, withLeast: true });
   if (bad > total)
     throw invalidEvidence(`${name} is ${bad}, ${of} only ${total}`, `${name} is at most ${of}`);
 }

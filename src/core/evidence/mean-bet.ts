@@ -5,7 +5,7 @@ import { checkShare, checkRange, OPEN_UNIT } from "./counts.ts";
 export interface MeanCounts {
   /** Whole number of observations. */
   readonly observations: number;
-  /** Those of them that were bad, at most `observations`. */
+  /** Those of them that were bad, at most `observations`; or the sum of losses in [0, 1]. */
   readonly bad: number;
 }
 

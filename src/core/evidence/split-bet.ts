@@ -32,14 +32,18 @@ export interface SplitBetSettings extends Tolerance {
 }
 
 /** What one request adds to a stake of 1, by arm and outcome. */
-interface Payoffs {
+export interface Payoffs {
   readonly candidateBad: number;
   readonly candidateGood: number;
   readonly stableBad: number;
   readonly stableGood: number;
 }
 
-function payoffsAt(split: number, { relative, absolute, centre }: SplitBetSettings): Payoffs {
+/** The payoffs at a split: their mean is at most 0 while the hypothesis holds. */
+export function payoffsAt(
+  split: number,
+  { relative, absolute, centre }: SplitBetSettings,
+): Payoffs {
   const rest = 1 - split;
   return {
     candidateBad: (1 - relative * centre) / split - absolute,
@@ -53,7 +57,18 @@ function largestStake({ candidateBad, candidateGood, stableBad, stableGood }: Pa
   return -1 / Math.min(candidateBad, candidateGood, stableBad, stableGood);
 }
 
-function logIncrement(stake: number, payoffs: Payoffs, { candidate, stable }: SplitCounts): number {
+/** The stake that grows fastest at a severity, where bad events are rare and nothing is tolerated. */
+export function stakeOn(severity: number, split: number, payoffs: Payoffs): number {
+  const fraction = (split * (severity - 1)) / (split * severity + 1 - split);
+  return fraction * largestStake(payoffs);
+}
+
+/** What a stake on every request of an interval adds to the log wealth. */
+export function logIncrement(
+  stake: number,
+  payoffs: Payoffs,
+  { candidate, stable }: SplitCounts,
+): number {
   return (
     times(candidate.bad, Math.log1p(stake * payoffs.candidateBad)) +
     times(candidate.requests - candidate.bad, Math.log1p(stake * payoffs.candidateGood)) +
@@ -96,11 +111,9 @@ export function splitBet(counts: SplitCounts, settings: SplitBetSettings): reado
   const split = splitOf(counts.candidate, counts.stable, settings.knownSplit);
   if (split === null) return SEVERITIES.map(() => 0);
   const payoffs = payoffsAt(split, settings);
-  const largest = largestStake(payoffs);
-  return SEVERITIES.map((severity) => {
-    const fraction = (split * (severity - 1)) / (split * severity + 1 - split);
-    return logIncrement(fraction * largest, payoffs, counts);
-  });
+  return SEVERITIES.map((severity) =>
+    logIncrement(stakeOn(severity, split, payoffs), payoffs, counts),
+  );
 }
 
 /**

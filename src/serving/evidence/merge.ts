@@ -111,6 +111,7 @@ export function joinDrafts(one: EvidenceDraft, other: EvidenceDraft): EvidenceDr
   return {
     ...one,
     to: other.to,
+    candidateShare: one.candidateShare === other.candidateShare ? one.candidateShare : null,
     arms: [...counts].map(([revision, sum]) => ({ revision, counts: sum })),
     pairs: addPairCounts(one.pairs, other.pairs),
     errors,

@@ -29,11 +29,11 @@ export interface TicketArm {
 /** How a request failed, beyond its error. */
 export interface Failure {
   readonly requestId: string | null;
-  /** Stable answered it instead; the failure counts all the same. */
-  readonly fallback: boolean;
+  /** Whether stable was asked as well, and answered it or failed it too; the failure counts all the same. */
+  readonly fallback: "none" | "answered" | "failed";
 }
 
-const PLAIN: Failure = { requestId: null, fallback: false };
+const PLAIN: Failure = { requestId: null, fallback: "none" };
 
 /**
  * One request that the split assigned, from its admission to its end. Whatever happens to it, it
@@ -107,7 +107,7 @@ export class RequestTicket implements Pending {
       addRequest(this.#tally, OUTCOME.counted | OUTCOME.rejected, this.#key);
       return;
     }
-    const invalid = details["invalid"] === true ? OUTCOME.invalid : 0;
+    const invalid = details["invalid"] !== undefined ? OUTCOME.invalid : 0;
     this.#count(now, invalid, { ...failure, message, isAway: code === "runtime.unavailable" });
   }
 
@@ -135,7 +135,7 @@ export class RequestTicket implements Pending {
       OUTCOME.error |
       more |
       (isLate ? OUTCOME.late : 0) |
-      (failure.fallback ? OUTCOME.fallback : 0);
+      (failure.fallback === "answered" ? OUTCOME.fallback : 0);
     const isLost = this.#diedAt !== null || failure.isAway === true || (isLate && this.#waited);
     if (!isLost) addRequest(this.#tally, outcome, this.#key);
     else if (!this.#charge(now, outcome)) return;

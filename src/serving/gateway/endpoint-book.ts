@@ -167,7 +167,7 @@ export class EndpointBook {
       inFlight: Object.fromEntries(
         [...this.#served.values()]
           .filter((served) => served.subject.startsWith(`${endpoint}/`))
-          .map((served) => [served.key, served.inFlight]),
+          .map((served) => [served.key, served.inFlight + served.standingIn]),
       ),
       oldInFlight: old.reduce((sum, served) => sum + served.inFlight, 0),
       lastOldResponseAt: responses.length === 0 ? null : Math.max(...responses),

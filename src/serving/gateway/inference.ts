@@ -13,6 +13,8 @@ import { answeredBy, echoHeaders, errorHeaders, writeAnswer } from "./answer.ts"
 import { decompress, readBody } from "./body.ts";
 import { monotonic } from "./clock.ts";
 import type { EndpointBook } from "./endpoint-book.ts";
+import { Fallback } from "./fallback.ts";
+import { isOwn } from "./own-failures.ts";
 import { parseProbeHeader, PROBE_HEADER } from "./probe-header.ts";
 import type { RoutedEndpoint, RoutedRevision } from "./routed-endpoint.ts";
 import type { ServedRevision } from "./served-revision.ts";
@@ -41,9 +43,6 @@ interface Admitted {
 /** The rest of an oversized body is read this long, ms. */
 const DISCARD_MS = 2_000;
 
-/** 5xx that the version is answerable for; every other 5xx is the gateway's own. */
-const VERSION_ERRORS: ReadonlySet<string> = new Set(["runtime.failed", "runtime.timeout"]);
-
 function header(request: IncomingMessage, name: string): string | null {
   const value = request.headers[name];
   return typeof value === "string" ? value : null;
@@ -52,10 +51,12 @@ function header(request: IncomingMessage, name: string): string | null {
 /** The predict path of one worker: body, arm, contract, version, answer. */
 export class Inference {
   readonly #book: EndpointBook;
+  readonly #fallback: Fallback;
   readonly #probeToken: string;
 
   constructor(book: EndpointBook, probeToken: string) {
     this.#book = book;
+    this.#fallback = new Fallback(book);
     this.#probeToken = probeToken;
   }
 
@@ -188,14 +189,14 @@ export class Inference {
     served
       .infer({
         inputs: call.inputs,
-        timeoutMs: limits.timeoutMs,
+        ...routed.patience,
         replays: routed.count("replay"),
         isWanted: () => !response.destroyed,
         ticket: admitted.ticket,
       })
       .then(
         (result) => this.#finish(admitted, () => this.#succeed(admitted, call, result)),
-        (error: unknown) => this.#finish(admitted, () => this.#fail(admitted, error)),
+        (error: unknown) => this.#finish(admitted, () => this.#fail(admitted, call, error)),
       );
   }
 
@@ -215,9 +216,9 @@ export class Inference {
     const { arrived, routed, arm, endpoint } = admitted;
     const violation = outputViolation(outputs, routed.revision.contract, routed);
     if (violation !== null) {
-      const details = { invalid: true };
-      const why = `${routed.label}: ${violation}`;
-      this.#fail(admitted, new LastgoodError("runtime.failed", why, { details }));
+      const message = `${routed.label}: ${violation}`;
+      const details = { invalid: violation };
+      this.#fail(admitted, call, new LastgoodError("runtime.failed", message, { details }));
       return;
     }
     admitted.ticket?.answered(result);
@@ -229,7 +230,7 @@ export class Inference {
     );
   }
 
-  #fail(admitted: Admitted, thrown: unknown): void {
+  #fail(admitted: Admitted, call: Call, thrown: unknown): void {
     const error = LastgoodError.from(thrown);
     if (error.code === "overloaded") {
       admitted.ticket?.dropped();
@@ -237,12 +238,32 @@ export class Inference {
       return;
     }
     const requestId = this.#book.requestId(admitted.routed.key, admitted.arm);
-    admitted.ticket?.failed(error, { requestId, fallback: false });
     const cell = admitted.routed.count(admitted.arm);
     cell.requests += 1;
     // Nobody waited for it any more, so it was not run to its end.
     if (!admitted.arrived.response.destroyed) cell.errors += 1;
+    if (admitted.routed.standIn !== null && admitted.arm === "assigned") {
+      this.#fallBack(admitted, { call, error, requestId });
+      return;
+    }
+    admitted.ticket?.failed(error, { requestId, fallback: "none" });
     this.#writeError(admitted, error, requestId);
+  }
+
+  /** What the candidate failed is counted against it; the answer may still be stable's. */
+  #fallBack(
+    admitted: Admitted,
+    failure: { readonly call: Call; readonly error: LastgoodError; readonly requestId: string },
+  ): void {
+    const { call, error, requestId } = failure;
+    const { body, ...arrived } = admitted.arrived;
+    const onEnd = (fallback: "answered" | "failed"): void =>
+      admitted.ticket?.failed(error, { requestId, fallback });
+    const failed = { ...arrived, ...admitted, bodyBytes: body.length, call, error, onEnd };
+    const refused = this.#fallback.ask(failed);
+    if (refused === null) return;
+    admitted.ticket?.failed(error, { requestId, fallback: "none" });
+    this.#writeError(admitted, refused, requestId);
   }
 
   /** The caller's mistake by the contract: counted apart, against nobody. */
@@ -279,10 +300,6 @@ export class Inference {
     if (isOwn(error) && !arrived.response.destroyed) this.#book.failures.note(monotonic());
     refuse(arrived, error);
   }
-}
-
-function isOwn(error: LastgoodError): boolean {
-  return error.traits.http >= 500 && !VERSION_ERRORS.has(error.code);
 }
 
 function refuse(

@@ -54,6 +54,7 @@ function setUp(address: ModelAddress = ADDRESS) {
   const request: ModelRequest = {
     inputs: [],
     timeoutMs: 1_000,
+    waitMs: 1_000,
     replays,
     isWanted: () => true,
     ticket: null,
