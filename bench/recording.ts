@@ -29,6 +29,7 @@ function routeOf(arms: Route["split"]["arms"]): Route {
     hold: null,
     watch: null,
     safeguards: { fallback: false, breaker: false },
+    predictions: false,
     historyHead: null,
     acknowledges: [],
     rolledBack: null,
@@ -73,6 +74,7 @@ function bookOf(arms: Route["split"]["arms"]): EndpointBook {
     port: 0,
     reusePort: false,
     defaultEndpoint: null,
+    predictionsFolder: "/nowhere",
     requestIdKey: "00",
     probeToken: "none",
   };

@@ -27,6 +27,7 @@ export function metricOf(over: Partial<Metric> & Pick<Metric, "kind" | "name">):
 /** Signals over a real store in a folder of their own. */
 export class SignalsStage {
   readonly folder = mkdtempSync(join(tmpdir(), "lg-signals-"));
+  readonly predictionsFolder = join(this.folder, "predictions");
   readonly warnings: string[] = [];
   now = NOW;
   #store: Store | null = null;
@@ -52,6 +53,7 @@ export class SignalsStage {
     this.#signals = new Signals({
       store: this.#store,
       now: () => this.now,
+      predictionsFolder: this.predictionsFolder,
       requestIdKey: () => KEY,
       warn: (message) => void this.warnings.push(message),
       ...this.#options,

@@ -87,6 +87,7 @@ async function construct(config: ControlConfig, around: ControlSurroundings): Pr
   const signals = new Signals({
     store,
     now: () => clock.now(),
+    predictionsFolder: join(dataDir, "predictions"),
     requestIdKey: () => requestIdKey(join(dataDir, "keys", "request-id.key")),
     warn: (message, facts) => log.warn(facts ?? {}, message),
   });

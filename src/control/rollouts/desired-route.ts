@@ -175,6 +175,7 @@ export function desiredRoute(parts: RouteParts): Route {
     hold: exchanging(state) ? { maxMs: MAX_HOLD_MS } : null,
     watch: watchOf(state),
     safeguards: safeguardsOf(state, parts.now),
+    predictions: false,
     historyHead: parts.historyHead,
     acknowledges: [...state.acknowledged],
     rolledBack: rolledBack(state),

@@ -4,6 +4,8 @@ import { LastgoodError } from "../../core/errors/index.ts";
 import type { Store } from "../../storage/store/index.ts";
 import { FeedbackDesk } from "./feedback-desk.ts";
 import { FeedbackSource } from "./feedback-source.ts";
+import { LabelJoin } from "./label-join.ts";
+import { PredictionReader } from "./prediction-reader.ts";
 import {
   brokenSignal,
   saysSomething,
@@ -18,6 +20,8 @@ export interface SignalsOptions {
   readonly store: Pick<Store, "feedback" | "cursors">;
   /** ms since 1970. */
   readonly now: () => number;
+  /** Where the gateway logs what is predicted. */
+  readonly predictionsFolder: string;
   /** The key of request ids; read when the first feedback comes. */
   readonly requestIdKey: () => string;
   /** Told of what costs evidence but is no error of anyone who asks. */
@@ -55,7 +59,11 @@ export class Signals implements FeedbackService {
   constructor(options: SignalsOptions) {
     this.#options = options;
     this.#desk = new FeedbackDesk({ ...options, keepMs: KEEP_MS });
-    this.#sources = [new FeedbackSource(options.store.feedback)];
+    const { now, warn } = options;
+    const store = options.store.feedback;
+    const reader = new PredictionReader(options.predictionsFolder);
+    const join = new LabelJoin({ store, reader, now, warn });
+    this.#sources = [new FeedbackSource({ store, join, warn })];
   }
 
   /** Begins to forget what is too old. */
