@@ -6,9 +6,8 @@ import fc from "fast-check";
 import { pino } from "pino";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 
-import type { ApplyPolicyBody, EndpointService, Status } from "../../core/api/index.ts";
+import type { EndpointService, Status } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
-import { policyJsonSchema } from "../../core/policy/index.ts";
 import { parseDigest, parseEndpointName, parseModelName } from "../../core/version/index.ts";
 import type { Artifacts } from "../../storage/artifacts/index.ts";
 import type { VersionPage } from "../../storage/store/index.ts";
@@ -67,15 +66,6 @@ const endpoints = {
   deploy: () => {
     const passedOver = [{ version: "v1.1", why: "failed: error rate" }];
     throw new LastgoodError("target.none", "no way back", { hint: "force it", passedOver });
-  },
-  applyPolicy: (endpoint: string, body: ApplyPolicyBody) => {
-    const { policy, reason, dryRun } = body;
-    calls.push(`apply ${endpoint} ${String(policy["model"])} ${String(reason)} ${dryRun}`);
-    return Promise.resolve({ endpoint });
-  },
-  policy: (endpoint: string | null) => {
-    calls.push(`policy ${String(endpoint)}`);
-    return { endpoint };
   },
   versionMarked: (model: string, sequence: number) =>
     Promise.resolve([`${model} #${sequence} was marked`]),
@@ -537,29 +527,6 @@ test("the OpenAPI document names every operation with its problem answer", async
   );
   expect(operations).toHaveLength(26);
   expect(operations).toContain("post /rollback");
-});
-
-test("a policy is put where its path says; the form of its file is the service's to judge", async () => {
-  const body = { policy: { model: "fraud", rollot: 1 }, actor: "ann" };
-  const put = (content: unknown): Promise<Sent> =>
-    send("PUT", "/api/v1/endpoints/fraud-prod/policy", {
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(content),
-    });
-  const sent = await put(body);
-  expect(sent.status).toBe(200);
-  expect(calls).toEqual(["apply fraud-prod fraud null false"]);
-  const refused = await put({ ...body, policy: "lastgood.yaml" });
-  expect(refused.status).toBe(400);
-  await send("GET", "/api/v1/endpoints/fraud-prod/policy");
-  await send("GET", "/api/v1/policy");
-  expect(calls.slice(1)).toEqual(["policy fraud-prod", "policy null"]);
-});
-
-test("the schema of policy files is served for editors", async () => {
-  const sent = await send("GET", "/schemas/lastgood.json");
-  expect(sent.type).toContain("application/json");
-  expect(JSON.parse(sent.text)).toEqual(policyJsonSchema());
 });
 
 test("the event stream starts at once and refuses an id it does not know", async () => {
