@@ -2,39 +2,24 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 
 import {
-  artifacts,
   prepare,
   register,
   registry,
   store,
   tidyUp,
 } from "../../../test/support/registry-fixture.ts";
+import { rolloutsOf } from "../../../test/support/rollouts-fixture.ts";
 import { deployBodySchema, type AppliedPolicy, type Deployed } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
-import { Gateways } from "../link/index.ts";
-import { Rollouts } from "./index.ts";
+import type { Rollouts } from "./index.ts";
 
 let rollouts: Rollouts;
-
-function service(): Rollouts {
-  return new Rollouts({
-    store,
-    artifacts,
-    gateways: new Gateways(),
-    clock: { now: () => 1_000, monotonic: () => 1_000 },
-    checkpoint: () => undefined,
-    journal: { info: () => undefined, error: () => undefined },
-    resolve: (reference) => registry.reference(reference),
-    select: (model, selector) => registry.version(model, selector),
-    generalChecks: () => Promise.resolve([]),
-  });
-}
 
 beforeEach(async () => {
   await prepare();
   await store.meta.beginEpoch();
   await register("2", "v1.0");
-  rollouts = service();
+  rollouts = rolloutsOf();
 });
 
 afterEach(async () => {
@@ -112,7 +97,7 @@ test("a policy outlives the control plane; an endpoint that has none is under th
   await apply({ model: "fraud", rollout: { bake: "10m" } });
   const before = rollouts.policy("fraud-prod");
   rollouts.stop();
-  rollouts = service();
+  rollouts = rolloutsOf();
   await rollouts.start();
   expect(rollouts.policy("fraud-prod")).toEqual(before);
   const [record] = await store.endpoints.list();
@@ -126,7 +111,7 @@ test("a policy outlives the control plane; an endpoint that has none is under th
     entries: [],
   });
   rollouts.stop();
-  rollouts = service();
+  rollouts = rolloutsOf();
   await rollouts.start();
   expect(rollouts.policy(null)).toMatchObject({
     isDefault: true,

@@ -90,6 +90,13 @@ function differs(state: EndpointState | null, wanted: EndpointPolicy): AppliedPo
   return policyChanges(inForce(state), wanted.policy).map((change) => ({ ...change }));
 }
 
+function notesOf(state: EndpointState | null): readonly string[] {
+  const phase = state?.activity.phase ?? "Idle";
+  return phase === "Idle"
+    ? []
+    : [`a rollout is under way (${phase}) and goes on as it was started`];
+}
+
 /**
  * Applies a policy file to the endpoint it names, which is made where there is none yet.
  * @throws `config.invalid`, `endpoint.other-model`, `model.not-found`.
@@ -124,6 +131,7 @@ export async function applyPolicy(
     changes,
     policy: { ...endpointPolicyToFile({ ...wanted, environment }) },
     dryRun: body.dryRun,
+    notes: [...notesOf(before)],
   };
 }
 

@@ -177,6 +177,7 @@ export const appliedPolicySchema = z.object({
   /** Every key written out. */
   policy: policyFile,
   dryRun: z.boolean(),
+  notes: z.array(z.string()),
 });
 
 /** The policy in force at an endpoint. */
