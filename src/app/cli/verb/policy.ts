@@ -8,7 +8,10 @@ import type { Session } from "../session.ts";
 export function define(command: Command, session: Session): void {
   command
     .usage("show [endpoint] [options]")
-    .addHelpText("after", examples([["lastgood policy show fraud-prod --json", "as a file"]]));
+    .addHelpText(
+      "after",
+      examples([["lastgood policy show fraud-prod", "as a file to change and to apply"]]),
+    );
   command
     .command("show")
     .description("The policy in force at an endpoint, every key written out.")
