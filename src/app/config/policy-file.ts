@@ -1,5 +1,5 @@
 import { LastgoodError } from "../../core/errors/index.ts";
-import { endpointPolicySchema, type EndpointPolicy } from "../../core/policy/index.ts";
+import type { EndpointPolicy } from "../../core/policy/index.ts";
 
 /** A policy as its file has it, and what it means. */
 export interface PolicyDocument {
@@ -12,6 +12,8 @@ export interface PolicyDocument {
  * @throws `config.invalid` with line and column; also where there is none, or two for one endpoint.
  */
 export async function readPolicyFile(path: string): Promise<readonly PolicyDocument[]> {
+  // Few verbs read one: the others do not load what it takes.
+  const { endpointPolicySchema } = await import("../../core/policy/index.ts");
   const { readYamlDocuments } = await import("./yaml-file.ts");
   const documents = readYamlDocuments(path, endpointPolicySchema);
   if (documents.length === 0)
