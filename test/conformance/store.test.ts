@@ -13,6 +13,7 @@ import { verifyChain, type HistoryDraft } from "../../src/storage/history/index.
 import {
   openSqliteStore,
   type CountRecord,
+  type EvidenceRecord,
   type Store,
   type StoredManifest,
 } from "../../src/storage/store/index.ts";
@@ -365,5 +366,38 @@ describe.each(IMPLEMENTATIONS)("store $name", ({ open }) => {
       { ...common, revision: 2, interval: 2, requests: 1, errors: 0, rejected: 0 },
     ]);
     expect(await store.counts.totals("nobody")).toEqual([]);
+  });
+
+  test("evidence is stored once, in the order it came, and pruned but for what is kept", async () => {
+    const record = (sequence: number, over: Partial<EvidenceRecord> = {}): EvidenceRecord => ({
+      watch: "r1",
+      source: "gateway g i",
+      sequence,
+      endpoint: "fraud-prod",
+      at: 1_000 + sequence,
+      body: { requests: sequence },
+      ...over,
+    });
+    expect(await store.evidence.append([])).toEqual([]);
+    const first = await store.evidence.append([record(4), record(3), record(4)]);
+    expect(first.map(({ position, sequence }) => [position, sequence])).toEqual([
+      [1, 4],
+      [2, 3],
+    ]);
+    const other = record(3, { source: "labels" });
+    expect(await store.evidence.append([record(3), other])).toEqual([{ ...other, position: 3 }]);
+    await store.evidence.append([record(1, { watch: "r2" })]);
+    expect(await store.evidence.list("r1")).toEqual([
+      { ...record(4), position: 1 },
+      { ...record(3), position: 2 },
+      { ...other, position: 3 },
+    ]);
+    expect(await store.evidence.list("r1", { after: 1, limit: 1 })).toEqual([
+      { ...record(3), position: 2 },
+    ]);
+    expect(await store.evidence.prune("fraud-prod", { before: 1_004, keep: ["r2"] })).toBe(2);
+    expect(await store.evidence.prune("another", { before: 9_999, keep: [] })).toBe(0);
+    expect((await store.evidence.list("r1")).map((one) => one.position)).toEqual([1]);
+    expect(await store.evidence.list("r2")).toHaveLength(1);
   });
 });

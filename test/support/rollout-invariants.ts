@@ -7,6 +7,7 @@ import {
   armsOf,
   pendingEffects,
   revisionOf,
+  rolloutOf,
   type Effect,
   type EndpointEvent,
   type EndpointState,
@@ -134,12 +135,44 @@ function bakeIsOfWhatServes({ after }: StepTaken): void {
   );
 }
 
+/** What carries the traffic of the candidate, percent. */
+function candidateShare(state: EndpointState): number {
+  const candidate = rolloutOf(state)?.candidate ?? null;
+  return armsOf(state).find((arm) => arm.revision === candidate)?.weight ?? 0;
+}
+
+/** Protection never waits, and the evidence alone never raises what it speaks against. */
+function evidenceIsHeeded({ before, event, after }: StepTaken): void {
+  if (event.type !== "assessed") return;
+  const { decision } = event.verdict;
+  const wasPinned = before.pin !== null && after.pin === before.pin;
+  const went = after.activity.phase === "RollingBack" && before.activity.phase !== "RollingBack";
+  holds(
+    "I17 only evidence against it, or a deadline, sends it back",
+    !went ||
+      decision === "rollback" ||
+      rolloutOf(before)?.policy.analysis.inconclusive.action === "rollback",
+    decision,
+  );
+  holds(
+    "I16 evidence against it raises no share",
+    decision !== "rollback" || candidateShare(after) <= candidateShare(before),
+    armsOf(after),
+  );
+  const { activity } = before;
+  const under = activity.phase === "Progressing" || activity.phase === "Baking";
+  const meant = under && activity.rollout.id === event.rolloutId;
+  const may = under && activity.rollout.policy.rollback.automatic && !wasPinned;
+  if (meant && may && decision === "rollback" && event.choice.targets.length > 0)
+    holds("I16 evidence against it sends it back at once", went, after.activity.phase);
+}
+
 function policyIsApplied({ before, event, after }: StepTaken): void {
   const applied = event.type === "applyPolicy";
-  holds("I16 only applyPolicy changes the policy", applied || before.policy === after.policy);
+  holds("I18 only applyPolicy changes the policy", applied || before.policy === after.policy);
   if (!applied) return;
-  holds("I16 it is in force", same(after.policy, event.policy), after.policy);
-  holds("I16 it changes nothing else", same({ ...before, policy: after.policy }, after), after);
+  holds("I18 it is in force", same(after.policy, event.policy), after.policy);
+  holds("I18 it changes nothing else", same({ ...before, policy: after.policy }, after), after);
 }
 
 function pendingWasAsked({ before, after, effects }: StepTaken): void {
@@ -168,6 +201,7 @@ export function checkInvariants(taken: StepTaken): void {
   holds("I11 the state is JSON", same(JSON.parse(JSON.stringify(after)), after), after);
   noTargetStays(taken);
   bakeIsOfWhatServes(taken);
+  evidenceIsHeeded(taken);
   pendingWasAsked(taken);
   policyIsApplied(taken);
 }

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { DeployBody, Deployed, Served } from "../../core/api/index.ts";
 import { defaultEndpointName, type EndpointIdentity } from "../../core/endpoint/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
+import { defaultPolicy } from "../../core/policy/index.ts";
 import {
   newEndpoint,
   revisionOf,
@@ -100,6 +101,7 @@ async function deployEvent(
     digest: version.digest,
     runtime: version.runtime,
     signature: version.signature,
+    policy: state.policy ?? defaultPolicy("blueGreen"),
     strategy: body.strategy,
     weight: body.weight,
     bakeMs: body.bakeMs,

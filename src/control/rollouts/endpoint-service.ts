@@ -38,6 +38,7 @@ import { verifyChain, type ChainEntry } from "../../storage/history/index.ts";
 import { deploy } from "./deploy-command.ts";
 import type { EndpointDeps } from "./deps.ts";
 import { Endpoints, type RunningEndpoint } from "./endpoints.ts";
+import { gatewayRecord } from "./evidence-record.ts";
 import { applyPolicy, showPolicy } from "./policy-command.ts";
 import { endpointFromRoute } from "./rebuild.ts";
 import { reinstate, rollback } from "./rollback-command.ts";
@@ -109,8 +110,7 @@ export class Rollouts implements EndpointService {
   }
 
   rollout(endpoint: string | null): RolloutAnswer {
-    const { controller } = this.#endpoints.find(endpoint);
-    return showRollout(controller.state, this.#deps.clock.now(), "");
+    return showRollout(this.#endpoints.find(endpoint), this.#deps.clock.now(), "");
   }
 
   async status(): Promise<Status> {
@@ -269,8 +269,7 @@ export class Rollouts implements EndpointService {
 
   /** Resolves once what gateways saw of a rollout is stored. */
   async evidenceArrived(evidence: readonly Evidence[]): Promise<void> {
-    this.#deps.journal.info("evidence", { records: evidence.length });
-    await Promise.resolve();
+    await this.#deps.store.evidence.append(evidence.map(gatewayRecord));
   }
 
   async counted(counts: readonly Count[]): Promise<void> {

@@ -1,6 +1,6 @@
 import type { EndpointIdentity } from "../../core/endpoint/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
-import { newEndpoint, storedEndpoint, type EndpointState } from "../../core/rollout/index.ts";
+import { newEndpoint, type EndpointState } from "../../core/rollout/index.ts";
 import { Proofs } from "../proof/index.ts";
 import type { EndpointDeps, StoredEndpoint } from "./deps.ts";
 import { EndpointController } from "./endpoint-controller.ts";
@@ -39,7 +39,7 @@ export class Endpoints {
     for (const record of await this.deps.store.endpoints.list()) {
       const { controller } = this.run({
         // Written by this module alone; a release that changes more than adding a field brings a migration.
-        state: storedEndpoint(record.state as EndpointState),
+        state: record.state as EndpointState,
         revisionOfState: record.revisionOfState,
         historyHead: record.historyHead,
       });

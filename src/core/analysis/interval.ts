@@ -8,11 +8,14 @@ const histogramSchema = z.array(z.tuple([z.number().int(), z.number().int().posi
 /**
  * What became of the requests that one arm was assigned within an interval. A request belongs to the
  * interval in which it was admitted; those past the deadline are errors and never count again.
+ *
+ * `requests`, and what is counted of them, are in units of what the split assigned: a request, or a
+ * sticky key with all its requests of the interval.
  */
 export const armCountsSchema = z.object({
   /** Ended, or past the deadline: what the split assigned, without `violations` and `aborted`. */
   requests: count,
-  /** The version's failures: one per incident, and one per sticky key where there is one. */
+  /** The version's failures: at most one per unit, and one per incident. */
   errors: count,
   /** Of `errors`: outputs that break the signature, hold NaN or infinity. */
   invalid: count,
@@ -26,9 +29,14 @@ export const armCountsSchema = z.object({
   aborted: count,
   /** Answered by stable instead, of `errors`. */
   fallback: count,
-  /** The version's own time, in buckets of `latencyBucket`, by how many requests shared the frame (1, 2, 4, 8 …). */
+  /** Of `errors`: tried on stable as well, which failed them too. */
+  fallbackFailed: count,
+  /**
+   * The version's own time, in buckets of `latencyBucket`, by how many rows it ran together
+   * (`batchBucket`: 1, 2, 4, 8 …). A run that several requests share is one observation.
+   */
   latency: z.record(z.string(), histogramSchema),
-  /** Predicted class, or bin of a numeric prediction, of a request's first row. */
+  /** Predicted class, or bin of a numeric prediction (`outputBinLabel`), of a unit's first row. */
   outputs: z.record(z.string().max(100), count),
 });
 
@@ -73,16 +81,20 @@ export type Signal = z.infer<typeof signalSchema>;
 
 /** Everything that is known of one interval of a rollout; stored, so that verdicts can be recomputed. */
 export const intervalSchema = z.object({
+  /** Rises by one with each interval of the rollout: one seen before is ignored, a hole is a gap. */
+  sequence: count,
   /** ms since 1970: its first admission could have been then, its last before `to`. */
   from: z.number(),
   to: z.number(),
   /** Rises with each change of the split: within an interval it is constant. */
   split: z.number().int(),
+  /** The chance by which the gateway gave each request to the candidate; null where it had no say (sticky keys). */
+  candidateShare: z.number().min(0).max(1).nullable(),
   candidate: armCountsSchema,
   /** All zero where no stable revision had traffic. */
   stable: armCountsSchema,
   pairs: pairCountsSchema,
-  /** By metric name. */
+  /** By metric name, of requests that were admitted under this split. */
   signals: z.record(z.string(), signalSchema),
   /** Records that were lost on their way here. */
   gaps: count,
@@ -104,9 +116,28 @@ export function latencyEdgeMs(bucket: number): number {
   return LATENCY_GAMMA ** bucket;
 }
 
-/** How many requests shared a frame, as a power of two. */
-export function batchBucket(batch: number): string {
-  return String(2 ** Math.floor(Math.log2(Math.max(1, batch))));
+/** How many rows were run together, as a power of two. */
+export function batchBucket(rows: number): string {
+  return String(2 ** Math.floor(Math.log2(Math.max(1, rows))));
+}
+
+/** Bins of numeric predictions: neighbours differ by a quarter, what is below a billionth is 0. */
+const BIN_GAMMA = 1.25;
+const SMALLEST_BIN = Math.floor(Math.log(1e-9) / Math.log(BIN_GAMMA));
+
+/** The bin of a numeric prediction, a whole number: below 0 for negative ones, 0 for 0. */
+export function outputBin(value: number): number {
+  if (!Number.isFinite(value)) return 0;
+  const size = Math.floor(Math.log(Math.abs(value)) / Math.log(BIN_GAMMA)) - SMALLEST_BIN;
+  if (size <= 0) return 0;
+  return value < 0 ? 0 - size : size;
+}
+
+/** How a bin is named in `outputs`: `~` and the end of it that is nearer to 0. */
+export function outputBinLabel(bin: number): string {
+  if (bin === 0) return "~0";
+  const edge = BIN_GAMMA ** (Math.abs(bin) + SMALLEST_BIN);
+  return `~${bin < 0 ? "-" : ""}${Number(edge.toPrecision(3))}`;
 }
 
 /** An arm that did nothing. */
@@ -120,6 +151,7 @@ export function noArmCounts(): ArmCounts {
     violations: 0,
     aborted: 0,
     fallback: 0,
+    fallbackFailed: 0,
     latency: {},
     outputs: {},
   };
@@ -130,23 +162,49 @@ export function noPairCounts(): PairCounts {
   return { pairs: 0, onlyCandidateBad: 0, onlyStableBad: 0, disagreed: 0 };
 }
 
-function addedHistograms(
-  one: ArmCounts["latency"][string],
-  other: ArmCounts["latency"][string],
-): ArmCounts["latency"][string] {
+type Histogram = ArmCounts["latency"][string];
+
+/** Both histograms together, by rising bucket. */
+export function addHistograms(one: Histogram, other: Histogram): Histogram {
+  if (one.length === 0) return other;
+  if (other.length === 0) return one;
   const sums = new Map(one);
   for (const [bucket, times] of other) sums.set(bucket, (sums.get(bucket) ?? 0) + times);
   return [...sums].toSorted(([a], [b]) => a - b);
 }
 
+/** Merged by key; keys come from models, so `constructor` is one like any other. */
+function merged<Value>(
+  one: Readonly<Record<string, Value>>,
+  other: Readonly<Record<string, Value>>,
+  add: (a: Value, b: Value) => Value,
+): Record<string, Value> {
+  const sums = new Map(Object.entries(one));
+  for (const [key, value] of Object.entries(other)) {
+    const before = sums.get(key);
+    sums.set(key, before === undefined ? value : add(before, value));
+  }
+  return Object.fromEntries(sums);
+}
+
+/** Latencies of both, by batch. */
+export function addLatencies(
+  one: ArmCounts["latency"],
+  other: ArmCounts["latency"],
+): ArmCounts["latency"] {
+  return merged(one, other, addHistograms);
+}
+
+/** Outputs of both, by class or bin. */
+export function addOutputs(
+  one: ArmCounts["outputs"],
+  other: ArmCounts["outputs"],
+): ArmCounts["outputs"] {
+  return merged(one, other, (a, b) => a + b);
+}
+
 /** Both counts together. */
 export function addArmCounts(one: ArmCounts, other: ArmCounts): ArmCounts {
-  const latency = { ...one.latency };
-  for (const [batch, histogram] of Object.entries(other.latency))
-    latency[batch] = addedHistograms(latency[batch] ?? [], histogram);
-  const outputs = { ...one.outputs };
-  for (const [output, times] of Object.entries(other.outputs))
-    outputs[output] = (outputs[output] ?? 0) + times;
   return {
     requests: one.requests + other.requests,
     errors: one.errors + other.errors,
@@ -156,8 +214,9 @@ export function addArmCounts(one: ArmCounts, other: ArmCounts): ArmCounts {
     violations: one.violations + other.violations,
     aborted: one.aborted + other.aborted,
     fallback: one.fallback + other.fallback,
-    latency,
-    outputs,
+    fallbackFailed: one.fallbackFailed + other.fallbackFailed,
+    latency: addLatencies(one.latency, other.latency),
+    outputs: addOutputs(one.outputs, other.outputs),
   };
 }
 

@@ -1,5 +1,6 @@
 import * as z from "zod";
 
+import { assessmentSchema } from "../analysis/index.ts";
 import { ENVIRONMENTS, REVISION_STATUSES, STRATEGIES, TRIGGERS } from "../endpoint/index.ts";
 import { wireSampleSchema } from "../tensor/index.ts";
 import {
@@ -193,7 +194,8 @@ export const deployBodySchema = z.object({
   reference,
   endpoint: endpointChoice.default(null),
   environment: z.enum(ENVIRONMENTS).nullable().default(null),
-  strategy: z.enum(STRATEGIES).default("blueGreen"),
+  /** Null: the policy's. */
+  strategy: z.enum(STRATEGIES).nullable().default(null),
   /** Percent of the traffic in the first canary step. */
   weight: z.number().nullable().default(null),
   bakeMs: z.number().nonnegative().nullable().default(null),
@@ -227,6 +229,27 @@ export const rolloutViewSchema = z.object({
   to: servedSchema,
   /** Percent of the traffic the candidate carries. */
   weight: z.number(),
+  /** Where a rollout of several steps is; null before and after them. */
+  step: z
+    .object({
+      /** From 1. */
+      number: z.number().int(),
+      of: z.number().int(),
+      kind: z.enum(["weight", "mirror", "pause", "analysis"]),
+      /** Percent carried or mirrored. */
+      percent: z.number().nullable(),
+      /** A person takes the steps. */
+      byHand: z.boolean(),
+      /** Requests (of mirrored ones, pairs) that have to come; null where none are asked for. */
+      requests: z.number().int().nullable(),
+      /** Left of the step's time, ms; null where it has none. */
+      timeLeftMs: z.number().nullable(),
+    })
+    .nullable(),
+  /** What the evidence keeps it from, or null. */
+  held: z.object({ why: z.string(), since: at }).nullable(),
+  /** Its evidence came to nothing by the deadline: a person has to decide. */
+  undecided: z.boolean(),
   paused: z.object({ by: z.string(), why: z.string().nullable(), until: at.nullable() }).nullable(),
   bakeMs: z.number(),
   bakeEndsAt: at.nullable(),
@@ -325,6 +348,18 @@ export const rolloutCommandSchema = z.discriminatedUnion("command", [
     reason,
   }),
   z.object({ command: z.literal("abort"), endpoint: endpointChoice, actor, reason }),
+  z.object({
+    command: z.literal("pin"),
+    endpoint: endpointChoice,
+    forMs: z
+      .number()
+      .positive()
+      .max(30 * 86_400_000)
+      .nullable(),
+    actor,
+    reason: z.string().min(1).max(2_000),
+  }),
+  z.object({ command: z.literal("unpin"), endpoint: endpointChoice, actor, reason }),
 ]);
 
 /** Answer to a rollout command. */
@@ -334,6 +369,8 @@ export const rolloutAnswerSchema = z.object({
   current: servedSchema.nullable(),
   /** In words: what was done, or why nothing had to be. */
   done: z.string(),
+  /** What the evidence says; null before there is any, and of a rollout that nothing is compared in. */
+  assessment: assessmentSchema.nullable(),
 });
 
 /** What a rollback would do now. */
@@ -372,6 +409,8 @@ export const endpointViewSchema = z.object({
       errors: z.number().int(),
     }),
   ),
+  /** Set while a person keeps it from going back by itself. */
+  pin: z.object({ by: z.string(), why: z.string(), until: at }).nullable(),
   alarms: z.array(z.string()),
   historyHead: z.string().nullable(),
 });

@@ -1,5 +1,6 @@
 export { policyChanges, type PolicyChange } from "./changes.ts";
 export { policyMistakes } from "./check.ts";
+export { effectivePolicy, type DeployWishes } from "./effective.ts";
 export { POLICY_SCHEMA_PATH, policyJsonSchema } from "./json-schema.ts";
 export type {
   AnalysisPolicy,

@@ -20,6 +20,8 @@ type Row =
   | "rollback"
   | "mark candidate failed"
   | "reinstate"
+  | "pin"
+  | "unpin"
   | "apply policy"
   | "apply policy, the same";
 
@@ -62,6 +64,8 @@ const COMMANDS: Record<Row, (of: Scenario) => Scenario> = {
   rollback: (of) => of.rollsBack(),
   "mark candidate failed": (of) => of.marks("v1.1", "failed"),
   reinstate: (of) => of.reinstates(),
+  pin: (of) => of.pins(),
+  unpin: (of) => of.pins().unpins(),
   "apply policy": (of) => of.applies(defaultPolicy("canary")),
   "apply policy, the same": (of) => of.applies(POLICY),
 };
@@ -106,6 +110,24 @@ const steered = (
   hears: "steered",
 });
 
+/** Pinned or not, what is under way goes on. */
+const PINNED: Record<Column, Expected> = {
+  preparing: {
+    phase: "Preparing",
+    after: "v1.0 stable, v1.1 provisional",
+    arms: [["v1.1", 100]],
+    hears: "steered",
+  },
+  progressing: steered("Progressing", 90, "candidate"),
+  baking: steered("Baking", 0, "provisional"),
+  "at rest": steered("Idle", 0, "stable"),
+  "rolling back": {
+    phase: "RollingBack",
+    after: "v1.0 stable, v1.1 failed",
+    arms: [["v1.0", 100]],
+    hears: "steered",
+  },
+};
 /** What was under way goes on as if nothing had been said. */
 const goesOn = (
   phase: Scenario["phase"],
@@ -171,7 +193,8 @@ const TABLE: Record<Row, Record<Column, Expected>> = {
   },
   promote: {
     preparing: unprepared,
-    progressing: steered("Baking", 0, "provisional"),
+    // The holdback stays on what served before until the bake is over.
+    progressing: steered("Baking", 5, "provisional"),
     baking: steered("Idle", 0, "stable"),
     "at rest": unchanged,
     "rolling back": onWayBack,
@@ -222,6 +245,8 @@ const TABLE: Record<Row, Record<Column, Expected>> = {
     },
     "rolling back": rolledBack,
   },
+  pin: PINNED,
+  unpin: PINNED,
   reinstate: {
     preparing: refused("reinstate.refused"),
     progressing: refused("reinstate.refused"),

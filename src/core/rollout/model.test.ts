@@ -8,8 +8,9 @@ import assert from "node:assert";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { MEASURED, Scenario, signatureOf } from "../../../test/support/rollout-scenario.ts";
+import { MEASURED, POLICY, Scenario, signatureOf } from "../../../test/support/rollout-scenario.ts";
 import { LastgoodError } from "../errors/index.ts";
+import type { Policy } from "../policy/index.ts";
 import { defaultPolicy } from "../policy/index.ts";
 import { namedObjection } from "../target/index.ts";
 import type { Effect } from "./effect.ts";
@@ -21,6 +22,38 @@ const name = fc.constantFrom(...NAMES);
 const flag = fc.boolean();
 const strategy = fc.constantFrom("blueGreen", "recreate", "canary");
 
+const shortly = { requests: 50, timeMs: 1_000 };
+const undecided = { action: "rollback", deadlineMs: 60_000 } as const;
+/** Policies in which everything that a policy can ask for occurs. */
+const POLICIES: readonly Policy[] = [
+  POLICY,
+  {
+    ...POLICY,
+    rollout: {
+      strategy: "canary",
+      steps: [
+        { kind: "mirror", percent: 10, until: shortly },
+        { kind: "weight", percent: 10, until: shortly },
+        { kind: "pause", forMs: 1_000 },
+        { kind: "analysis", until: shortly },
+        { kind: "weight", percent: 50, until: shortly },
+        { kind: "pause", forMs: null },
+      ],
+    },
+    analysis: { ...POLICY.analysis, inconclusive: undecided },
+  },
+  {
+    ...POLICY,
+    rollout: {
+      strategy: "blueGreen",
+      steps: [{ kind: "pause", forMs: null }],
+      promotion: "manual",
+    },
+    analysis: { ...POLICY.analysis, inconclusive: { action: "promote", deadlineMs: 1_000 } },
+    rollback: { ...POLICY.rollback, automatic: false },
+  },
+];
+
 /** One thing that happens. */
 const happening = fc.oneof(
   {
@@ -28,8 +61,10 @@ const happening = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant("deploy" as const),
       name,
-      strategy,
+      strategy: fc.option(strategy),
       bakeMs: fc.constantFrom(null, 0, 1_000, 60_000),
+      policy: fc.constantFrom(...POLICIES),
+      byHand: flag,
       force: flag,
       replace: flag,
       proven: flag,
@@ -98,6 +133,21 @@ const happening = fc.oneof(
       keepStatus: flag,
     }),
   },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant("assess" as const),
+      decision: fc.constantFrom("continue", "continue", "hold", "promote", "rollback"),
+      requests: fc.constantFrom(0, 50, 5_000),
+      isLate: fc.constantFrom(false, false, false, true),
+      hasTarget: fc.constantFrom(true, true, true, false),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant("pin" as const), forMs: fc.constantFrom(null, 5_000) }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("unpin" as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("policy" as const), under: strategy }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("crash" as const) }) },
   {
@@ -155,6 +205,9 @@ class Life {
       report: (does) => this.#report(does),
       time: (does) => of.later(does.ms),
       override: (does) => of.overridden(does.from, does.to, does),
+      assess: (does) => this.#assess(does),
+      pin: (does) => of.pins(does.forMs),
+      unpin: () => of.unpins(),
       policy: (does) => of.applies(defaultPolicy(does.under)),
       crash: () => this.#crash(),
       corrupt: (does) => this.#corrupt(does),
@@ -170,8 +223,19 @@ class Life {
     else this.of.corrupt.delete(digest);
   }
 
+  #assess(does: Does<"assess">): void {
+    this.of.requests += does.requests;
+    this.of.pairs += does.requests;
+    this.of.assessed(does.decision, {
+      ...(does.isLate ? { rolloutId: "one that is over" } : {}),
+      ...(does.hasTarget ? {} : { choice: { targets: [], passedOver: [] } }),
+    });
+  }
+
   #deploy(what: Does<"deploy">): void {
     this.of.deploys(what.name, {
+      policy: what.policy,
+      weight: what.byHand && what.strategy === "canary" ? 25 : null,
       strategy: what.strategy,
       bakeMs: what.bakeMs,
       force: what.force,

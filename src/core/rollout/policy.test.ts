@@ -2,7 +2,6 @@ import { expect, test } from "vitest";
 
 import { scenario } from "../../../test/support/rollout-scenario.ts";
 import { defaultPolicy, policyToFile } from "../policy/index.ts";
-import { storedEndpoint, type EndpointState } from "./state.ts";
 
 const canary = defaultPolicy("canary");
 const recreate = defaultPolicy("recreate");
@@ -49,11 +48,4 @@ test("a rollback can be reinstated after a policy was applied", () => {
   const of = scenario().stable("v1.0").baking("v1.1").rollsBack().settles().applies(canary);
   of.reinstates().settles();
   expect(of.serving).toBe("v1.1");
-});
-
-test("a state of a release that knew no policies is under the defaults", () => {
-  const { policy, ...older } = scenario().stable("v1.0").applies(canary).state;
-  expect(policy).not.toBeNull();
-  expect(storedEndpoint(older as EndpointState)).toEqual({ ...older, policy: null });
-  expect(storedEndpoint({ ...older, policy })).toEqual({ ...older, policy });
 });

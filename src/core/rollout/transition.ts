@@ -8,6 +8,7 @@ import {
   tookOver,
 } from "./advance.ts";
 import { returned, returnFailed } from "./arrive.ts";
+import { assessed } from "./assess.ts";
 import {
   abort,
   abortPreparing,
@@ -22,6 +23,7 @@ import type { Effect } from "./effect.ts";
 import type { EndpointEvent, EventType } from "./event.ts";
 import { failedElsewhere, markAtRest, markDuring, markOnTheWayBack } from "./mark.ts";
 import { overridden } from "./override.ts";
+import { pin, unpin } from "./pin.ts";
 import { applyPolicy } from "./policy.ts";
 import { reinstate } from "./reinstate.ts";
 import type { EndpointState, Phase } from "./state.ts";
@@ -88,6 +90,9 @@ const TABLE: Table = {
     switchFailed: ignored,
     overridden,
     failedElsewhere,
+    pin,
+    unpin,
+    assessed: ignored,
     tick: ignored,
   },
   Preparing: {
@@ -107,6 +112,9 @@ const TABLE: Table = {
     switchFailed: ignored,
     overridden,
     failedElsewhere,
+    pin,
+    unpin,
+    assessed: ignored,
     tick: ignored,
   },
   Progressing: {
@@ -126,6 +134,9 @@ const TABLE: Table = {
     switchFailed: forwardFailed,
     overridden,
     failedElsewhere,
+    pin,
+    unpin,
+    assessed,
     tick: (state, _event, now) => tick(state, now),
   },
   Baking: {
@@ -145,6 +156,9 @@ const TABLE: Table = {
     switchFailed: forwardFailed,
     overridden,
     failedElsewhere,
+    pin,
+    unpin,
+    assessed,
     tick: (state, _event, now) => tick(state, now),
   },
   RollingBack: {
@@ -164,6 +178,9 @@ const TABLE: Table = {
     switchFailed: returnFailed,
     overridden,
     failedElsewhere,
+    pin,
+    unpin,
+    assessed: ignored,
     tick: ignored,
   },
 };

@@ -16,6 +16,8 @@ export const evidenceSchema = z.object({
   sequence: z.number().int().nonnegative(),
   /** Rises with each change of the split; within a record it is constant. */
   split: z.number().int(),
+  /** Share of the traffic that the split gave the candidate by chance; null where keys decided too. */
+  candidateShare: z.number().min(0).max(1).nullable().default(null),
   /** ms since 1970. */
   from: z.number(),
   to: z.number(),

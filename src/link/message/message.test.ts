@@ -50,6 +50,7 @@ const EVIDENCE: Evidence = {
   rollout: "r1",
   sequence: 0,
   split: 3,
+  candidateShare: 0.1,
   from: 1,
   to: 2,
   arms: [{ revision: 2, counts: { ...noArmCounts(), requests: 5, latency: { "1": [[7, 5]] } } }],

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 
 import { LastgoodError } from "../../core/errors/index.ts";
-import { countKey, type Count } from "../../link/count/index.ts";
+import { countKey, type Count, type Evidence } from "../../link/count/index.ts";
 import type { GatewayStatus, RevisionState } from "../../link/message/index.ts";
 import type { Override } from "../../link/override/index.ts";
 import {
@@ -26,6 +26,11 @@ export interface ControlLinkOptions {
   readonly status: () => GatewayStatus;
   /** Overrides that the control plane has not acknowledged by a route. */
   readonly overrides: () => readonly Override[];
+  /** Records of rollouts under watch. */
+  readonly evidence: {
+    batch(): readonly Evidence[];
+    acknowledge(records: readonly Evidence[]): void;
+  };
   readonly log: Log;
 }
 
@@ -38,10 +43,14 @@ export class ControlLink {
   #peer: Peer | null = null;
   #ending = false;
   #sending = false;
+  #sendingEvidence = false;
 
   constructor(options: ControlLinkOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => void this.#send(), RESEND_MS);
+    this.#timer = setInterval(() => {
+      void this.#send();
+      void this.#sendEvidence();
+    }, RESEND_MS);
     void this.#dialForEver();
   }
 
@@ -57,6 +66,11 @@ export class ControlLink {
   /** Tells of what was done here alone, again until it was taken. */
   overrideMade(): void {
     void this.#send();
+  }
+
+  /** There are new records of a rollout under watch. */
+  evidenceReady(): void {
+    void this.#sendEvidence();
   }
 
   /** Takes in totals; they travel with the next send. */
@@ -76,7 +90,8 @@ export class ControlLink {
   async close(): Promise<void> {
     this.#ending = true;
     clearInterval(this.#timer);
-    await Promise.race([this.#send(), pause(500, undefined, { ref: false })]);
+    const last = Promise.all([this.#send(), this.#sendEvidence()]);
+    await Promise.race([last, pause(500, undefined, { ref: false })]);
     this.#peer?.close();
   }
 
@@ -105,7 +120,7 @@ export class ControlLink {
       // What happens from here on travels behind the status, in order.
       this.#peer = peer;
       await told;
-      await this.#send();
+      await Promise.all([this.#send(), this.#sendEvidence()]);
       await peer.closed;
       log("warn", "the control plane is gone; serving goes on");
     } catch (error) {
@@ -131,6 +146,24 @@ export class ControlLink {
       // Sent again with the next turn; totals are cumulative and overrides have ids.
     } finally {
       this.#sending = false;
+    }
+  }
+
+  /** Apart from the rest: neither must hold the other up. */
+  async #sendEvidence(): Promise<void> {
+    const peer = this.#peer;
+    if (peer === null || this.#sendingEvidence) return;
+    this.#sendingEvidence = true;
+    const { evidence: book } = this.#options;
+    try {
+      for (let evidence = book.batch(); evidence.length > 0; evidence = book.batch()) {
+        await peer.request("evidence", { evidence }, { timeoutMs: REQUEST_TIMEOUT_MS });
+        book.acknowledge(evidence);
+      }
+    } catch {
+      // The same records are sent again with the next turn.
+    } finally {
+      this.#sendingEvidence = false;
     }
   }
 

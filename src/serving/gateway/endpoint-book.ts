@@ -4,6 +4,7 @@ import { RouteTable } from "../routing/index.ts";
 import type { ModelAddress } from "../runtime/index.ts";
 import { monotonic } from "./clock.ts";
 import { CountBook } from "./count-book.ts";
+import { EvidenceBook } from "./evidence-book.ts";
 import { OwnFailures } from "./own-failures.ts";
 import { RequestIds } from "./request-id.ts";
 import { RoutedEndpoint } from "./routed-endpoint.ts";
@@ -15,6 +16,7 @@ import type { FromWorker, Swapped, Usage, WorkerSettings } from "./thread-messag
 export class EndpointBook {
   readonly suspects: SuspectDesk;
   readonly failures = new OwnFailures();
+  readonly evidence: EvidenceBook;
   readonly #settings: WorkerSettings;
   readonly #connect: ConnectModel;
   readonly #post: (message: FromWorker) => void;
@@ -35,6 +37,7 @@ export class EndpointBook {
     this.#connect = connect;
     this.#post = post;
     this.#counts = new CountBook(settings);
+    this.evidence = new EvidenceBook(monotonic, (report) => post({ kind: "evidence", report }));
     this.#table = new RouteTable([], settings.defaultEndpoint);
     this.suspects = new SuspectDesk((kind, key, suspect) => post({ kind, key, suspect }));
   }
@@ -124,7 +127,8 @@ export class EndpointBook {
   swap(route: Route, interval: number, holdMs: number | null): Swapped {
     const previous = this.#routed.get(route.endpoint);
     const counts = this.#counts;
-    const routed = new RoutedEndpoint(route, { interval, holdMs, previous, counts });
+    const evidence = this.evidence.route(route, interval);
+    const routed = new RoutedEndpoint(route, { interval, holdMs, previous, counts, evidence });
     this.#table = this.#table.with(routed.compiled);
     this.#routed = new Map(this.#routed).set(route.endpoint, routed);
     const swappedAt = monotonic();
@@ -156,7 +160,7 @@ export class EndpointBook {
       inFlight: Object.fromEntries(
         [...this.#served.values()]
           .filter((served) => served.subject.startsWith(`${endpoint}/`))
-          .map((served) => [served.key, served.inFlight]),
+          .map((served) => [served.key, served.inFlight + served.standingIn]),
       ),
       oldInFlight: old.reduce((sum, served) => sum + served.inFlight, 0),
       lastOldResponseAt: responses.length === 0 ? null : Math.max(...responses),

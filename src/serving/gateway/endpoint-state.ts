@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from "node:util";
+
 import { versionLabel } from "../../core/version/index.ts";
 import type { Override } from "../../link/override/index.ts";
 import {
@@ -40,6 +42,8 @@ export function effectiveRoute({ route, overrides }: RouteRecord): Route {
   return {
     ...route,
     split: { salt: route.split.salt, arms: [{ revision: last.to, weight: 100 }] },
+    // The rollout that was under watch ended with it.
+    watch: null,
   };
 }
 
@@ -66,6 +70,11 @@ function splitText({ split }: Route): string {
 /** True when both give the same revisions the same shares. */
 export function sameSplit(a: Route, b: Route): boolean {
   return splitText(a) === splitText(b);
+}
+
+/** True when what is counted for the one may be counted together with what is for the other. */
+export function sameCounting(a: Route, b: Route): boolean {
+  return sameSplit(a, b) && isDeepStrictEqual(a.watch, b.watch);
 }
 
 /** A revision as the answers name it. */

@@ -8,7 +8,7 @@ import {
   armsOf,
   effectiveRoute,
   refusal,
-  sameSplit,
+  sameCounting,
   taken,
   undescribedArms,
 } from "./endpoint-state.ts";
@@ -31,6 +31,12 @@ export interface SwitchParts {
     readonly protocols: readonly ScoringProtocol[];
     readonly workers: readonly number[];
   }) => Promise<Probed>;
+  /** The workers are about to count under this watch; it and the split are constant in an interval. */
+  readonly onInterval: (
+    endpoint: Route["endpoint"],
+    interval: number,
+    watch: Route["watch"],
+  ) => void;
   /** The protocols in use at an endpoint since the start; never empty. */
   readonly protocols: (endpoint: string) => readonly ScoringProtocol[];
 }
@@ -85,6 +91,7 @@ export class EndpointSwitch {
     if (record === null) return;
     this.#record = record;
     this.#interval = 1;
+    this.#watched(effectiveRoute(record));
     const arms = armsOf(effectiveRoute(record));
     await Promise.all(arms.map((arm) => this.#parts.loaded.begin(this.endpoint, arm)));
   }
@@ -137,7 +144,8 @@ export class EndpointSwitch {
     this.#record = record;
     this.#holdMs = null;
     const route = effectiveRoute(record);
-    if (before === null || !sameSplit(before.route, route)) this.#interval += 1;
+    if (before === null || !sameCounting(before.route, route)) this.#interval += 1;
+    this.#watched(route);
     const workers = await this.#swapWorkers();
     return { workers, durable: await this.#remember() };
   }
@@ -245,6 +253,11 @@ export class EndpointSwitch {
     await Promise.all(arms.map((arm) => this.#parts.loaded.begin(this.endpoint, arm)));
     // Requests go on waiting for the revision itself, as after any crash of it.
     await this.#swapWorkers();
+  }
+
+  /** Before the workers: what they tell of the interval must find it known. */
+  #watched({ watch }: Route): void {
+    this.#parts.onInterval(this.endpoint, this.#interval, watch);
   }
 
   async #swapWorkers(): Promise<Swapped[]> {

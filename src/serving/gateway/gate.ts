@@ -1,4 +1,4 @@
-import { LastgoodError } from "../../core/errors/index.ts";
+import { LastgoodError, type ErrorParticulars } from "../../core/errors/index.ts";
 
 interface Waiter {
   readonly pass: () => void;
@@ -9,7 +9,7 @@ interface Waiter {
 /** Where requests wait while what they need is not there for a moment. */
 export class Gate {
   #open: boolean;
-  #refusal: string | null = null;
+  #refusal: LastgoodError | null = null;
   readonly #waiters = new Set<Waiter>();
 
   constructor(open: boolean) {
@@ -27,7 +27,7 @@ export class Gate {
 
   /** Why nothing will pass for now, or null. */
   get refusal(): string | null {
-    return this.#refusal;
+    return this.#refusal?.message ?? null;
   }
 
   /** Lets everybody who waits pass, in the order they came. */
@@ -44,10 +44,10 @@ export class Gate {
   }
 
   /** Sends away those who wait and those who come, until it is opened or closed again. */
-  refuse(why: string): void {
+  refuse(why: string, particulars: ErrorParticulars = {}): void {
     this.#open = false;
-    this.#refusal = why;
-    for (const waiter of this.#take()) waiter.refuse(new LastgoodError("runtime.unavailable", why));
+    this.#refusal = new LastgoodError("runtime.unavailable", why, particulars);
+    for (const waiter of this.#take()) waiter.refuse(this.#refusal);
   }
 
   /**
@@ -56,8 +56,7 @@ export class Gate {
    */
   pass(timeoutMs: number, whatFor: string): Promise<void> {
     if (this.#open) return Promise.resolve();
-    if (this.#refusal !== null)
-      return Promise.reject(new LastgoodError("runtime.unavailable", this.#refusal));
+    if (this.#refusal !== null) return Promise.reject(this.#refusal);
     return new Promise((resolve, reject) => {
       const waiter: Waiter = {
         pass: resolve,

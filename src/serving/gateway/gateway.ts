@@ -14,8 +14,10 @@ import {
   type PeerIdentity,
   type PeerListener,
 } from "../../link/peer/index.ts";
+import { EvidenceDesk } from "../evidence/index.ts";
 import type { ScoringProtocol } from "../protocol/index.ts";
 import { takeAddress, type TakenAddress } from "./address-lock.ts";
+import { monotonic } from "./clock.ts";
 import { ControlLink } from "./control-link.ts";
 import { EndpointSwitch, type SwitchParts } from "./endpoint-switch.ts";
 import type { GatewayConfig } from "./gateway-config.ts";
@@ -48,6 +50,7 @@ export class Gateway {
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #workers: WorkerPool;
   readonly #loaded: LoadedRevisions;
+  readonly #evidence: EvidenceDesk;
   readonly #probeToken = randomBytes(16).toString("hex");
   readonly #port: number;
   readonly #lock: KernelLock;
@@ -62,6 +65,12 @@ export class Gateway {
     this.#lock = taken.lock;
     this.#self = ownIdentity("gateway", config.build, config.dataDir);
     this.#routesFolder = join(config.dataDir, "routes");
+    this.#evidence = new EvidenceDesk({
+      gateway: hostname(),
+      incarnation: this.#self.nonce,
+      clock: { now: Date.now, monotonic },
+      onReady: () => this.#control?.evidenceReady(),
+    });
     this.#workers = new WorkerPool({
       entry: config.workerEntry,
       count: taken.reusePort ? config.workers : 1,
@@ -79,11 +88,15 @@ export class Gateway {
       log,
       prepare: async (worker, send) => {
         await this.#loaded.introduce(worker, send);
+        this.#evidence.join(worker);
         const served = [...this.#endpoints.values()].flatMap((endpoint) => endpoint.served ?? []);
         await Promise.all(served.map((each) => send({ kind: "swap", ...each })));
       },
       onNews: (worker, news) => this.#hear(worker, news),
-      onGone: (worker) => this.#loaded.workerGone(worker),
+      onGone: (worker) => {
+        this.#loaded.workerGone(worker);
+        this.#evidence.gone(worker);
+      },
     });
     this.#loaded = new LoadedRevisions({
       runtimes: parts.runtimes,
@@ -204,6 +217,7 @@ export class Gateway {
       onRequest,
       status: () => this.status(),
       overrides: () => this.status().overrides,
+      evidence: this.#evidence,
       log,
     });
     for (const endpoint of this.#endpoints.values()) endpoint.loadOthers();
@@ -235,7 +249,7 @@ export class Gateway {
     // All of them first: callers that one worker sends away would be at the next one's door.
     await this.#workers.all({ kind: "stopListening" });
     await this.#workers.all({ kind: "drain", timeoutMs });
-    await this.#workers.all({ kind: "counts" });
+    await this.#workers.all({ kind: "lastCounts" });
     await this.#control?.close();
     await this.#loaded.dropAll();
     await this.#workers.end();
@@ -251,7 +265,8 @@ export class Gateway {
     else if (news.kind === "protocol") {
       const known = this.#inUse.get(news.endpoint) ?? new Set();
       this.#inUse.set(news.endpoint, known.add(news.protocol));
-    } else if (news.kind === "defect") {
+    } else if (news.kind === "evidence") this.#evidence.take(worker, news.report);
+    else if (news.kind === "defect") {
       this.#parts.log("error", "a defect: an unhandled rejection", { worker, error: news.error });
     } else this.#loaded.hear(worker, news);
   }
@@ -262,6 +277,7 @@ export class Gateway {
       loaded: this.#loaded,
       workers: this.#workers,
       log,
+      onInterval: (endpoint, interval, watch) => this.#evidence.route(endpoint, interval, watch),
       protocols: (endpoint) => {
         const inUse = this.#inUse.get(endpoint) ?? new Set();
         return protocols.filter(({ name }) => name === "oip" || inUse.has(name));

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
 import { LastgoodError } from "../../core/errors/index.ts";
+import type { RequestTicket } from "../evidence/index.ts";
 import {
   outputViolation,
   type Call,
@@ -12,6 +13,8 @@ import { answeredBy, echoHeaders, errorHeaders, writeAnswer } from "./answer.ts"
 import { decompress, readBody } from "./body.ts";
 import { monotonic } from "./clock.ts";
 import type { EndpointBook } from "./endpoint-book.ts";
+import { Fallback } from "./fallback.ts";
+import { isOwn } from "./own-failures.ts";
 import { parseProbeHeader, PROBE_HEADER } from "./probe-header.ts";
 import type { RoutedEndpoint, RoutedRevision } from "./routed-endpoint.ts";
 import type { ServedRevision } from "./served-revision.ts";
@@ -33,13 +36,12 @@ interface Admitted {
   readonly arm: "assigned" | "targeted" | "probe";
   readonly admittedAt: number;
   readonly endpoint: string;
+  /** Records what becomes of it; null where it is not under watch. */
+  ticket: RequestTicket | null;
 }
 
 /** The rest of an oversized body is read this long, ms. */
 const DISCARD_MS = 2_000;
-
-/** 5xx that the version is answerable for; every other 5xx is the gateway's own. */
-const VERSION_ERRORS: ReadonlySet<string> = new Set(["runtime.failed", "runtime.timeout"]);
 
 function header(request: IncomingMessage, name: string): string | null {
   const value = request.headers[name];
@@ -49,10 +51,12 @@ function header(request: IncomingMessage, name: string): string | null {
 /** The predict path of one worker: body, arm, contract, version, answer. */
 export class Inference {
   readonly #book: EndpointBook;
+  readonly #fallback: Fallback;
   readonly #probeToken: string;
 
   constructor(book: EndpointBook, probeToken: string) {
     this.#book = book;
+    this.#fallback = new Fallback(book);
     this.#probeToken = probeToken;
   }
 
@@ -119,6 +123,7 @@ export class Inference {
       served: this.#book.served(routed.key),
       admittedAt: monotonic(),
       endpoint: name,
+      ticket: null,
     });
     const probe = header(request, PROBE_HEADER);
     if (probe !== null) {
@@ -174,17 +179,24 @@ export class Inference {
       this.#reject(admitted, LastgoodError.from(error));
       return;
     }
-    if (arm === "assigned") served.admit(admitted.admittedAt);
+    if (arm === "assigned") {
+      served.admit(admitted.admittedAt);
+      if (routed.evidence !== null) {
+        const key = header(request, "x-lastgood-key");
+        admitted.ticket = routed.evidence.admit(admitted.admittedAt, key);
+      }
+    }
     served
       .infer({
         inputs: call.inputs,
-        timeoutMs: limits.timeoutMs,
+        ...routed.patience,
         replays: routed.count("replay"),
         isWanted: () => !response.destroyed,
+        ticket: admitted.ticket,
       })
       .then(
         (result) => this.#finish(admitted, () => this.#succeed(admitted, call, result)),
-        (error: unknown) => this.#finish(admitted, () => this.#fail(admitted, error)),
+        (error: unknown) => this.#finish(admitted, () => this.#fail(admitted, call, error)),
       );
   }
 
@@ -199,13 +211,17 @@ export class Inference {
     }
   }
 
-  #succeed(admitted: Admitted, call: Call, { outputs }: InferResult): void {
+  #succeed(admitted: Admitted, call: Call, result: InferResult): void {
+    const { outputs } = result;
     const { arrived, routed, arm, endpoint } = admitted;
     const violation = outputViolation(outputs, routed.revision.contract, routed);
     if (violation !== null) {
-      this.#fail(admitted, new LastgoodError("runtime.failed", `${routed.label}: ${violation}`));
+      const message = `${routed.label}: ${violation}`;
+      const details = { invalid: violation };
+      this.#fail(admitted, call, new LastgoodError("runtime.failed", message, { details }));
       return;
     }
+    admitted.ticket?.answered(result);
     routed.count(arm).requests += 1;
     writeAnswer(
       arrived.response,
@@ -214,17 +230,40 @@ export class Inference {
     );
   }
 
-  #fail(admitted: Admitted, thrown: unknown): void {
+  #fail(admitted: Admitted, call: Call, thrown: unknown): void {
     const error = LastgoodError.from(thrown);
     if (error.code === "overloaded") {
+      admitted.ticket?.dropped();
       this.#shed(admitted, error.message);
       return;
     }
+    const requestId = this.#book.requestId(admitted.routed.key);
     const cell = admitted.routed.count(admitted.arm);
     cell.requests += 1;
     // Nobody waited for it any more, so it was not run to its end.
     if (!admitted.arrived.response.destroyed) cell.errors += 1;
-    this.#writeError(admitted, error);
+    if (admitted.routed.standIn !== null && admitted.arm === "assigned") {
+      this.#fallBack(admitted, { call, error, requestId });
+      return;
+    }
+    admitted.ticket?.failed(error, { requestId, fallback: "none" });
+    this.#writeError(admitted, error, requestId);
+  }
+
+  /** What the candidate failed is counted against it; the answer may still be stable's. */
+  #fallBack(
+    admitted: Admitted,
+    failure: { readonly call: Call; readonly error: LastgoodError; readonly requestId: string },
+  ): void {
+    const { call, error, requestId } = failure;
+    const { body, ...arrived } = admitted.arrived;
+    const onEnd = (fallback: "answered" | "failed"): void =>
+      admitted.ticket?.failed(error, { requestId, fallback });
+    const failed = { ...arrived, ...admitted, bodyBytes: body.length, call, error, onEnd };
+    const refused = this.#fallback.ask(failed);
+    if (refused === null) return;
+    admitted.ticket?.failed(error, { requestId, fallback: "none" });
+    this.#writeError(admitted, refused, requestId);
   }
 
   /** The caller's mistake by the contract: counted apart, against nobody. */
@@ -233,6 +272,7 @@ export class Inference {
       const cell = admitted.routed.count(admitted.arm);
       cell.requests += 1;
       cell.rejected += 1;
+      if (admitted.arm === "assigned") admitted.routed.evidence?.violated(admitted.admittedAt);
     }
     this.#writeError(admitted, error);
   }
@@ -242,11 +282,15 @@ export class Inference {
     this.#writeError(admitted, new LastgoodError("overloaded", why));
   }
 
-  #writeError(admitted: Admitted, error: LastgoodError): void {
+  #writeError(
+    admitted: Admitted,
+    error: LastgoodError,
+    requestId = this.#book.requestId(admitted.routed.key),
+  ): void {
     const { arrived, routed } = admitted;
     if (isOwn(error) && !arrived.response.destroyed) this.#book.failures.note(admitted.admittedAt);
     writeAnswer(arrived.response, arrived.protocol.encodeError(error), {
-      ...answeredBy(arrived.request, routed, this.#book.requestId(routed.key)),
+      ...answeredBy(arrived.request, routed, requestId),
       ...errorHeaders(error),
     });
   }
@@ -256,10 +300,6 @@ export class Inference {
     if (isOwn(error) && !arrived.response.destroyed) this.#book.failures.note(monotonic());
     refuse(arrived, error);
   }
-}
-
-function isOwn(error: LastgoodError): boolean {
-  return error.traits.http >= 500 && !VERSION_ERRORS.has(error.code);
 }
 
 function refuse(

@@ -1,9 +1,11 @@
 import { versionLabel } from "../../core/version/index.ts";
 import type { Count } from "../../link/count/index.ts";
 import { mainArm, type Route, type RouteRevision } from "../../link/route/index.ts";
+import type { ArmRecorder, EvidenceRecorder } from "../evidence/index.ts";
 import { CompiledRoute } from "../routing/index.ts";
 import type { CountBook, CountCell } from "./count-book.ts";
 import { Gate } from "./gate.ts";
+import { patienceOf, standInOf, type Patience } from "./safeguards.ts";
 import { revisionKey } from "./thread-messages.ts";
 
 /** A revision as the current route has it. */
@@ -15,6 +17,13 @@ export interface RoutedRevision {
   readonly number: string;
   /** Whether NaN and infinities are among what this endpoint's callers are used to. */
   readonly allowNaN: boolean;
+  /** Records what becomes of the split's requests to it; null while it is not under watch. */
+  readonly evidence: ArmRecorder | null;
+  readonly patience: Patience;
+  /** Who answers what this revision fails, or null. */
+  readonly standIn: RoutedRevision | null;
+  /** Whether the breaker wants to know how its requests end. */
+  readonly isGuarded: boolean;
   /** The counts of one kind of traffic in the route's interval. */
   count(arm: Count["arm"]): CountCell;
 }
@@ -36,9 +45,10 @@ export class RoutedEndpoint {
       readonly holdMs: number | null;
       readonly previous: RoutedEndpoint | undefined;
       readonly counts: CountBook;
+      readonly evidence: EvidenceRecorder | null;
     },
   ) {
-    const { interval, holdMs, previous, counts } = options;
+    const { interval, holdMs, previous, counts, evidence } = options;
     this.compiled = new CompiledRoute(route);
     this.interval = interval;
     this.hold = holdMs === null ? null : { gate: new Gate(false), maxMs: holdMs };
@@ -47,12 +57,24 @@ export class RoutedEndpoint {
         ? previous.arms
         : new Set(this.compiled.arms.map((arm) => arm.revision));
     const allowNaN = givesNaN(route);
-    this.#revisions = new Map(
+    const standIn = standInOf(route);
+    const revisions = new Map(
       route.revisions.map((revision) => [
         revision.revision,
-        routed(route.endpoint, revision, { interval, counts, allowNaN }),
+        routed(route, revision, {
+          interval,
+          counts,
+          allowNaN,
+          evidence,
+          patience: patienceOf(revision, standIn),
+        }),
       ]),
     );
+    const candidate = standIn === null ? undefined : revisions.get(standIn.candidate);
+    const stable = standIn === null ? undefined : revisions.get(standIn.stable);
+    if (standIn !== null && candidate !== undefined && stable !== undefined)
+      revisions.set(standIn.candidate, { ...candidate, standIn: stable });
+    this.#revisions = revisions;
   }
 
   /** The revision of one request; null while the endpoint serves nothing. */
@@ -92,11 +114,17 @@ function givesNaN(route: Route): boolean {
 }
 
 function routed(
-  endpoint: string,
+  { endpoint, safeguards }: Route,
   revision: RouteRevision,
-  options: { readonly interval: number; readonly counts: CountBook; readonly allowNaN: boolean },
+  options: {
+    readonly interval: number;
+    readonly counts: CountBook;
+    readonly allowNaN: boolean;
+    readonly evidence: EvidenceRecorder | null;
+    readonly patience: Patience;
+  },
 ): RoutedRevision {
-  const { interval, counts, allowNaN } = options;
+  const { interval, counts, allowNaN, patience } = options;
   const number = revision.revision;
   const cells = new Map<Count["arm"], CountCell>();
   return {
@@ -105,6 +133,10 @@ function routed(
     label: versionLabel(revision.version),
     number: String(number),
     allowNaN,
+    evidence: options.evidence?.arm(number) ?? null,
+    patience,
+    standIn: null,
+    isGuarded: safeguards.breaker,
     count: (arm) => {
       let cell = cells.get(arm);
       if (cell === undefined) {

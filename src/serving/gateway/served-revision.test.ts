@@ -51,7 +51,14 @@ function setUp(address: ModelAddress = ADDRESS) {
     onLost: (key) => told.push(`lost ${key}`),
   });
   const replays = { requests: 0, errors: 0, rejected: 0 };
-  const request: ModelRequest = { inputs: [], timeoutMs: 1_000, replays, isWanted: () => true };
+  const request: ModelRequest = {
+    inputs: [],
+    timeoutMs: 1_000,
+    waitMs: 1_000,
+    replays,
+    isWanted: () => true,
+    ticket: null,
+  };
   const bring = async (): Promise<FakeClient> => {
     await served.connect(address);
     return clients.at(-1) ?? new FakeClient();

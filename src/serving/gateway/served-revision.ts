@@ -1,7 +1,9 @@
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Tensor } from "../../core/tensor/index.ts";
+import type { RequestTicket } from "../evidence/index.ts";
 import {
   ModelDied,
+  UNLOADED,
   type InferResult,
   type ModelAddress,
   type ModelClient,
@@ -9,7 +11,7 @@ import {
 import { monotonic } from "./clock.ts";
 import type { CountCell } from "./count-book.ts";
 import { Gate } from "./gate.ts";
-import type { SuspectDesk } from "./suspect-desk.ts";
+import { NOT_ELSEWHERE, type SuspectDesk } from "./suspect-desk.ts";
 
 /** Dials a loaded revision; the runtimes' rooms have one each. */
 export type ConnectModel = (address: ModelAddress) => Promise<ModelClient>;
@@ -29,10 +31,14 @@ export interface ServedRevisionContext {
 export interface ModelRequest {
   readonly inputs: readonly Tensor[];
   readonly timeoutMs: number;
+  /** Of it, for a process that is not there, ms. */
+  readonly waitMs: number;
   /** Counts of requests that were run again after a crash. */
   readonly replays: CountCell;
   /** False once the caller is gone and nobody waits for the outcome. */
   readonly isWanted: () => boolean;
+  /** Hears of what happens to it on its way; null while nothing is under watch. */
+  readonly ticket: RequestTicket | null;
 }
 
 /**
@@ -44,6 +50,8 @@ export class ServedRevision {
   readonly subject: string;
   readonly gate = new Gate(false);
   inFlight = 0;
+  /** Requests that it answers in a candidate's place now. */
+  standingIn = 0;
   /** CLOCK_MONOTONIC, ms. */
   lastAdmittedAt: number | null = null;
   /** CLOCK_MONOTONIC, ms. */
@@ -51,6 +59,8 @@ export class ServedRevision {
   readonly #context: ServedRevisionContext;
   #client: ModelClient | null = null;
   #lostClient: ModelClient | null = null;
+  /** CLOCK_MONOTONIC, ms: all requests that were in one process died at one time. */
+  #lostAt = 0;
   #mayRepeat = true;
   #mayOpen = false;
   #connecting: Promise<void> = Promise.resolve();
@@ -59,6 +69,11 @@ export class ServedRevision {
     this.key = context.key;
     this.subject = context.subject;
     this.#context = context;
+  }
+
+  /** Whether a request that failed here may be run again, here or elsewhere. */
+  get mayRepeat(): boolean {
+    return this.#mayRepeat;
   }
 
   /** Notes that a request of the split was admitted; `at` is CLOCK_MONOTONIC, ms. */
@@ -106,7 +121,7 @@ export class ServedRevision {
 
   /** Hangs up once nothing is pending. */
   async disconnect(): Promise<void> {
-    this.gate.refuse(`${this.subject} is not loaded any more`);
+    this.gate.refuse(`${this.subject} is not loaded any more`, UNLOADED);
     const client = this.#client;
     this.#client = null;
     await client?.close();
@@ -129,8 +144,9 @@ export class ServedRevision {
   }
 
   async #wait(request: ModelRequest, deadline: number): Promise<InferResult> {
+    request.ticket?.waits();
     for (;;) {
-      await this.gate.pass(deadline - monotonic(), this.subject);
+      await this.gate.pass(Math.min(request.waitMs, deadline - monotonic()), this.subject);
       // Whoever opened the gate may have closed it again before this request's turn came.
       if (!this.gate.isOpen) continue;
       const client = this.#client;
@@ -152,6 +168,7 @@ export class ServedRevision {
     if (!(error instanceof ModelDied)) return Promise.reject(LastgoodError.from(error));
     this.#lost(client);
     if (!error.suspect) return this.#wait(request, deadline);
+    request.ticket?.died(this.#lostAt, `the process of ${this.subject} died: ${error.message}`);
     if (!this.#mayRepeat) {
       return Promise.reject(
         new LastgoodError("runtime.failed", `${this.subject} was lost with this request in flight`),
@@ -168,7 +185,7 @@ export class ServedRevision {
     const turn = await this.#context.suspects.await(this.key, deadline - monotonic());
     try {
       const client = this.#client;
-      if (client === null) throw this.#notLoaded();
+      if (client === null) throw stillSuspect(this.#notLoaded());
       if (!request.isWanted()) throw new LastgoodError("runtime.unavailable", "the caller is gone");
       const cell = request.replays;
       cell.requests += 1;
@@ -177,12 +194,13 @@ export class ServedRevision {
         return await client.infer(request.inputs, { timeoutMs, alone: true });
       } catch (error) {
         cell.errors += 1;
-        if (!(error instanceof ModelDied)) throw error;
+        if (!(error instanceof ModelDied)) throw stillSuspect(LastgoodError.from(error));
         this.#lost(client);
+        request.ticket?.died(this.#lostAt, `the process of ${this.subject} died: ${error.message}`);
         throw new LastgoodError(
           "runtime.failed",
           `the process of ${this.subject} died twice with this request in it`,
-          { cause: error },
+          { cause: error, details: NOT_ELSEWHERE },
         );
       }
     } finally {
@@ -191,14 +209,26 @@ export class ServedRevision {
   }
 
   #notLoaded(): LastgoodError {
-    return new LastgoodError("runtime.unavailable", `${this.subject} is not loaded any more`);
+    return new LastgoodError(
+      "runtime.unavailable",
+      `${this.subject} is not loaded any more`,
+      UNLOADED,
+    );
   }
 
   #lost(client: ModelClient): void {
     // All requests of a frame end together; one of them is enough to say so.
     if (this.#client !== client || this.#lostClient === client) return;
     this.#lostClient = client;
+    this.#lostAt = monotonic();
     this.gate.close();
     this.#context.onLost(this.key);
   }
+}
+
+/** The error of a request that was in a process when it died; one that threw by itself is cleared. */
+function stillSuspect(error: LastgoodError): LastgoodError {
+  if (error.code === "runtime.failed") return error;
+  const details = { ...error.details, ...NOT_ELSEWHERE };
+  return new LastgoodError(error.code, error.message, { hint: error.hint, details, cause: error });
 }

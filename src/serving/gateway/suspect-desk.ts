@@ -1,5 +1,8 @@
 import { LastgoodError } from "../../core/errors/index.ts";
 
+/** In the details of an error: the request may be what ends processes, so no other revision gets it. */
+export const NOT_ELSEWHERE = { elsewhere: false } as const;
+
 /** A suspect's turn; nobody else's begins before it is done. */
 export interface Turn {
   done(): void;
@@ -38,6 +41,8 @@ export class SuspectDesk {
             new LastgoodError(
               "runtime.timeout",
               "the model's process died with this request in it, and no replacement was there in time",
+              // Nobody knows whether it is what ended the process.
+              { details: NOT_ELSEWHERE },
             ),
           );
         },

@@ -1,6 +1,7 @@
 import type { ErrorBody } from "../../core/errors/index.ts";
 import type { Count } from "../../link/count/index.ts";
 import type { Route } from "../../link/route/index.ts";
+import type { EvidenceReport } from "../evidence/index.ts";
 import type { ModelAddress } from "../runtime/index.ts";
 
 /** What a worker thread is started with. */
@@ -35,7 +36,8 @@ export type WorkerCommand =
   /** Begin to accept connections. */
   | { readonly kind: "listen" }
   | { readonly kind: "usage"; readonly endpoint: string; readonly since: number }
-  | { readonly kind: "counts" }
+  /** Tell all counts and all evidence: nothing will be admitted any more. */
+  | { readonly kind: "lastCounts" }
   /** Accept no more connections. */
   | { readonly kind: "stopListening" }
   /** Finish what is in flight, cut what is left at the deadline. */
@@ -67,6 +69,8 @@ export type FromWorker =
   /** First request of a protocol to an endpoint. */
   | { readonly kind: "protocol"; readonly endpoint: string; readonly protocol: string }
   | { readonly kind: "counts"; readonly counts: readonly Count[] }
+  /** What became of the requests of a rollout under watch. */
+  | { readonly kind: "evidence"; readonly report: EvidenceReport }
   | { readonly kind: "defect"; readonly error: string };
 
 /** A worker's answer to `swap`. Times are CLOCK_MONOTONIC, ms. */

@@ -46,7 +46,7 @@ beforeEach(async () => {
     settings,
     log: () => undefined,
     prepare: async (_worker, send) => {
-      prepared.push(Number(await send({ kind: "counts" })));
+      prepared.push(Number(await send({ kind: "lastCounts" })));
     },
     onNews: () => undefined,
     onGone: (worker) => gone.push(worker),
@@ -67,12 +67,12 @@ test("a worker that fails is replaced by one with a new number that is brought u
   expect(pool.listening()).toEqual([1, 2]);
   expect(gone).toEqual([0]);
   expect(prepared.at(-1)).toBe(2);
-  expect(await pool.all({ kind: "counts" })).toEqual([1, 2]);
+  expect(await pool.all({ kind: "lastCounts" })).toEqual([1, 2]);
 });
 
 test("a command to all does not wait for a worker that fails meanwhile", async () => {
   const answers = pool.all({ kind: "drain", timeoutMs: 1 }).catch(() => "refused");
-  const counts = pool.all({ kind: "counts" });
+  const counts = pool.all({ kind: "lastCounts" });
   pool.tell(crash);
   expect(await counts).toEqual([0, 1]);
   // Worker 1 never answers a drain here; it ends with the pool.

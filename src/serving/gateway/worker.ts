@@ -84,7 +84,8 @@ function carryOut({ book, front, flush }: Worker, command: WorkerCommand): unkno
       return front.listen();
     case "usage":
       return book.usage(command.endpoint, command.since);
-    case "counts":
+    case "lastCounts":
+      book.evidence.end();
       return flush();
     case "stopListening":
       return front.stopListening();

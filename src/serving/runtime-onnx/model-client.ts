@@ -3,9 +3,11 @@ import type { Tensor } from "../../core/tensor/index.ts";
 import { ownIdentity, type PeerIdentity } from "../../link/peer/index.ts";
 import {
   ModelDied,
+  UNLOADED,
   type InferResult,
   type ModelAddress,
   type ModelClient,
+  type RunFrame,
 } from "../runtime/index.ts";
 import { joinInputs, splitOutputs } from "./batch.ts";
 import { openLane, type FrameOutcome, type Lane } from "./lane.ts";
@@ -69,7 +71,9 @@ class BatchingClient implements ModelClient {
     options: { readonly timeoutMs: number; readonly alone?: boolean },
   ): Promise<InferResult> {
     if (this.#closing)
-      return Promise.reject(new LastgoodError("runtime.unavailable", "the connection is closing"));
+      return Promise.reject(
+        new LastgoodError("runtime.unavailable", "the connection is closing", UNLOADED),
+      );
     if (!this.#isAlive) return Promise.reject(new ModelDied(false, "the model process is gone"));
     if (this.#pending >= this.#queueLimit)
       return Promise.reject(
@@ -131,23 +135,24 @@ class BatchingClient implements ModelClient {
     const rows = requests.reduce((sum, request) => sum + request.rows, 0);
     const outcome = await lane.run(partsOf(requests, rows));
     if (outcome.kind === "ran") this.#cost.learn(outcome.ran.modelMs, rows);
-    this.#settleFrame(requests, outcome);
+    this.#settleFrame(requests, outcome, { rows });
     if (!this.#queue.isEmpty) this.#schedule();
   }
 
-  #settleFrame(requests: readonly Waiting[], outcome: FrameOutcome): void {
+  #settleFrame(requests: readonly Waiting[], outcome: FrameOutcome, frame: RunFrame): void {
     const [only] = requests;
     if (outcome.kind === "died") {
       for (const request of requests) this.#fail(request, new ModelDied(true, outcome.why));
     } else if (requests.length === 1 && only !== undefined) {
       if (outcome.kind === "threw") this.#fail(only, outcome.error);
-      else this.#succeed(only, { ...outcome.ran, batch: 1 });
-    } else this.#settleShared(requests, outcome);
+      else this.#succeed(only, { ...outcome.ran, batch: 1, frame });
+    } else this.#settleShared(requests, outcome, frame);
   }
 
   #settleShared(
     requests: readonly Waiting[],
     outcome: Exclude<FrameOutcome, { kind: "died" }>,
+    frame: RunFrame,
   ): void {
     if (outcome.kind === "ran") {
       const { outputs, modelMs } = outcome.ran;
@@ -157,7 +162,8 @@ class BatchingClient implements ModelClient {
       );
       if (split !== null) {
         requests.forEach((request, index) => {
-          this.#succeed(request, { outputs: split[index] ?? [], modelMs, batch: requests.length });
+          const batch = requests.length;
+          this.#succeed(request, { outputs: split[index] ?? [], modelMs, batch, frame });
         });
         return;
       }

@@ -1,6 +1,11 @@
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Tensor } from "../../core/tensor/index.ts";
-import type { InferResult, ModelAddress, ModelClient } from "../runtime/index.ts";
+import {
+  UNLOADED,
+  type InferResult,
+  type ModelAddress,
+  type ModelClient,
+} from "../runtime/index.ts";
 import type { OipRemote } from "./oip-remote.ts";
 import { openRemote } from "./open-remote.ts";
 
@@ -26,7 +31,8 @@ class RemoteClient implements ModelClient {
     inputs: readonly Tensor[],
     { timeoutMs }: { readonly timeoutMs: number },
   ): Promise<InferResult> {
-    if (this.#closing) throw new LastgoodError("runtime.unavailable", "the connection is closing");
+    if (this.#closing)
+      throw new LastgoodError("runtime.unavailable", "the connection is closing", UNLOADED);
     if (this.#pending >= this.#queueLimit)
       throw new LastgoodError(
         "overloaded",

@@ -3,6 +3,12 @@ import type { EngineStamp } from "../../core/version/index.ts";
 import type { Inspected } from "../../link/message/index.ts";
 import type { RouteRevision } from "../../link/route/index.ts";
 
+/** What was run together; one object for all the requests in it. */
+export interface RunFrame {
+  /** Rows along axis 0, of all its requests. */
+  readonly rows: number;
+}
+
 /** Outputs of one request and what they cost. */
 export interface InferResult {
   readonly outputs: readonly OutputValue[];
@@ -10,6 +16,8 @@ export interface InferResult {
   readonly modelMs: number;
   /** Requests that shared the frame. */
   readonly batch: number;
+  /** The frame; left out by what runs one row at a time. */
+  readonly frame?: RunFrame;
 }
 
 /**
@@ -24,6 +32,12 @@ export class ModelDied extends Error {
     this.suspect = suspect;
   }
 }
+
+/**
+ * Particulars of a `runtime.unavailable` that says nothing of the version: the gateway itself is
+ * letting go of it.
+ */
+export const UNLOADED = { details: { unloaded: true } } as const;
 
 /** Where workers reach a loaded revision; plain data, so it can cross threads. */
 export type ModelAddress =

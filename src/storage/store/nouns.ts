@@ -1,5 +1,6 @@
 import { countStore } from "./counts.ts";
 import { endpointStore } from "./endpoints.ts";
+import { evidenceStore } from "./evidence.ts";
 import type { Executor } from "./executor.ts";
 import { historyStore } from "./history.ts";
 import { modelStore } from "./models.ts";
@@ -16,5 +17,6 @@ export function nounsOver(executor: Executor): StoreNouns {
     history: historyStore(executor),
     operations: operationStore(executor),
     counts: countStore(executor),
+    evidence: evidenceStore(executor),
   };
 }

@@ -187,6 +187,42 @@ export interface CountStore {
   totals(endpoint: string): Promise<readonly CountTotal[]>;
 }
 
+/** What one source saw of a watched rollout, once. */
+export interface EvidenceRecord {
+  /** Which rollout's evidence it is. */
+  readonly watch: string;
+  /** Who saw it; with `sequence`, what makes it one. */
+  readonly source: string;
+  readonly sequence: number;
+  readonly endpoint: string;
+  /** ms since 1970. */
+  readonly at: number;
+  /** JSON that only its owner reads. */
+  readonly body: unknown;
+}
+
+/** A record where it stands among those of its watch. */
+export interface StoredEvidence extends EvidenceRecord {
+  /** From 1, without holes, in the order in which it was stored. */
+  readonly position: number;
+}
+
+/** What rollouts are judged by: append-only but for its pruning. */
+export interface EvidenceStore {
+  /** What of it was new; the same source and sequence again changes nothing. */
+  append(records: readonly EvidenceRecord[]): Promise<readonly StoredEvidence[]>;
+  /** In the order of their positions, at most `limit` (1000) after position `after`. */
+  list(
+    watch: string,
+    page?: { after?: number; limit?: number },
+  ): Promise<readonly StoredEvidence[]>;
+  /** Forgets what an endpoint's watches saw before then (ms since 1970), but for those in `keep`. Gives how many. */
+  prune(
+    endpoint: string,
+    which: { readonly before: number; readonly keep: readonly string[] },
+  ): Promise<number>;
+}
+
 /** Everything that can be read and written within one transaction. */
 export interface StoreNouns {
   readonly models: ModelStore;
@@ -195,6 +231,7 @@ export interface StoreNouns {
   readonly history: HistoryStore;
   readonly operations: OperationStore;
   readonly counts: CountStore;
+  readonly evidence: EvidenceStore;
 }
 
 /** The rising numbers. */

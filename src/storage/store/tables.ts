@@ -33,6 +33,15 @@ export interface Tables {
     once: string | null;
   };
   operations: { key: string; answer: string; at: number };
+  evidence: {
+    watch: string;
+    position: number;
+    source: string;
+    sequence: number;
+    endpoint: string;
+    at: number;
+    body: string;
+  };
   counts: {
     endpoint: string;
     revision: number;

@@ -23,9 +23,10 @@ export function define(command: Command, session: Session): void {
       new Option("--environment <name>", "at the endpoint's first deploy").choices(ENVIRONMENTS),
     )
     .addOption(
-      new Option("--strategy <name>", "how the candidate takes over")
-        .choices(STRATEGIES)
-        .default("blueGreen" as const, "blueGreen"),
+      new Option(
+        "--strategy <name>",
+        "how the candidate takes over (default: the endpoint's policy, else blueGreen)",
+      ).choices(STRATEGIES),
     )
     .option("--weight <percent>", "canary: share of the traffic in the first step", percentValue)
     .option("--bake <time>", "watch over the candidate once it has all traffic", durationValue)

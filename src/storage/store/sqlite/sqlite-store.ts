@@ -118,6 +118,9 @@ function storeOver(path: string, database: Executor, rebuilt: () => StoreRebuilt
     get operations() {
       return outside(nouns.operations);
     },
+    get evidence() {
+      return outside(nouns.evidence);
+    },
     get counts() {
       return outside(nouns.counts);
     },

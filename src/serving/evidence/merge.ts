@@ -1,0 +1,126 @@
+import {
+  addArmCounts,
+  addPairCounts,
+  noArmCounts,
+  noPairCounts,
+  type ArmCounts,
+} from "../../core/analysis/index.ts";
+import type { Evidence } from "../../link/count/index.ts";
+import { SharedLosses } from "./loss.ts";
+import { Labels } from "./prediction.ts";
+import {
+  addError,
+  addUnit,
+  bump,
+  newArm,
+  slotParts,
+  type ArmTally,
+  type ErrorTally,
+  type WindowTally,
+} from "./tally.ts";
+
+/** A record that has not been sent, and so has no number yet. */
+export type EvidenceDraft = Omit<Evidence, "sequence">;
+
+/** What of a rollout has to be known across its windows to merge those of several workers. */
+export class MergeMemory {
+  readonly #labels = new Labels<string>();
+  readonly #losses = new Map<number, SharedLosses>();
+
+  /** One window as all workers together saw it. */
+  merge(
+    windows: readonly WindowTally[],
+    revisions: readonly number[],
+  ): Pick<EvidenceDraft, "arms" | "pairs" | "errors"> {
+    const errors: ErrorTally[] = [];
+    for (const window of windows) for (const error of window.errors) addError(errors, error);
+    return {
+      arms: revisions.map((revision) => ({
+        revision,
+        counts: this.#armCounts(
+          revision,
+          windows.flatMap(({ arms }) => arms.filter((arm) => arm.revision === revision)),
+        ),
+      })),
+      pairs: windows.reduce((sum, { pairs }) => addPairCounts(sum, pairs), noPairCounts()),
+      errors,
+    };
+  }
+
+  #armCounts(revision: number, tallies: readonly ArmTally[]): ArmCounts {
+    const sum = newArm(revision);
+    for (const tally of tallies) {
+      addTotals(sum, tally);
+      for (const [slot, times] of tally.latency) bump(sum.latency, slot, times);
+      for (const [label, times] of tally.outputs) bump(sum.outputs, this.#labels.of(label), times);
+      for (const [key, outcome] of tally.keys)
+        sum.keys.set(key, (sum.keys.get(key) ?? 0) | outcome);
+      const isKnown = tally.incidents.filter((each) => !this.#lossesOf(revision).isNew(each));
+      sum.requests -= isKnown.length;
+      sum.errors -= isKnown.length;
+      sum.aborted += isKnown.length;
+    }
+    for (const outcome of sum.keys.values()) addUnit(sum, outcome);
+    return countsOf(sum);
+  }
+
+  #lossesOf(revision: number): SharedLosses {
+    let losses = this.#losses.get(revision);
+    if (losses === undefined) {
+      losses = new SharedLosses();
+      this.#losses.set(revision, losses);
+    }
+    return losses;
+  }
+}
+
+const TOTALS = [
+  "requests",
+  "errors",
+  "invalid",
+  "late",
+  "rejected",
+  "violations",
+  "aborted",
+  "fallback",
+  "fallbackFailed",
+] as const;
+
+function addTotals(sum: ArmTally, tally: ArmTally): void {
+  for (const total of TOTALS) sum[total] += tally[total];
+}
+
+function countsOf(sum: ArmTally): ArmCounts {
+  const counts = noArmCounts();
+  for (const total of TOTALS) counts[total] = sum[total];
+  const slots = [...sum.latency].toSorted(([a], [b]) => a - b);
+  for (const [slot, times] of slots) {
+    const { rowsLog2, bucket } = slotParts(slot);
+    (counts.latency[String(2 ** rowsLog2)] ??= []).push([bucket, times]);
+  }
+  for (const [label, times] of sum.outputs) counts.outputs[label] = times;
+  return counts;
+}
+
+/** Two records of one split as one: a coarser interval is as good as two. */
+export function joinDrafts(one: EvidenceDraft, other: EvidenceDraft): EvidenceDraft {
+  const errors: ErrorTally[] = [];
+  for (const error of [...one.errors, ...other.errors]) addError(errors, error);
+  const counts = new Map(one.arms.map((arm) => [arm.revision, arm.counts]));
+  for (const arm of other.arms)
+    counts.set(arm.revision, addArmCounts(counts.get(arm.revision) ?? noArmCounts(), arm.counts));
+  return {
+    ...one,
+    to: other.to,
+    candidateShare: one.candidateShare === other.candidateShare ? one.candidateShare : null,
+    arms: [...counts].map(([revision, sum]) => ({ revision, counts: sum })),
+    pairs: addPairCounts(one.pairs, other.pairs),
+    errors,
+    lost: one.lost + other.lost,
+  };
+}
+
+/** True for records whose requests may be counted together. */
+export function areOfOneSplit(one: EvidenceDraft, other: EvidenceDraft): boolean {
+  return one.rollout === other.rollout && one.split === other.split;
+}

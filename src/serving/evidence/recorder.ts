@@ -1,0 +1,189 @@
+import type { Watch } from "../../link/route/index.ts";
+import type { RunFrame } from "../runtime/index.ts";
+import { LossBook } from "./loss.ts";
+import { Labels, type Prediction } from "./prediction.ts";
+import {
+  isEmpty,
+  type ArmTally,
+  type EvidenceReport,
+  type Through,
+  type WindowTally,
+} from "./tally.ts";
+import { RequestTicket, type TicketArm } from "./ticket.ts";
+import { EvidenceWindow } from "./window.ts";
+
+/** What both arms of a rollout have in common in one worker. */
+class RolloutMemory {
+  readonly labels = new Labels<Prediction>();
+  readonly #losses = new Map<number, LossBook>();
+
+  losses(revision: number): LossBook {
+    let losses = this.#losses.get(revision);
+    if (losses === undefined) {
+      losses = new LossBook();
+      this.#losses.set(revision, losses);
+    }
+    return losses;
+  }
+}
+
+/** One revision of a rollout under watch, under one split, in one worker. */
+export class ArmRecorder implements TicketArm {
+  readonly deadlineMs: number;
+  readonly isCandidate: boolean;
+  readonly losses: LossBook;
+  readonly labels: Labels<Prediction>;
+  readonly now: () => number;
+  readonly #place: number;
+  readonly #window: (at: number) => EvidenceWindow;
+  #lastFrame: RunFrame | null = null;
+
+  constructor(
+    parts: Pick<ArmRecorder, "deadlineMs" | "isCandidate" | "losses" | "labels" | "now"> & {
+      readonly place: number;
+      readonly window: (at: number) => EvidenceWindow;
+    },
+  ) {
+    this.deadlineMs = parts.deadlineMs;
+    this.isCandidate = parts.isCandidate;
+    this.losses = parts.losses;
+    this.labels = parts.labels;
+    this.now = parts.now;
+    this.#place = parts.place;
+    this.#window = parts.window;
+  }
+
+  /** A request of the split keeps the contract and goes to this revision. `at`: its admission. */
+  admit(at: number, key: string | null): RequestTicket {
+    const window = this.#window(at);
+    return new RequestTicket(this, { window, tally: this.#tally(window) }, { at, key });
+  }
+
+  /** A request of the split breaks the contract: its caller's mistake. */
+  violated(at: number): void {
+    this.#tally(this.#window(at)).violations += 1;
+  }
+
+  /** Requests of one frame end one right after the other. */
+  isNewFrame(frame: RunFrame | undefined): boolean {
+    if (frame === undefined) return true;
+    if (frame === this.#lastFrame) return false;
+    this.#lastFrame = frame;
+    return true;
+  }
+
+  #tally(window: EvidenceWindow): ArmTally {
+    const tally = window.tally.arms[this.#place];
+    if (tally === undefined) throw new Error("a window lacks an arm of its rollout");
+    return tally;
+  }
+}
+
+/** Records what becomes of one endpoint's requests in one worker, while a rollout is under watch. */
+export class EvidenceRecorder {
+  readonly #endpoint: string;
+  readonly #now: () => number;
+  /** Oldest first; the last one may still be admitted to. */
+  readonly #windows: EvidenceWindow[] = [];
+  readonly #arms = new Map<number, ArmRecorder>();
+  #current: EvidenceWindow | null = null;
+  #interval = -1;
+  #watch: Watch | null = null;
+  #memory = new RolloutMemory();
+
+  /** `now` is CLOCK_MONOTONIC, ms. */
+  constructor(endpoint: string, now: () => number) {
+    this.#endpoint = endpoint;
+    this.#now = now;
+  }
+
+  /** The route has changed; within an interval split and watch are the same. */
+  route(interval: number, watch: Watch | null): void {
+    if (interval === this.#interval) return;
+    if (watch?.rollout !== this.#watch?.rollout) this.#memory = new RolloutMemory();
+    this.#interval = interval;
+    this.#watch = watch;
+    this.#current = null;
+    this.#arms.clear();
+  }
+
+  /** The recorder of one of the two revisions under watch, or null. */
+  arm(revision: number): ArmRecorder | null {
+    const watch = this.#watch;
+    const place = watch === null ? -1 : revisionsOf(watch).indexOf(revision);
+    if (watch === null || place < 0) return null;
+    let arm = this.#arms.get(revision);
+    if (arm === undefined) {
+      arm = new ArmRecorder({
+        deadlineMs: watch.deadlineMs,
+        isCandidate: revision === watch.candidate,
+        losses: this.#memory.losses(revision),
+        labels: this.#memory.labels,
+        now: this.#now,
+        place,
+        window: (at) => this.#windowAt(at),
+      });
+      this.#arms.set(revision, arm);
+    }
+    return arm;
+  }
+
+  /** ms until a window is over; null once nothing is watched and nothing is open. */
+  get nextFlushMs(): number | null {
+    const flushMs = this.#watch?.flushMs;
+    if (flushMs !== undefined) return flushMs - (this.#now() % flushMs);
+    return this.#windows.length > 0 ? LEFT_OVER_MS : null;
+  }
+
+  /**
+   * The windows that are closed by now, and how far that goes. With `final` nothing will be admitted
+   * any more, and what is still open is forgotten.
+   */
+  flush(final = false): EvidenceReport {
+    const now = this.#now();
+    const tick = this.#watch === null ? 0 : Math.floor(now / this.#watch.flushMs);
+    const windows: WindowTally[] = [];
+    let closed = 0;
+    for (const window of this.#windows) {
+      if (!final && !this.#isOver(window, tick)) break;
+      window.expire(now);
+      if (final) window.abandon();
+      if (window.isOpen) break;
+      closed += 1;
+      if (!isEmpty(window.tally)) windows.push(window.tally);
+    }
+    this.#windows.splice(0, closed);
+    return {
+      endpoint: this.#endpoint,
+      windows,
+      through: this.#through(this.#windows[0], tick, final),
+    };
+  }
+
+  #isOver({ tally }: EvidenceWindow, tick: number): boolean {
+    return tally.interval < this.#interval || tally.tick < tick;
+  }
+
+  #through(first: EvidenceWindow | undefined, tick: number, final: boolean): Through {
+    if (first !== undefined) return { interval: first.tally.interval, tick: first.tally.tick - 1 };
+    return { interval: this.#interval, tick: final ? Number.MAX_SAFE_INTEGER : tick - 1 };
+  }
+
+  #windowAt(at: number): EvidenceWindow {
+    const watch = this.#watch;
+    if (watch === null) throw new Error("a request is recorded although nothing is watched");
+    const tick = Math.floor(at / watch.flushMs);
+    if (this.#current?.tally.tick === tick) return this.#current;
+    this.#current = new EvidenceWindow(this.#interval, tick, revisionsOf(watch));
+    this.#windows.push(this.#current);
+    return this.#current;
+  }
+}
+
+/** What was open when a watch ended is looked at this often, ms. */
+const LEFT_OVER_MS = 250;
+
+/** The revisions whose requests are counted, the candidate first. */
+export function revisionsOf({ candidate, stable }: Watch): readonly number[] {
+  return stable === null || stable === candidate ? [candidate] : [candidate, stable];
+}

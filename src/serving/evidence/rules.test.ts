@@ -1,0 +1,290 @@
+/**
+ * What counts as evidence. Beside each rule stands what a count without it would have been: the
+ * first number that comes to mind is the wrong one.
+ */
+import { expect, test } from "vitest";
+
+import {
+  answer,
+  CANDIDATE,
+  EvidenceStage,
+  STABLE,
+  WATCH,
+} from "../../../test/support/evidence-stage.ts";
+import { LastgoodError } from "../../core/errors/index.ts";
+import { UNLOADED } from "../runtime/index.ts";
+import type { Failure } from "./ticket.ts";
+
+const threw = new LastgoodError("runtime.failed", "Gather: index out of bounds");
+const away = new LastgoodError("runtime.unavailable", "cannot be reached: ECONNREFUSED");
+
+/** Failures over requests, as a dashboard that counts completions would show them. */
+class Completions {
+  requests = 0;
+  errors = 0;
+  end(isError: boolean): void {
+    this.requests += 1;
+    this.errors += Number(isError);
+  }
+  get rate(): number {
+    return this.errors / this.requests;
+  }
+}
+
+test("fast failures do not outrun slow successes", () => {
+  const stage = new EvidenceStage();
+  const naive = new Completions();
+  const slow = Array.from({ length: 9 }, () => stage.admit());
+  for (let error = 0; error < 3; error += 1) {
+    stage.admit().failed(threw);
+    naive.end(true);
+  }
+  // By completion the candidate fails every request, and by admission nothing is known yet.
+  expect(naive.rate).toBe(1);
+  expect(stage.pass(1_500)).toEqual([]);
+  for (const ticket of slow) ticket.answered(answer());
+  const [record, ...others] = stage.pass(500);
+  expect(others).toEqual([]);
+  expect(stage.counts(record)).toMatchObject({ requests: 12, errors: 3, late: 0 });
+});
+
+test("windows are told in their order: one that is quick to close waits for those before it", () => {
+  const stage = new EvidenceStage();
+  const slow = stage.admit();
+  stage.pass(1_000);
+  stage.admit().failed(threw);
+  // The second window has closed. Looked at first, it would show the failure alone.
+  expect(stage.pass(1_000)).toEqual([]);
+  slow.answered(answer());
+  expect(stage.pass(0).map((record) => stage.counts(record).errors)).toEqual([0, 1]);
+});
+
+test("a request past its deadline is an error once, and never again when it ends after all", () => {
+  const stage = new EvidenceStage();
+  const naive = new Completions();
+  const hanging = [stage.admit(), stage.admit(), stage.admit()];
+  stage.admit().answered(answer());
+  naive.end(false);
+  expect(stage.pass(5_000)).toEqual([]);
+  expect(naive.rate).toBe(0);
+  const [record] = stage.pass(1);
+  expect(stage.counts(record)).toMatchObject({ requests: 4, errors: 3, late: 3 });
+  expect(record?.errors).toMatchObject([{ message: "not ended within 5000 ms", count: 3 }]);
+  hanging[0]?.answered(answer());
+  hanging[1]?.failed(threw);
+  hanging[2]?.dropped();
+  expect(stage.pass(2_000)).toEqual([]);
+  expect(stage.pass(60_000).map((later) => stage.counts(later).requests)).toEqual([0]);
+});
+
+test("an answer that comes after the deadline but before its window closes is late as well", () => {
+  const stage = new EvidenceStage();
+  const early = stage.admit();
+  stage.now += 900;
+  const later = stage.admit();
+  stage.now += 4_500;
+  early.answered(answer());
+  later.answered(answer());
+  expect(stage.counts(stage.pass(0)[0])).toMatchObject({ requests: 2, errors: 1, late: 1 });
+});
+
+test("one dead process is one error; those that died with it are in no test", () => {
+  const stage = new EvidenceStage();
+  const naive = new Completions();
+  const inside = Array.from({ length: 8 }, () => stage.admit());
+  for (const ticket of inside) ticket.died(10_050, "the process of iris-prod/2 died: killed");
+  // They were run again and answered; what is run again is kept apart.
+  for (const ticket of inside) {
+    ticket.answered(answer());
+    naive.end(true);
+  }
+  expect(naive.errors).toBe(8);
+  const [record] = stage.pass(1_000);
+  expect(stage.counts(record)).toMatchObject({ requests: 1, errors: 1, aborted: 7 });
+  expect(stage.counts(record).latency).toEqual({});
+  expect(record?.errors).toMatchObject([{ count: 1, message: expect.stringContaining("killed") }]);
+});
+
+test("a second death is a second incident, and the request that was in both counts once", () => {
+  const stage = new EvidenceStage();
+  const [innocent, culprit] = [stage.admit(), stage.admit()];
+  for (const ticket of [innocent, culprit]) ticket.died(10_050, "died");
+  innocent.answered(answer());
+  culprit.died(10_600, "died again");
+  culprit.failed(new LastgoodError("runtime.failed", "died twice with this request in it"));
+  expect(stage.counts(stage.pass(1_000)[0])).toMatchObject({ requests: 2, errors: 2, aborted: 0 });
+});
+
+test("one death that two workers see is one error", () => {
+  const stage = new EvidenceStage(2);
+  for (const worker of [0, 1]) {
+    const inside = [stage.admit(CANDIDATE, null, worker), stage.admit(CANDIDATE, null, worker)];
+    for (const ticket of inside) {
+      ticket.died(10_050 + worker, "died");
+      ticket.answered(answer());
+    }
+  }
+  // Each worker by itself counts one.
+  const [record] = stage.pass(1_000);
+  expect(stage.counts(record)).toMatchObject({ requests: 1, errors: 1, aborted: 3 });
+});
+
+test("a lost connection is one error for all that were under way, refused ones after it count each", () => {
+  const stage = new EvidenceStage();
+  const underWay = Array.from({ length: 20 }, () => stage.admit());
+  stage.now += 100;
+  for (const ticket of underWay) ticket.failed(away);
+  for (let later = 0; later < 3; later += 1) {
+    stage.now += 10;
+    const ticket = stage.admit();
+    stage.now += 1;
+    ticket.failed(away);
+  }
+  expect(stage.counts(stage.pass(1_000)[0])).toMatchObject({
+    requests: 4,
+    errors: 4,
+    aborted: 19,
+  });
+});
+
+test("those that waited past their deadline for a version that is not there are one incident", () => {
+  const stage = new EvidenceStage();
+  const waiting = Array.from({ length: 10 }, () => stage.admit());
+  for (const ticket of waiting) ticket.waits();
+  const [record] = stage.pass(6_000);
+  expect(stage.counts(record)).toMatchObject({ requests: 1, errors: 1, late: 1, aborted: 9 });
+});
+
+test("a request that waited for the version and then failed by itself is an error of its own", () => {
+  const stage = new EvidenceStage();
+  for (let number = 0; number < 3; number += 1) {
+    const ticket = stage.admit();
+    ticket.waits();
+    ticket.failed(threw);
+  }
+  expect(stage.counts(stage.pass(1_000)[0])).toMatchObject({ requests: 3, errors: 3, aborted: 0 });
+});
+
+test("a sticky key is one unit: it fails once, and its many requests hide nobody's failures", () => {
+  const stage = new EvidenceStage();
+  const naive = new Completions();
+  for (let request = 0; request < 1_000; request += 1) {
+    stage.admit(STABLE, "heavy").answered(answer());
+    naive.end(false);
+  }
+  for (let user = 0; user < 10; user += 1) {
+    const ticket = stage.admit(STABLE, `user-${user}`);
+    if (user === 0) ticket.failed(threw);
+    else ticket.answered(answer());
+    naive.end(user === 0);
+  }
+  for (let retry = 0; retry < 5; retry += 1) stage.admit(CANDIDATE, "broken").failed(threw);
+  const [record] = stage.pass(1_000);
+  expect(stage.counts(record, STABLE)).toMatchObject({ requests: 11, errors: 1 });
+  // By requests stable fails one in a thousand, and whoever is compared with it looks ninety times worse.
+  expect(naive.rate).toBeLessThan(0.001);
+  expect(stage.counts(record)).toMatchObject({ requests: 1, errors: 1 });
+  expect(stage.counts(record, STABLE).outputs).toEqual({ "0": 10 });
+});
+
+test("a key seen by two workers is one unit, in the next interval another one", () => {
+  const stage = new EvidenceStage(2);
+  for (const worker of [0, 1]) stage.admit(CANDIDATE, "user", worker).failed(threw);
+  expect(stage.counts(stage.pass(1_000)[0])).toMatchObject({ requests: 1, errors: 1 });
+  stage.admit(CANDIDATE, "user", 1).failed(threw);
+  expect(stage.counts(stage.pass(1_000)[0])).toMatchObject({ requests: 1, errors: 1 });
+});
+
+test("a request admitted before the weight changed counts in the old split", () => {
+  const stage = new EvidenceStage();
+  const old = stage.admit();
+  stage.now += 300;
+  stage.watch({ ...WATCH });
+  stage.admit().answered(answer());
+  stage.admit(STABLE).answered(answer());
+  old.failed(threw);
+  const records = stage.pass(1_000);
+  expect(records.map((record) => record.split)).toEqual([1, 2]);
+  expect(records.map((record) => stage.counts(record))).toMatchObject([
+    { requests: 1, errors: 1 },
+    { requests: 1, errors: 0 },
+  ]);
+  // One count over both splits would compare arms that had other shares.
+  const [first, second] = records;
+  expect(first?.to).toBe(second?.from);
+});
+
+test("shedding, letting go of a version and callers' mistakes are no evidence", () => {
+  const stage = new EvidenceStage();
+  stage.admit().dropped();
+  stage.admit().failed(new LastgoodError("overloaded", "more than 8 are waiting"));
+  stage
+    .admit()
+    .failed(new LastgoodError("runtime.unavailable", "is not loaded any more", UNLOADED));
+  stage.arm().violated(stage.now);
+  stage.admit().answered(answer());
+  const [record] = stage.pass(1_000);
+  expect(stage.counts(record)).toMatchObject({ requests: 1, errors: 0, violations: 1 });
+  expect(record?.errors).toEqual([]);
+});
+
+test("each kind of failure is told apart", () => {
+  const stage = new EvidenceStage();
+  const failed = (
+    details: Readonly<Record<string, unknown>>,
+    fallback: Failure["fallback"] = "none",
+  ): void =>
+    stage.admit().failed(new LastgoodError("runtime.failed", "why", { details }), {
+      requestId: "id",
+      fallback,
+    });
+  failed({});
+  failed({ invalid: true });
+  failed({}, "answered");
+  failed({ rejected: true, status: 422 });
+  stage.admit().failed(new LastgoodError("runtime.timeout", "no answer within 30000 ms"));
+  const [record] = stage.pass(1_000);
+  expect(stage.counts(record)).toMatchObject({
+    requests: 5,
+    errors: 4,
+    invalid: 1,
+    rejected: 1,
+    late: 0,
+    fallback: 1,
+  });
+  expect(record?.errors).toEqual([
+    { revision: CANDIDATE, message: "why", count: 3, requestId: "id" },
+    { revision: CANDIDATE, message: "no answer within 30000 ms", count: 1, requestId: null },
+  ]);
+});
+
+test("errors of stable are counted and not listed, of the candidate's the first twenty", () => {
+  const stage = new EvidenceStage();
+  stage.admit(STABLE).failed(threw);
+  for (let number = 0; number < 30; number += 1)
+    stage.admit().failed(new LastgoodError("runtime.failed", `${number} ${"x".repeat(600)}`));
+  const [record] = stage.pass(1_000);
+  expect(stage.counts(record, STABLE).errors).toBe(1);
+  expect(stage.counts(record).errors).toBe(30);
+  expect(record?.errors).toHaveLength(20);
+  expect(record?.errors[0]?.message).toHaveLength(500);
+});
+
+test("requests that shared a run share one observation of its time", () => {
+  const stage = new EvidenceStage();
+  for (const rows of [8, 8, 3]) {
+    const frame = { rows };
+    for (let request = 0; request < rows; request += 1)
+      stage.admit().answered({ ...answer(4), batch: rows, frame });
+  }
+  stage.admit().answered(answer(4));
+  const [record] = stage.pass(1_000);
+  const { latency, outputs } = stage.counts(record);
+  // By requests one slow run of eight would be eight slow answers.
+  expect(Object.entries(latency).map(([rows, times]) => [rows, times[0]?.[1]])).toEqual([
+    ["1", 1],
+    ["2", 1],
+    ["8", 2],
+  ]);
+  expect(outputs).toEqual({ "0": 20 });
+});

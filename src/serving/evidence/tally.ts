@@ -1,0 +1,182 @@
+import { noPairCounts, type PairCounts } from "../../core/analysis/index.ts";
+
+/*
+ * What one worker counted: plain data, so that it crosses threads as it is.
+ */
+
+/** A loss that took requests with it; times are CLOCK_MONOTONIC, ms. */
+export interface Incident {
+  /** Admission of the one request that stands for it. */
+  readonly from: number;
+  readonly at: number;
+  /** A process died; otherwise the version could not be reached. */
+  readonly died: boolean;
+}
+
+/** What became of one arm's requests in one window, in one worker. */
+export interface ArmTally {
+  readonly revision: number;
+  requests: number;
+  errors: number;
+  invalid: number;
+  late: number;
+  rejected: number;
+  violations: number;
+  aborted: number;
+  fallback: number;
+  fallbackFailed: number;
+  /** By `latencySlot`. */
+  readonly latency: Map<number, number>;
+  readonly outputs: Map<string, number>;
+  /** What became of each sticky key: `OUTCOME` bits. Counted above only when workers are merged. */
+  readonly keys: Map<string, number>;
+  /** Of `errors`: those that stand for a loss, which other workers may have seen too. */
+  readonly incidents: Incident[];
+}
+
+/** One distinct error and how often it was seen. */
+export interface ErrorTally {
+  readonly revision: number;
+  readonly message: string;
+  count: number;
+  readonly requestId: string | null;
+}
+
+/** What one worker counted in one window. */
+export interface WindowTally {
+  /** The route's interval: rises with each change of the split. */
+  readonly interval: number;
+  /** `floor(CLOCK_MONOTONIC / flushMs)` of its admissions, the same in every worker. */
+  readonly tick: number;
+  readonly arms: readonly ArmTally[];
+  readonly pairs: PairCounts;
+  readonly errors: ErrorTally[];
+}
+
+/** Everything up to here is closed and told. */
+export interface Through {
+  readonly interval: number;
+  readonly tick: number;
+}
+
+/** What a worker tells of an endpoint: windows in their order, and how far it has got. */
+export interface EvidenceReport {
+  readonly endpoint: string;
+  readonly windows: readonly WindowTally[];
+  readonly through: Through;
+}
+
+/** What became of a request, or of all requests of a key together. */
+export const OUTCOME = {
+  counted: 1,
+  error: 2,
+  invalid: 4,
+  late: 8,
+  rejected: 16,
+  fallback: 32,
+  fallbackFailed: 128,
+  /** Answered by the version: its time and its output are known. */
+  answered: 64,
+} as const;
+
+/** Keys told apart in one window; requests of further ones count each by itself. */
+const MOST_KEYS = 10_000;
+/** Distinct errors told of one window. */
+export const MOST_ERRORS = 20;
+const MESSAGE_CHARACTERS = 500;
+
+/** Room for the buckets of one batch size: they lie within ±1023. */
+const SLOT_SPAN = 2_048;
+
+/** Bucket of the time and of the rows in one number. */
+export function latencySlot(rowsLog2: number, bucket: number): number {
+  return rowsLog2 * SLOT_SPAN + bucket + SLOT_SPAN / 2;
+}
+
+/** What `latencySlot` was made of. */
+export function slotParts(slot: number): { readonly rowsLog2: number; readonly bucket: number } {
+  const rowsLog2 = Math.floor(slot / SLOT_SPAN);
+  return { rowsLog2, bucket: slot - rowsLog2 * SLOT_SPAN - SLOT_SPAN / 2 };
+}
+
+/** An arm that did nothing. */
+export function newArm(revision: number): ArmTally {
+  return {
+    revision,
+    requests: 0,
+    errors: 0,
+    invalid: 0,
+    late: 0,
+    rejected: 0,
+    violations: 0,
+    aborted: 0,
+    fallback: 0,
+    fallbackFailed: 0,
+    latency: new Map(),
+    outputs: new Map(),
+    keys: new Map(),
+    incidents: [],
+  };
+}
+
+/** A window in which nothing happened. */
+export function newWindow(
+  interval: number,
+  tick: number,
+  revisions: readonly number[],
+): WindowTally {
+  return { interval, tick, arms: revisions.map(newArm), pairs: noPairCounts(), errors: [] };
+}
+
+/** True where nothing was counted. */
+export function isEmpty({ arms, pairs }: WindowTally): boolean {
+  return (
+    pairs.pairs === 0 &&
+    arms.every(
+      (arm) =>
+        arm.requests === 0 && arm.violations === 0 && arm.aborted === 0 && arm.keys.size === 0,
+    )
+  );
+}
+
+/** Counts one unit. */
+export function addUnit(arm: ArmTally, outcome: number): void {
+  arm.requests += outcome & OUTCOME.counted;
+  // The usual outcome has none of the other bits that are counted.
+  if ((outcome & ~(OUTCOME.counted | OUTCOME.answered)) === 0) return;
+  if ((outcome & OUTCOME.error) !== 0) arm.errors += 1;
+  if ((outcome & OUTCOME.invalid) !== 0) arm.invalid += 1;
+  if ((outcome & OUTCOME.late) !== 0) arm.late += 1;
+  if ((outcome & OUTCOME.rejected) !== 0) arm.rejected += 1;
+  if ((outcome & OUTCOME.fallback) !== 0) arm.fallback += 1;
+  if ((outcome & OUTCOME.fallbackFailed) !== 0) arm.fallbackFailed += 1;
+}
+
+/**
+ * Counts what became of a request: as a unit, or as part of what became of its key.
+ * @returns whether its unit had not been answered before.
+ */
+export function addRequest(arm: ArmTally, outcome: number, key: string | null): boolean {
+  if (key !== null) {
+    const known = arm.keys.get(key);
+    if (known !== undefined || arm.keys.size < MOST_KEYS) {
+      arm.keys.set(key, (known ?? 0) | outcome);
+      return ((known ?? 0) & OUTCOME.answered) === 0;
+    }
+  }
+  addUnit(arm, outcome);
+  return true;
+}
+
+/** One more of a label in a histogram. */
+export function bump<K>(histogram: Map<K, number>, at: K, by = 1): void {
+  histogram.set(at, (histogram.get(at) ?? 0) + by);
+}
+
+/** Notes an error; of distinct ones beyond the first few only the counts of the arm tell. */
+export function addError(errors: ErrorTally[], told: Readonly<ErrorTally>): void {
+  const message = told.message.slice(0, MESSAGE_CHARACTERS);
+  const known = errors.find((each) => each.message === message && each.revision === told.revision);
+  if (known !== undefined) known.count += told.count;
+  else if (errors.length < MOST_ERRORS) errors.push({ ...told, message });
+}

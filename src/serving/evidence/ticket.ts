@@ -1,0 +1,180 @@
+import { latencyBucket } from "../../core/analysis/index.ts";
+import type { LastgoodError } from "../../core/errors/index.ts";
+import type { InferResult, RunFrame } from "../runtime/index.ts";
+import type { LossBook } from "./loss.ts";
+import { predictionOf, type Labels, type Prediction } from "./prediction.ts";
+import {
+  addError,
+  addRequest,
+  addUnit,
+  bump,
+  latencySlot,
+  OUTCOME,
+  type ArmTally,
+} from "./tally.ts";
+import type { EvidenceWindow, Pending } from "./window.ts";
+
+/** What the requests of one arm have in common. */
+export interface TicketArm {
+  readonly deadlineMs: number;
+  readonly isCandidate: boolean;
+  readonly losses: LossBook;
+  readonly labels: Labels<Prediction>;
+  /** CLOCK_MONOTONIC, ms. */
+  readonly now: () => number;
+  /** False for the further requests of one frame. */
+  isNewFrame(frame: RunFrame | undefined): boolean;
+}
+
+/** How a request failed, beyond its error. */
+export interface Failure {
+  readonly requestId: string | null;
+  /** Whether stable was asked as well, and answered it or failed it too; the failure counts all the same. */
+  readonly fallback: "none" | "answered" | "failed";
+}
+
+const PLAIN: Failure = { requestId: null, fallback: "none" };
+
+/**
+ * One request that the split assigned, from its admission to its end. Whatever happens to it, it
+ * counts once, in the window of its admission.
+ */
+export class RequestTicket implements Pending {
+  place = -1;
+  readonly deadlineAt: number;
+  readonly #window: EvidenceWindow;
+  readonly #tally: ArmTally;
+  readonly #arm: TicketArm;
+  readonly #admittedAt: number;
+  readonly #key: string | null;
+  #diedAt: number | null = null;
+  #diedOf: string | null = null;
+  #waited = false;
+
+  constructor(
+    arm: TicketArm,
+    place: { readonly window: EvidenceWindow; readonly tally: ArmTally },
+    request: { readonly at: number; readonly key: string | null },
+  ) {
+    this.#arm = arm;
+    this.#window = place.window;
+    this.#tally = place.tally;
+    this.#admittedAt = request.at;
+    this.#key = request.key;
+    this.deadlineAt = request.at + arm.deadlineMs;
+    place.window.add(this);
+  }
+
+  /** True once it has been in a process that died. */
+  get hasDied(): boolean {
+    return this.#diedAt !== null;
+  }
+
+  /** The version's process died with it; `at` is the same for all that died then. */
+  died(at: number, why: string): void {
+    this.#diedAt = at;
+    this.#diedOf = why;
+  }
+
+  /** The version is not there, and it waits for it. */
+  waits(): void {
+    this.#waited = true;
+  }
+
+  /** The version answered. */
+  answered(result: InferResult): void {
+    if (!this.#window.end(this)) return;
+    const now = this.#arm.now();
+    if (this.#diedAt !== null || now > this.deadlineAt) {
+      this.#count(now, 0, { ...PLAIN, message: this.#lateMessage });
+      return;
+    }
+    const isFirst = addRequest(this.#tally, OUTCOME.counted | OUTCOME.answered, this.#key);
+    if (isFirst) this.#observe(result);
+  }
+
+  /**
+   * The version did not answer, or not as it promised. What the gateway alone did, shedding or
+   * letting go of the version, is no evidence.
+   */
+  failed(error: LastgoodError, failure: Failure = PLAIN): void {
+    if (!this.#window.end(this)) return;
+    const { code, message, details } = error;
+    if (code === "overloaded" || details["unloaded"] === true) return;
+    const now = this.#arm.now();
+    const isPlain = this.#diedAt === null && now <= this.deadlineAt;
+    if (details["rejected"] === true && isPlain) {
+      addRequest(this.#tally, OUTCOME.counted | OUTCOME.rejected, this.#key);
+      return;
+    }
+    const invalid = details["invalid"] !== undefined ? OUTCOME.invalid : 0;
+    this.#count(now, invalid, { ...failure, message, isAway: code === "runtime.unavailable" });
+  }
+
+  /** It is kept apart after all: counted as nothing. */
+  dropped(): void {
+    this.#window.end(this);
+  }
+
+  expire(now: number): void {
+    if (this.#window.end(this)) this.#count(now, 0, { ...PLAIN, message: this.#lateMessage });
+  }
+
+  get #lateMessage(): string {
+    return this.#diedOf ?? `not ended within ${this.#arm.deadlineMs} ms`;
+  }
+
+  #count(
+    now: number,
+    more: number,
+    failure: Failure & { readonly message: string; readonly isAway?: boolean },
+  ): void {
+    const isLate = now > this.deadlineAt;
+    const outcome =
+      OUTCOME.counted |
+      OUTCOME.error |
+      more |
+      (isLate ? OUTCOME.late : 0) |
+      fallbackOutcome(failure.fallback);
+    const isLost = this.#diedAt !== null || failure.isAway === true || (isLate && this.#waited);
+    if (!isLost) addRequest(this.#tally, outcome, this.#key);
+    else if (!this.#charge(now, outcome)) return;
+    const { message, requestId } = failure;
+    const revision = this.#tally.revision;
+    if (this.#arm.isCandidate)
+      addError(this.#window.tally.errors, { revision, message, count: 1, requestId });
+  }
+
+  /** One incident is one event, whatever the keys of those it took; false where it is told already. */
+  #charge(now: number, outcome: number): boolean {
+    const lost = { admittedAt: this.#admittedAt, diedAt: this.#diedAt, now };
+    const incident = this.#arm.losses.charge(lost);
+    if (incident === null) {
+      this.#tally.aborted += 1;
+      return false;
+    }
+    addUnit(this.#tally, outcome);
+    this.#tally.incidents.push(incident);
+    return true;
+  }
+
+  #observe({ outputs, modelMs, batch, frame }: InferResult): void {
+    const prediction = predictionOf(outputs);
+    if (prediction !== null) bump(this.#tally.outputs, this.#arm.labels.of(prediction));
+    // Those who share a run share its time: it was seen once.
+    if (!this.#arm.isNewFrame(frame)) return;
+    const rowsLog2 = 31 - Math.clz32(Math.max(1, frame?.rows ?? batch));
+    bump(this.#tally.latency, latencySlot(rowsLog2, latencyBucket(modelMs)));
+  }
+}
+
+function fallbackOutcome(fallback: Failure["fallback"]): number {
+  switch (fallback) {
+    case "none":
+      return 0;
+    case "answered":
+      return OUTCOME.fallback;
+    case "failed":
+      return OUTCOME.fallbackFailed;
+  }
+}
