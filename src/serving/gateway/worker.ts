@@ -86,6 +86,8 @@ function carryOut({ book, front, flush }: Worker, command: WorkerCommand): unkno
       return book.usage(command.endpoint, command.since);
     case "counts":
       return flush();
+    case "strikes":
+      return book.strikes(command.keys);
     case "stopListening":
       return front.stopListening();
     case "drain":
