@@ -14,6 +14,7 @@ export function rolloutsOf(): Rollouts {
     store,
     artifacts,
     gateways: new Gateways(),
+    signals: { collect: () => Promise.resolve({}) },
     clock,
     checkpoint: () => undefined,
     journal: { info: () => undefined, error: () => undefined },

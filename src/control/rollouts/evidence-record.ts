@@ -110,7 +110,6 @@ export class IntervalReader {
   readonly #compared: Compared;
   readonly #expected = new Map<string, number>();
   #split = 0;
-  #intervals = 0;
 
   constructor(compared: Compared) {
     this.#compared = compared;
@@ -125,7 +124,6 @@ export class IntervalReader {
     this.#expected.set(record.source, evidence.sequence + 1);
     this.#split = evidence.split;
     return {
-      sequence: this.#intervals++,
       from: evidence.from,
       to: evidence.to,
       split: evidence.split,
@@ -145,7 +143,6 @@ export class IntervalReader {
   #ofSignals(record: StoredEvidence): Interval {
     const { from, to, signals } = signalsSchema.parse(record.body);
     return intervalSchema.parse({
-      sequence: this.#intervals++,
       from,
       to,
       split: this.#split,

@@ -223,6 +223,7 @@ export class Inference {
     }
     admitted.ticket?.answered(result);
     routed.count(arm).requests += 1;
+    if (arm === "assigned") this.#book.guard.good(admitted);
     writeAnswer(
       arrived.response,
       arrived.protocol.encode(outputs, { endpoint, version: routed.label, call }),
@@ -241,7 +242,10 @@ export class Inference {
     const cell = admitted.routed.count(admitted.arm);
     cell.requests += 1;
     // Nobody waited for it any more, so it was not run to its end.
-    if (!admitted.arrived.response.destroyed) cell.errors += 1;
+    if (!admitted.arrived.response.destroyed) {
+      cell.errors += 1;
+      if (admitted.arm === "assigned") this.#book.guard.failed(admitted, error);
+    }
     if (admitted.routed.standIn !== null && admitted.arm === "assigned") {
       this.#fallBack(admitted, { call, error, requestId });
       return;
