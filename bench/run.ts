@@ -14,6 +14,7 @@ import { parseArgs } from "node:util";
 
 import { build } from "../tools/build.ts";
 import { detection } from "./detection.ts";
+import { evaluation } from "./evaluation.ts";
 import { gateway } from "./gateway.ts";
 import { memory } from "./memory.ts";
 import { registry } from "./registry.ts";
@@ -28,6 +29,7 @@ const BENCHMARKS: Readonly<Record<string, (context: BenchContext) => Promise<Ben
   registry,
   memory,
   detection,
+  evaluation,
 };
 
 const results = join(import.meta.dirname, "results");

@@ -10,11 +10,11 @@ export class SeededIntegers {
 
   constructor(one: number, two: number, three: number) {
     this.#state = Int32Array.of(one, two, three, 1);
-    this.fill(new Uint32Array(WARM_UP));
+    this.draw(new Uint32Array(WARM_UP));
   }
 
   /** Draws as many as there is room for. */
-  fill(numbers: Uint32Array): void {
+  draw(numbers: Uint32Array): void {
     let [a = 0, b = 0, c = 0, counter = 0] = this.#state;
     for (let index = 0; index < numbers.length; index += 1) {
       const sum = (((a + b) | 0) + counter) | 0;
@@ -36,7 +36,7 @@ export interface Alarm {
   readonly candidateBad: number;
 }
 
-function sum(one: ArmCounts, other: ArmCounts): ArmCounts {
+function together(one: ArmCounts, other: ArmCounts): ArmCounts {
   return { requests: one.requests + other.requests, bad: one.bad + other.bad };
 }
 
@@ -125,8 +125,8 @@ class Rollout {
   go(numbers: Uint32Array): void {
     const counts = this.#answer(numbers);
     this.#flush.show(this.#decided, counts);
-    this.#candidate = sum(this.#candidate, counts.candidate);
-    this.#stable = sum(this.#stable, counts.stable);
+    this.#candidate = together(this.#candidate, counts.candidate);
+    this.#stable = together(this.#stable, counts.stable);
     if (this.requests % LOOK_EVERY.interval !== 0) return;
     this.#interval.show(this.#decided, { candidate: this.#candidate, stable: this.#stable });
     this.#candidate = this.#stable = NO_COUNTS;
@@ -169,7 +169,7 @@ export function simulate(
   const rollout = new Rollout(world, rules);
   const numbers = new Uint32Array(LOOK_EVERY.flush);
   while (rollout.requests < horizon && !rollout.decided) {
-    integers.fill(numbers);
+    integers.draw(numbers);
     rollout.go(numbers);
   }
   return rollout.alarms;
