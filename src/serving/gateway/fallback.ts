@@ -156,7 +156,8 @@ export class Fallback {
   }
 
   #headers({ failed, stable }: Asked): Record<string, string> {
-    const headers = answeredBy(failed.request, stable, this.#book.requestId(stable.key));
+    const requestId = this.#book.requestId(stable.key, "fallback");
+    const headers = answeredBy(failed.request, stable, requestId);
     headers[FALLBACK_HEADER] = `${failed.routed.label}/${failed.routed.number}`;
     return headers;
   }

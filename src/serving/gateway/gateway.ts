@@ -14,6 +14,7 @@ import {
   type PeerIdentity,
   type PeerListener,
 } from "../../link/peer/index.ts";
+import { requestIdKey } from "../../link/request-id/index.ts";
 import { EvidenceDesk } from "../evidence/index.ts";
 import type { ScoringProtocol } from "../protocol/index.ts";
 import { takeAddress, type TakenAddress } from "./address-lock.ts";
@@ -26,7 +27,6 @@ import { gatewayRequests } from "./gateway-requests.ts";
 import { LoadedRevisions, type Runtimes } from "./loaded-revisions.ts";
 import type { Log } from "./log.ts";
 import { probeEndpoint } from "./probe.ts";
-import { requestIdKey } from "./request-id.ts";
 import { recordedEndpoints, RouteFile } from "./route-file.ts";
 import { WorkerPool, type WorkerNews } from "./worker-pool.ts";
 

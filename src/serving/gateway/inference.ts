@@ -227,7 +227,7 @@ export class Inference {
     writeAnswer(
       arrived.response,
       arrived.protocol.encode(outputs, { endpoint, version: routed.label, call }),
-      answeredBy(arrived.request, routed, this.#book.requestId(routed.key)),
+      answeredBy(arrived.request, routed, this.#book.requestId(routed.key, arm)),
     );
   }
 
@@ -238,7 +238,7 @@ export class Inference {
       this.#shed(admitted, error.message);
       return;
     }
-    const requestId = this.#book.requestId(admitted.routed.key);
+    const requestId = this.#book.requestId(admitted.routed.key, admitted.arm);
     const cell = admitted.routed.count(admitted.arm);
     cell.requests += 1;
     // Nobody waited for it any more, so it was not run to its end.
@@ -289,7 +289,7 @@ export class Inference {
   #writeError(
     admitted: Admitted,
     error: LastgoodError,
-    requestId = this.#book.requestId(admitted.routed.key),
+    requestId = this.#book.requestId(admitted.routed.key, admitted.arm),
   ): void {
     const { arrived, routed } = admitted;
     if (isOwn(error) && !arrived.response.destroyed) this.#book.failures.note(admitted.admittedAt);
