@@ -15,7 +15,6 @@ export function rolloutsOf(): Rollouts {
     artifacts,
     gateways: new Gateways(),
     signals: { collect: () => Promise.resolve({}) },
-    signals: { collect: () => Promise.resolve({}) },
     clock,
     checkpoint: () => undefined,
     journal: { info: () => undefined, error: () => undefined },
