@@ -79,11 +79,6 @@ export const METRICS = {
   },
 } as const satisfies Record<string, Metric>;
 
-/** As text: an object with a `then` in the source could be mistaken for a promise. */
-const ENDINGS = JSON.parse(
-  '{"inconclusive":{"then":"hold","deadlineMs":21600000},"noData":{"then":"hold","afterMs":300000}}',
-) as Pick<AnalysisPolicy, "inconclusive" | "noData">;
-
 /** A policy with these metrics, without a wait for clusters to show. */
 export function analysisOf(
   metrics: readonly Metric[],
@@ -100,17 +95,17 @@ export function analysisOf(
     deadlineMs: 30_000,
     dispersion: "auto",
     metrics,
-    ...ENDINGS,
+    inconclusive: { action: "hold", deadlineMs: 21_600_000 },
+    noData: { action: "hold", afterMs: 300_000 },
     ...changes,
   };
 }
 
 /** An interval: the second of its number, with what is told and nothing else. */
-export function intervalOf(sequence: number, parts: Partial<Interval> = {}): Interval {
+export function intervalOf(number: number, parts: Partial<Interval> = {}): Interval {
   return {
-    sequence,
-    from: sequence * 1000,
-    to: (sequence + 1) * 1000,
+    from: number * 1000,
+    to: (number + 1) * 1000,
     split: 1,
     candidateShare: null,
     candidate: noArmCounts(),
@@ -240,7 +235,7 @@ export function fold(start: AnalysisState, intervals: readonly Interval[]): Anal
 
 /** The assessment at the end of the last interval. */
 export function judge(state: AnalysisState, changes: Partial<AssessmentContext> = {}): Assessment {
-  const now = ((state.sequence ?? -1) + 1) * 1000;
+  const now = Math.max(state.candidateAt ?? 0, state.stableAt ?? 0);
   return assess(state, {
     now,
     lastEvidenceAt: now,

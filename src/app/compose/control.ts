@@ -103,6 +103,7 @@ async function construct(config: ControlConfig, around: ControlSurroundings): Pr
     store,
     artifacts,
     gateways,
+    signals,
     clock,
     checkpoint,
     journal: journalOf(log),

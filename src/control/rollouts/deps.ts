@@ -4,6 +4,7 @@ import type { Artifacts } from "../../storage/artifacts/index.ts";
 import type { ChainEntry } from "../../storage/history/index.ts";
 import type { Store, VersionRecord } from "../../storage/store/index.ts";
 import type { Gateways } from "../link/index.ts";
+import type { Signals } from "../signals/index.ts";
 
 /** Where alarms and notable events are told. */
 export interface Journal {
@@ -23,6 +24,7 @@ export interface EndpointDeps {
   readonly store: Store;
   readonly artifacts: Artifacts;
   readonly gateways: Gateways;
+  readonly signals: Pick<Signals, "collect">;
   readonly clock: Clock;
   readonly journal: Journal;
   /** Finds a version by any of its spellings. @throws `version.not-found`, `reference.invalid`. */

@@ -129,7 +129,7 @@ function decide(state: AnalysisState, context: AssessmentContext): Verdict {
   if (broken !== null) return hold(broken);
   if (outage !== null) return hold(outage);
   if (silent !== null)
-    return { decision: plan.analysis.noData.then, why: silent, blamed: [], source };
+    return { decision: plan.analysis.noData.action, why: silent, blamed: [], source };
   const names = holding(state);
   const proposed = proposalWords(state);
   if (proposed !== null)

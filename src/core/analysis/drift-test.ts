@@ -2,7 +2,7 @@ import { splitBet, type EProcess } from "../evidence/index.ts";
 import type { Tolerance } from "../policy/index.ts";
 import { addOutputs, type ArmCounts } from "./interval.ts";
 import { clampCentre, ENOUGH_TO_FREEZE, type JudgedArms } from "./judged.ts";
-import { advance, averageOf, dispersionOf, startRegression } from "./process.ts";
+import { advance, averageOf, dispersionOf, startRegression, type Weighing } from "./process.ts";
 
 /** Classes (bins, of numeric predictions) of a distribution; frozen before they are used. */
 export interface OutputClass {
@@ -102,13 +102,12 @@ export function startDriftTest(plan: DriftTestPlan, horizon: number): DriftTestS
 
 function compare(
   process: EProcess,
-  arms: JudgedArms | null,
+  arms: JudgedArms,
   centre: number,
-  dispersion: number,
+  weighing: Weighing,
 ): EProcess {
-  const increments =
-    arms === null ? null : splitBet(arms, { ...SAME_SHARE, centre: clampCentre(centre) });
-  return advance(process, increments, dispersion);
+  const increments = splitBet(arms, { ...SAME_SHARE, centre: clampCentre(centre) });
+  return advance(process, increments, weighing);
 }
 
 function without({ candidate, stable }: JudgedArms): JudgedArms {
@@ -122,11 +121,19 @@ function without({ candidate, stable }: JudgedArms): JudgedArms {
 export function observeDrift(
   state: DriftTestState,
   arms: { readonly candidate: ArmCounts; readonly stable: ArmCounts } | null,
-  { horizon, dispersion }: { readonly horizon: number; readonly dispersion: "auto" | number },
+  {
+    horizon,
+    dispersion,
+    over,
+  }: {
+    readonly horizon: number;
+    readonly dispersion: "auto" | number;
+    readonly over: number;
+  },
 ): DriftTestState {
   const { classes } = state;
+  if (arms === null) return state;
   if (classes === null) {
-    if (arms === null) return state;
     const gathered = addOutputs(state.gathered, arms.stable.outputs);
     const frozen = freezeClasses(gathered, [], dispersion);
     return {
@@ -135,23 +142,19 @@ export function observeDrift(
       ...startProcesses(frozen, horizon),
     };
   }
-  const counts = arms === null ? null : countClasses(classes, arms);
-  const process = (
-    processes: readonly (EProcess | null)[],
-    flip: boolean,
-  ): readonly (EProcess | null)[] =>
-    classes.map((one, at) => {
-      const before = processes[at] ?? null;
-      const own = counts?.[at] ?? null;
-      if (before === null) return null;
-      return flip
-        ? compare(before, own === null ? null : without(own), 1 - one.share, one.dispersion)
-        : compare(before, own, one.share, one.dispersion);
-    });
+  const counts = countClasses(classes, arms);
+  const next = (process: EProcess, at: number, direction: "higher" | "lower"): EProcess => {
+    const [own, one] = [counts[at], classes[at]];
+    if (own === undefined || one === undefined) return process;
+    const weighing = { dispersion: one.dispersion, over };
+    return direction === "higher"
+      ? compare(process, own, one.share, weighing)
+      : compare(process, without(own), 1 - one.share, weighing);
+  };
   return {
     ...state,
-    higher: process(state.higher, false).filter((one) => one !== null),
-    lower: process(state.lower, true),
+    higher: state.higher.map((process, at) => next(process, at, "higher")),
+    lower: state.lower.map((process, at) => process && next(process, at, "lower")),
   };
 }
 

@@ -27,8 +27,7 @@ export interface Latched {
 /** Where a watch stands: the fold of its intervals. Plain JSON; opaque to others. */
 export interface AnalysisState {
   readonly plan: AnalysisPlan;
-  /** The last interval's; null before the first. */
-  readonly sequence: number | null;
+  /** Planned intervals that are over. */
   readonly intervals: number;
   readonly gaps: number;
   readonly requests: { readonly candidate: number; readonly stable: number };
@@ -80,7 +79,6 @@ export function planAnalysis({
 export function startAnalysis(plan: AnalysisPlan): AnalysisState {
   return {
     plan,
-    sequence: null,
     intervals: 0,
     gaps: 0,
     requests: { candidate: 0, stable: 0 },
@@ -163,16 +161,19 @@ const assigned = ({ requests, violations, aborted }: ArmCounts): number =>
 const later = (before: number | null, at: number): number =>
   before === null ? at : Math.max(before, at);
 
+/** Planned intervals that are over at the end of one: by the time since the first began. */
+function overAt({ plan, since, intervals }: AnalysisState, { from, to }: Interval): number {
+  const elapsed = (to - (since ?? from)) / plan.analysis.flushMs;
+  return Math.max(1, intervals, Math.round(elapsed));
+}
+
 function counted(before: AnalysisState, interval: Interval): Partial<AnalysisState> {
-  const { sequence } = before;
   const { candidate, stable, pairs, from, to } = interval;
-  const hole = sequence === null ? 0 : interval.sequence - sequence - 1;
   const candidates = assigned(candidate);
   const stables = assigned(stable);
   return {
-    sequence: interval.sequence,
-    intervals: before.intervals + 1,
-    gaps: before.gaps + interval.gaps + hole,
+    intervals: overAt(before, interval),
+    gaps: before.gaps + interval.gaps,
     requests: {
       candidate: before.requests.candidate + candidates,
       stable: before.requests.stable + stables,
@@ -220,11 +221,10 @@ function latch(state: AnalysisState, asked: boolean): AnalysisState {
 }
 
 /**
- * A watch after one more interval. The same interval twice is one. The fold is pure: computed again
+ * A watch after one more interval: whoever calls sees to it that none counts twice. The fold is pure: computed again
  * from the stored intervals it gives the same digits.
  */
 export function observe(before: AnalysisState, interval: Interval): AnalysisState {
-  if (before.sequence !== null && interval.sequence <= before.sequence) return before;
   const { plan } = before;
   const { analysis, horizon } = plan;
   const { waiting, ...step } = compared(before, interval);
@@ -232,7 +232,13 @@ export function observe(before: AnalysisState, interval: Interval): AnalysisStat
     observeMetric(
       metric,
       before.metrics[at] ?? startMetric(metric, horizon),
-      { ...step, interval, horizon, dispersion: analysis.dispersion },
+      {
+        ...step,
+        interval,
+        horizon,
+        over: overAt(before, interval),
+        dispersion: analysis.dispersion,
+      },
       analysis.holdAlpha,
     ),
   );

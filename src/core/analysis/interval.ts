@@ -81,8 +81,6 @@ export type Signal = z.infer<typeof signalSchema>;
 
 /** Everything that is known of one interval of a rollout; stored, so that verdicts can be recomputed. */
 export const intervalSchema = z.object({
-  /** Rises by one with each interval of the rollout: one seen before is ignored, a hole is a gap. */
-  sequence: count,
   /** ms since 1970: its first admission could have been then, its last before `to`. */
   from: z.number(),
   to: z.number(),

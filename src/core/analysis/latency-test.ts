@@ -140,21 +140,16 @@ export function latencyDispersion(
   });
 }
 
-/** Requests that share a frame take the same time: `batch` of them, up to twice as many, are one event. */
-const clusterOf = (batch: string): number => Math.max(1, 2 * Number(batch) - 1);
-
 /** What one interval has at one edge: a stratum for each batch that both arms had. */
 interface Stratum {
   readonly arms: JudgedArms;
   readonly centre: number;
-  readonly dispersion: number;
 }
 
 function strataAt(
   at: number,
   { edges }: LatencyTestState,
   arms: { readonly candidate: ArmCounts; readonly stable: ArmCounts },
-  dispersion: number,
 ): readonly Stratum[] {
   return Object.entries(arms.candidate.latency).flatMap(([batch, histogram]) => {
     const edge = Object.hasOwn(edges, batch) ? edges[batch]?.[at] : undefined;
@@ -167,20 +162,19 @@ function strataAt(
           stable: slowerThan(beside, edge.stable),
         },
         centre: edge.centre,
-        dispersion: Math.max(dispersion, clusterOf(batch)),
       },
     ];
   });
 }
 
-/** Independent strata of one hypothesis: the product of their e-values is one. */
+/** Independent strata of one hypothesis: the product of their e-values is one. Null of none. */
 function sumOf(
   strata: readonly Stratum[],
   incrementsOf: (stratum: Stratum) => readonly number[],
 ): readonly number[] | null {
   let sum: readonly number[] | null = null;
   for (const stratum of strata) {
-    const own = incrementsOf(stratum).map((increment) => increment / stratum.dispersion);
+    const own = incrementsOf(stratum);
     sum = sum === null ? own : sum.map((before, bet) => before + (own[bet] ?? 0));
   }
   return sum;
@@ -193,10 +187,11 @@ function gather(
   state: LatencyTestState,
   stable: ArmCounts,
 ): Pick<LatencyTestState, "edges" | "gathered"> {
+  const known = { edges: state.edges, gathered: state.gathered };
   const fresh: Record<string, Histogram> = {};
   for (const [batch, histogram] of Object.entries(stable.latency))
     if (!Object.hasOwn(state.edges, batch)) fresh[batch] = histogram;
-  if (Object.keys(fresh).length === 0) return state;
+  if (Object.keys(fresh).length === 0) return known;
   const { edges, gathered } = freezeBatches(addLatencies(state.gathered, fresh), plan);
   return { edges: { ...state.edges, ...edges }, gathered };
 }
@@ -221,38 +216,27 @@ export function observeLatency(
   plan: LatencyTestPlan,
   state: LatencyTestState,
   arms: { readonly candidate: ArmCounts; readonly stable: ArmCounts } | null,
+  over: number,
 ): LatencyTestState {
+  if (arms === null) return state;
   const { margin } = plan;
   const known = latencyDispersion(plan, state);
-  const strata = plan.quantiles.map((_, at) =>
-    arms === null ? [] : strataAt(at, state, arms, known[at] ?? 1),
-  );
+  const strata = plan.quantiles.map((_, at) => strataAt(at, state, arms));
+  const next = (process: EProcess, at: number, tolerance: Tolerance, bet: typeof splitBet) =>
+    advance(
+      process,
+      sumOf(strata[at] ?? [], ({ arms: counts, centre }) => bet(counts, { ...tolerance, centre })),
+      { dispersion: known[at] ?? 1, over },
+    );
   return {
-    ...(arms === null ? state : gather(plan, state, arms.stable)),
-    compared: state.compared.map((process, at) =>
-      advance(
-        process,
-        sumOf(strata[at] ?? [], (one) => splitBet(one.arms, { ...UNSHIFTED, centre: one.centre })),
-        1,
-      ),
-    ),
+    ...gather(plan, state, arms.stable),
+    compared: state.compared.map((process, at) => next(process, at, UNSHIFTED, splitBet)),
     safe: state.safe.map((process, at) =>
-      advance(
-        process,
-        margin === null
-          ? null
-          : sumOf(strata[at] ?? [], (one) =>
-              promotionBet(one.arms, { ...margin, centre: one.centre }),
-            ),
-        1,
-      ),
+      margin === null ? process : next(process, at, margin, promotionBet),
     ),
-    spread:
-      arms === null
-        ? state.spread
-        : state.spread.map((sums, at) =>
-            addSpread(sums, totalAt(arms.stable, state.edges, at, "stable")),
-          ),
+    spread: state.spread.map((sums, at) =>
+      addSpread(sums, totalAt(arms.stable, state.edges, at, "stable")),
+    ),
   };
 }
 

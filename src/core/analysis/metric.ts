@@ -97,6 +97,8 @@ export interface Step {
   /** Whether pairs stand for the arms. */
   readonly pairs: PairCounts | null;
   readonly horizon: number;
+  /** Planned intervals that are over with this one. */
+  readonly over: number;
   readonly dispersion: "auto" | number;
 }
 
@@ -222,7 +224,12 @@ function observeRateMetric(
     const { input, waiting, rest } = signalInput(state, step, signal);
     return {
       ...before,
-      state: { test: "rate", rate: observeRate(plan.rate, state.rate, input), waiting, rest },
+      state: {
+        test: "rate",
+        rate: observeRate(plan.rate, state.rate, input, step.over),
+        waiting,
+        rest,
+      },
       seen:
         signal === null || signal.broken !== null
           ? before.seen
@@ -235,7 +242,7 @@ function observeRateMetric(
     const input = { ...NO_INPUT, candidate: candidate.requests === 0 ? null : candidate };
     return {
       ...before,
-      state: { ...state, rate: observeRate(plan.rate, state.rate, input) },
+      state: { ...state, rate: observeRate(plan.rate, state.rate, input, step.over) },
       seen: addArms(before.seen, { candidate, stable: NOTHING }),
     };
   }
@@ -243,7 +250,7 @@ function observeRateMetric(
     ...before,
     state: {
       ...state,
-      rate: observeRate(plan.rate, state.rate, gatewayInput(plan.source, step)),
+      rate: observeRate(plan.rate, state.rate, gatewayInput(plan.source, step), step.over),
     },
     seen: addArms(before.seen, {
       candidate: gatewayRate(plan.source, interval.candidate),
@@ -255,7 +262,7 @@ function observeRateMetric(
 function observeLatencyMetric(
   plan: TestPlan & { readonly test: "latency" },
   state: LatencyState,
-  { interval, arms }: Step,
+  { interval, arms, over }: Step,
 ): LatencyState {
   const candidate = pooled(interval.candidate.latency);
   const stable = pooled(interval.stable.latency);
@@ -263,15 +270,22 @@ function observeLatencyMetric(
   return {
     test: "latency",
     slower:
-      slower === null || plan.slower === null ? null : observeLatency(plan.slower, slower, arms),
+      slower === null || plan.slower === null
+        ? null
+        : observeLatency(plan.slower, slower, arms, over),
     limit:
       limit === null || plan.limit === null
         ? null
-        : observeRate(plan.limit.rate, limit, {
-            arms: arms === null ? null : limitArms(plan.limit.bucket, arms),
-            pairs: null,
-            candidate: candidate.length === 0 ? null : slowerThan(candidate, plan.limit.bucket),
-          }),
+        : observeRate(
+            plan.limit.rate,
+            limit,
+            {
+              arms: arms === null ? null : limitArms(plan.limit.bucket, arms),
+              pairs: null,
+              candidate: candidate.length === 0 ? null : slowerThan(candidate, plan.limit.bucket),
+            },
+            over,
+          ),
     slow: state.slow.map((sums, at) =>
       addArms(sums, {
         candidate: totalAt(interval.candidate, slower?.edges ?? {}, at, "candidate"),

@@ -24,6 +24,7 @@ const faded = ({ requests, bad }: Judged): Judged => ({
 
 /** Errors of late, older ones with less weight. */
 export function addRecent(before: JudgedArms, { candidate, stable }: Interval): JudgedArms {
+  if (candidate.requests + stable.requests === 0) return before;
   return addArms(
     { candidate: faded(before.candidate), stable: faded(before.stable) },
     { candidate: gatewayRate("errors", candidate), stable: gatewayRate("errors", stable) },

@@ -18,13 +18,24 @@ export function startSafety(): EProcess {
   return startEProcess({ bets: "safety", horizon: null });
 }
 
-/** The process after one more interval; null: an interval that says nothing. */
+/** How an interval counts. */
+export interface Weighing {
+  /** At least 1. */
+  readonly dispersion: number;
+  /**
+   * Planned intervals that are over with this one. Intervals come from several gateways and sources:
+   * what restarts in a watch goes by its time, not by their number.
+   */
+  readonly over: number;
+}
+
+/** The process after one more interval; null: it says nothing, and what restarts meanwhile is made up for. */
 export function advance(
   process: EProcess,
   increments: readonly number[] | null,
-  dispersion: number,
+  weighing: Weighing,
 ): EProcess {
-  return addIncrements(process, increments ?? process.logWealth.map(() => 0), { dispersion });
+  return increments === null ? process : addIncrements(process, increments, weighing);
 }
 
 /** ln of the average of e-values, from their logarithms; 0 of none. */

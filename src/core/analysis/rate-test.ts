@@ -9,7 +9,7 @@ import {
   type PairCounts,
 } from "../evidence/index.ts";
 import type { Tolerance } from "../policy/index.ts";
-import { addJudged, centreOf, NOTHING, rateOf, type JudgedArms } from "./judged.ts";
+import { addJudged, centreOf, rateOf, type JudgedArms } from "./judged.ts";
 import { advance, averageLogE, startRegression, startSafety } from "./process.ts";
 
 /** How a rate of bad events is tested; frozen. */
@@ -95,6 +95,7 @@ export function observeRate(
   plan: RateTestPlan,
   state: RateTestState,
   input: RateInput,
+  over: number,
 ): RateTestState {
   const { tolerance, limit, margin, dispersion } = plan;
   const { compared, better, safe } = state;
@@ -103,7 +104,7 @@ export function observeRate(
   const stable =
     state.centre === null && arms !== null ? addJudged(state.stable, arms.stable) : state.stable;
   const next = (process: EProcess | null, increments: readonly number[] | null): EProcess | null =>
-    process === null ? null : advance(process, increments, dispersion);
+    process === null ? null : advance(process, increments, { dispersion, over });
   return {
     compared: next(
       compared,
@@ -121,7 +122,7 @@ export function observeRate(
       margin === null || arms === null ? null : promotionBet(arms, { ...margin, centre }),
     ),
     centre: state.centre ?? centreOf(stable, tolerance?.relative ?? 1),
-    stable: stable ?? NOTHING,
+    stable,
   };
 }
 

@@ -1,5 +1,7 @@
 export {
   aliasBodySchema,
+  appliedPolicySchema,
+  applyPolicyBodySchema,
   archiveBodySchema,
   blobSchema,
   deployBodySchema,
@@ -15,6 +17,7 @@ export {
   markBodySchema,
   markedSchema,
   modelSummarySchema,
+  policyViewSchema,
   registerBodySchema,
   registeredSchema,
   reinstateBodySchema,
@@ -29,6 +32,8 @@ export {
 } from "./schema.ts";
 export type {
   AliasBody,
+  AppliedPolicy,
+  ApplyPolicyBody,
   ArchiveBody,
   Blob,
   DeployBody,
@@ -48,6 +53,7 @@ export type {
   MarkBody,
   Marked,
   ModelSummary,
+  PolicyView,
   RegisterBody,
   Readiness,
   Registered,

@@ -10,7 +10,7 @@ export interface EProcess {
   readonly bets: BetFamily;
   /** Planned number of intervals of a process that restarts, or null for one that does not. */
   readonly horizon: number | null;
-  /** Intervals added so far. */
+  /** Planned intervals that are over. */
   readonly intervals: number;
   /** Natural log of each bet's wealth: 16 numbers for `regression`, 8 for `safety`. */
   readonly logWealth: readonly number[];
@@ -23,6 +23,16 @@ export interface IncrementOptions {
    * @default 1
    */
   readonly dispersion?: number | undefined;
+}
+
+/** How an interval is added. */
+export interface AddOptions extends IncrementOptions {
+  /**
+   * How many planned intervals are over with this one, where data does not come with each: those since
+   * the last are made up for. Not fewer than before: then nothing restarts.
+   * @default one more than before
+   */
+  readonly over?: number | undefined;
 }
 
 /**
@@ -62,21 +72,23 @@ export function scaledIncrements(
 }
 
 /**
- * The process after one more interval. Each call is an interval; one without data takes zeros. Beyond
+ * The process after one more interval. Each call is an interval, unless `over` tells otherwise. Beyond
  * the horizon a process goes on without new restarts.
  * @throws `evidence.invalid` for increments of another family, no finite ones, or a dispersion below 1.
  */
 export function addIncrements(
   state: EProcess,
   increments: readonly number[],
-  options: IncrementOptions = {},
+  options: AddOptions = {},
 ): EProcess {
   const added = scaledIncrements(increments, state.bets, options);
   const { horizon, intervals } = state;
-  const restart = horizon !== null && intervals < horizon ? Math.log(0.5 / horizon) : null;
+  const over = Math.max(intervals, options.over ?? intervals + 1);
+  const due = horizon === null ? 0 : Math.min(over, horizon) - Math.min(intervals, horizon);
+  const restart = horizon === null || due === 0 ? null : Math.log((0.5 * due) / horizon);
   return {
     ...state,
-    intervals: intervals + 1,
+    intervals: over,
     logWealth: state.logWealth.map(
       (log, bet) => (restart === null ? log : logAddExp(log, restart)) + (added[bet] ?? 0),
     ),

@@ -20,6 +20,7 @@ export {
   addIncrements,
   logE,
   startEProcess,
+  type AddOptions,
   type EProcess,
   type IncrementOptions,
 } from "./e-process.ts";

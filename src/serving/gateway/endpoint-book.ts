@@ -7,16 +7,19 @@ import type { ModelAddress } from "../runtime/index.ts";
 import { monotonic } from "./clock.ts";
 import { CountBook } from "./count-book.ts";
 import { EvidenceBook } from "./evidence-book.ts";
+import { Guard } from "./guard.ts";
 import { OwnFailures } from "./own-failures.ts";
 import { PredictionLog } from "./prediction-log.ts";
 import { RoutedEndpoint } from "./routed-endpoint.ts";
 import { ServedRevision, type ConnectModel } from "./served-revision.ts";
+import type { StrikeReport } from "./strikes.ts";
 import { SuspectDesk } from "./suspect-desk.ts";
 import type { FromWorker, Swapped, Usage, WorkerSettings } from "./thread-messages.ts";
 
 /** What one worker knows: routes, connections to revisions, counts. */
 export class EndpointBook {
   readonly suspects: SuspectDesk;
+  readonly guard: Guard;
   readonly failures = new OwnFailures();
   readonly evidence: EvidenceBook;
   readonly predictions: PredictionLog;
@@ -51,7 +54,8 @@ export class EndpointBook {
       onDropped: (count) => post({ kind: "predictionsDropped", count }),
     });
     this.#table = new RouteTable([], settings.defaultEndpoint);
-    this.suspects = new SuspectDesk((kind, key, suspect) => post({ kind, key, suspect }));
+    this.suspects = new SuspectDesk(post);
+    this.guard = new Guard(post);
   }
 
   get table(): RouteTable {
@@ -189,6 +193,16 @@ export class EndpointBook {
       lastOldResponseAt: responses.length === 0 ? null : Math.max(...responses),
       failedRequests: this.failures.since(since),
     };
+  }
+
+  /** How the requests of those revisions end that have been served here. */
+  strikes(keys: readonly string[]): Readonly<Record<string, StrikeReport>> {
+    return Object.fromEntries(
+      keys.flatMap((key) => {
+        const served = this.#served.get(key);
+        return served === undefined ? [] : [[key, served.strikes.report]];
+      }),
+    );
   }
 
   /** Counts that changed since they were last asked for. */

@@ -18,6 +18,7 @@ import { requestIdKey } from "../../link/request-id/index.ts";
 import { EvidenceDesk } from "../evidence/index.ts";
 import type { ScoringProtocol } from "../protocol/index.ts";
 import { takeAddress, type TakenAddress } from "./address-lock.ts";
+import { BreakerWatch } from "./breaker-watch.ts";
 import { monotonic } from "./clock.ts";
 import { ControlLink } from "./control-link.ts";
 import { EndpointSwitch, type SwitchParts } from "./endpoint-switch.ts";
@@ -54,6 +55,7 @@ export class Gateway {
   readonly #workers: WorkerPool;
   readonly #loaded: LoadedRevisions;
   readonly #evidence: EvidenceDesk;
+  readonly #breaker: BreakerWatch;
   readonly #probeToken = randomBytes(16).toString("hex");
   readonly #port: number;
   readonly #lock: KernelLock;
@@ -107,6 +109,17 @@ export class Gateway {
       runtimes: parts.runtimes,
       workers: this.#workers,
       onState: (state) => this.#control?.revisionState(state),
+      onTrouble: (endpoint, revision, trouble) => {
+        if (trouble === "crashed") this.#breaker.crashed(endpoint, revision);
+        else this.#breaker.breached(endpoint, revision.revision, trouble);
+      },
+      log,
+    });
+    this.#breaker = new BreakerWatch({
+      endpoint: (name) => this.#endpoints.get(name),
+      loaded: this.#loaded,
+      workers: this.#workers,
+      onOverride: (override) => this.overrideMade(override),
       log,
     });
   }
@@ -192,11 +205,9 @@ export class Gateway {
 
   /** Notes what was done here alone and tells the control plane. */
   overrideMade(override: Override): void {
-    this.#parts.log("warn", `rolled back ${override.endpoint} without the control plane`, {
-      from: override.from,
-      to: override.to,
-      actor: override.actor,
-    });
+    const { endpoint, from, to, actor, trigger, reason } = override;
+    const how = trigger === "manual" ? "without the control plane" : "by itself";
+    this.#parts.log("warn", `rolled back ${endpoint} ${how}`, { from, to, actor, trigger, reason });
     this.#control?.overrideMade();
   }
 
@@ -283,6 +294,8 @@ export class Gateway {
       });
     } else if (news.kind === "defect") {
       this.#parts.log("error", "a defect: an unhandled rejection", { worker, error: news.error });
+    } else if (news.kind === "breach") {
+      this.#breaker.breached(news.endpoint, news.revision, news.breach);
     } else this.#loaded.hear(worker, news);
   }
 

@@ -224,7 +224,10 @@ export class Inference {
     admitted.ticket?.answered(result);
     routed.count(arm).requests += 1;
     const requestId = this.#book.requestId(routed.key, arm);
-    if (arm === "assigned") this.#book.predicted(endpoint, requestId, outputs);
+    if (arm === "assigned") {
+      this.#book.guard.good(admitted);
+      this.#book.predicted(endpoint, requestId, outputs);
+    }
     writeAnswer(
       arrived.response,
       arrived.protocol.encode(outputs, { endpoint, version: routed.label, call }),
@@ -243,7 +246,10 @@ export class Inference {
     const cell = admitted.routed.count(admitted.arm);
     cell.requests += 1;
     // Nobody waited for it any more, so it was not run to its end.
-    if (!admitted.arrived.response.destroyed) cell.errors += 1;
+    if (!admitted.arrived.response.destroyed) {
+      cell.errors += 1;
+      if (admitted.arm === "assigned") this.#book.guard.failed(admitted, error);
+    }
     if (admitted.routed.standIn !== null && admitted.arm === "assigned") {
       this.#fallBack(admitted, { call, error, requestId });
       return;

@@ -88,6 +88,8 @@ function carryOut({ book, front, flush }: Worker, command: WorkerCommand): unkno
       book.evidence.end();
       flush();
       return book.predictions.end();
+    case "strikes":
+      return book.strikes(command.keys);
     case "stopListening":
       return front.stopListening();
     case "drain":
