@@ -55,6 +55,9 @@ test("the first help screen", async () => {
       policy         show the policy in force at an endpoint
       reinstate      take back a wrong rollback
 
+    Evidence:
+      feedback       tell what is known of predictions: correct, wrong, label or score
+
     This program:
       demo           a real update that fails and is taken back, live
       config         show each setting and where it comes from

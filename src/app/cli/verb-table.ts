@@ -120,6 +120,13 @@ export const VERBS: readonly Verb[] = [
       load: () => import("./verb/reinstate.ts"),
     },
   ]),
+  ...inGroup("Evidence:", [
+    {
+      name: "feedback",
+      summary: "tell what is known of predictions: correct, wrong, label or score",
+      load: () => import("./verb/feedback.ts"),
+    },
+  ]),
   ...inGroup("This program:", [
     {
       name: "demo",
