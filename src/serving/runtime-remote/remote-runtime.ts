@@ -130,7 +130,7 @@ async function recordSamples(
   const samples = given ? request.examples : generateSamples(signature, request.digest);
   for (const [index, inputs] of samples.entries()) {
     try {
-      golden.push({ inputs, outputs: await remote.infer(inputs, TIMEOUT_MS) });
+      golden.push({ inputs, outputs: (await remote.infer(inputs, TIMEOUT_MS)).outputs });
     } catch (error) {
       const failure = LastgoodError.from(error);
       if (failure.code !== "runtime.failed") throw error;
@@ -158,7 +158,10 @@ async function prove(
       { details: { differences } },
     );
   const samples = settings.retries
-    ? await replayGolden(revision.golden, (inputs) => remote.infer(inputs, TIMEOUT_MS))
+    ? await replayGolden(
+        revision.golden,
+        async (inputs) => (await remote.infer(inputs, TIMEOUT_MS)).outputs,
+      )
     : "no samples sent (retries: false)";
   return {
     proof: `remote, its bytes cannot be verified: ready, reports version ${metadata.version}, ${samples}`,
