@@ -37,6 +37,8 @@ import { DEFAULT_LIMITS, type Route, type RouteRevision } from "../../src/link/r
 
 const root = resolve(import.meta.dirname, "../..");
 const bundles = join(root, ".tmp", `gateway-${process.pid}`);
+/** The bundles that the suites of real processes are given. */
+export const DIST = join(root, "dist");
 const self = ownIdentity("control", "test", "test");
 
 /** A request that the iris examples take. */

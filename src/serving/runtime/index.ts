@@ -2,6 +2,7 @@ export { generateSamples } from "./generate-samples.ts";
 export { replayGolden } from "./replay-golden.ts";
 export {
   ModelDied,
+  OWN_REQUESTS,
   type InferResult,
   type InspectRequest,
   type LoadedModel,

@@ -1,5 +1,6 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 
+import type { RouteRevision } from "../../src/link/route/index.ts";
 import {
   allReady,
   canaryRoute,
@@ -11,15 +12,8 @@ import {
   quantile,
   totals,
   type CanaryOptions,
-} from "../../../test/support/canary.ts";
-import {
-  bundleGateway,
-  GatewayHarness,
-  numberBody,
-  removeGatewayBundles,
-  type Answer,
-} from "../../../test/support/gateway-harness.ts";
-import type { RouteRevision } from "../../link/route/index.ts";
+} from "../support/canary.ts";
+import { DIST, GatewayHarness, numberBody, type Answer } from "../support/gateway-harness.ts";
 
 let harness: GatewayHarness;
 
@@ -28,7 +22,7 @@ async function canary(
   options: CanaryOptions = {},
   ofStable: Partial<RouteRevision["limits"]> = {},
 ): Promise<void> {
-  harness = await connected(new GatewayHarness());
+  harness = await connected(new GatewayHarness({ dist: DIST }));
   const stable = limited(await harness.numbers(1, "doubles", "v1.0"), ofStable);
   const candidate = await harness.numbers(2, "moody", "v1.1");
   await publishReady(harness, canaryRoute(harness, { stable, candidate }, options));
@@ -46,11 +40,7 @@ function outputOf(answer: Answer): number | undefined {
   return (JSON.parse(answer.body) as { outputs: { data: number[] }[] }).outputs[0]?.data[0];
 }
 
-beforeAll(bundleGateway, 30_000);
-
 afterEach(() => harness.end(), 20_000);
-
-afterAll(removeGatewayBundles);
 
 describe("what the candidate fails, stable answers", () => {
   test.each(["nan", "throws"] as const)(
@@ -73,7 +63,7 @@ describe("what the candidate fails, stable answers", () => {
   );
 
   test("a request that both fail gets stable's error, and counts against both", async () => {
-    harness = await connected(new GatewayHarness());
+    harness = await connected(new GatewayHarness({ dist: DIST }));
     const stable = await harness.numbers(1, "moody", "v1.0");
     const candidate = await harness.numbers(2, "moody", "v1.1");
     const route = canaryRoute(harness, { stable, candidate }, { weight: 100 });
@@ -194,7 +184,9 @@ describe("a candidate at a remote", () => {
 
   async function remoteCanary(retries: boolean): Promise<void> {
     remote = await DoublingRemote.start();
-    harness = await connected(new GatewayHarness({ remotes: { there: remote.settings(retries) } }));
+    harness = await connected(
+      new GatewayHarness({ dist: DIST, remotes: { there: remote.settings(retries) } }),
+    );
     const stable = await harness.numbers(1, "doubles", "v1.0");
     const candidate = await remote.revision(harness, 2, "there", stable);
     await publishReady(harness, canaryRoute(harness, { stable, candidate }, { weight: 100 }));
