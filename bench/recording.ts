@@ -13,6 +13,7 @@ const WATCH: Route["watch"] = {
   rollout: "bench",
   candidate: 2,
   stable: 1,
+  candidateShare: null,
   flushMs: 1_000,
   deadlineMs: 30_000,
   mirror: null,

@@ -21,6 +21,7 @@ const WATCH: Route["watch"] = {
   rollout: "r1",
   candidate: CANDIDATE,
   stable: STABLE,
+  candidateShare: null,
   flushMs: 100,
   deadlineMs: 10_000,
   mirror: null,
