@@ -57,6 +57,7 @@ function routeOf(arms: Route["split"]["arms"], watch: Route["watch"]): Route {
     hold: null,
     watch,
     safeguards: { fallback: false, breaker: false },
+    predictions: false,
     historyHead: null,
     acknowledges: [],
     rolledBack: null,
@@ -110,6 +111,7 @@ function bookOf(arms: Route["split"]["arms"], watch: Route["watch"] = null): End
     port: 0,
     reusePort: false,
     defaultEndpoint: null,
+    predictionsFolder: "/nowhere",
     requestIdKey: "00",
     probeToken: "none",
   };

@@ -4,9 +4,21 @@ import { pino } from "pino";
 import { serveApi, type ApiServer } from "../../src/control/api/index.ts";
 import { Gateways } from "../../src/control/link/index.ts";
 import { Rollouts } from "../../src/control/rollouts/index.ts";
+import { Signals } from "../../src/control/signals/index.ts";
 import { artifacts, registry, store } from "./registry-fixture.ts";
 
 const clock = { now: () => 1_000, monotonic: () => 1_000 };
+
+/** Sources of evidence that have nothing to say: nobody gives feedback. */
+function signalsOf(): Signals {
+  return new Signals({
+    store,
+    now: () => clock.now(),
+    predictionsFolder: "/nonexistent",
+    requestIdKey: () => "",
+    warn: () => undefined,
+  });
+}
 
 /** Endpoints as a control plane runs them, on what the fixture has stored. */
 export function rolloutsOf(): Rollouts {
@@ -14,7 +26,7 @@ export function rolloutsOf(): Rollouts {
     store,
     artifacts,
     gateways: new Gateways(),
-    signals: { collect: () => Promise.resolve({}) },
+    signals: signalsOf(),
     clock,
     checkpoint: () => undefined,
     journal: { info: () => undefined, error: () => undefined },
@@ -28,7 +40,7 @@ export function rolloutsOf(): Rollouts {
 export function apiOf(endpoints: Rollouts): Promise<ApiServer> {
   const log = pino({ level: "silent" });
   return serveApi(
-    { registry, endpoints, artifacts, store, clock, build: "test", log },
+    { registry, endpoints, feedback: signalsOf(), artifacts, store, clock, build: "test", log },
     { host: "127.0.0.1", port: 0 },
   );
 }

@@ -69,6 +69,16 @@ export type DoctorCheck = z.infer<typeof schema.doctorCheckSchema>;
 /** What doctor found. */
 export type Doctor = z.infer<typeof schema.doctorSchema>;
 
+/** What a caller knows of one prediction. */
+export type FeedbackItem = z.infer<typeof schema.feedbackItemSchema>;
+/** What became of feedback. */
+export type FeedbackTaken = z.infer<typeof schema.feedbackTakenSchema>;
+
+/** Takes what callers know of predictions. */
+export interface FeedbackService {
+  take(items: readonly FeedbackItem[]): Promise<FeedbackTaken>;
+}
+
 /** Whether everything that should serve does, and if not, what does not. */
 export interface Readiness {
   readonly ready: boolean;

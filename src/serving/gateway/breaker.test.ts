@@ -41,6 +41,7 @@ function route(weights: Readonly<Record<number, number>>, change: Partial<Route>
     hold: null,
     watch: WATCH,
     safeguards: { fallback: false, breaker: true },
+    predictions: false,
     historyHead: null,
     acknowledges: [],
     rolledBack: null,

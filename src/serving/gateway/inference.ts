@@ -223,11 +223,15 @@ export class Inference {
     }
     admitted.ticket?.answered(result);
     routed.count(arm).requests += 1;
-    if (arm === "assigned") this.#book.guard.good(admitted);
+    const requestId = this.#book.requestId(routed.key, arm);
+    if (arm === "assigned") {
+      this.#book.guard.good(admitted);
+      this.#book.predicted(endpoint, requestId, outputs);
+    }
     writeAnswer(
       arrived.response,
       arrived.protocol.encode(outputs, { endpoint, version: routed.label, call }),
-      answeredBy(arrived.request, routed, this.#book.requestId(routed.key, arm)),
+      answeredBy(arrived.request, routed, requestId),
     );
   }
 
