@@ -3,7 +3,7 @@ import type { AnalysisPolicy } from "../policy/index.ts";
 import { metricFails, namedWords } from "./describe-metric.ts";
 import { addArmCounts, type ArmCounts, type Interval, type PairCounts } from "./interval.ts";
 import { addJudged, gatewayRate, NOTHING, type JudgedArms } from "./judged.ts";
-import { heldAt, metricLogE, observeMetric, startMetric, type MetricState } from "./metric.ts";
+import { heldAt, observeMetric, startMetric, type MetricState } from "./metric.ts";
 import { addRecent, NO_RECENT } from "./outage.ts";
 import { planMetric, weighMetrics } from "./plan-metrics.ts";
 import type { AnalysisPlan, Comparison, MetricPlan } from "./plan.ts";
@@ -108,7 +108,7 @@ export function actingEvidence(
     const state = metrics[at];
     if (state === undefined || (role !== "rollback" && role !== "propose")) return [];
     const silent = directOnly && role !== "rollback";
-    return [{ name: metric.name, weight, logE: silent ? NO_SAY : metricLogE(state) }];
+    return [{ name: metric.name, weight, logE: silent ? NO_SAY : state.logE }];
   });
 }
 

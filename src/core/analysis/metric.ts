@@ -28,7 +28,8 @@ import {
   latencyLogE,
   observeLatency,
   startLatencyTest,
-  totalAt,
+  strataOf,
+  totalOf,
   type LatencyTestState,
 } from "./latency-test.ts";
 import type { MetricPlan, TestPlan } from "./plan.ts";
@@ -81,7 +82,8 @@ export interface MetricState {
   readonly state: TestState;
   /** What was observed of each arm, and how much of it was bad; for display. */
   readonly seen: JudgedArms;
-  /** Largest natural log of its e-value so far. */
+  /** Natural log of its e-value now, and the largest so far. */
+  readonly logE: number;
   readonly maxLogE: number;
   /** Whether it stops the rollout from advancing: set at 1 / holdAlpha, unset at a quarter of that. */
   readonly held: boolean;
@@ -139,6 +141,7 @@ export function startMetric({ test }: MetricPlan, horizon: number): MetricState 
   return {
     state: startTest(test, horizon),
     seen: NO_ARMS,
+    logE: 0,
     maxLogE: 0,
     held: false,
     broken: null,
@@ -267,6 +270,7 @@ function observeLatencyMetric(
   const candidate = pooled(interval.candidate.latency);
   const stable = pooled(interval.stable.latency);
   const { slower, limit } = state;
+  const strata = slower === null ? [] : strataOf(slower, plan.slower?.quantiles ?? [], interval);
   return {
     test: "latency",
     slower:
@@ -286,12 +290,7 @@ function observeLatencyMetric(
             },
             over,
           ),
-    slow: state.slow.map((sums, at) =>
-      addArms(sums, {
-        candidate: totalAt(interval.candidate, slower?.edges ?? {}, at, "candidate"),
-        stable: totalAt(interval.stable, slower?.edges ?? {}, at, "stable"),
-      }),
-    ),
+    slow: state.slow.map((sums, at) => addArms(sums, totalOf(strata[at] ?? []))),
     shown: {
       candidate: addHistograms(state.shown.candidate, candidate),
       stable: addHistograms(state.shown.stable, stable),
@@ -359,7 +358,7 @@ function observeTest(plan: MetricPlan, before: MetricState, step: Step): MetricS
 }
 
 /** ln of the evidence against the candidate in this metric; 0 where nothing is tested. */
-export function metricLogE({ state }: Pick<MetricState, "state">): number {
+function metricLogE({ state }: Pick<MetricState, "state">): number {
   switch (state.test) {
     case "rate":
       return rateLogE(state.rate);
@@ -414,6 +413,7 @@ export function observeMetric(
   if (limit !== null) holding.push(limit);
   return {
     ...next,
+    logE: log,
     maxLogE: Math.max(before.maxLogE, log),
     held: holding.some((one) => heldAt(before.held, one, holdAlpha)),
   };
