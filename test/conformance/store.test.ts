@@ -14,7 +14,9 @@ import {
   openSqliteStore,
   type CountRecord,
   type EvidenceRecord,
+  type FeedbackRecord,
   type Store,
+  type StoredFeedback,
   type StoredManifest,
 } from "../../src/storage/store/index.ts";
 
@@ -65,6 +67,17 @@ const entry = (kind: string, key?: string): HistoryDraft => ({
   reason: null,
   data: { note: kind },
   key,
+});
+
+const told = (requestId: string, over: Partial<FeedbackRecord> = {}): FeedbackRecord => ({
+  requestId,
+  endpoint: "fraud-prod",
+  revision: 2,
+  minute: 100,
+  kind: "correct",
+  value: true,
+  at: 7,
+  ...over,
 });
 
 const kinds = (entries: readonly { kind: string }[]): string[] => entries.map((one) => one.kind);
@@ -399,5 +412,70 @@ describe.each(IMPLEMENTATIONS)("store $name", ({ open }) => {
     expect(await store.evidence.prune("another", { before: 9_999, keep: [] })).toBe(0);
     expect((await store.evidence.list("r1")).map((one) => one.position)).toEqual([1]);
     expect(await store.evidence.list("r2")).toHaveLength(1);
+  });
+
+  const waiting = async (joined: boolean, limit = 10): Promise<readonly StoredFeedback[]> =>
+    store.feedback.waiting({
+      endpoint: "fraud-prod",
+      revisions: [1, 2],
+      sinceMinute: 100,
+      joined,
+      limit,
+    });
+
+  test("the last feedback on a request wins until it is counted; then it is ignored", async () => {
+    expect(await store.feedback.put([])).toEqual({ taken: 0, counted: 0 });
+    const first = [told("a"), told("b"), told("a", { value: false, at: 8 })];
+    expect(await store.feedback.put(first)).toEqual({ taken: 3, counted: 0 });
+    const elsewhere = [
+      told("c", { revision: 3 }),
+      told("d", { endpoint: "other" }),
+      told("e", { minute: 99 }),
+    ];
+    await store.feedback.put(elsewhere);
+    expect(await waiting(true)).toEqual([
+      { ...told("a", { value: false, at: 8 }), prediction: null },
+      { ...told("b"), prediction: null },
+    ]);
+    expect(await waiting(true, 1)).toHaveLength(1);
+    await store.feedback.count(["a", "nobody"]);
+    expect(await store.feedback.put([told("a"), told("b", { value: false })])).toEqual({
+      taken: 1,
+      counted: 1,
+    });
+    expect((await waiting(true)).map(({ requestId, value }) => [requestId, value])).toEqual([
+      ["b", false],
+    ]);
+    expect(await store.feedback.prune(100)).toBe(1);
+    expect(await store.feedback.prune(101)).toBe(4);
+    expect(await waiting(true)).toEqual([]);
+  });
+
+  test("a label waits for its prediction, and a later label of the request keeps it", async () => {
+    await store.feedback.put([told("a", { kind: "label", value: ["x", 1] })]);
+    expect(await waiting(true)).toEqual([]);
+    expect(await waiting(false)).toHaveLength(1);
+    await store.feedback.join([{ requestId: "a", prediction: { rows: 2 } }]);
+    await store.feedback.put([told("a", { kind: "label", value: "y" })]);
+    expect(await waiting(false)).toEqual([]);
+    expect(await waiting(true)).toEqual([
+      { ...told("a", { kind: "label", value: "y" }), prediction: { rows: 2 } },
+    ]);
+  });
+
+  test("a cursor goes on once from where it was read, and with what is stored beside it", async () => {
+    expect(await store.cursors.get("w")).toBeNull();
+    await store.cursors.advance({ watch: "w", from: 0, body: { at: 1 }, at: 5 });
+    await expect(
+      store.transaction(async (nouns) => {
+        await nouns.feedback.put([told("a")]);
+        await nouns.cursors.advance({ watch: "w", from: 0, body: { at: 2 }, at: 6 });
+      }),
+    ).rejects.toMatchObject({ code: "internal" });
+    expect(await waiting(true)).toEqual([]);
+    expect(await store.cursors.get("w")).toEqual({ sequence: 1, body: { at: 1 } });
+    await store.cursors.advance({ watch: "w", from: 1, body: null, at: 7 });
+    expect(await store.cursors.prune(7)).toBe(0);
+    expect(await store.cursors.prune(8)).toBe(1);
   });
 });

@@ -93,6 +93,7 @@ async function construct(config: ControlConfig, around: ControlSurroundings): Pr
     store,
     artifacts,
     gateways,
+    signals: { collect: () => Promise.resolve({}) },
     clock,
     checkpoint,
     journal: journalOf(log),

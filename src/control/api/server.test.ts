@@ -525,7 +525,7 @@ test("the OpenAPI document names every operation with its problem answer", async
       return `${method} ${path.replace("/api/v1", "")}`;
     }),
   );
-  expect(operations).toHaveLength(23);
+  expect(operations).toHaveLength(26);
   expect(operations).toContain("post /rollback");
 });
 

@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 
 import type {
+  AppliedPolicy,
+  ApplyPolicyBody,
   DeployBody,
   Deployed,
   Doctor,
@@ -11,6 +13,7 @@ import type {
   HistoryEntry,
   HistoryVerified,
   MarkBody,
+  PolicyView,
   Readiness,
   ReinstateBody,
   RollbackBody,
@@ -36,6 +39,7 @@ import { deploy } from "./deploy-command.ts";
 import type { EndpointDeps } from "./deps.ts";
 import { Endpoints, type RunningEndpoint } from "./endpoints.ts";
 import { gatewayRecord } from "./evidence-record.ts";
+import { applyPolicy, showPolicy } from "./policy-command.ts";
 import { endpointFromRoute } from "./rebuild.ts";
 import { reinstate, rollback } from "./rollback-command.ts";
 import { showRollout, steer } from "./steer-command.ts";
@@ -95,6 +99,14 @@ export class Rollouts implements EndpointService {
 
   steer(command: RolloutCommand): Promise<RolloutAnswer> {
     return steer(this.#endpoints, command);
+  }
+
+  applyPolicy(endpoint: string, body: ApplyPolicyBody): Promise<AppliedPolicy> {
+    return applyPolicy(this.#endpoints, endpoint, body);
+  }
+
+  policy(endpoint: string | null): PolicyView {
+    return showPolicy(this.#endpoints, endpoint);
   }
 
   rollout(endpoint: string | null): RolloutAnswer {

@@ -47,7 +47,7 @@ interface Watching {
   analysis: AnalysisState;
   position: number;
   progress: Progress;
-  lastEvidenceAt: number | null;
+  lastEvidenceAt: number;
   signals: { sequence: number; at: number };
 }
 
@@ -120,7 +120,8 @@ export class RolloutWatch {
       analysis: startAnalysis(plan),
       position: 0,
       progress: { candidate: 0, pairs: 0 },
-      lastEvidenceAt: null,
+      // No evidence yet is silence from now on, not since ever.
+      lastEvidenceAt: this.#deps.clock.now(),
       signals: { sequence: -1, at: rollout.startedAt },
     };
     return this.#watching;
@@ -179,7 +180,7 @@ export class RolloutWatch {
         candidate: watching.progress.candidate + interval.candidate.requests,
         pairs: watching.progress.pairs + interval.pairs.pairs,
       };
-      watching.lastEvidenceAt = Math.max(watching.lastEvidenceAt ?? 0, interval.to);
+      watching.lastEvidenceAt = Math.max(watching.lastEvidenceAt, interval.to);
     }
     const sequence = Math.max(watching.signals.sequence, lastSignals(records));
     watching.signals = { ...watching.signals, sequence };

@@ -1,5 +1,7 @@
 export {
   aliasBodySchema,
+  appliedPolicySchema,
+  applyPolicyBodySchema,
   archiveBodySchema,
   blobSchema,
   deployBodySchema,
@@ -13,6 +15,7 @@ export {
   markBodySchema,
   markedSchema,
   modelSummarySchema,
+  policyViewSchema,
   registerBodySchema,
   registeredSchema,
   reinstateBodySchema,
@@ -27,6 +30,8 @@ export {
 } from "./schema.ts";
 export type {
   AliasBody,
+  AppliedPolicy,
+  ApplyPolicyBody,
   ArchiveBody,
   Blob,
   DeployBody,
@@ -43,6 +48,7 @@ export type {
   MarkBody,
   Marked,
   ModelSummary,
+  PolicyView,
   RegisterBody,
   Readiness,
   Registered,

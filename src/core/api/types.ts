@@ -34,6 +34,12 @@ export type Served = z.infer<typeof schema.servedSchema>;
 export type DeployBody = z.infer<typeof schema.deployBodySchema>;
 /** State of a rollout. */
 export type RolloutView = z.infer<typeof schema.rolloutViewSchema>;
+/** Puts a policy in force. */
+export type ApplyPolicyBody = z.infer<typeof schema.applyPolicyBodySchema>;
+/** What applying a policy did. */
+export type AppliedPolicy = z.infer<typeof schema.appliedPolicySchema>;
+/** The policy in force at an endpoint. */
+export type PolicyView = z.infer<typeof schema.policyViewSchema>;
 /** Answer to deploy. */
 export type Deployed = z.infer<typeof schema.deployedSchema>;
 /** Rolls an endpoint back. */
@@ -75,6 +81,10 @@ export interface EndpointService {
   rollback(body: RollbackBody): Promise<RolledBack>;
   reinstate(body: ReinstateBody): Promise<RolledBack>;
   steer(command: RolloutCommand): Promise<RolloutAnswer>;
+  /** Puts a policy in force at the endpoint, which is made where there is none yet. */
+  applyPolicy(endpoint: string, body: ApplyPolicyBody): Promise<AppliedPolicy>;
+  /** The policy in force. A null endpoint is the only one there is. */
+  policy(endpoint: string | null): PolicyView;
   /** A null endpoint is the only one there is. */
   rollout(endpoint: string | null): RolloutAnswer;
   status(): Promise<Status>;

@@ -83,6 +83,7 @@ const TOTALS = [
   "violations",
   "aborted",
   "fallback",
+  "fallbackFailed",
 ] as const;
 
 function addTotals(sum: ArmTally, tally: ArmTally): void {

@@ -135,7 +135,7 @@ export class RequestTicket implements Pending {
       OUTCOME.error |
       more |
       (isLate ? OUTCOME.late : 0) |
-      (failure.fallback === "answered" ? OUTCOME.fallback : 0);
+      fallbackOutcome(failure.fallback);
     const isLost = this.#diedAt !== null || failure.isAway === true || (isLate && this.#waited);
     if (!isLost) addRequest(this.#tally, outcome, this.#key);
     else if (!this.#charge(now, outcome)) return;
@@ -165,5 +165,16 @@ export class RequestTicket implements Pending {
     if (!this.#arm.isNewFrame(frame)) return;
     const rowsLog2 = 31 - Math.clz32(Math.max(1, frame?.rows ?? batch));
     bump(this.#tally.latency, latencySlot(rowsLog2, latencyBucket(modelMs)));
+  }
+}
+
+function fallbackOutcome(fallback: Failure["fallback"]): number {
+  switch (fallback) {
+    case "none":
+      return 0;
+    case "answered":
+      return OUTCOME.fallback;
+    case "failed":
+      return OUTCOME.fallbackFailed;
   }
 }

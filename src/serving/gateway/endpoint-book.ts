@@ -1,20 +1,23 @@
 import type { Count } from "../../link/count/index.ts";
+import { RequestIds, type RequestWay } from "../../link/request-id/index.ts";
 import type { Route } from "../../link/route/index.ts";
 import { RouteTable } from "../routing/index.ts";
 import type { ModelAddress } from "../runtime/index.ts";
 import { monotonic } from "./clock.ts";
 import { CountBook } from "./count-book.ts";
 import { EvidenceBook } from "./evidence-book.ts";
+import { Guard } from "./guard.ts";
 import { OwnFailures } from "./own-failures.ts";
-import { RequestIds } from "./request-id.ts";
 import { RoutedEndpoint } from "./routed-endpoint.ts";
 import { ServedRevision, type ConnectModel } from "./served-revision.ts";
+import type { StrikeReport } from "./strikes.ts";
 import { SuspectDesk } from "./suspect-desk.ts";
 import type { FromWorker, Swapped, Usage, WorkerSettings } from "./thread-messages.ts";
 
 /** What one worker knows: routes, connections to revisions, counts. */
 export class EndpointBook {
   readonly suspects: SuspectDesk;
+  readonly guard: Guard;
   readonly failures = new OwnFailures();
   readonly evidence: EvidenceBook;
   readonly #settings: WorkerSettings;
@@ -23,6 +26,8 @@ export class EndpointBook {
   readonly #counts: CountBook;
   readonly #served = new Map<string, ServedRevision>();
   readonly #ids = new Map<string, RequestIds>();
+  /** Of requests that the split did not assign, by key and way. */
+  readonly #apartIds = new Map<string, RequestIds>();
   /** Protocols in use, by endpoint. */
   readonly #protocols = new Map<string, Set<string>>();
   #routed: ReadonlyMap<string, RoutedEndpoint> = new Map();
@@ -39,7 +44,8 @@ export class EndpointBook {
     this.#counts = new CountBook(settings);
     this.evidence = new EvidenceBook(monotonic, (report) => post({ kind: "evidence", report }));
     this.#table = new RouteTable([], settings.defaultEndpoint);
-    this.suspects = new SuspectDesk((kind, key, suspect) => post({ kind, key, suspect }));
+    this.suspects = new SuspectDesk(post);
+    this.guard = new Guard(post);
   }
 
   get table(): RouteTable {
@@ -92,13 +98,16 @@ export class EndpointBook {
     return [...this.#routed.values()].every((routed) => this.isEndpointReady(routed));
   }
 
-  /** A new id for a request to the revision. */
-  requestId(key: string): string {
-    let ids = this.#ids.get(key);
+  /** A new id for a request to the revision; feedback on what the split assigned is told by it. */
+  requestId(key: string, way: RequestWay = "assigned"): string {
+    const known = way === "assigned" ? this.#ids : this.#apartIds;
+    const place = way === "assigned" ? key : `${key} ${way}`;
+    let ids = known.get(place);
     if (ids === undefined) {
+      const { requestIdKey, worker } = this.#settings;
       const subject = key.slice(0, key.lastIndexOf("@")).replace("/", ".");
-      ids = new RequestIds(this.#settings.requestIdKey, subject, this.#settings.worker);
-      this.#ids.set(key, ids);
+      ids = new RequestIds(requestIdKey, subject, worker, way);
+      known.set(place, ids);
     }
     return ids.next(Date.now());
   }
@@ -120,6 +129,8 @@ export class EndpointBook {
     const served = this.#served.get(key);
     this.#served.delete(key);
     this.#ids.delete(key);
+    for (const place of this.#apartIds.keys())
+      if (place.startsWith(`${key} `)) this.#apartIds.delete(place);
     await served?.disconnect();
   }
 
@@ -166,6 +177,16 @@ export class EndpointBook {
       lastOldResponseAt: responses.length === 0 ? null : Math.max(...responses),
       failedRequests: this.failures.since(since),
     };
+  }
+
+  /** How the requests of those revisions end that have been served here. */
+  strikes(keys: readonly string[]): Readonly<Record<string, StrikeReport>> {
+    return Object.fromEntries(
+      keys.flatMap((key) => {
+        const served = this.#served.get(key);
+        return served === undefined ? [] : [[key, served.strikes.report]];
+      }),
+    );
   }
 
   /** Counts that changed since they were last asked for. */

@@ -6,6 +6,7 @@ import type { InferResult } from "../runtime/index.ts";
 import { answeredBy, errorHeaders, writeAnswer } from "./answer.ts";
 import { monotonic } from "./clock.ts";
 import type { EndpointBook } from "./endpoint-book.ts";
+import type { Guarded } from "./guard.ts";
 import { isOwn } from "./own-failures.ts";
 import type { RoutedRevision } from "./routed-endpoint.ts";
 import { fallbackRoom } from "./safeguards.ts";
@@ -75,6 +76,9 @@ export class Fallback {
       return error;
     }
     routed.count("shed").requests += 1;
+    // Where stable is busy with requests of its own, it is not the candidate that is too much.
+    const isCrowded = 2 * served.standingIn >= fallbackRoom(stable.revision.limits);
+    if (isCrowded) this.#book.guard.shed(failed, error);
     return new LastgoodError(
       "runtime.unavailable",
       `${failed.served.subject} failed this request (${error.message}) and ${served.subject} has no room to answer it`,
@@ -112,11 +116,14 @@ export class Fallback {
     // The caller was promised what the candidate's contract says.
     const violation = outputViolation(outputs, failed.routed.revision.contract, stable);
     if (violation !== null) {
-      this.#fail(asked, new LastgoodError("runtime.failed", `${stable.label}: ${violation}`));
+      const details = { invalid: violation };
+      const message = `${stable.label}: ${violation}`;
+      this.#fail(asked, new LastgoodError("runtime.failed", message, { details }));
       return;
     }
     stable.count("fallback").requests += 1;
     failed.onEnd("answered");
+    this.#book.guard.good(guardedStable(asked));
     const { endpoint, call } = failed;
     writeAnswer(
       failed.response,
@@ -131,7 +138,10 @@ export class Fallback {
     else {
       const cell = asked.stable.count("fallback");
       cell.requests += 1;
-      if (!asked.failed.response.destroyed) cell.errors += 1;
+      if (!asked.failed.response.destroyed) {
+        cell.errors += 1;
+        this.#book.guard.failed(guardedStable(asked), error);
+      }
     }
     this.#write(asked, error);
   }
@@ -146,10 +156,15 @@ export class Fallback {
   }
 
   #headers({ failed, stable }: Asked): Record<string, string> {
-    const headers = answeredBy(failed.request, stable, this.#book.requestId(stable.key));
+    const requestId = this.#book.requestId(stable.key, "fallback");
+    const headers = answeredBy(failed.request, stable, requestId);
     headers[FALLBACK_HEADER] = `${failed.routed.label}/${failed.routed.number}`;
     return headers;
   }
+}
+
+function guardedStable({ failed, stable, served }: Asked): Guarded {
+  return { endpoint: failed.endpoint, routed: stable, served };
 }
 
 /** Of the request's own time, ms. */

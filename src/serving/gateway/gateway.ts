@@ -14,9 +14,11 @@ import {
   type PeerIdentity,
   type PeerListener,
 } from "../../link/peer/index.ts";
+import { requestIdKey } from "../../link/request-id/index.ts";
 import { EvidenceDesk } from "../evidence/index.ts";
 import type { ScoringProtocol } from "../protocol/index.ts";
 import { takeAddress, type TakenAddress } from "./address-lock.ts";
+import { BreakerWatch } from "./breaker-watch.ts";
 import { monotonic } from "./clock.ts";
 import { ControlLink } from "./control-link.ts";
 import { EndpointSwitch, type SwitchParts } from "./endpoint-switch.ts";
@@ -25,7 +27,6 @@ import { gatewayRequests } from "./gateway-requests.ts";
 import { LoadedRevisions, type Runtimes } from "./loaded-revisions.ts";
 import type { Log } from "./log.ts";
 import { probeEndpoint } from "./probe.ts";
-import { requestIdKey } from "./request-id.ts";
 import { recordedEndpoints, RouteFile } from "./route-file.ts";
 import { WorkerPool, type WorkerNews } from "./worker-pool.ts";
 
@@ -51,6 +52,7 @@ export class Gateway {
   readonly #workers: WorkerPool;
   readonly #loaded: LoadedRevisions;
   readonly #evidence: EvidenceDesk;
+  readonly #breaker: BreakerWatch;
   readonly #probeToken = randomBytes(16).toString("hex");
   readonly #port: number;
   readonly #lock: KernelLock;
@@ -102,6 +104,17 @@ export class Gateway {
       runtimes: parts.runtimes,
       workers: this.#workers,
       onState: (state) => this.#control?.revisionState(state),
+      onTrouble: (endpoint, revision, trouble) => {
+        if (trouble === "crashed") this.#breaker.crashed(endpoint, revision);
+        else this.#breaker.breached(endpoint, revision.revision, trouble);
+      },
+      log,
+    });
+    this.#breaker = new BreakerWatch({
+      endpoint: (name) => this.#endpoints.get(name),
+      loaded: this.#loaded,
+      workers: this.#workers,
+      onOverride: (override) => this.overrideMade(override),
       log,
     });
   }
@@ -187,11 +200,9 @@ export class Gateway {
 
   /** Notes what was done here alone and tells the control plane. */
   overrideMade(override: Override): void {
-    this.#parts.log("warn", `rolled back ${override.endpoint} without the control plane`, {
-      from: override.from,
-      to: override.to,
-      actor: override.actor,
-    });
+    const { endpoint, from, to, actor, trigger, reason } = override;
+    const how = trigger === "manual" ? "without the control plane" : "by itself";
+    this.#parts.log("warn", `rolled back ${endpoint} ${how}`, { from, to, actor, trigger, reason });
     this.#control?.overrideMade();
   }
 
@@ -268,6 +279,8 @@ export class Gateway {
     } else if (news.kind === "evidence") this.#evidence.take(worker, news.report);
     else if (news.kind === "defect") {
       this.#parts.log("error", "a defect: an unhandled rejection", { worker, error: news.error });
+    } else if (news.kind === "breach") {
+      this.#breaker.breached(news.endpoint, news.revision, news.breach);
     } else this.#loaded.hear(worker, news);
   }
 

@@ -223,10 +223,11 @@ export class Inference {
     }
     admitted.ticket?.answered(result);
     routed.count(arm).requests += 1;
+    if (arm === "assigned") this.#book.guard.good(admitted);
     writeAnswer(
       arrived.response,
       arrived.protocol.encode(outputs, { endpoint, version: routed.label, call }),
-      answeredBy(arrived.request, routed, this.#book.requestId(routed.key)),
+      answeredBy(arrived.request, routed, this.#book.requestId(routed.key, arm)),
     );
   }
 
@@ -237,11 +238,14 @@ export class Inference {
       this.#shed(admitted, error.message);
       return;
     }
-    const requestId = this.#book.requestId(admitted.routed.key);
+    const requestId = this.#book.requestId(admitted.routed.key, admitted.arm);
     const cell = admitted.routed.count(admitted.arm);
     cell.requests += 1;
     // Nobody waited for it any more, so it was not run to its end.
-    if (!admitted.arrived.response.destroyed) cell.errors += 1;
+    if (!admitted.arrived.response.destroyed) {
+      cell.errors += 1;
+      if (admitted.arm === "assigned") this.#book.guard.failed(admitted, error);
+    }
     if (admitted.routed.standIn !== null && admitted.arm === "assigned") {
       this.#fallBack(admitted, { call, error, requestId });
       return;
@@ -285,7 +289,7 @@ export class Inference {
   #writeError(
     admitted: Admitted,
     error: LastgoodError,
-    requestId = this.#book.requestId(admitted.routed.key),
+    requestId = this.#book.requestId(admitted.routed.key, admitted.arm),
   ): void {
     const { arrived, routed } = admitted;
     if (isOwn(error) && !arrived.response.destroyed) this.#book.failures.note(admitted.admittedAt);

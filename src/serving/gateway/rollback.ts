@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 
 import type { z } from "zod";
 
+import type { Trigger } from "../../core/endpoint/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { GATEWAY_REQUESTS, GatewayRolledBack, Probed } from "../../link/message/index.ts";
 import type { Override } from "../../link/override/index.ts";
@@ -14,6 +15,17 @@ import type { Swapped } from "./thread-messages.ts";
 
 /** What a person asks for. */
 export type RollbackCommand = z.infer<(typeof GATEWAY_REQUESTS)["gateway.rollback"]>;
+
+/** How a rollback is carried out. */
+export interface RollbackOptions {
+  /** CLOCK_MONOTONIC when the command was read, ms. */
+  readonly startedAt: number;
+  readonly onOverride: (override: Override) => void;
+  /** What started it. @default "manual" */
+  readonly trigger?: Trigger;
+  /** Only this revision is left: where another serves by now, nothing is done. */
+  readonly leaves?: number;
+}
 
 /** Typed twice within this is once, ms. */
 const TWICE_MS = 10 * 60_000;
@@ -28,13 +40,12 @@ interface Plan extends Chosens {
 /**
  * Law 7: a rollback by the gateway alone. Takes the first target that is loaded and proven, switches
  * every worker, remembers it as an override, verifies it through the public port.
- * @param startedAt CLOCK_MONOTONIC when the command was read, ms.
  * @throws `target.none`, `current.mismatch`, `rollback.no-target-left`, `endpoint.not-found`.
  */
 export function rollBack(
   endpoint: EndpointSwitch,
   command: RollbackCommand,
-  options: { readonly startedAt: number; readonly onOverride: (override: Override) => void },
+  options: RollbackOptions,
 ): Promise<GatewayRolledBack> {
   return endpoint.exclusively(async () => {
     const { record } = endpoint;
@@ -53,6 +64,7 @@ export function rollBack(
     });
     const plan = { ...chosen, record, route };
     checkCurrent(plan, command);
+    checkLeaves(plan, options.leaves);
     if (command.dryRun) return rehearsal(plan);
     return takeFirstThatHolds(endpoint, { plan, command, ...options });
   });
@@ -118,6 +130,16 @@ function checkCurrent({ route, candidates }: Plan, { ifCurrent }: RollbackComman
   );
 }
 
+function checkLeaves({ route, candidates }: Plan, leaves: number | undefined): void {
+  const to = candidates[0]?.revision.revision;
+  if (leaves === undefined || to === undefined || leftBehind(route, to)?.revision === leaves)
+    return;
+  throw new LastgoodError(
+    "current.mismatch",
+    `${route.endpoint} does not serve revision ${leaves} any more`,
+  );
+}
+
 function rehearsal({ route, candidates, passedOver }: Plan): GatewayRolledBack {
   const first = candidates[0];
   const from = first === undefined ? null : leftBehind(route, first.revision.revision);
@@ -137,11 +159,9 @@ function nothingToLeave({ endpoint }: Route): LastgoodError {
   return new LastgoodError("target.none", `${endpoint} serves nothing that could be left`);
 }
 
-interface Undertaking {
+interface Undertaking extends RollbackOptions {
   readonly plan: Plan;
   readonly command: RollbackCommand;
-  readonly startedAt: number;
-  readonly onOverride: (override: Override) => void;
 }
 
 /** Takes the targets in turn, each once, until one is verified; otherwise returns to what was left. */
@@ -193,7 +213,7 @@ async function takeTarget(
     actor: command.actor,
     reason: command.reason,
     keepStatus: command.keepStatus,
-    trigger: "manual",
+    trigger: undertaking.trigger ?? "manual",
     measured: {
       switchMs: 0,
       lastOldAdmittedMs: null,

@@ -10,7 +10,9 @@ import {
 } from "../runtime/index.ts";
 import { monotonic } from "./clock.ts";
 import type { CountCell } from "./count-book.ts";
+import { fingerprint } from "./fingerprint.ts";
 import { Gate } from "./gate.ts";
+import { Strikes } from "./strikes.ts";
 import { NOT_ELSEWHERE, type SuspectDesk } from "./suspect-desk.ts";
 
 /** Dials a loaded revision; the runtimes' rooms have one each. */
@@ -49,6 +51,8 @@ export class ServedRevision {
   readonly key: string;
   readonly subject: string;
   readonly gate = new Gate(false);
+  /** How its requests end, for the breaker. */
+  readonly strikes = new Strikes();
   inFlight = 0;
   /** Requests that it answers in a candidate's place now. */
   standingIn = 0;
@@ -183,6 +187,7 @@ export class ServedRevision {
    */
   async #runAlone(request: ModelRequest, deadline: number): Promise<InferResult> {
     const turn = await this.#context.suspects.await(this.key, deadline - monotonic());
+    let killer: string | null = null;
     try {
       const client = this.#client;
       if (client === null) throw stillSuspect(this.#notLoaded());
@@ -197,6 +202,7 @@ export class ServedRevision {
         if (!(error instanceof ModelDied)) throw stillSuspect(LastgoodError.from(error));
         this.#lost(client);
         request.ticket?.died(this.#lostAt, `the process of ${this.subject} died: ${error.message}`);
+        killer = fingerprint(request.inputs);
         throw new LastgoodError(
           "runtime.failed",
           `the process of ${this.subject} died twice with this request in it`,
@@ -204,7 +210,7 @@ export class ServedRevision {
         );
       }
     } finally {
-      turn.done();
+      turn.done(killer);
     }
   }
 

@@ -5,7 +5,8 @@ import { parseDigest, parseEndpointName, parseModelName } from "../../core/versi
 import type { RevisionState } from "../../link/message/index.ts";
 import { DEFAULT_LIMITS, type RouteRevision } from "../../link/route/index.ts";
 import type { LoadedModel, LoadProof } from "../runtime/index.ts";
-import { SupervisedRevision } from "./supervised-revision.ts";
+import { CrashLog } from "./crash-log.ts";
+import { SupervisedRevision, type Trouble } from "./supervised-revision.ts";
 
 const signature = { inputs: [], outputs: [] };
 const revision: RouteRevision = {
@@ -47,6 +48,8 @@ function supervise(loads: readonly Error[] = []) {
   const errors = [...loads];
   const told: string[] = [];
   const states: RevisionState[] = [];
+  const troubles: Trouble[] = [];
+  const crashes = new CrashLog();
   const supervised = new SupervisedRevision({
     endpoint: parseEndpointName("iris-prod"),
     revision,
@@ -69,10 +72,12 @@ function supervise(loads: readonly Error[] = []) {
       tellOne: (worker, notice) =>
         told.push(`${notice.kind} ${notice.kind === "grant" ? notice.suspect : ""} to ${worker}`),
     },
+    crashes,
     onState: (state) => states.push(state),
+    onTrouble: (_endpoint, _revision, trouble) => troubles.push(trouble),
     log: () => undefined,
   });
-  return { supervised, models, told, states };
+  return { supervised, models, told, states, troubles, crashes };
 }
 
 async function until(isSo: () => boolean): Promise<void> {
@@ -99,10 +104,10 @@ test("after a death suspects are granted one at a time across workers, then the 
   models[0]?.die();
   await until(() => told.includes("grant 11 to 0"));
   expect(told).toEqual(["connect", "grant 11 to 0"]);
-  supervised.suspectDone(0, 11);
+  supervised.suspectDone(0, 11, null);
   await until(() => told.includes("grant 22 to 1"));
   expect(told).not.toContain("open");
-  supervised.suspectDone(1, 22);
+  supervised.suspectDone(1, 22, null);
   await until(() => told.includes("open"));
   expect(models).toHaveLength(2);
 });
@@ -116,7 +121,7 @@ test("a suspect that kills the replacement too does not take the next one with i
   models[0]?.die();
   await until(() => told.includes("grant 11 to 0"));
   supervised.workerLost();
-  supervised.suspectDone(0, 11);
+  supervised.suspectDone(0, 11, null);
   models[1]?.die();
   await until(() => told.includes("grant 22 to 1"));
   expect(models).toHaveLength(3);

@@ -87,6 +87,8 @@ function carryOut({ book, front, flush }: Worker, command: WorkerCommand): unkno
     case "lastCounts":
       book.evidence.end();
       return flush();
+    case "strikes":
+      return book.strikes(command.keys);
     case "stopListening":
       return front.stopListening();
     case "drain":
