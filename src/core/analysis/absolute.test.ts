@@ -12,7 +12,14 @@ import {
   startWatch,
 } from "../../../test/support/watch.ts";
 import type { Metric } from "../policy/index.ts";
-import { noArmCounts, type AnalysisState, type Assessment, type Interval } from "./index.ts";
+import {
+  noArmCounts,
+  planAnalysis,
+  startAnalysis,
+  type AnalysisState,
+  type Assessment,
+  type Interval,
+} from "./index.ts";
 
 const baseline = drawBaseline(seededRandom(1), 60, 100, { errorRate: 0.01 });
 
@@ -109,4 +116,43 @@ test("without anything known before there is no limit but the policy's", () => {
   );
   const limited = watch([{ ...METRICS.errorRate, max: 0.05 }], []);
   expect(verdict(fold(limited, [serving(0, 50)])).decision).toBe("hold");
+});
+
+const canary = (alone: boolean) =>
+  startAnalysis(
+    planAnalysis({
+      analysis: analysisOf([METRICS.errorRate]),
+      horizonIntervals: 100,
+      baseline,
+      comparison: "live",
+      alone,
+    }),
+  );
+
+describe("a canary whose bake has nothing beside it", () => {
+  const steps = Array.from({ length: 20 }, (_, at) =>
+    intervalOf(at, {
+      candidate: { ...noArmCounts(), requests: 10, errors: at % 10 === 0 ? 1 : 0 },
+      stable: { ...noArmCounts(), requests: 90, errors: 1 },
+    }),
+  );
+  const bake = [20, 21, 22].map((at) => serving(at, 60, { fallback: 50 }));
+
+  test("is protected in it, by asking stable", () => {
+    const proposed = fold(canary(true), [...steps, ...bake.slice(0, 1)]);
+    expect(verdict(proposed).decision).toBe("hold");
+    expect(verdict(fold(canary(true), [...steps, ...bake]))).toMatchObject({
+      decision: "rollback",
+      blamed: ["errorRate"],
+    });
+    expect(verdict(fold(canary(false), [...steps, ...bake])).decision).not.toBe("rollback");
+  });
+
+  test("is compared before, where nobody need be asked", () => {
+    const bad = intervalOf(0, {
+      candidate: { ...noArmCounts(), requests: 10, errors: 10 },
+      stable: { ...noArmCounts(), requests: 90 },
+    });
+    expect(judge(fold(canary(true), [bad])).decision).toBe("rollback");
+  });
 });

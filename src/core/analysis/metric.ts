@@ -35,6 +35,7 @@ import {
 import type { MetricPlan, TestPlan } from "./plan.ts";
 import { averageLogE } from "./process.ts";
 import {
+  directRateLogE,
   NO_INPUT,
   observeRate,
   rateLogE,
@@ -154,6 +155,7 @@ type DriftState = TestState & { readonly test: "drift" };
 
 function gatewayInput(source: GatewayRate, { interval, arms, pairs }: Step): RateInput {
   const { candidate } = interval;
+  const own = candidate.requests === 0 ? null : gatewayRate(source, candidate);
   return {
     arms:
       arms === null
@@ -163,7 +165,8 @@ function gatewayInput(source: GatewayRate, { interval, arms, pairs }: Step): Rat
             stable: gatewayRate(source, arms.stable),
           },
     pairs: source === "errors" ? pairs : null,
-    candidate: candidate.requests === 0 ? null : gatewayRate(source, candidate),
+    candidate: own,
+    alone: interval.stable.requests === 0 ? own : null,
   };
 }
 
@@ -196,14 +199,14 @@ function signalInput(
   const candidate = own.taken.requests === 0 ? null : own.taken;
   const { paired } = signal;
   if (paired !== null && paired.pairs > 0)
-    return { input: { arms: null, pairs: paired, candidate }, waiting: before, rest: own.left };
+    return { input: { ...NO_INPUT, pairs: paired, candidate }, waiting: before, rest: own.left };
   const arms = before === null ? fresh : addArms(before.arms, fresh);
   const [ours, theirs] = [takeWhole(arms.candidate), takeWhole(arms.stable)];
   const ready = ours.taken.requests > 0 && theirs.taken.requests > 0;
   return {
     input: {
+      ...NO_INPUT,
       arms: ready ? { candidate: ours.taken, stable: theirs.taken } : null,
-      pairs: null,
       candidate,
     },
     waiting: {
@@ -284,8 +287,8 @@ function observeLatencyMetric(
             plan.limit.rate,
             limit,
             {
+              ...NO_INPUT,
               arms: arms === null ? null : limitArms(plan.limit.bucket, arms),
-              pairs: null,
               candidate: candidate.length === 0 ? null : slowerThan(candidate, plan.limit.bucket),
             },
             over,
@@ -378,6 +381,11 @@ function metricLogE({ state }: Pick<MetricState, "state">): number {
 
 const least = (processes: readonly EProcess[]): number | null =>
   processes.length === 0 ? null : Math.min(...processes.map(logE));
+
+/** The part of a metric's evidence that brings it back without anybody being asked. */
+export function directLogE({ state, logE: all }: MetricState): number {
+  return state.test === "rate" ? directRateLogE(state.rate) : all;
+}
 
 /** ln of the evidence that the candidate is within the margin; null where that is not tested. */
 export function metricLogSafe({ state }: Pick<MetricState, "state">): number | null {

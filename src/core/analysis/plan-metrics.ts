@@ -19,6 +19,8 @@ import type { RateTestPlan } from "./rate-test.ts";
 interface Planning {
   readonly analysis: AnalysisPolicy;
   readonly comparison: Comparison;
+  /** Whether a live comparison ends with the candidate alone. */
+  readonly alone: boolean;
   readonly baseline: readonly Interval[];
 }
 
@@ -70,6 +72,7 @@ function ratePlan(
     tolerance: beside ? metric.tolerance : null,
     limit: beside ? metric.max : limitAlone(metric, base, analysis.alpha),
     guarded: beside,
+    alone: null,
     margin:
       comparison === "live" && metric.tolerance !== null
         ? marginOf(analysis, metric.tolerance)
@@ -105,7 +108,13 @@ function planGatewayRate(
   const { comparison, baseline } = planning;
   const beside = comparison === "live" || (comparison === "paired" && source === "errors");
   const intervals = baseline.map(({ stable }) => gatewayRate(source, stable));
-  const rate = ratePlan(planning, metric, { intervals, beside });
+  const planned = ratePlan(planning, metric, { intervals, beside });
+  const asked = planning.alone && comparison === "live" && source !== "rejected";
+  const alone =
+    asked && metric.action === "rollback"
+      ? limitAlone(metric, planned.base, planning.analysis.alpha)
+      : null;
+  const rate = { ...planned, alone };
   return { metric, ...rateTest(source, rate, gatewayRole(source, metric.action, beside)) };
 }
 
@@ -127,6 +136,7 @@ function planDisagreement(metric: Metric & { readonly kind: "disagreement" }): U
     tolerance: null,
     limit: metric.max,
     guarded: false,
+    alone: null,
     margin: null,
     base: NOTHING,
     dispersion: 1,
@@ -147,6 +157,7 @@ function latencyLimit(
     tolerance: null,
     limit: 1 - (metric.quantile ?? 0.99),
     guarded: beside,
+    alone: null,
     margin: null,
     base: sum(intervals),
     dispersion: dispersionOf(analysis.dispersion, intervals),
