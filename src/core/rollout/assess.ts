@@ -171,8 +171,8 @@ function steps(state: StateIn<"Progressing">, event: EventOf<"assessed">, now: n
   if (at === undefined || byHand || activity.switching !== null || pause !== null)
     return ignored(state);
   if (activity.step.entered === null) {
-    const step_ = { ...activity.step, entered: event.progress };
-    return step({ ...state, activity: { ...activity, step: step_ } });
+    const entered = { ...activity.step, entered: event.progress };
+    return step({ ...state, activity: { ...activity, step: entered } });
   }
   const by = { operation: null, actor: "lastgood" };
   if (event.verdict.decision === "promote" && at.kind !== "pause")

@@ -1,6 +1,7 @@
 import {
   addArmCounts,
   addPairCounts,
+  batchBucket,
   noArmCounts,
   noPairCounts,
   type ArmCounts,
@@ -96,7 +97,7 @@ function countsOf(sum: ArmTally): ArmCounts {
   const slots = [...sum.latency].toSorted(([a], [b]) => a - b);
   for (const [slot, times] of slots) {
     const { rowsLog2, bucket } = slotParts(slot);
-    (counts.latency[String(2 ** rowsLog2)] ??= []).push([bucket, times]);
+    (counts.latency[batchBucket(2 ** rowsLog2)] ??= []).push([bucket, times]);
   }
   for (const [label, times] of sum.outputs) counts.outputs[label] = times;
   return counts;

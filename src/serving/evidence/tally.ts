@@ -82,7 +82,7 @@ export const OUTCOME = {
 /** Keys told apart in one window; requests of further ones count each by itself. */
 const MOST_KEYS = 10_000;
 /** Distinct errors told of one window. */
-export const MOST_ERRORS = 20;
+const MOST_ERRORS = 20;
 const MESSAGE_CHARACTERS = 500;
 
 /** Room for the buckets of one batch size: they lie within ±1023. */

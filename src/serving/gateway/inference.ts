@@ -161,7 +161,7 @@ export class Inference {
     const { arrived, routed, served, arm } = admitted;
     const { protocol, request, response, body } = arrived;
     const { limits } = routed.revision;
-    if (served.inFlight >= limits.queue) {
+    if (served.inFlight >= limits.queue && arm !== "probe") {
       this.#shed(admitted, `more than ${limits.queue} requests are waiting for ${served.subject}`);
       return;
     }
