@@ -3,7 +3,7 @@ import type { AnalysisPolicy } from "../policy/index.ts";
 import { metricFails, namedWords } from "./describe-metric.ts";
 import { addArmCounts, type ArmCounts, type Interval, type PairCounts } from "./interval.ts";
 import { addJudged, gatewayRate, NOTHING, type JudgedArms } from "./judged.ts";
-import { heldAt, metricLogE, observeMetric, startMetric, type MetricState } from "./metric.ts";
+import { directLogE, heldAt, observeMetric, startMetric, type MetricState } from "./metric.ts";
 import { addRecent, NO_RECENT } from "./outage.ts";
 import { planMetric, weighMetrics } from "./plan-metrics.ts";
 import type { AnalysisPlan, Comparison, MetricPlan } from "./plan.ts";
@@ -50,20 +50,24 @@ export interface AnalysisState {
 /**
  * Fixes everything that a watch decides by, when the rollout starts. `baseline`: stable alone before it,
  * in intervals of 10 s, its counts in `stable`; without it, edges and classes are taken from what stable
- * does first in the watch. `horizonIntervals`: all steps and the bake.
+ * does first in the watch. `horizonIntervals`: all steps and the bake. `alone`: a live comparison ends
+ * with all traffic on the candidate (a bake without holdback); its errors are then tested against what
+ * stable had before, and stable is asked before it goes back.
  */
 export function planAnalysis({
   analysis,
   horizonIntervals,
   baseline,
   comparison,
+  alone = false,
 }: {
   readonly analysis: AnalysisPolicy;
   readonly horizonIntervals: number;
   readonly baseline: readonly Interval[];
   readonly comparison: Comparison;
+  readonly alone?: boolean;
 }): AnalysisPlan {
-  const planning = { analysis, baseline, comparison };
+  const planning = { analysis, baseline, comparison, alone };
   let base = NOTHING;
   for (const { stable } of baseline) base = addJudged(base, gatewayRate("errors", stable));
   return {
@@ -107,8 +111,8 @@ export function actingEvidence(
   return plan.metrics.flatMap(({ metric, role, weight }, at) => {
     const state = metrics[at];
     if (state === undefined || (role !== "rollback" && role !== "propose")) return [];
-    const silent = directOnly && role !== "rollback";
-    return [{ name: metric.name, weight, logE: silent ? NO_SAY : metricLogE(state) }];
+    const direct = role === "rollback" ? directLogE(state) : NO_SAY;
+    return [{ name: metric.name, weight, logE: directOnly ? direct : state.logE }];
   });
 }
 
@@ -243,7 +247,9 @@ export function observe(before: AnalysisState, interval: Interval): AnalysisStat
     ),
   );
   const log = combined(actingEvidence(plan, metrics, false));
-  const asks = plan.metrics.some(({ role }) => role === "propose");
+  const asks = plan.metrics.some(
+    ({ role, test }) => role === "propose" || (test.test === "rate" && test.rate.alone !== null),
+  );
   const proposal = asks
     ? observeProposal(before.proposal, interval.candidate, { log, alpha: analysis.alpha })
     : null;
