@@ -12,6 +12,7 @@ import { RegistryService } from "../../control/registry/index.ts";
 import { Rollouts, type Journal } from "../../control/rollouts/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import { ownIdentity, type PeerIdentity } from "../../link/peer/index.ts";
+import { systemTimers } from "../../link/timer/index.ts";
 import { openLocalArtifacts, type Artifacts } from "../../storage/artifacts/index.ts";
 import { openSqliteStore, type Store } from "../../storage/store/index.ts";
 import type { Checkpoint } from "./checkpoint.ts";
@@ -95,6 +96,7 @@ async function construct(config: ControlConfig, around: ControlSurroundings): Pr
     gateways,
     signals: { collect: () => Promise.resolve({}) },
     clock,
+    timers: systemTimers,
     checkpoint,
     journal: journalOf(log),
     resolve: (reference) => registry.reference(reference),

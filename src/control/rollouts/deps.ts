@@ -1,7 +1,7 @@
 import type { Signal } from "../../core/analysis/index.ts";
 import type { Metric } from "../../core/policy/index.ts";
 import type { EndpointState } from "../../core/rollout/index.ts";
-import type { Clock } from "../../core/time/index.ts";
+import type { Clock, Timers } from "../../core/time/index.ts";
 import type { Artifacts } from "../../storage/artifacts/index.ts";
 import type { ChainEntry } from "../../storage/history/index.ts";
 import type { Store, VersionRecord } from "../../storage/store/index.ts";
@@ -46,6 +46,7 @@ export interface EndpointDeps {
   readonly gateways: Gateways;
   readonly signals: SignalSource;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly journal: Journal;
   /** Finds a version by any of its spellings. @throws `version.not-found`, `reference.invalid`. */
   readonly resolve: (reference: string) => Promise<VersionRecord>;
