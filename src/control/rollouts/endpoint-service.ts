@@ -61,7 +61,7 @@ export class Rollouts implements EndpointService {
   readonly #endpoints: Endpoints;
   readonly #deps: EndpointServiceDeps;
   readonly #watchers = new Set<(entry: HistoryEntry) => void>();
-  #timer: NodeJS.Timeout | null = null;
+  #stopTicking: (() => void) | null = null;
 
   constructor(deps: EndpointServiceDeps) {
     this.#deps = deps;
@@ -75,13 +75,13 @@ export class Rollouts implements EndpointService {
   /** Goes on with what was under way when the last control plane ended. */
   async start(): Promise<void> {
     await this.#endpoints.resume();
-    this.#timer = setInterval(() => {
+    this.#stopTicking = this.#deps.timers.every(TICK_MS, () => {
       for (const { controller } of this.#endpoints.all()) controller.tick();
-    }, TICK_MS);
+    });
   }
 
   stop(): void {
-    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#stopTicking?.();
     this.#endpoints.stop();
   }
 
