@@ -179,7 +179,8 @@ export class Inference {
     served
       .infer({
         inputs: call.inputs,
-        ...routed.patience,
+        timeoutMs: routed.patience.timeoutMs,
+        waitMs: routed.patience.waitMs,
         replays: routed.count("replay"),
         isWanted: () => !response.destroyed,
       })
