@@ -189,7 +189,8 @@ export class Inference {
     served
       .infer({
         inputs: call.inputs,
-        ...routed.patience,
+        timeoutMs: routed.patience.timeoutMs,
+        waitMs: routed.patience.waitMs,
         replays: routed.count("replay"),
         isWanted: () => !response.destroyed,
         ticket: admitted.ticket,
