@@ -11,7 +11,7 @@ export const countSchema = z.object({
   endpoint: z.string(),
   revision: z.number().int(),
   /** `assigned` is what the split gave; the others are compared by no test. */
-  arm: z.enum(["assigned", "targeted", "probe", "replay", "shed"]),
+  arm: z.enum(["assigned", "targeted", "probe", "replay", "mirror", "shed"]),
   /** Rises at each change of the split; both arms begin anew. */
   interval: z.number().int(),
   requests: z.number().int().nonnegative(),
