@@ -136,6 +136,9 @@ export interface RecordingCost {
   readonly watchedSticky: number;
 }
 
+const nobody = (): null => null;
+const user = (number: number): string => `user-${number}`;
+
 /** Measures routing and recording alone, without a server around them. */
 export function recordingCost(): RecordingCost {
   const single = bookOf([{ revision: 1, weight: 100 }]);
@@ -145,8 +148,6 @@ export function recordingCost(): RecordingCost {
   ];
   const canary = bookOf(arms);
   const watched = bookOf(arms, WATCH);
-  const nobody = (): null => null;
-  const user = (number: number): string => `user-${number}`;
   const rounds = Array.from({ length: 7 }, () => {
     const round = {
       single: microsecondsPerRequest(single, nobody),

@@ -15,13 +15,15 @@ import { EvidenceWindow } from "./window.ts";
 /** What both arms of a rollout have in common in one worker. */
 class RolloutMemory {
   readonly labels = new Labels<Prediction>();
-  readonly #losses = new Map<number, LossBook>();
+  readonly #losses = new Map<string, LossBook>();
 
-  losses(revision: number): LossBook {
-    let losses = this.#losses.get(revision);
+  /** Assigned and mirrored requests are two tests: a loss is an event in each. */
+  losses(revision: number, of: "assigned" | "mirror"): LossBook {
+    const key = `${of} ${revision}`;
+    let losses = this.#losses.get(key);
     if (losses === undefined) {
       losses = new LossBook();
-      this.#losses.set(revision, losses);
+      this.#losses.set(key, losses);
     }
     return losses;
   }
@@ -33,13 +35,14 @@ export class ArmRecorder implements TicketArm {
   readonly isCandidate: boolean;
   readonly losses: LossBook;
   readonly labels: Labels<Prediction>;
+  readonly mirror: TicketArm["mirror"];
   readonly now: () => number;
   readonly #place: number;
   readonly #window: (at: number) => EvidenceWindow;
   #lastFrame: RunFrame | null = null;
 
   constructor(
-    parts: Pick<ArmRecorder, "deadlineMs" | "isCandidate" | "losses" | "labels" | "now"> & {
+    parts: Omit<TicketArm, "isNewFrame"> & {
       readonly place: number;
       readonly window: (at: number) => EvidenceWindow;
     },
@@ -48,6 +51,7 @@ export class ArmRecorder implements TicketArm {
     this.isCandidate = parts.isCandidate;
     this.losses = parts.losses;
     this.labels = parts.labels;
+    this.mirror = parts.mirror;
     this.now = parts.now;
     this.#place = parts.place;
     this.#window = parts.window;
@@ -117,7 +121,8 @@ export class EvidenceRecorder {
       arm = new ArmRecorder({
         deadlineMs: watch.deadlineMs,
         isCandidate: revision === watch.candidate,
-        losses: this.#memory.losses(revision),
+        losses: this.#memory.losses(revision, "assigned"),
+        mirror: this.#mirrorOf(watch, revision),
         labels: this.#memory.labels,
         now: this.#now,
         place,
@@ -158,6 +163,13 @@ export class EvidenceRecorder {
       windows,
       through: this.#through(this.#windows[0], tick, final),
     };
+  }
+
+  #mirrorOf(watch: Watch, revision: number): TicketArm["mirror"] {
+    const { mirror } = watch;
+    if (mirror === null || mirror.of !== revision) return null;
+    const isOther = mirror.to !== revision && revisionsOf(watch).includes(mirror.to);
+    return isOther ? { to: mirror.to, losses: this.#memory.losses(mirror.to, "mirror") } : null;
   }
 
   #isOver({ tally }: EvidenceWindow, tick: number): boolean {
