@@ -171,6 +171,25 @@ describe("a split that is not what was asked for", () => {
     expect(verdict.why).toContain("20 % of requests reached the candidate, 10 % should have");
   });
 
+  test("does not stop a check that fails: that compares nothing", () => {
+    const both = analysisOf([METRICS.errorRate, METRICS.health]);
+    const check = {
+      candidate: { observations: 3, bad: 3 },
+      stable: { observations: 3, bad: 0 },
+      paired: null,
+      broken: null,
+    };
+    const state = fold(startWatch(both), [
+      ...skewed(0, 0.1),
+      intervalOf(60, { signals: { ready: check } }),
+    ]);
+    expect(judge(state)).toMatchObject({
+      decision: "rollback",
+      blamed: ["ready"],
+      source: "broken",
+    });
+  });
+
   test("is nobody's mistake where keys decide, or where it is as asked", () => {
     expect(judge(fold(startWatch(ERRORS), skewed(0, null))).source).toBe("ok");
     expect(judge(fold(startWatch(ERRORS), skewed(0, 0.2))).source).toBe("ok");

@@ -131,7 +131,7 @@ function driftWords(state: TestState & { readonly test: "drift" }, chance: strin
 }
 
 /** What is known of one metric, in words. */
-export function metricWords(plan: MetricPlan, metric: MetricState): string {
+function metricWords(plan: MetricPlan, metric: MetricState): string {
   const { state, broken } = metric;
   const { test } = plan;
   if (broken !== null) return `its source cannot be read: ${broken}`;

@@ -202,31 +202,32 @@ function failedHealth({ plan, metrics }: AnalysisState): readonly string[] {
   });
 }
 
-/** What goes back now: the names to blame; null: nothing does. */
-function blamedNow(state: AnalysisState, asked: boolean): readonly string[] | null {
+/** Metrics whose evidence brings it back now; none: it does not. */
+function blamedNow(state: AnalysisState, asked: boolean): readonly string[] {
   const { plan, metrics } = state;
   const { alpha } = plan.analysis;
-  const health = failedHealth(state);
-  if (health.length > 0) return health;
   const direct = actingEvidence(plan, metrics, true);
   if (combined(direct) >= -Math.log(alpha)) return blamedMetrics(direct, alpha);
-  return asked ? blamedMetrics(actingEvidence(plan, metrics, false), alpha) : null;
+  return asked ? blamedMetrics(actingEvidence(plan, metrics, false), alpha) : [];
 }
 
 function latch(state: AnalysisState, asked: boolean): AnalysisState {
-  // A comparison whose split is not what was asked for brings nothing back.
-  if (state.latched !== null || state.split.mismatched) return state;
-  const blamed = blamedNow(state, asked);
-  if (blamed === null) return state;
-  const why = asked
-    ? `${namedWords(state.plan.metrics, state.metrics, blamed)}; stable answers what it fails`
-    : namedWords(state.plan.metrics, state.metrics, blamed);
+  if (state.latched !== null) return state;
+  const health = failedHealth(state);
+  // A comparison whose split is not what was asked for brings nothing back; a check compares nothing.
+  const compares = health.length === 0 && !state.split.mismatched;
+  const blamed = compares ? blamedNow(state, asked) : health;
+  if (blamed.length === 0) return state;
+  const why =
+    asked && compares
+      ? `${namedWords(state.plan.metrics, state.metrics, blamed)}; stable answers what it fails`
+      : namedWords(state.plan.metrics, state.metrics, blamed);
   return { ...state, latched: { why, blamed, intervals: state.intervals } };
 }
 
 /**
- * A watch after one more interval: whoever calls sees to it that none counts twice. The fold is pure: computed again
- * from the stored intervals it gives the same digits.
+ * A watch after one more interval: whoever calls sees to it that none counts twice. The fold is pure:
+ * computed again from the stored intervals it gives the same digits.
  */
 export function observe(before: AnalysisState, interval: Interval): AnalysisState {
   const { plan } = before;

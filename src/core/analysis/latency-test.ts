@@ -65,7 +65,7 @@ export interface LatencyTestState {
 }
 
 /** The edges of one batch, from what stable did; null while that is not enough. */
-export function freezeEdges(
+function freezeEdges(
   histogram: Histogram,
   { quantiles, slower, atLeastMs }: Pick<LatencyTestPlan, "quantiles" | "slower" | "atLeastMs">,
 ): readonly LatencyEdge[] | null {

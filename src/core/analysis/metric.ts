@@ -176,7 +176,7 @@ const disagreementOf = ({ pairs, disagreed }: PairCounts): JudgedArms["candidate
 });
 
 /** A metric's signal in an interval, where its source had one. */
-export function signalOf(interval: Interval, name: string): Signal | null {
+function signalOf(interval: Interval, name: string): Signal | null {
   return (Object.hasOwn(interval.signals, name) ? interval.signals[name] : undefined) ?? null;
 }
 
@@ -395,7 +395,7 @@ export function metricLogSafe({ state }: Pick<MetricState, "state">): number | n
 }
 
 /** ln of the evidence that the candidate alone is above a limit that stable guards; null without one. */
-export function limitLogE({ state }: Pick<MetricState, "state">): number | null {
+function limitLogE({ state }: Pick<MetricState, "state">): number | null {
   const rate = state.test === "rate" ? state.rate : state.test === "latency" ? state.limit : null;
   if (rate === null || rate.limit === null || rate.better === null) return null;
   return logE(rate.limit);
