@@ -71,7 +71,9 @@ export class ControlProcess {
       store,
       artifacts: sabotage.artifacts?.(artifacts) ?? artifacts,
       gateways: this.gateways,
-      signals: { collect: () => Promise.resolve({}) },
+      signals: {
+        collect: () => Promise.resolve({ signals: {}, confirm: () => Promise.resolve() }),
+      },
       clock: time.clock,
       timers: life.timers,
       checkpoint: () => life.step(),
