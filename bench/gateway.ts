@@ -59,7 +59,7 @@ async function variants(dist: string): Promise<{ readonly alone: string; readonl
     outdir: mute,
     replace: [
       { module: "src/serving/gateway/count-book.ts", by: "bench/without/counts.ts" },
-      { module: "src/serving/gateway/request-id.ts", by: "bench/without/request-ids.ts" },
+      { module: "src/link/request-id/request-id.ts", by: "bench/without/request-ids.ts" },
       { module: "src/serving/gateway/evidence-book.ts", by: "bench/without/evidence.ts" },
     ],
   });

@@ -13,6 +13,7 @@ const WATCH: Route["watch"] = {
   rollout: "bench",
   candidate: 2,
   stable: 1,
+  candidateShare: null,
   flushMs: 1_000,
   deadlineMs: 30_000,
   mirror: null,
@@ -56,6 +57,7 @@ function routeOf(arms: Route["split"]["arms"], watch: Route["watch"]): Route {
     hold: null,
     watch,
     safeguards: { fallback: false, breaker: false },
+    predictions: false,
     historyHead: null,
     acknowledges: [],
     rolledBack: null,
@@ -109,6 +111,7 @@ function bookOf(arms: Route["split"]["arms"], watch: Route["watch"] = null): End
     port: 0,
     reusePort: false,
     defaultEndpoint: null,
+    predictionsFolder: "/nowhere",
     requestIdKey: "00",
     probeToken: "none",
   };

@@ -30,6 +30,8 @@ export type Effort = "quick" | "normal" | "full";
 /** What a benchmark is given. */
 export interface BenchContext {
   readonly effort: Effort;
+  /** How many runs of a simulation, instead of what the effort says. */
+  readonly runs?: number | undefined;
   /** Folder of the bundles that are measured. */
   readonly dist: string;
   /** Says on the terminal what is done now. */

@@ -1,11 +1,11 @@
 /**
  * Measures the system.
  *
- *   npm run bench [-- NAME…] [--quick | --full] [--dist FOLDER]
+ *   npm run bench [-- NAME…] [--quick | --full] [--runs N] [--dist FOLDER]
  *
  * Prints a table per benchmark and writes all numbers to `bench/results/latest.json`. Without
  * `--dist` the present sources are built into a folder of their own first, so that a build meanwhile
- * changes nothing. `BENCH_PYTHON` names a Python that has fastapi, uvicorn, onnxruntime and numpy;
+ * changes nothing. `--runs` is for simulations. `BENCH_PYTHON` names a Python that has fastapi, uvicorn, onnxruntime and numpy;
  * without one that peer is reported missing.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -13,6 +13,8 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 import { build } from "../tools/build.ts";
+import { detection } from "./detection.ts";
+import { evaluation } from "./evaluation.ts";
 import { gateway } from "./gateway.ts";
 import { memory } from "./memory.ts";
 import { registry } from "./registry.ts";
@@ -26,6 +28,8 @@ const BENCHMARKS: Readonly<Record<string, (context: BenchContext) => Promise<Ben
   "start-up": startUp,
   registry,
   memory,
+  detection,
+  evaluation,
 };
 
 const results = join(import.meta.dirname, "results");
@@ -42,17 +46,26 @@ function chosen(names: readonly string[]): readonly string[] {
   return names.length === 0 ? known : names;
 }
 
+function runsFrom(text: string): number {
+  const runs = Number(text);
+  if (!Number.isSafeInteger(runs) || runs < 1)
+    throw new Error(`--runs takes a whole number from 1, not ${text}`);
+  return runs;
+}
+
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
       quick: { type: "boolean", default: false },
       full: { type: "boolean", default: false },
+      runs: { type: "string" },
       dist: { type: "string" },
     },
   });
   const names = chosen(positionals);
   const effort: Effort = values.full ? "full" : values.quick ? "quick" : "normal";
+  const runs = values.runs === undefined ? undefined : runsFrom(values.runs);
   const dist = resolve(values.dist ?? join(import.meta.dirname, "../.tmp/bench/dist"));
   if (values.dist === undefined) await build({ outdir: dist });
   const before = machine();
@@ -61,7 +74,7 @@ async function main(): Promise<void> {
   for (const name of names) {
     const run = BENCHMARKS[name];
     if (run === undefined) continue;
-    const result = await run({ effort, dist, say });
+    const result = await run({ effort, runs, dist, say });
     if (process.stderr.isTTY) say("");
     process.stdout.write(resultText(result));
     found[name] = result;

@@ -1,5 +1,5 @@
-/** Built in place of `src/serving/gateway/request-id.ts`: every request of a worker has the same id. */
-export { requestIdKey } from "../../src/serving/gateway/request-id.ts";
+/** Built in place of `src/link/request-id/request-id.ts`: every request of a worker has the same id. */
+export { readRequestId, requestIdKey } from "../../src/link/request-id/request-id.ts";
 
 export class RequestIds {
   readonly #id: string;

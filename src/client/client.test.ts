@@ -44,7 +44,7 @@ function dropped(): Error {
   return new TypeError("fetch failed", { cause });
 }
 
-const answered = { endpoint: "e", rollout: null, current: null, done: "paused" };
+const answered = { endpoint: "e", rollout: null, current: null, done: "paused", assessment: null };
 const pause = {
   command: "pause",
   endpoint: null,

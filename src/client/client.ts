@@ -2,6 +2,7 @@ import * as z from "zod";
 
 import type {
   aliasBodySchema,
+  applyPolicyBodySchema,
   archiveBodySchema,
   deployBodySchema,
   markBodySchema,
@@ -12,6 +13,7 @@ import type {
   tagBodySchema,
 } from "../core/api/index.ts";
 import {
+  appliedPolicySchema,
   blobSchema,
   deployedSchema,
   diffSchema,
@@ -21,12 +23,14 @@ import {
   historyVerifiedSchema,
   markedSchema,
   modelSummarySchema,
+  policyViewSchema,
   registeredSchema,
   rolledBackSchema,
   rolloutAnswerSchema,
   statusSchema,
   versionSummarySchema,
   versionViewSchema,
+  type AppliedPolicy,
   type Blob as StoredBlob,
   type Deployed,
   type Diff,
@@ -37,6 +41,7 @@ import {
   type HistoryVerified,
   type Marked,
   type ModelSummary,
+  type PolicyView,
   type Registered,
   type RolledBack,
   type RolloutAnswer,
@@ -183,6 +188,23 @@ export class LastgoodClient {
   /** Steers a rollout by hand: set-weight, pause, resume, promote, abort. */
   steer(command: z.input<typeof rolloutCommandSchema>): Promise<RolloutAnswer> {
     return this.#post(rolloutAnswerSchema, "/rollout", command);
+  }
+
+  /** Puts a policy in force at the endpoint, which is made where there is none yet. */
+  applyPolicy(
+    endpoint: string,
+    body: z.input<typeof applyPolicyBodySchema>,
+  ): Promise<AppliedPolicy> {
+    return this.#transport.json(appliedPolicySchema, {
+      method: "PUT",
+      path: `${ROOT}/endpoints/${part(endpoint)}/policy`,
+      body,
+    });
+  }
+
+  /** The policy in force. A null endpoint is the only one there is. */
+  policy(endpoint: string | null): Promise<PolicyView> {
+    return this.#get(policyViewSchema, "/policy", { endpoint });
   }
 
   /** A null endpoint is the only one there is. */

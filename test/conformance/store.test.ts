@@ -13,7 +13,10 @@ import { verifyChain, type HistoryDraft } from "../../src/storage/history/index.
 import {
   openSqliteStore,
   type CountRecord,
+  type EvidenceRecord,
+  type FeedbackRecord,
   type Store,
+  type StoredFeedback,
   type StoredManifest,
 } from "../../src/storage/store/index.ts";
 
@@ -66,7 +69,29 @@ const entry = (kind: string, key?: string): HistoryDraft => ({
   key,
 });
 
+const told = (requestId: string, over: Partial<FeedbackRecord> = {}): FeedbackRecord => ({
+  requestId,
+  endpoint: "fraud-prod",
+  revision: 2,
+  minute: 100,
+  kind: "correct",
+  value: true,
+  at: 7,
+  ...over,
+});
+
 const kinds = (entries: readonly { kind: string }[]): string[] => entries.map((one) => one.kind);
+
+/** What a gateway saw of a rollout. */
+const evidence = (sequence: number, over: Partial<EvidenceRecord> = {}): EvidenceRecord => ({
+  watch: "r1",
+  source: "gateway g i",
+  sequence,
+  endpoint: "fraud-prod",
+  at: 1_000 + sequence,
+  body: { requests: sequence },
+  ...over,
+});
 
 const count = (over: Partial<CountRecord> = {}): CountRecord => ({
   gateway: "g",
@@ -365,5 +390,94 @@ describe.each(IMPLEMENTATIONS)("store $name", ({ open }) => {
       { ...common, revision: 2, interval: 2, requests: 1, errors: 0, rejected: 0 },
     ]);
     expect(await store.counts.totals("nobody")).toEqual([]);
+  });
+
+  test("evidence is stored once, in the order it came, and pruned but for what is kept", async () => {
+    expect(await store.evidence.append([])).toEqual([]);
+    const first = await store.evidence.append([evidence(4), evidence(3), evidence(4)]);
+    expect(first.map(({ position, sequence }) => [position, sequence])).toEqual([
+      [1, 4],
+      [2, 3],
+    ]);
+    const other = evidence(3, { source: "labels" });
+    expect(await store.evidence.append([evidence(3), other])).toEqual([{ ...other, position: 3 }]);
+    await store.evidence.append([evidence(1, { watch: "r2" })]);
+    expect(await store.evidence.list("r1")).toEqual([
+      { ...evidence(4), position: 1 },
+      { ...evidence(3), position: 2 },
+      { ...other, position: 3 },
+    ]);
+    expect(await store.evidence.list("r1", { after: 1, limit: 1 })).toEqual([
+      { ...evidence(3), position: 2 },
+    ]);
+    expect(await store.evidence.prune("fraud-prod", { before: 1_004, keep: ["r2"] })).toBe(2);
+    expect(await store.evidence.prune("another", { before: 9_999, keep: [] })).toBe(0);
+    expect((await store.evidence.list("r1")).map((one) => one.position)).toEqual([1]);
+    expect(await store.evidence.list("r2")).toHaveLength(1);
+  });
+
+  const waiting = async (joined: boolean, limit = 10): Promise<readonly StoredFeedback[]> =>
+    store.feedback.waiting({
+      endpoint: "fraud-prod",
+      revisions: [1, 2],
+      sinceMinute: 100,
+      joined,
+      limit,
+    });
+
+  test("the last feedback on a request wins until it is counted; then it is ignored", async () => {
+    expect(await store.feedback.put([])).toEqual({ taken: 0, counted: 0 });
+    const first = [told("a"), told("b"), told("a", { value: false, at: 8 })];
+    expect(await store.feedback.put(first)).toEqual({ taken: 3, counted: 0 });
+    const elsewhere = [
+      told("c", { revision: 3 }),
+      told("d", { endpoint: "other" }),
+      told("e", { minute: 99 }),
+    ];
+    await store.feedback.put(elsewhere);
+    expect(await waiting(true)).toEqual([
+      { ...told("a", { value: false, at: 8 }), prediction: null },
+      { ...told("b"), prediction: null },
+    ]);
+    expect(await waiting(true, 1)).toHaveLength(1);
+    await store.feedback.count(["a", "nobody"]);
+    expect(await store.feedback.put([told("a"), told("b", { value: false })])).toEqual({
+      taken: 1,
+      counted: 1,
+    });
+    expect((await waiting(true)).map(({ requestId, value }) => [requestId, value])).toEqual([
+      ["b", false],
+    ]);
+    expect(await store.feedback.prune(100)).toBe(1);
+    expect(await store.feedback.prune(101)).toBe(4);
+    expect(await waiting(true)).toEqual([]);
+  });
+
+  test("a label waits for its prediction, and a later label of the request keeps it", async () => {
+    await store.feedback.put([told("a", { kind: "label", value: ["x", 1] })]);
+    expect(await waiting(true)).toEqual([]);
+    expect(await waiting(false)).toHaveLength(1);
+    await store.feedback.join([{ requestId: "a", prediction: { rows: 2 } }]);
+    await store.feedback.put([told("a", { kind: "label", value: "y" })]);
+    expect(await waiting(false)).toEqual([]);
+    expect(await waiting(true)).toEqual([
+      { ...told("a", { kind: "label", value: "y" }), prediction: { rows: 2 } },
+    ]);
+  });
+
+  test("a cursor goes on once from where it was read, and with what is stored beside it", async () => {
+    expect(await store.cursors.get("w")).toBeNull();
+    await store.cursors.advance({ watch: "w", from: 0, body: { at: 1 }, at: 5 });
+    await expect(
+      store.transaction(async (nouns) => {
+        await nouns.feedback.put([told("a")]);
+        await nouns.cursors.advance({ watch: "w", from: 0, body: { at: 2 }, at: 6 });
+      }),
+    ).rejects.toMatchObject({ code: "internal" });
+    expect(await waiting(true)).toEqual([]);
+    expect(await store.cursors.get("w")).toEqual({ sequence: 1, body: { at: 1 } });
+    await store.cursors.advance({ watch: "w", from: 1, body: null, at: 7 });
+    expect(await store.cursors.prune(7)).toBe(0);
+    expect(await store.cursors.prune(8)).toBe(1);
   });
 });

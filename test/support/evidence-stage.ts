@@ -17,6 +17,7 @@ export const WATCH: Watch = {
   rollout: "r1",
   candidate: CANDIDATE,
   stable: STABLE,
+  candidateShare: null,
   flushMs: 1_000,
   deadlineMs: 5_000,
   mirror: null,

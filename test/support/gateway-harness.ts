@@ -23,6 +23,7 @@ import {
   routeAcknowledgedSchema,
   type GatewayRolledBack,
   type GatewayStatus,
+  type Inspected,
   type RouteAcknowledged,
 } from "../../src/link/message/index.ts";
 import {
@@ -37,7 +38,12 @@ import { DEFAULT_LIMITS, type Route, type RouteRevision } from "../../src/link/r
 
 const root = resolve(import.meta.dirname, "../..");
 const bundles = join(root, ".tmp", `gateway-${process.pid}`);
+/** The bundles that the suites of real processes are given. */
+export const DIST = join(root, "dist");
 const self = ownIdentity("control", "test", "test");
+
+/** What was found out of a model file once does not change. */
+const inspectedFiles = new Map<string, Inspected>();
 
 /** A request that the iris examples take. */
 export const SAMPLE = {
@@ -48,10 +54,36 @@ export const SAMPLE = {
 export interface Answer {
   readonly status: number;
   readonly revision: string | undefined;
+  /** Who failed it before, `label/revision`. */
+  readonly fallback?: string | undefined;
+  readonly retryAfter?: string | undefined;
   readonly body: string;
   /** performance.now() when it was sent and when its answer was there. */
   readonly sentAt: number;
   readonly receivedAt: number;
+}
+
+/** A request for a model that takes a number. */
+export function numberBody(x: number): unknown {
+  return { inputs: [{ name: "x", shape: [1, 1], datatype: "FP32", data: [x] }] };
+}
+
+/** How a gateway of a test is started. */
+export interface HarnessStart {
+  /** Folder of the bundles; those of `bundleGateway` otherwise. */
+  readonly dist?: string;
+  readonly workers?: number;
+  readonly remotes?: Readonly<
+    Record<
+      string,
+      {
+        readonly url: string;
+        readonly protocol: "oip";
+        readonly model: string;
+        readonly retries: boolean;
+      }
+    >
+  >;
 }
 
 /** A gateway process in a data folder of its own, and the control plane's end of the link. */
@@ -60,25 +92,32 @@ export class GatewayHarness {
   readonly sockets = socketFolder(this.dataDir);
   readonly news: { readonly kind: string; readonly body: unknown }[] = [];
   readonly agent = new Agent({ keepAlive: true, maxSockets: 64 });
+  readonly #start: HarnessStart;
   port = 0;
   #child: ChildProcess | null = null;
   #control: PeerListener | null = null;
   #link: Peer | null = null;
   #sequence = 0;
 
+  constructor(start: HarnessStart = {}) {
+    this.#start = start;
+  }
+
   async start(): Promise<void> {
+    const dist = this.#start.dist ?? bundles;
     const config = {
       dataDir: this.dataDir,
       serveHost: "127.0.0.1",
       servePort: this.port,
-      workers: 2,
-      modelEntry: join(bundles, "model.cjs"),
-      workerEntry: join(bundles, "worker.cjs"),
+      workers: this.#start.workers ?? 2,
+      remotes: this.#start.remotes ?? {},
+      modelEntry: join(dist, "model.cjs"),
+      workerEntry: join(dist, "worker.cjs"),
       build: "test",
       socketFolder: this.sockets,
     };
     const log = openSync(join(this.dataDir, "gateway.log"), "a");
-    this.#child = spawn(process.execPath, [join(bundles, "gateway.cjs"), JSON.stringify(config)], {
+    this.#child = spawn(process.execPath, [join(dist, "gateway.cjs"), JSON.stringify(config)], {
       stdio: ["ignore", log, log],
     });
     const status = await this.until(
@@ -145,8 +184,25 @@ export class GatewayHarness {
   }
 
   /** What the registry would know of an example. */
-  async revision(number: number, file: string): Promise<RouteRevision> {
-    const path = join(root, "examples/iris", `${file}.onnx`);
+  revision(number: number, file: string): Promise<RouteRevision> {
+    return this.#register({ number, name: file, file: `examples/iris/${file}.onnx`, examples: [] });
+  }
+
+  /** A revision of a test model that takes numbers, and gives back two for one. */
+  numbers(number: number, fixture: "moody" | "doubles", name: string): Promise<RouteRevision> {
+    const example = [{ name: "x", dtype: "FP32", shape: [1, 1], data: [1] }];
+    const file = `test/fixtures/onnx/${fixture}.onnx`;
+    return this.#register({ number, name, file, examples: [example] });
+  }
+
+  async #register(given: {
+    readonly number: number;
+    readonly name: string;
+    readonly file: string;
+    readonly examples: readonly unknown[];
+  }): Promise<RouteRevision> {
+    const { number, name, examples } = given;
+    const path = join(root, given.file);
     const bytes = readFileSync(path);
     const hex = createHash("sha256").update(bytes).digest("hex");
     mkdirSync(join(this.dataDir, "blobs/sha256"), { recursive: true });
@@ -154,11 +210,15 @@ export class GatewayHarness {
     const digest = parseDigest(`sha256:${hex}`);
     const files = [{ path: "model.onnx", digest, size: bytes.length }];
     const runtime = { kind: "onnx", file: "model.onnx" } as const;
-    const body = { digest, runtime, files, signature: null, examples: [] };
-    const inspected = inspectedSchema.parse(await this.control("version.inspect", body));
+    let inspected = inspectedFiles.get(given.file);
+    if (inspected === undefined) {
+      const body = { digest, runtime, files, signature: null, examples };
+      inspected = inspectedSchema.parse(await this.control("version.inspect", body));
+      inspectedFiles.set(given.file, inspected);
+    }
     return {
       revision: number,
-      version: { model: parseModelName("iris"), name: parseVersionName(file), sequence: number },
+      version: { model: parseModelName("iris"), name: parseVersionName(name), sequence: number },
       digest,
       runtime,
       files,
@@ -181,6 +241,7 @@ export class GatewayHarness {
       hold: null,
       watch: null,
       safeguards: { fallback: false, breaker: false },
+      predictions: false,
       historyHead: null,
       rolledBack: null,
       acknowledges: [],
@@ -252,6 +313,8 @@ export class GatewayHarness {
             done({
               status: response.statusCode ?? 0,
               revision: response.headers["x-lastgood-revision"]?.toString(),
+              fallback: response.headers["x-lastgood-fallback"]?.toString(),
+              retryAfter: response.headers["retry-after"],
               body: received,
               sentAt,
               receivedAt: performance.now(),
@@ -276,12 +339,12 @@ export class GatewayHarness {
     });
   }
 
-  infer(): Promise<Answer> {
-    return this.ask("/v2/models/iris-prod/infer", SAMPLE);
+  infer(body: unknown = SAMPLE): Promise<Answer> {
+    return this.ask("/v2/models/iris-prod/infer", body);
   }
 
   /** Load by `clients` callers without a pause; gathers every answer, failures as status 0. */
-  load(clients: number): { stop(): Promise<Answer[]> } {
+  load(clients: number, body: unknown = SAMPLE): { stop(): Promise<Answer[]> } {
     const answers: Answer[] = [];
     let running = true;
     const callers = Array.from({ length: clients }, async () => {
@@ -289,7 +352,7 @@ export class GatewayHarness {
       while (running) {
         const sentAt = performance.now();
         answers.push(
-          await this.infer().catch((error: unknown) => ({
+          await this.infer(body).catch((error: unknown) => ({
             status: 0,
             revision: undefined,
             body: String(error),

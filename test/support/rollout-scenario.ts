@@ -3,13 +3,17 @@
  * `scenario().stable("v1.0").deploys("v1.1").takesOver().rollsBack().arrives()`.
  * The invariants of src/core/rollout/SPEC.md are checked after every event.
  */
+import type { Assessment } from "../../src/core/analysis/index.ts";
 import { LastgoodError } from "../../src/core/errors/index.ts";
+import type { Policy } from "../../src/core/policy/index.ts";
 import {
   leavingRevision,
   contractOf,
   newEndpoint,
   pendingEffects,
+  rolloutOf,
   transition,
+  type Assessed,
   type Deploy,
   type Effect,
   type EndpointEvent,
@@ -63,6 +67,42 @@ export function versionOf(sequence: number, name: string | null): VersionFacts {
   };
 }
 
+/** A policy with nothing remarkable about it; the bake is an hour. */
+export const POLICY: Policy = {
+  rollout: { strategy: "blueGreen", steps: [], promotion: "automatic" },
+  bakeMs: 3_600_000,
+  holdback: 0.05,
+  analysis: {
+    alpha: 0.001,
+    holdAlpha: 0.05,
+    beta: 0.05,
+    margin: { absolute: 0.01, relative: 1 },
+    early: true,
+    minRequests: 500,
+    flushMs: 1_000,
+    deadlineMs: 30_000,
+    dispersion: "auto",
+    metrics: [
+      {
+        name: "errorRate",
+        kind: "errorRate",
+        weight: 1,
+        action: "rollback",
+        tolerance: { absolute: 0.001, relative: 1 },
+        max: null,
+      },
+    ],
+    inconclusive: { action: "hold", deadlineMs: 6 * 3_600_000 },
+    noData: { action: "hold", afterMs: 300_000 },
+  },
+  rollback: {
+    automatic: true,
+    fallback: true,
+    cooldownMs: 600_000,
+    atMost: { count: 3, withinMs: 24 * 3_600_000 },
+  },
+};
+
 /** What a switch without any trouble measures. */
 export const MEASURED: Measured = {
   switchMs: 2,
@@ -79,6 +119,9 @@ const HOUR_MS = 3_600_000;
 export class Scenario {
   state: EndpointState;
   now = 1_000 * HOUR_MS;
+  /** What the evidence of the rollout under way has come to. */
+  requests = 0;
+  pairs = 0;
   /** What the last event gave. */
   effects: readonly Effect[] = [];
   lastHistory: readonly HistoryRecord[] = [];
@@ -229,7 +272,8 @@ export class Scenario {
       digest: version.digest,
       runtime: version.runtime,
       signature: version.signature,
-      strategy: "blueGreen",
+      policy: POLICY,
+      strategy: null,
       weight: null,
       bakeMs: null,
       force: false,
@@ -322,8 +366,41 @@ export class Scenario {
     return this.apply({ type: "pause", ...this.command("lunch"), forMs });
   }
 
+  applies(policy: Policy): this {
+    return this.apply({ type: "applyPolicy", ...this.command("slower"), policy });
+  }
+
   resumes(): this {
     return this.apply({ type: "resume", ...this.command() });
+  }
+
+  pins(forMs: number | null = null): this {
+    return this.apply({ type: "pin", ...this.command("launch day"), forMs });
+  }
+
+  unpins(): this {
+    return this.apply({ type: "unpin", ...this.command() });
+  }
+
+  /** What the evidence says of the rollout under way, in a few words. */
+  assessed(decision: Assessment["decision"], options: Partial<Assessed> = {}): this {
+    const rollout = rolloutOf(this.state);
+    return this.apply({
+      type: "assessed",
+      rolloutId: rollout?.id ?? "none",
+      rollbackId: this.fresh("rollback"),
+      verdict: {
+        decision,
+        why: `the evidence says ${decision}`,
+        blamed: decision === "rollback" ? ["errorRate"] : [],
+        source: "ok",
+      },
+      evidence: decision === "rollback" ? { id: "evidence" } : null,
+      trigger: "analysis",
+      progress: { candidate: this.requests, pairs: this.pairs },
+      choice: this.choice(),
+      ...options,
+    });
   }
 
   /** A gateway went from one revision to another on its own. */

@@ -51,6 +51,8 @@ test("the first help screen", async () => {
 
     Rollouts:
       rollout        steer a rollout by hand: status, set-weight, pause, resume, promote, abort
+      apply          put a policy file in force: lastgood.yaml
+      policy         show the policy in force at an endpoint
       reinstate      take back a wrong rollback
 
     This program:
@@ -69,7 +71,7 @@ test.each(VERBS.map((verb) => verb.name))("help of %s", async (name) => {
   const text = await help(name, "--help");
   expect(text).toMatchSnapshot();
   expect(text).toContain("Examples:");
-  expect(text).toMatch(/--json|rollout status|config show/);
+  expect(text).toMatch(/--json|rollout status|config show|policy show/);
   expect(await help("help", name)).toBe(text);
 });
 
@@ -83,8 +85,8 @@ test.each(["status", "set-weight", "pause", "resume", "promote", "abort"])(
   },
 );
 
-test("help of config show", async () => {
-  const text = await help("config", "show", "--help");
+test.each(["config", "policy"])("help of %s show", async (name) => {
+  const text = await help(name, "show", "--help");
   expect(text).toMatchSnapshot();
 });
 

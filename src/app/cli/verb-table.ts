@@ -103,6 +103,17 @@ export const VERBS: readonly Verb[] = [
       load: () => import("./verb/rollout.ts"),
     },
     {
+      name: "apply",
+      summary: "put a policy file in force: lastgood.yaml",
+      changes: true,
+      load: () => import("./verb/apply.ts"),
+    },
+    {
+      name: "policy",
+      summary: "show the policy in force at an endpoint",
+      load: () => import("./verb/policy.ts"),
+    },
+    {
       name: "reinstate",
       summary: "take back a wrong rollback",
       changes: true,

@@ -8,6 +8,7 @@ export {
   type Origin,
   type Sources,
 } from "./resolve.ts";
+export { policyYaml, readPolicyFile, type PolicyDocument } from "./policy-file.ts";
 export { readServerYaml, type Remotes } from "./server-yaml.ts";
 export { SETTINGS, type Setting, type SettingName, type SettingValue } from "./settings.ts";
 export { readUserFile } from "./user-file.ts";

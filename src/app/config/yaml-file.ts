@@ -1,6 +1,15 @@
 import { readFileSync } from "node:fs";
 
-import { isCollection, isNode, LineCounter, parseDocument, type Document } from "yaml";
+import {
+  isCollection,
+  isMap,
+  isNode,
+  isScalar,
+  LineCounter,
+  parseAllDocuments,
+  parseDocument,
+  type Document,
+} from "yaml";
 import type * as z from "zod";
 
 import { LastgoodError } from "../../core/errors/index.ts";
@@ -8,29 +17,83 @@ import { LastgoodError } from "../../core/errors/index.ts";
 /** Longest configuration file, bytes. */
 const MAX_BYTES = 1024 * 1024;
 
+/** One document of a file: as it is written, and as its schema reads it. */
+export interface ReadDocument<T> {
+  readonly written: unknown;
+  readonly value: T;
+  /** Line of the file it begins on. */
+  readonly line: number;
+}
+
+/** A file that is being read, with what is needed to say where something is. */
+interface Source {
+  readonly path: string;
+  readonly lines: LineCounter;
+}
+
 /**
  * A YAML file checked against a schema.
  * @throws `config.invalid` with the line and column of each mistake.
  */
 export function readYaml<S extends z.ZodType>(path: string, schema: S): z.infer<S> {
   const text = readText(path);
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
-  const broken = document.errors[0];
-  if (broken !== undefined) {
-    const at = lines.linePos(broken.pos[0]);
-    throw invalid(path, [`${path}:${at.line}:${at.col}: ${firstLine(broken.message)}`]);
-  }
-  const parsed = schema.safeParse(document.toJS({ maxAliasCount: 10 }) ?? {});
-  if (parsed.success) return parsed.data;
+  const source = { path, lines: new LineCounter() };
+  const document = parseDocument(text, { lineCounter: source.lines, uniqueKeys: true });
+  return readDocument(source, document, schema).value;
+}
+
+/**
+ * A YAML file of several documents, each checked against the schema; empty ones are passed over.
+ * @throws `config.invalid` with the line and column of each mistake.
+ */
+export function readYamlDocuments<S extends z.ZodType>(
+  path: string,
+  schema: S,
+): readonly ReadDocument<z.infer<S>>[] {
+  const text = readText(path);
+  const source = { path, lines: new LineCounter() };
+  const parsed = parseAllDocuments(text, { lineCounter: source.lines, uniqueKeys: true });
+  const documents = "empty" in parsed ? [] : parsed;
+  return documents
+    .filter((document) => document.errors.length > 0 || !isEmpty(document))
+    .map((document) => readDocument(source, document, schema));
+}
+
+function isEmpty({ contents }: Document.Parsed): boolean {
+  return contents === null || (isScalar(contents) && contents.value === null);
+}
+
+function readDocument<S extends z.ZodType>(
+  source: Source,
+  document: Document.Parsed,
+  schema: S,
+): ReadDocument<z.infer<S>> {
+  const { path, lines } = source;
+  const [broken] = document.errors;
+  if (broken !== undefined)
+    throw invalid(path, [`${place(source, broken.pos[0])}: ${firstLine(broken.message)}`]);
+  const written = plain(source, document);
+  const parsed = schema.safeParse(written);
+  const line = lines.linePos(document.contents?.range?.[0] ?? 0).line;
+  if (parsed.success) return { written, value: parsed.data, line };
   throw invalid(
     path,
     parsed.error.issues.map((issue) => {
-      const at = positionOf(document, lines, issue.path);
       const name = issue.path.map(String).join(".");
-      return `${path}:${at.line}:${at.col}: ${name === "" ? "" : `${name}: `}${issue.message}`;
+      const at = place(source, offsetOf(document, issue));
+      return `${at}: ${name === "" ? "" : `${name}: `}${issue.message}`;
     }),
   );
+}
+
+/** The document as plain data; aliases without an anchor or without end are refused. */
+function plain({ path }: Source, document: Document.Parsed): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 10 }) ?? {};
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw invalid(path, [`${path}: ${firstLine(why)}`]);
+  }
 }
 
 function readText(path: string): string {
@@ -45,18 +108,30 @@ function readText(path: string): string {
   return bytes.toString("utf8");
 }
 
-function positionOf(
-  document: Document,
-  lines: LineCounter,
-  path: readonly PropertyKey[],
-): { line: number; col: number } {
+function place({ path, lines }: Source, offset: number): string {
+  const { line, col } = lines.linePos(offset);
+  return `${path}:${line}:${col}`;
+}
+
+/** Where the mistake is: an unknown key itself, else the value, else the nearest thing around it. */
+function offsetOf(document: Document.Parsed, issue: z.core.$ZodIssue): number {
+  const { path } = issue;
+  const [key] = issue.code === "unrecognized_keys" ? issue.keys : [];
   for (let length = path.length; length >= 0; length -= 1) {
     const keys = path.slice(0, length);
     const node = length === 0 ? document.contents : document.getIn(keys, true);
-    if (isNode(node) && node.range) return lines.linePos(node.range[0]);
+    const offset = length === path.length ? keyOffset(node, key) : null;
+    if (offset !== null) return offset;
+    if (isNode(node) && node.range) return node.range[0];
     if (isCollection(node)) break;
   }
-  return { line: 1, col: 1 };
+  return document.range[0];
+}
+
+function keyOffset(node: unknown, key: string | undefined): number | null {
+  if (!isMap(node) || key === undefined) return null;
+  const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === key);
+  return isScalar(pair?.key) ? (pair.key.range?.[0] ?? null) : null;
 }
 
 function invalid(path: string, mistakes: readonly string[]): LastgoodError {

@@ -43,7 +43,7 @@ test("a mistake is named with its line and column", async () => {
   );
   expect(await mistake("remotes:\n  tf-1: [\n")).toMatch(/^server\.yaml:3:1: /);
   expect(await mistake("remotes: {}\nremote: {}\n")).toBe(
-    'server.yaml:1:1: Unrecognized key: "remote"',
+    'server.yaml:2:1: Unrecognized key: "remote"',
   );
   expect(await mistake("remotes: {}\nremotes: {}\n")).toMatch(/^server\.yaml:2:1: /);
 });

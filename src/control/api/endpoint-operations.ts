@@ -1,12 +1,15 @@
 import { z } from "@hono/zod-openapi";
 
 import {
+  appliedPolicySchema,
+  applyPolicyBodySchema,
   deployBodySchema,
   deployedSchema,
   doctorSchema,
   endpointViewSchema,
   historySchema,
   historyVerifiedSchema,
+  policyViewSchema,
   reinstateBodySchema,
   rollbackBodySchema,
   rolledBackSchema,
@@ -102,6 +105,37 @@ function views(endpoints: EndpointService): readonly Operation[] {
   ];
 }
 
+function policies(endpoints: EndpointService): readonly Operation[] {
+  return [
+    operation({
+      method: "put",
+      path: "/endpoints/{endpoint}/policy",
+      summary: "Puts a policy in force, and makes the endpoint where there is none yet",
+      params: named,
+      body: applyPolicyBodySchema,
+      answer: appliedPolicySchema,
+      keyed: true,
+      run: ({ params, body }) => endpoints.applyPolicy(params.endpoint, body),
+    }),
+    operation({
+      method: "get",
+      path: "/endpoints/{endpoint}/policy",
+      summary: "The policy in force at an endpoint",
+      params: named,
+      answer: policyViewSchema,
+      run: ({ params }) => endpoints.policy(params.endpoint),
+    }),
+    operation({
+      method: "get",
+      path: "/policy",
+      summary: "The policy in force at an endpoint, by default the only one",
+      query: chosen,
+      answer: policyViewSchema,
+      run: ({ query }) => endpoints.policy(query.endpoint ?? null),
+    }),
+  ];
+}
+
 function histories(endpoints: EndpointService): readonly Operation[] {
   return [
     operation({
@@ -134,5 +168,10 @@ function histories(endpoints: EndpointService): readonly Operation[] {
 
 /** Operations on endpoints, rollouts and histories. */
 export function endpointOperations(endpoints: EndpointService): readonly Operation[] {
-  return [...commands(endpoints), ...views(endpoints), ...histories(endpoints)];
+  return [
+    ...commands(endpoints),
+    ...views(endpoints),
+    ...policies(endpoints),
+    ...histories(endpoints),
+  ];
 }

@@ -2,6 +2,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 
 import type { EndpointService } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
+import { POLICY_SCHEMA_PATH, policyJsonSchema } from "../../core/policy/index.ts";
 import type { CountStore } from "../../storage/store/index.ts";
 import { parseEventId, type EventStreams } from "./event-stream.ts";
 import { exposition, EXPOSITION_TYPE } from "./exposition.ts";
@@ -26,7 +27,7 @@ async function metricsText(deps: RootDeps, totals: RollbackTotals): Promise<stri
   return exposition(metricsOf({ build: deps.build, status, counts: counts.flat(), rollbacks }));
 }
 
-/** Puts probes, metrics, the OpenAPI document and the event stream on the app. */
+/** Puts probes, metrics, the OpenAPI document, the policy files' schema and the event stream on the app. */
 export function rootRoutes(app: OpenAPIHono, deps: RootDeps): void {
   const totals = new RollbackTotals(deps.endpoints);
   app.get("/healthz", () => toResponse({ status: 200, text: '{"status":"ok"}' }));
@@ -51,6 +52,11 @@ export function rootRoutes(app: OpenAPIHono, deps: RootDeps): void {
       }),
     );
     return toResponse({ status: 200, text: document });
+  });
+  let schema: string | null = null;
+  app.get(POLICY_SCHEMA_PATH, () => {
+    schema ??= JSON.stringify(policyJsonSchema());
+    return toResponse({ status: 200, text: schema });
   });
   app.get(`${API_PREFIX}/events`, (context) => {
     const id = context.req.header("last-event-id");

@@ -1,4 +1,4 @@
-import { LastgoodError } from "../../core/errors/index.ts";
+import { didYouMean, LastgoodError, nearNames } from "../../core/errors/index.ts";
 import {
   parseVersionReference,
   parseVersionSelector,
@@ -7,7 +7,6 @@ import {
   type VersionSelector,
 } from "../../core/version/index.ts";
 import type { ModelRecord, Store, VersionRecord } from "../../storage/store/index.ts";
-import { didYouMean, nearNames } from "./near.ts";
 
 /** How many names are looked through for one that was meant. */
 const NAMES_SEARCHED = 1_000;

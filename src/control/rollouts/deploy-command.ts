@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { DeployBody, Deployed, Served } from "../../core/api/index.ts";
 import { defaultEndpointName, type EndpointIdentity } from "../../core/endpoint/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
+import { defaultPolicy } from "../../core/policy/index.ts";
 import {
   newEndpoint,
   revisionOf,
@@ -17,6 +18,7 @@ import { parseEndpointName, versionLabel } from "../../core/version/index.ts";
 import type { VersionRecord } from "../../storage/store/index.ts";
 import type { Endpoints, RunningEndpoint } from "./endpoints.ts";
 import { checkCurrent } from "./named-version.ts";
+import { deployUnder, putInForce, underPolicy, type DeployUnder } from "./policy-command.ts";
 import { COLD_PROOF_AGE_MS } from "./target-choice.ts";
 import { rolloutView, servedView } from "./view.ts";
 
@@ -99,6 +101,7 @@ async function deployEvent(
     digest: version.digest,
     runtime: version.runtime,
     signature: version.signature,
+    policy: state.policy ?? defaultPolicy("blueGreen"),
     strategy: body.strategy,
     weight: body.weight,
     bakeMs: body.bakeMs,
@@ -143,11 +146,13 @@ function answer(
 async function rehearse(
   endpoints: Endpoints,
   running: RunningEndpoint | null,
-  body: DeployBody,
+  under: DeployUnder,
   version: VersionRecord,
 ): Promise<Deployed> {
+  const { body } = under;
   const now = endpoints.deps.clock.now();
-  const state = running?.controller.state ?? newEndpoint(identityFor(body, version), now);
+  const before = running?.controller.state ?? newEndpoint(identityFor(body, version), now);
+  const { state, notes } = underPolicy(before, under);
   const event = await deployEvent(endpoints, state, body, version, "dry run");
   const after = transition(state, event, now);
   const rollout = rolloutOf(after.state);
@@ -155,7 +160,13 @@ async function rehearse(
   return {
     ...answer(
       state,
-      { started, measured: null, dryRun: true, notes: notesOf(state, event), rollout: null },
+      {
+        started,
+        measured: null,
+        dryRun: true,
+        notes: [...notes, ...notesOf(state, event)],
+        rollout: null,
+      },
       now,
     ),
     rollout: started ? rolloutView(after.state, rollout, now) : null,
@@ -163,23 +174,27 @@ async function rehearse(
 }
 
 /** Starts a rollout and waits until the candidate carries what was asked, verified. */
-export async function deploy(endpoints: Endpoints, body: DeployBody): Promise<Deployed> {
-  const version = await endpoints.deps.resolve(body.reference);
+export async function deploy(endpoints: Endpoints, given: DeployBody): Promise<Deployed> {
+  const version = await endpoints.deps.resolve(given.reference);
+  const under = deployUnder(given, version);
+  const { body, policy } = under;
   const known = meantEndpoint(endpoints, body, version);
   if (body.ifCurrent !== null) {
     if (known === null)
       throw new LastgoodError("current.mismatch", "nothing is served under that endpoint yet");
     await checkCurrent(endpoints, known.controller.state, body.ifCurrent);
   }
-  if (body.dryRun) return rehearse(endpoints, known, body, version);
-  // What would be refused must not leave an empty endpoint behind.
-  if (known === null) await rehearse(endpoints, null, body, version);
+  if (body.dryRun) return rehearse(endpoints, known, under, version);
+  // What would be refused must leave neither an empty endpoint behind nor a policy.
+  if (known === null || policy !== null) await rehearse(endpoints, known, under, version);
   const running = known ?? (await endpoints.create(identityFor(body, version), body.actor));
   const { controller } = running;
+  const ofPolicy = underPolicy(controller.state, under).notes;
+  if (policy !== null) await putInForce(running, policy, body);
   let notes: readonly string[] = [];
   const outcome = await controller.command(async (operation) => {
     const event = await deployEvent(endpoints, controller.state, body, version, operation);
-    notes = notesOf(controller.state, event);
+    notes = [...ofPolicy, ...notesOf(controller.state, event)];
     return event;
   });
   if (!outcome.ok) throw outcome.error;

@@ -1,6 +1,10 @@
+import { defaultPolicy } from "../../core/policy/index.ts";
 import {
   armsOf,
   contractOf,
+  evidenceIdOf,
+  isPinned,
+  mirrorOf,
   neededRevisions,
   revisionOf,
   rolloutOf,
@@ -13,8 +17,11 @@ import {
   type Route,
   type RouteOrder,
   type RouteRevision,
+  type Watch,
 } from "../../link/route/index.ts";
 import type { StoredManifest } from "../../storage/store/index.ts";
+import { baselineId } from "./evidence-record.ts";
+import { watchedRollout } from "./rollout-watch.ts";
 
 /** Requests to a `recreate` endpoint wait this long at the most while its candidate loads, ms. */
 export const MAX_HOLD_MS = 10_000;
@@ -27,6 +34,8 @@ export interface RouteParts {
   readonly order: RouteOrder;
   readonly historyHead: string | null;
   readonly choice: TargetChoice;
+  /** ms since 1970. */
+  readonly now: number;
   /** Manifests of all revisions that `loadedRevisions` names. */
   readonly manifests: ReadonlyMap<number, StoredManifest>;
 }
@@ -87,6 +96,58 @@ function routeRevision(
   };
 }
 
+/** Length of an interval while nothing is rolled out: what a later rollout compares with, ms. */
+const BASELINE_FLUSH_MS = 10_000;
+const BASELINE_DEADLINE_MS = 30_000;
+
+/** What the split gives a revision beside another one, a fraction; null where it is all or nothing. */
+function shareOf(state: EndpointState, revision: number): number | null {
+  const weight = armsOf(state).find((arm) => arm.revision === revision)?.weight ?? 0;
+  return weight > 0 && weight < 100 ? weight / 100 : null;
+}
+
+/** What gateways count for the comparison that is under way, or for one to come. */
+function watchOf(state: EndpointState): Watch | null {
+  const { identity, current, activity } = state;
+  const rollout = watchedRollout(state);
+  if (rollout !== null) {
+    const { flushMs, deadlineMs } = rollout.policy.analysis;
+    const mirror = mirrorOf(state);
+    return {
+      rollout: evidenceIdOf(rollout),
+      candidate: rollout.candidate,
+      stable: rollout.from,
+      candidateShare: shareOf(state, rollout.candidate),
+      flushMs,
+      deadlineMs,
+      mirror: mirror === null ? null : { ...mirror },
+    };
+  }
+  if (activity.phase !== "Idle" || current === null) return null;
+  return {
+    rollout: baselineId(identity.name, current),
+    candidate: current,
+    stable: null,
+    candidateShare: null,
+    flushMs: BASELINE_FLUSH_MS,
+    deadlineMs: BASELINE_DEADLINE_MS,
+    mirror: null,
+  };
+}
+
+/** What the gateway may do on its own; a pin leaves all of it to people, but for the fallback. */
+function safeguardsOf(state: EndpointState, now: number): Route["safeguards"] {
+  const policy = (rolloutOf(state) ?? state.lastRollout?.rollout)?.policy.rollback;
+  if (policy === undefined) return { fallback: false, breaker: false };
+  return { fallback: policy.fallback, breaker: policy.automatic && !isPinned(state, now) };
+}
+
+/** Labels are joined with what was predicted: logged where the endpoint's metrics ask for labels. */
+function needsPredictions(state: EndpointState): boolean {
+  const policy = rolloutOf(state)?.policy ?? state.policy ?? defaultPolicy("blueGreen");
+  return policy.analysis.metrics.some(({ kind }) => kind === "accuracy" || kind === "meanError");
+}
+
 /** The rollback that put the endpoint where it is, or is doing so. */
 function rolledBack(state: EndpointState): Route["rolledBack"] {
   const { activity, lastRollback, current } = state;
@@ -119,8 +180,9 @@ export function desiredRoute(parts: RouteParts): Route {
     },
     revisions,
     hold: exchanging(state) ? { maxMs: MAX_HOLD_MS } : null,
-    watch: null,
-    safeguards: { fallback: false, breaker: false },
+    watch: watchOf(state),
+    safeguards: safeguardsOf(state, parts.now),
+    predictions: needsPredictions(state),
     historyHead: parts.historyHead,
     acknowledges: [...state.acknowledged],
     rolledBack: rolledBack(state),

@@ -2,7 +2,8 @@ import { randomUUID } from "node:crypto";
 
 import { LastgoodError } from "../../core/errors/index.ts";
 import {
-  bakeLeft,
+  isBaked,
+  isPinned,
   pendingEffects,
   rolloutOf,
   transition,
@@ -12,6 +13,7 @@ import {
   type Outcome,
 } from "../../core/rollout/index.ts";
 import type { EndpointDeps, StoredEndpoint } from "./deps.ts";
+import { RolloutWatch } from "./rollout-watch.ts";
 import type { RoutePublisher } from "./route-publisher.ts";
 import { prepareCandidate, switchTraffic, type SwitchClock } from "./switch-traffic.ts";
 
@@ -34,9 +36,14 @@ export class EndpointController {
   #stored: StoredEndpoint;
   #turn: Promise<unknown> = Promise.resolve();
   #stopped = false;
+  #isLooking = false;
+  #pinned = false;
+  /** What the evidence of the rollout under way says. */
+  readonly watch: RolloutWatch;
 
   constructor(deps: EndpointDeps, publisher: RoutePublisher, stored: StoredEndpoint) {
     this.#deps = deps;
+    this.watch = new RolloutWatch(deps, (state) => publisher.chooseNow(state));
     this.#publisher = publisher;
     this.#stored = stored;
   }
@@ -89,21 +96,41 @@ export class EndpointController {
     await this.#inTurn(() => this.#apply(event));
   }
 
-  /** Ends pauses and bakes whose time has come. */
+  /** Ends pauses and bakes whose time has come, and looks at the evidence once per interval. */
   tick(): void {
+    const now = this.#deps.clock.now();
+    if (this.#pinned !== isPinned(this.state, now)) {
+      this.#pinned = !this.#pinned;
+      this.refresh();
+    }
     const rollout = rolloutOf(this.state);
     if (rollout === null) return;
-    const now = this.#deps.clock.now();
-    const { activity } = this.state;
-    const pausedUntil = rollout.pause?.until ?? Infinity;
-    const pauseOver = now >= pausedUntil;
-    const bakeOver =
-      rollout.pause === null &&
-      activity.phase === "Baking" &&
-      activity.switching === null &&
-      bakeLeft(activity, now) === 0;
-    if (!pauseOver && !bakeOver) return;
-    this.report({ type: "tick" }).catch((error: unknown) => this.#complain("tick", error));
+    const pauseOver = now >= (rollout.pause?.until ?? Infinity);
+    if (pauseOver || isBaked(this.state.activity, now))
+      this.report({ type: "tick" }).catch((error: unknown) => this.#complain("tick", error));
+    if (!this.#isLooking && this.watch.isDue(this.state)) void this.#look();
+  }
+
+  /** What the evidence says, given to the machine where it changes anything. */
+  async #look(): Promise<void> {
+    this.#isLooking = true;
+    try {
+      const look = await this.watch.look(this.state);
+      if (look === null || this.#stopped) return;
+      await this.#inTurn(async () => {
+        const { state, effects, history } = transition(
+          this.state,
+          look.event,
+          this.#deps.clock.now(),
+        );
+        if (state !== this.state || effects.length > 0 || history.length > 0)
+          await this.#apply(look.event);
+      });
+    } catch (error) {
+      this.#complain("the evidence of the rollout", error);
+    } finally {
+      this.#isLooking = false;
+    }
   }
 
   /** Resolves as soon as no switch and no preparation is under way. */
@@ -263,7 +290,7 @@ export class EndpointController {
     if (this.#running.has(key)) return;
     this.#running.add(key);
     // On the next turn of the loop, so that the clock of a command is set before its switch starts.
-    setImmediate(() => {
+    this.#deps.timers.soon(() => {
       void work()
         .then((event) => (event === null ? undefined : this.#persist(event)))
         .catch((error: unknown) => this.#complain(key, error))
@@ -280,7 +307,7 @@ export class EndpointController {
       } catch (error) {
         if (LastgoodError.from(error).code !== "store.unavailable") throw error;
         this.#complain(event.type, error);
-        await new Promise((resolve) => setTimeout(resolve, waitMs));
+        await this.#deps.timers.pause(waitMs);
       }
     }
   }

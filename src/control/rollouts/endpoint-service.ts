@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 
 import type {
+  AppliedPolicy,
+  ApplyPolicyBody,
   DeployBody,
   Deployed,
   Doctor,
@@ -11,6 +13,7 @@ import type {
   HistoryEntry,
   HistoryVerified,
   MarkBody,
+  PolicyView,
   Readiness,
   ReinstateBody,
   RollbackBody,
@@ -35,6 +38,8 @@ import { verifyChain, type ChainEntry } from "../../storage/history/index.ts";
 import { deploy } from "./deploy-command.ts";
 import type { EndpointDeps } from "./deps.ts";
 import { Endpoints, type RunningEndpoint } from "./endpoints.ts";
+import { gatewayRecord } from "./evidence-record.ts";
+import { applyPolicy, showPolicy } from "./policy-command.ts";
 import { endpointFromRoute } from "./rebuild.ts";
 import { reinstate, rollback } from "./rollback-command.ts";
 import { showRollout, steer } from "./steer-command.ts";
@@ -56,7 +61,7 @@ export class Rollouts implements EndpointService {
   readonly #endpoints: Endpoints;
   readonly #deps: EndpointServiceDeps;
   readonly #watchers = new Set<(entry: HistoryEntry) => void>();
-  #timer: NodeJS.Timeout | null = null;
+  #stopTicking: (() => void) | null = null;
 
   constructor(deps: EndpointServiceDeps) {
     this.#deps = deps;
@@ -70,13 +75,13 @@ export class Rollouts implements EndpointService {
   /** Goes on with what was under way when the last control plane ended. */
   async start(): Promise<void> {
     await this.#endpoints.resume();
-    this.#timer = setInterval(() => {
+    this.#stopTicking = this.#deps.timers.every(TICK_MS, () => {
       for (const { controller } of this.#endpoints.all()) controller.tick();
-    }, TICK_MS);
+    });
   }
 
   stop(): void {
-    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#stopTicking?.();
     this.#endpoints.stop();
   }
 
@@ -96,9 +101,16 @@ export class Rollouts implements EndpointService {
     return steer(this.#endpoints, command);
   }
 
+  applyPolicy(endpoint: string, body: ApplyPolicyBody): Promise<AppliedPolicy> {
+    return applyPolicy(this.#endpoints, endpoint, body);
+  }
+
+  policy(endpoint: string | null): PolicyView {
+    return showPolicy(this.#endpoints, endpoint);
+  }
+
   rollout(endpoint: string | null): RolloutAnswer {
-    const { controller } = this.#endpoints.find(endpoint);
-    return showRollout(controller.state, this.#deps.clock.now(), "");
+    return showRollout(this.#endpoints.find(endpoint), this.#deps.clock.now(), "");
   }
 
   async status(): Promise<Status> {
@@ -257,8 +269,7 @@ export class Rollouts implements EndpointService {
 
   /** Resolves once what gateways saw of a rollout is stored. */
   async evidenceArrived(evidence: readonly Evidence[]): Promise<void> {
-    this.#deps.journal.info("evidence", { records: evidence.length });
-    await Promise.resolve();
+    await this.#deps.store.evidence.append(evidence.map(gatewayRecord));
   }
 
   async counted(counts: readonly Count[]): Promise<void> {

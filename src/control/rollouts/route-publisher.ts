@@ -62,7 +62,9 @@ export class RoutePublisher {
         );
     }
     const unordered = { generation: 0, epoch: 0, sequence: 0 };
-    const parts = { state, order: unordered, historyHead: stored.historyHead, choice, manifests };
+    const now = this.#deps.clock.now();
+    const { historyHead } = stored;
+    const parts = { state, order: unordered, historyHead, choice, now, manifests };
     const fingerprint = routeFingerprint(desiredRoute(parts));
     if (!always && fingerprint === this.#published) return null;
     this.#sequence += 1;

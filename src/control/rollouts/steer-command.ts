@@ -9,7 +9,7 @@ import {
   type EndpointState,
 } from "../../core/rollout/index.ts";
 import type { TargetChoice } from "../../core/target/index.ts";
-import type { Endpoints } from "./endpoints.ts";
+import type { Endpoints, RunningEndpoint } from "./endpoints.ts";
 import { namedTarget } from "./named-version.ts";
 import { rolloutView, servedView } from "./view.ts";
 
@@ -46,6 +46,10 @@ async function eventFor(
       return { type: "resume", ...base };
     case "promote":
       return { type: "promote", ...base, full: command.full };
+    case "pin":
+      return { type: "pin", ...base, forMs: command.forMs };
+    case "unpin":
+      return { type: "unpin", ...base };
     case "abort": {
       const choice = await abortChoice(endpoints, state);
       return { type: "abort", ...base, rollbackId: randomUUID(), choice };
@@ -54,13 +58,19 @@ async function eventFor(
 }
 
 /** The rollout under way, else the last one. */
-export function showRollout(state: EndpointState, now: number, done: string): RolloutAnswer {
+export function showRollout(
+  { controller }: Pick<RunningEndpoint, "controller">,
+  now: number,
+  done: string,
+): RolloutAnswer {
+  const { state, watch } = controller;
   const rollout = rolloutOf(state) ?? state.lastRollout?.rollout ?? null;
   return {
     endpoint: state.identity.name,
     rollout: rolloutView(state, rollout, now),
     current: servedView(state, state.current),
     done,
+    assessment: watch.assessmentOf(rollout),
   };
 }
 
@@ -74,10 +84,14 @@ export async function steer(endpoints: Endpoints, command: RolloutCommand): Prom
   if (!outcome.ok) throw outcome.error;
   const { state } = controller;
   const now = endpoints.deps.clock.now();
-  if (outcome.did === "steered") return showRollout(state, now, outcome.done);
+  if (outcome.did === "steered") return showRollout({ controller }, now, outcome.done);
   if (outcome.did === "returned") {
     const back = servedView(state, outcome.record.to)?.version ?? "what served before";
-    return showRollout(state, now, `the rollout is aborted; ${state.identity.name} is on ${back}`);
+    return showRollout(
+      { controller },
+      now,
+      `the rollout is aborted; ${state.identity.name} is on ${back}`,
+    );
   }
   throw new LastgoodError("internal", `${command.command} was answered with ${outcome.did}`);
 }

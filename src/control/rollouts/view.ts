@@ -2,8 +2,11 @@ import type { EndpointView, RolloutView, Served, TargetView } from "../../core/a
 import {
   armsOf,
   bakeLeft,
+  isPinned,
   revisionOf,
   rolloutOf,
+  stepElapsed,
+  stepsOf,
   type EndedRollout,
   type EndpointState,
   type Rollout,
@@ -47,10 +50,41 @@ function weightOf(state: EndpointState, revision: number): number {
   return armsOf(state).find((arm) => arm.revision === revision)?.weight ?? 0;
 }
 
+/** Where a rollout under way is among its steps. */
+function stepView({ activity }: EndpointState, now: number): RolloutView["step"] {
+  if (activity.phase !== "Progressing") return null;
+  const { rollout, step: at } = activity;
+  const steps = stepsOf(rollout);
+  const step = steps[at.index];
+  if (step === undefined) return null;
+  const until = step.kind === "pause" || rollout.byHand ? null : step.until;
+  const timeMs = step.kind === "pause" ? step.forMs : (until?.timeMs ?? null);
+  return {
+    number: at.index + 1,
+    of: steps.length,
+    kind: step.kind,
+    percent: step.kind === "weight" || step.kind === "mirror" ? step.percent : null,
+    byHand: rollout.byHand,
+    requests: until?.requests ?? null,
+    timeLeftMs: timeMs === null ? null : Math.max(0, timeMs - stepElapsed(at, now)),
+  };
+}
+
+/** How a rollout under way stands by its evidence. */
+function standingView({ activity }: EndpointState): Pick<RolloutView, "held" | "undecided"> {
+  if (activity.phase !== "Progressing" && activity.phase !== "Baking")
+    return { held: null, undecided: false };
+  const { held, undecidedAt } = activity.standing;
+  return {
+    held: held === null ? null : { why: held.why, since: held.since },
+    undecided: undecidedAt !== null,
+  };
+}
+
 function rolloutFacts(
   state: EndpointState,
   rollout: Rollout,
-): Omit<RolloutView, "phase" | "bakeEndsAt" | "endedAt"> {
+): Omit<RolloutView, "phase" | "bakeEndsAt" | "endedAt" | "step" | "held" | "undecided"> {
   const { pause } = rollout;
   return {
     id: rollout.id,
@@ -71,6 +105,9 @@ function endedView(state: EndpointState, ended: EndedRollout): RolloutView {
   return {
     ...facts,
     phase: ended.phase,
+    step: null,
+    held: null,
+    undecided: false,
     paused: null,
     bakeEndsAt: null,
     endedAt: ended.endedAt,
@@ -93,7 +130,9 @@ export function rolloutView(
   const running = activity.phase === "Baking" && activity.runningSince !== null;
   return {
     ...rolloutFacts(state, current),
+    ...standingView(state),
     phase: activity.phase,
+    step: stepView(state, now),
     bakeEndsAt: running && left !== null ? now + left : null,
     endedAt: null,
   };
@@ -182,6 +221,10 @@ export function endpointView(facts: EndpointFacts): EndpointView {
         errors: counts.reduce((sum, count) => sum + count.errors, 0),
       };
     }),
+    pin:
+      state.pin !== null && isPinned(state, now)
+        ? { by: state.pin.by, why: state.pin.why, until: state.pin.until }
+        : null,
     alarms: alarmsOf(facts),
     historyHead: facts.historyHead,
   };

@@ -1,9 +1,11 @@
+export { assess, recompute, type AssessmentContext } from "./assess.ts";
 export {
   assessmentSchema,
   metricAssessmentSchema,
   type Assessment,
   type MetricAssessment,
 } from "./assessment.ts";
+export { observe, planAnalysis, startAnalysis, type AnalysisState } from "./engine.ts";
 export {
   addArmCounts,
   addPairCounts,
@@ -23,3 +25,4 @@ export {
   type PairCounts,
   type Signal,
 } from "./interval.ts";
+export type { AnalysisPlan, Comparison } from "./plan.ts";

@@ -29,6 +29,8 @@ export const armCountsSchema = z.object({
   aborted: count,
   /** Answered by stable instead, of `errors`. */
   fallback: count,
+  /** Of `errors`: tried on stable as well, which failed them too. */
+  fallbackFailed: count,
   /**
    * The version's own time, in buckets of `latencyBucket`, by how many rows it ran together
    * (`batchBucket`: 1, 2, 4, 8 …). A run that several requests share is one observation.
@@ -84,11 +86,13 @@ export const intervalSchema = z.object({
   to: z.number(),
   /** Rises with each change of the split: within an interval it is constant. */
   split: z.number().int(),
+  /** The chance by which the gateway gave each request to the candidate; null where it had no say (sticky keys). */
+  candidateShare: z.number().min(0).max(1).nullable(),
   candidate: armCountsSchema,
   /** All zero where no stable revision had traffic. */
   stable: armCountsSchema,
   pairs: pairCountsSchema,
-  /** By metric name. */
+  /** By metric name, of requests that were admitted under this split. */
   signals: z.record(z.string(), signalSchema),
   /** Records that were lost on their way here. */
   gaps: count,
@@ -145,6 +149,7 @@ export function noArmCounts(): ArmCounts {
     violations: 0,
     aborted: 0,
     fallback: 0,
+    fallbackFailed: 0,
     latency: {},
     outputs: {},
   };
@@ -155,23 +160,71 @@ export function noPairCounts(): PairCounts {
   return { pairs: 0, onlyCandidateBad: 0, onlyStableBad: 0, disagreed: 0 };
 }
 
-function addedHistograms(
-  one: ArmCounts["latency"][string],
-  other: ArmCounts["latency"][string],
-): ArmCounts["latency"][string] {
-  const sums = new Map(one);
-  for (const [bucket, times] of other) sums.set(bucket, (sums.get(bucket) ?? 0) + times);
-  return [...sums].toSorted(([a], [b]) => a - b);
+type Histogram = ArmCounts["latency"][string];
+
+/** By rising bucket, as most histograms are already. */
+export function rising(histogram: Histogram): Histogram {
+  let last = -Infinity;
+  for (const [bucket] of histogram) {
+    if (bucket <= last) return histogram.toSorted(([a], [b]) => a - b);
+    last = bucket;
+  }
+  return histogram;
+}
+
+/** Both histograms together, by rising bucket. */
+export function addHistograms(one: Histogram, other: Histogram): Histogram {
+  const [left, right] = [rising(one), rising(other)];
+  if (left.length === 0) return right;
+  if (right.length === 0) return left;
+  const sums: Histogram = [];
+  let at = 0;
+  for (const pair of left) {
+    for (let next = right[at]; next !== undefined && next[0] < pair[0]; next = right[at]) {
+      sums.push(next);
+      at += 1;
+    }
+    const same = right[at];
+    if (same?.[0] === pair[0]) {
+      sums.push([pair[0], pair[1] + same[1]]);
+      at += 1;
+    } else sums.push(pair);
+  }
+  return [...sums, ...right.slice(at)];
+}
+
+/** Merged by key; keys come from models, so `constructor` is one like any other. */
+function merged<Value>(
+  one: Readonly<Record<string, Value>>,
+  other: Readonly<Record<string, Value>>,
+  add: (a: Value, b: Value) => Value,
+): Record<string, Value> {
+  const sums = new Map(Object.entries(one));
+  for (const [key, value] of Object.entries(other)) {
+    const before = sums.get(key);
+    sums.set(key, before === undefined ? value : add(before, value));
+  }
+  return Object.fromEntries(sums);
+}
+
+/** Latencies of both, by batch. */
+export function addLatencies(
+  one: ArmCounts["latency"],
+  other: ArmCounts["latency"],
+): ArmCounts["latency"] {
+  return merged(one, other, addHistograms);
+}
+
+/** Outputs of both, by class or bin. */
+export function addOutputs(
+  one: ArmCounts["outputs"],
+  other: ArmCounts["outputs"],
+): ArmCounts["outputs"] {
+  return merged(one, other, (a, b) => a + b);
 }
 
 /** Both counts together. */
 export function addArmCounts(one: ArmCounts, other: ArmCounts): ArmCounts {
-  const latency = { ...one.latency };
-  for (const [batch, histogram] of Object.entries(other.latency))
-    latency[batch] = addedHistograms(latency[batch] ?? [], histogram);
-  const outputs = { ...one.outputs };
-  for (const [output, times] of Object.entries(other.outputs))
-    outputs[output] = (outputs[output] ?? 0) + times;
   return {
     requests: one.requests + other.requests,
     errors: one.errors + other.errors,
@@ -181,8 +234,9 @@ export function addArmCounts(one: ArmCounts, other: ArmCounts): ArmCounts {
     violations: one.violations + other.violations,
     aborted: one.aborted + other.aborted,
     fallback: one.fallback + other.fallback,
-    latency,
-    outputs,
+    fallbackFailed: one.fallbackFailed + other.fallbackFailed,
+    latency: addLatencies(one.latency, other.latency),
+    outputs: addOutputs(one.outputs, other.outputs),
   };
 }
 

@@ -1,5 +1,6 @@
 import * as z from "zod";
 
+import { assessmentSchema } from "../analysis/index.ts";
 import { ENVIRONMENTS, REVISION_STATUSES, STRATEGIES, TRIGGERS } from "../endpoint/index.ts";
 import { wireSampleSchema } from "../tensor/index.ts";
 import {
@@ -150,15 +151,56 @@ export const servedSchema = z.object({
   digest: digestSchema,
 });
 
+/** A policy as a file says it; which keys there are, GET /schemas/lastgood.json tells. */
+const policyFile = z
+  .record(z.string(), z.unknown())
+  .describe("What lastgood.yaml says, as JSON; its JSON Schema: GET /schemas/lastgood.json");
+
+/** Puts a policy in force at an endpoint, which is made where there is none yet. */
+export const applyPolicyBodySchema = z.object({
+  policy: policyFile,
+  dryRun: z.boolean().default(false),
+  reason: reason.default(null),
+  actor,
+});
+
+/** What applying a policy did, or would do. */
+export const appliedPolicySchema = z.object({
+  endpoint: endpointNameSchema,
+  /** True when there was no such endpoint. */
+  created: z.boolean(),
+  /** False when this policy was in force already. */
+  changed: z.boolean(),
+  /** Each key that differs, as it is written in the file; null where it is not there. */
+  changes: z.array(
+    z.object({ key: z.string(), before: z.string().nullable(), after: z.string().nullable() }),
+  ),
+  /** Every key written out. */
+  policy: policyFile,
+  dryRun: z.boolean(),
+  notes: z.array(z.string()),
+});
+
+/** The policy in force at an endpoint. */
+export const policyViewSchema = z.object({
+  endpoint: endpointNameSchema,
+  /** True when none was applied. */
+  isDefault: z.boolean(),
+  policy: policyFile,
+});
+
 /** Starts a rollout, and makes the endpoint where there is none yet. */
 export const deployBodySchema = z.object({
   reference,
   endpoint: endpointChoice.default(null),
   environment: z.enum(ENVIRONMENTS).nullable().default(null),
-  strategy: z.enum(STRATEGIES).default("blueGreen"),
+  /** Null: the policy's. */
+  strategy: z.enum(STRATEGIES).nullable().default(null),
   /** Percent of the traffic in the first canary step. */
   weight: z.number().nullable().default(null),
   bakeMs: z.number().nonnegative().nullable().default(null),
+  /** Put in force at the endpoint first. */
+  policy: policyFile.nullable().default(null),
   force: z.boolean().default(false),
   replace: z.boolean().default(false),
   dryRun: z.boolean().default(false),
@@ -187,6 +229,27 @@ export const rolloutViewSchema = z.object({
   to: servedSchema,
   /** Percent of the traffic the candidate carries. */
   weight: z.number(),
+  /** Where a rollout of several steps is; null before and after them. */
+  step: z
+    .object({
+      /** From 1. */
+      number: z.number().int(),
+      of: z.number().int(),
+      kind: z.enum(["weight", "mirror", "pause", "analysis"]),
+      /** Percent carried or mirrored. */
+      percent: z.number().nullable(),
+      /** A person takes the steps. */
+      byHand: z.boolean(),
+      /** Requests (of mirrored ones, pairs) that have to come; null where none are asked for. */
+      requests: z.number().int().nullable(),
+      /** Left of the step's time, ms; null where it has none. */
+      timeLeftMs: z.number().nullable(),
+    })
+    .nullable(),
+  /** What the evidence keeps it from, or null. */
+  held: z.object({ why: z.string(), since: at }).nullable(),
+  /** Its evidence came to nothing by the deadline: a person has to decide. */
+  undecided: z.boolean(),
   paused: z.object({ by: z.string(), why: z.string().nullable(), until: at.nullable() }).nullable(),
   bakeMs: z.number(),
   bakeEndsAt: at.nullable(),
@@ -285,6 +348,18 @@ export const rolloutCommandSchema = z.discriminatedUnion("command", [
     reason,
   }),
   z.object({ command: z.literal("abort"), endpoint: endpointChoice, actor, reason }),
+  z.object({
+    command: z.literal("pin"),
+    endpoint: endpointChoice,
+    forMs: z
+      .number()
+      .positive()
+      .max(30 * 86_400_000)
+      .nullable(),
+    actor,
+    reason: z.string().min(1).max(2_000),
+  }),
+  z.object({ command: z.literal("unpin"), endpoint: endpointChoice, actor, reason }),
 ]);
 
 /** Answer to a rollout command. */
@@ -294,6 +369,8 @@ export const rolloutAnswerSchema = z.object({
   current: servedSchema.nullable(),
   /** In words: what was done, or why nothing had to be. */
   done: z.string(),
+  /** What the evidence says; null before there is any, and of a rollout that nothing is compared in. */
+  assessment: assessmentSchema.nullable(),
 });
 
 /** What a rollback would do now. */
@@ -332,6 +409,8 @@ export const endpointViewSchema = z.object({
       errors: z.number().int(),
     }),
   ),
+  /** Set while a person keeps it from going back by itself. */
+  pin: z.object({ by: z.string(), why: z.string(), until: at }).nullable(),
   alarms: z.array(z.string()),
   historyHead: z.string().nullable(),
 });
@@ -392,3 +471,36 @@ export const doctorCheckSchema = z.object({
 
 /** What doctor found. */
 export const doctorSchema = z.object({ ok: z.boolean(), checks: z.array(doctorCheckSchema) });
+
+const truth = z.union([z.string().max(1_000), z.number(), z.boolean()]);
+
+/** What a caller knows of one prediction: whether it was right, what was true, or how good it was. */
+export const feedbackItemSchema = z
+  .strictObject({
+    /** The `x-lastgood-request-id` of the answer. */
+    requestId: z.string().min(1).max(300),
+    correct: z.boolean().optional(),
+    /** What was true: a class or a number, for a request of several rows a list of them. */
+    label: z.union([truth, z.array(truth).min(1).max(1_000)]).optional(),
+    /** In [0, 1], the higher the better. */
+    score: z.number().min(0).max(1).optional(),
+  })
+  .refine(
+    ({ correct, label, score }) =>
+      [correct, label, score].filter((each) => each !== undefined).length === 1,
+    "needs exactly one of correct, label and score",
+  );
+
+/** What became of feedback; the four numbers add up to what was sent. */
+export const feedbackTakenSchema = z.object({
+  /** Stored; it counts once a rollout that compares the revision is under watch. */
+  accepted: z.number().int(),
+  /** Ignored: the request's feedback was counted before. */
+  duplicates: z.number().int(),
+  /** Ignored: the prediction is older than feedback is kept. */
+  late: z.number().int(),
+  /** Refused: no request that is compared has this id. */
+  refused: z.number().int(),
+  /** The first 100 of those that were refused. */
+  unknown: z.array(z.object({ requestId: z.string(), why: z.string() })),
+});

@@ -34,6 +34,12 @@ export type Served = z.infer<typeof schema.servedSchema>;
 export type DeployBody = z.infer<typeof schema.deployBodySchema>;
 /** State of a rollout. */
 export type RolloutView = z.infer<typeof schema.rolloutViewSchema>;
+/** Puts a policy in force. */
+export type ApplyPolicyBody = z.infer<typeof schema.applyPolicyBodySchema>;
+/** What applying a policy did. */
+export type AppliedPolicy = z.infer<typeof schema.appliedPolicySchema>;
+/** The policy in force at an endpoint. */
+export type PolicyView = z.infer<typeof schema.policyViewSchema>;
 /** Answer to deploy. */
 export type Deployed = z.infer<typeof schema.deployedSchema>;
 /** Rolls an endpoint back. */
@@ -63,6 +69,16 @@ export type DoctorCheck = z.infer<typeof schema.doctorCheckSchema>;
 /** What doctor found. */
 export type Doctor = z.infer<typeof schema.doctorSchema>;
 
+/** What a caller knows of one prediction. */
+export type FeedbackItem = z.infer<typeof schema.feedbackItemSchema>;
+/** What became of feedback. */
+export type FeedbackTaken = z.infer<typeof schema.feedbackTakenSchema>;
+
+/** Takes what callers know of predictions. */
+export interface FeedbackService {
+  take(items: readonly FeedbackItem[]): Promise<FeedbackTaken>;
+}
+
 /** Whether everything that should serve does, and if not, what does not. */
 export interface Readiness {
   readonly ready: boolean;
@@ -75,6 +91,10 @@ export interface EndpointService {
   rollback(body: RollbackBody): Promise<RolledBack>;
   reinstate(body: ReinstateBody): Promise<RolledBack>;
   steer(command: RolloutCommand): Promise<RolloutAnswer>;
+  /** Puts a policy in force at the endpoint, which is made where there is none yet. */
+  applyPolicy(endpoint: string, body: ApplyPolicyBody): Promise<AppliedPolicy>;
+  /** The policy in force. A null endpoint is the only one there is. */
+  policy(endpoint: string | null): PolicyView;
   /** A null endpoint is the only one there is. */
   rollout(endpoint: string | null): RolloutAnswer;
   status(): Promise<Status>;

@@ -32,6 +32,7 @@ export const ERROR_CODES = {
   "reference.invalid": usage("The version reference was not understood"),
   "endpoint.ambiguous": usage("More than one endpoint fits, so one has to be named"),
   "config.invalid": usage("The configuration is not valid"),
+  "evidence.invalid": usage("The counts or settings of a statistical test cannot be"),
   "model.not-found": absent("No model has this name"),
   "version.not-found": absent("The model has no such version"),
   "endpoint.not-found": absent("No endpoint has this name"),

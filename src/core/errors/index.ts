@@ -6,3 +6,4 @@ export {
   type ErrorParticulars,
   type PassedOver,
 } from "./error.ts";
+export { didYouMean, nearNames } from "./near.ts";

@@ -1,3 +1,7 @@
+export { policyChanges, type PolicyChange } from "./changes.ts";
+export { policyMistakes } from "./check.ts";
+export { effectivePolicy, type DeployWishes } from "./effective.ts";
+export { POLICY_SCHEMA_PATH, policyJsonSchema } from "./json-schema.ts";
 export type {
   AnalysisPolicy,
   EndpointPolicy,
@@ -11,3 +15,11 @@ export type {
   Tolerance,
   Until,
 } from "./policy.ts";
+export {
+  defaultPolicy,
+  endpointPolicySchema,
+  parseEndpointPolicy,
+  type PolicyFile,
+} from "./schema.ts";
+export { endpointPolicyToFile, policyToFile, type PolicyPartFile } from "./to-file.ts";
+export { actingWeights } from "./weights.ts";

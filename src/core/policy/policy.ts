@@ -44,7 +44,7 @@ export interface Tolerance {
 interface MetricBase {
   /** Unique in the policy: `errorRate`, or the name a person gave. */
   readonly name: string;
-  /** Share of the evidence before it is normalised over the metrics that act. */
+  /** Share of the evidence before it is normalised over the metrics that act; 0 where none is weighed. */
   readonly weight: number;
   readonly action: MetricAction;
 }
@@ -128,8 +128,13 @@ export interface AnalysisPolicy {
   readonly deadlineMs: number;
   readonly dispersion: "auto" | number;
   readonly metrics: readonly Metric[];
-  readonly inconclusive: { readonly then: MetricAction | "promote"; readonly deadlineMs: number };
-  readonly noData: { readonly then: "hold" | "rollback"; readonly afterMs: number };
+  /** When the evidence is not enough at the deadline. */
+  readonly inconclusive: {
+    readonly action: MetricAction | "promote";
+    readonly deadlineMs: number;
+  };
+  /** When no requests arrive for so long. */
+  readonly noData: { readonly action: "hold" | "rollback"; readonly afterMs: number };
 }
 
 /** What may go back by itself. */
@@ -145,7 +150,7 @@ export interface RollbackPolicy {
 export interface Policy {
   readonly rollout: RolloutPlan;
   readonly bakeMs: number;
-  /** Share that stays on the old revision during the bake of a canary, a fraction. */
+  /** In the bake: share that stays on the old revision (canary) or is mirrored to it, a fraction. */
   readonly holdback: number;
   readonly analysis: AnalysisPolicy;
   readonly rollback: RollbackPolicy;

@@ -6,7 +6,10 @@ import {
   type EndpointState,
   type Measured,
   type Rollout,
+  type Switching,
+  NO_STANDING,
   revisionOf,
+  stepsOf,
 } from "./state.ts";
 import {
   type EventOf,
@@ -36,14 +39,105 @@ export function checkWeight(weight: number): number {
 export function takeover(
   rollout: Rollout,
   switching: Extract<Activity, { phase: "Baking" }>["switching"],
-): Activity {
+): Extract<Activity, { phase: "Baking" }> {
   return {
     phase: "Baking",
     rollout,
     remainingMs: rollout.bakeMs,
     runningSince: null,
+    standing: NO_STANDING,
     switching,
   };
+}
+
+type Progressing = Extract<Activity, { phase: "Progressing" }>;
+
+/** The candidate is loaded and gets what the first step says. */
+export function firstStep(rollout: Rollout, switching: Progressing["switching"]): Progressing {
+  return atStep({ rollout, index: 0, weight: 0, switching });
+}
+
+/** A rollout at the beginning of one of its steps; `weight` is what the candidate carried before it. */
+function atStep(at: {
+  readonly rollout: Rollout;
+  readonly index: number;
+  readonly weight: number;
+  readonly switching: Progressing["switching"];
+}): Progressing {
+  const { rollout, index, switching } = at;
+  const entering = stepsOf(rollout)[index];
+  return {
+    phase: "Progressing",
+    rollout,
+    weight: entering?.kind === "weight" ? entering.percent : at.weight,
+    step: { index, elapsedMs: 0, runningSince: null, entered: null },
+    standing: NO_STANDING,
+    switching,
+  };
+}
+
+/** What the next switch of a rollout is known by. */
+function nextSwitch(
+  state: EndpointState,
+  rollout: Rollout,
+  by: { readonly operation: string | null; readonly done: string | null },
+): Switching {
+  return { id: `${rollout.id}:${state.changes}`, ...by };
+}
+
+/** How people name what a step does. */
+function stepWords(state: EndpointState, activity: Progressing): string {
+  const { rollout, weight, step: at } = activity;
+  const candidate = label(state, rollout.candidate);
+  const entering = stepsOf(rollout)[at.index];
+  switch (entering?.kind) {
+    case "mirror":
+      return `${entering.percent} % of the traffic is mirrored to ${candidate}`;
+    case "pause":
+      return `the rollout of ${candidate} waits`;
+    case "analysis":
+      return `${candidate} is being analysed at ${weight} %`;
+    case "weight":
+    case undefined:
+      return `${candidate} carries ${weight} % of the traffic`;
+  }
+}
+
+/**
+ * The rollout goes on: to its step `index`, or to all traffic where there is none. `operation` is who
+ * waits for it.
+ */
+export function advanceTo(
+  state: StateIn<"Progressing">,
+  index: number,
+  by: { readonly operation: string | null; readonly actor: string; readonly reason: string | null },
+): Step {
+  const { rollout, weight } = state.activity;
+  const hasStep = index < stepsOf(rollout).length;
+  const planned = hasStep
+    ? atStep({ rollout, index, weight, switching: null })
+    : takeover(rollout, null);
+  const done =
+    planned.phase === "Progressing"
+      ? stepWords(state, planned)
+      : `${label(state, rollout.candidate)} carries all traffic`;
+  const switching = nextSwitch(state, rollout, { operation: by.operation, done });
+  return step(
+    doing(state, { ...planned, switching }),
+    [{ do: "switch", switchId: switching.id, verify: rollout.candidate }],
+    [
+      {
+        kind: hasStep ? "rollout.advanced" : "rollout.promoted",
+        actor: by.actor,
+        reason: by.reason,
+        data: {
+          rollout: rollout.id,
+          to: revisionFacts(state, rollout.candidate),
+          ...(hasStep ? { step: index } : {}),
+        },
+      },
+    ],
+  );
 }
 
 function switchReport(
@@ -68,10 +162,19 @@ function answer(
 }
 
 /** The canary carries its share, verified. */
-export function progressed(state: StateIn<"Progressing">, event: EventOf<"switched">): Step {
-  const { rollout, switching, weight } = state.activity;
+export function progressed(
+  state: StateIn<"Progressing">,
+  event: EventOf<"switched">,
+  now: number,
+): Step {
+  const { rollout, switching, weight, step: at } = state.activity;
   if (switching?.id !== event.switchId) return ignored(state);
-  const next = doing(state, { ...state.activity, switching: null });
+  const runningSince = rollout.pause === null ? now : null;
+  const next = doing(state, {
+    ...state.activity,
+    switching: null,
+    step: { ...at, runningSince },
+  });
   return step(next, answer(switching, rollout, event.measured), [
     {
       kind: "rollout.weight.changed",
@@ -207,12 +310,23 @@ export function setWeight(state: StateIn<"Progressing">, event: EventOf<"setWeig
   const { rollout } = state.activity;
   const weight = checkWeight(event.weight);
   notWhileSwitching(state);
-  const switching = {
-    id: `${rollout.id}:${state.changes}`,
+  if (rollout.strategy !== "canary")
+    refuse("rollout.weight", `a ${rollout.strategy} rollout has no weights`, {
+      hint: "`lastgood rollout promote` gives the candidate all traffic",
+    });
+  const switching = nextSwitch(state, rollout, {
     operation: event.operation,
     done: `${label(state, rollout.candidate)} carries ${weight} % of the traffic`,
+  });
+  const { index } = state.activity.step;
+  const taking: Progressing = {
+    ...state.activity,
+    weight,
+    step: { index, elapsedMs: 0, runningSince: null, entered: null },
+    standing: NO_STANDING,
+    switching,
   };
-  return step(doing(state, { ...state.activity, weight, switching }), [
+  return step(doing(state, taking), [
     { do: "switch", switchId: switching.id, verify: rollout.candidate },
   ]);
 }
@@ -224,27 +338,12 @@ function notWhileSwitching(state: StateIn<"Progressing"> | StateIn<"Baking">): v
     });
 }
 
-/** promote in a canary: the steps by hand have one weight, so the next step is all traffic. */
+/** promote before the bake: the next step, or all traffic where there is none or `full` is asked for. */
 export function promoteCanary(state: StateIn<"Progressing">, event: EventOf<"promote">): Step {
-  const { rollout } = state.activity;
   notWhileSwitching(state);
-  const switching = {
-    id: `${rollout.id}:${state.changes}`,
-    operation: event.operation,
-    done: `${label(state, rollout.candidate)} carries all traffic`,
-  };
-  return step(
-    doing(state, takeover(rollout, switching)),
-    [{ do: "switch", switchId: switching.id, verify: rollout.candidate }],
-    [
-      {
-        kind: "rollout.promoted",
-        actor: event.actor,
-        reason: event.reason,
-        data: { rollout: rollout.id, to: revisionFacts(state, rollout.candidate) },
-      },
-    ],
-  );
+  const { operation, actor, reason } = event;
+  const next = event.full ? Infinity : state.activity.step.index + 1;
+  return advanceTo(state, next, { operation, actor, reason });
 }
 
 /** promote during the bake ends it. */

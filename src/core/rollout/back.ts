@@ -192,7 +192,7 @@ export function rollbackNow(state: EndpointState, event: EventOf<"rollback">, no
 }
 
 /** Whoever waits for a switch that is being overtaken is told so. */
-function supersededSwitch(state: EndpointState, error: LastgoodError): readonly Effect[] {
+export function supersededSwitch(state: EndpointState, error: LastgoodError): readonly Effect[] {
   return waitingOperations(state.activity).flatMap((operation) =>
     settle(operation, { ok: false, error }),
   );

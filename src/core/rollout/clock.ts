@@ -6,6 +6,7 @@ import {
   type Rollout,
   bakeLeft,
   rolloutOf,
+  stepElapsed,
 } from "./state.ts";
 import { type EventOf, type StateIn, type Step, doing, ignored, settle, step } from "./step.ts";
 
@@ -50,9 +51,16 @@ export function paused(state: EndpointState, by: Pause): EndpointState {
 
 function withClock(state: EndpointState, rollout: Rollout, now: number): Activity {
   const { activity } = state;
-  if (activity.phase === "Progressing") return { ...activity, rollout };
-  if (activity.phase !== "Baking") return activity;
+  if (activity.phase !== "Progressing" && activity.phase !== "Baking") return activity;
   const stands = rollout.pause !== null || activity.switching !== null;
+  if (activity.phase === "Progressing") {
+    const elapsedMs = stepElapsed(activity.step, now);
+    return {
+      ...activity,
+      rollout,
+      step: { ...activity.step, elapsedMs, runningSince: stands ? null : now },
+    };
+  }
   return {
     ...activity,
     rollout,
@@ -81,6 +89,17 @@ function steered(
   );
 }
 
+/** Whether the bake is over and nothing speaks against its end. */
+export function isBaked(activity: Activity, now: number): boolean {
+  return (
+    activity.phase === "Baking" &&
+    activity.switching === null &&
+    activity.rollout.pause === null &&
+    activity.standing.held === null &&
+    bakeLeft(activity, now) === 0
+  );
+}
+
 /** The clock went on: pauses end, bakes end. */
 export function tick(state: EndpointState, now: number): Step {
   const rollout = rolloutOf(state);
@@ -103,7 +122,7 @@ export function tick(state: EndpointState, now: number): Step {
       ],
     );
   }
-  if (activity.phase === "Baking" && activity.switching === null && bakeLeft(activity, now) === 0)
+  if (isBaked(activity, now))
     return succeed(state, rollout, { actor: "lastgood", reason: null, now });
   return ignored(state);
 }

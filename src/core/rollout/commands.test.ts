@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { refusalOf } from "../../../test/support/refusal.ts";
 import { scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
 import type { ErrorCode } from "../errors/index.ts";
+import { defaultPolicy } from "../policy/index.ts";
 import { armsOf } from "./state.ts";
 
 type Column = "preparing" | "progressing" | "baking" | "at rest" | "rolling back";
@@ -18,7 +19,11 @@ type Row =
   | "abort"
   | "rollback"
   | "mark candidate failed"
-  | "reinstate";
+  | "reinstate"
+  | "pin"
+  | "unpin"
+  | "apply policy"
+  | "apply policy, the same";
 
 /** What a cell promises: a refusal, or what is so right after the command and when it is done. */
 type Expected =
@@ -32,12 +37,19 @@ type Expected =
       readonly hears: "deployed" | "steered" | "returned";
     };
 
+const POLICY = defaultPolicy("blueGreen");
+
+/** An endpoint under a policy, with a stable version. */
+function endpoint(): Scenario {
+  return scenario().applies(POLICY).stable("v1.0");
+}
+
 const STATES: Record<Column, () => Scenario> = {
-  preparing: () => scenario().stable("v1.0").deploys("v1.1"),
-  progressing: () => scenario().stable("v1.0").canary("v1.1"),
-  baking: () => scenario().stable("v1.0").baking("v1.1"),
-  "at rest": () => scenario().stable("v1.0").stable("v1.1"),
-  "rolling back": () => scenario().stable("v1.0").baking("v1.1").rollsBack(),
+  preparing: () => endpoint().deploys("v1.1"),
+  progressing: () => endpoint().canary("v1.1"),
+  baking: () => endpoint().baking("v1.1"),
+  "at rest": () => endpoint().stable("v1.1"),
+  "rolling back": () => endpoint().baking("v1.1").rollsBack(),
 };
 
 const COMMANDS: Record<Row, (of: Scenario) => Scenario> = {
@@ -52,6 +64,10 @@ const COMMANDS: Record<Row, (of: Scenario) => Scenario> = {
   rollback: (of) => of.rollsBack(),
   "mark candidate failed": (of) => of.marks("v1.1", "failed"),
   reinstate: (of) => of.reinstates(),
+  pin: (of) => of.pins(),
+  unpin: (of) => of.pins().unpins(),
+  "apply policy": (of) => of.applies(defaultPolicy("canary")),
+  "apply policy, the same": (of) => of.applies(POLICY),
 };
 
 const refused = (code: ErrorCode): Expected => ({ refused: code });
@@ -90,6 +106,43 @@ const steered = (
       : [
           ["v1.0", v10],
           ["v1.1", 100 - v10],
+        ],
+  hears: "steered",
+});
+
+/** Pinned or not, what is under way goes on. */
+const PINNED: Record<Column, Expected> = {
+  preparing: {
+    phase: "Preparing",
+    after: "v1.0 stable, v1.1 provisional",
+    arms: [["v1.1", 100]],
+    hears: "steered",
+  },
+  progressing: steered("Progressing", 90, "candidate"),
+  baking: steered("Baking", 0, "provisional"),
+  "at rest": steered("Idle", 0, "stable"),
+  "rolling back": {
+    phase: "RollingBack",
+    after: "v1.0 stable, v1.1 failed",
+    arms: [["v1.0", 100]],
+    hears: "steered",
+  },
+};
+/** What was under way goes on as if nothing had been said. */
+const goesOn = (
+  phase: Scenario["phase"],
+  status: string,
+  first: string,
+  weight = 100,
+): Expected => ({
+  phase,
+  after: `v1.0 stable, v1.1 ${status}`,
+  arms:
+    weight === 100
+      ? [[first, 100]]
+      : [
+          [first, weight],
+          ["v1.1", 100 - weight],
         ],
   hears: "steered",
 });
@@ -140,7 +193,8 @@ const TABLE: Record<Row, Record<Column, Expected>> = {
   },
   promote: {
     preparing: unprepared,
-    progressing: steered("Baking", 0, "provisional"),
+    // The holdback stays on what served before until the bake is over.
+    progressing: steered("Baking", 5, "provisional"),
     baking: steered("Idle", 0, "stable"),
     "at rest": unchanged,
     "rolling back": onWayBack,
@@ -191,12 +245,28 @@ const TABLE: Record<Row, Record<Column, Expected>> = {
     },
     "rolling back": rolledBack,
   },
+  pin: PINNED,
+  unpin: PINNED,
   reinstate: {
     preparing: refused("reinstate.refused"),
     progressing: refused("reinstate.refused"),
     baking: refused("reinstate.refused"),
     "at rest": refused("rollback.not-found"),
     "rolling back": onWayBack,
+  },
+  "apply policy": {
+    preparing: goesOn("Preparing", "provisional", "v1.1"),
+    progressing: goesOn("Progressing", "candidate", "v1.0", 90),
+    baking: goesOn("Baking", "provisional", "v1.1"),
+    "at rest": goesOn("Idle", "stable", "v1.1"),
+    "rolling back": goesOn("RollingBack", "failed", "v1.0"),
+  },
+  "apply policy, the same": {
+    preparing: unchanged,
+    progressing: unchanged,
+    baking: unchanged,
+    "at rest": unchanged,
+    "rolling back": unchanged,
   },
 };
 

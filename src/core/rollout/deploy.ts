@@ -1,7 +1,9 @@
-import { type Revision } from "../endpoint/index.ts";
+import { type Revision, type Strategy } from "../endpoint/index.ts";
 import { LastgoodError } from "../errors/index.ts";
+import { effectivePolicy } from "../policy/index.ts";
+import { formatDuration } from "../time/index.ts";
 import { contractDifferences, versionLabel } from "../version/index.ts";
-import { checkWeight, takeover } from "./advance.ts";
+import { checkWeight, firstStep, takeover } from "./advance.ts";
 import { type Effect } from "./effect.ts";
 import { type Deploy } from "./event.ts";
 import {
@@ -10,6 +12,7 @@ import {
   type Rollout,
   contractOf,
   revisionOf,
+  stepsOf,
   waitingOperations,
 } from "./state.ts";
 import {
@@ -26,12 +29,6 @@ import {
   settle,
   step,
 } from "./step.ts";
-
-/** Bake of a rollout whose command names none, ms. */
-const DEFAULT_BAKE_MS = 3_600_000;
-
-/** First canary weight of a rollout whose command names none, percent. */
-const DEFAULT_CANARY_WEIGHT = 10;
 
 function sameContent(revision: Revision | undefined, event: Deploy): boolean {
   return (
@@ -67,7 +64,7 @@ function checkDeploy(state: EndpointState, event: Deploy): void {
         details: { differences },
       },
     );
-  if (differences.length > 0 && event.strategy === "canary")
+  if (differences.length > 0 && strategyOf(event) === "canary")
     refuse(
       "signature.mismatch",
       `a canary of ${name} would need callers that speak both signatures: ${differences.join("; ")}`,
@@ -80,8 +77,20 @@ function checkDeploy(state: EndpointState, event: Deploy): void {
     });
 }
 
-function canaryWeight(event: Deploy): number {
-  return checkWeight(event.weight ?? DEFAULT_CANARY_WEIGHT);
+function strategyOf(event: Deploy): Strategy {
+  return event.strategy ?? event.policy.rollout.strategy;
+}
+
+/** Too many automatic rollbacks in too short a time: the next try waits for a person. */
+function checkFlapping(state: EndpointState, event: Deploy, now: number): void {
+  const { count, withinMs } = event.policy.rollback.atMost;
+  const recent = state.automatic.filter((at) => now - at < withinMs);
+  if (recent.length < count || event.force) return;
+  refuse(
+    "version.barred",
+    `${state.identity.name} went back by itself ${recent.length} times within ${formatDuration(withinMs)}: a person has to look at it first`,
+    { hint: "`lastgood history` says why each time; --force deploys all the same" },
+  );
 }
 
 function newRollout(
@@ -91,13 +100,17 @@ function newRollout(
   now: number,
 ): Rollout {
   const first = from === null;
+  if (event.weight !== null) checkWeight(event.weight);
+  const policy = effectivePolicy(event.policy, event);
   return {
     id: event.rolloutId,
-    strategy: first ? "blueGreen" : event.strategy,
+    strategy: first ? "blueGreen" : policy.rollout.strategy,
     from,
     candidate: Math.max(0, ...state.revisions.map((revision) => revision.revision)) + 1,
-    weight: !first && event.strategy === "canary" ? canaryWeight(event) : 100,
-    bakeMs: event.bakeMs ?? (first ? 0 : DEFAULT_BAKE_MS),
+    policy,
+    bakeMs: event.bakeMs ?? (first ? 0 : policy.bakeMs),
+    byHand: event.weight !== null,
+    restarts: 0,
     startedAt: now,
     actor: event.actor,
     reason: event.reason,
@@ -107,8 +120,9 @@ function newRollout(
 
 function start(state: EndpointState, event: Deploy, now: number): Step {
   const from = state.current;
-  if (from !== null && event.weight !== null && event.strategy !== "canary")
-    refuse("rollout.weight", `--weight goes with --strategy canary, not ${event.strategy}`);
+  if (from !== null && event.weight !== null && strategyOf(event) !== "canary")
+    refuse("rollout.weight", `--weight goes with --strategy canary, not ${strategyOf(event)}`);
+  checkFlapping(state, event, now);
   checkDeploy(state, event);
   const rollout = newRollout(state, event, from, now);
   const before = revisionOf(state, from);
@@ -222,10 +236,8 @@ export function prepared(state: StateIn<"Preparing">, event: EventOf<"prepared">
   const { rollout, operation } = state.activity;
   if (event.rolloutId !== rollout.id) return ignored(state);
   const switching = { id: `${rollout.id}:${state.changes}`, operation, done: null };
-  const activity: Activity =
-    rollout.strategy === "canary"
-      ? { phase: "Progressing", rollout, weight: rollout.weight, switching }
-      : takeover(rollout, switching);
+  const activity =
+    stepsOf(rollout).length === 0 ? takeover(rollout, switching) : firstStep(rollout, switching);
   return step(doing(state, activity), [
     { do: "switch", switchId: switching.id, verify: rollout.candidate },
   ]);

@@ -1,8 +1,10 @@
+import type { Assessment } from "../analysis/index.ts";
 import type { RevisionVersion, Strategy, Trigger } from "../endpoint/index.ts";
 import type { LastgoodError } from "../errors/index.ts";
+import type { Policy } from "../policy/index.ts";
 import type { Target, TargetChoice } from "../target/index.ts";
 import type { Digest, RuntimeSpec, Signature } from "../version/index.ts";
-import type { Measured } from "./state.ts";
+import type { Measured, Progress } from "./state.ts";
 
 interface Command {
   /** Names who waits for the outcome. */
@@ -19,10 +21,13 @@ export interface Deploy extends Command {
   readonly digest: Digest;
   readonly runtime: RuntimeSpec;
   readonly signature: Signature;
-  readonly strategy: Strategy;
-  /** Percent of the first canary step; null where the strategy has none. */
+  /** The endpoint's, which the fields below override. */
+  readonly policy: Policy;
+  /** Null: the policy's. */
+  readonly strategy: Strategy | null;
+  /** Percent of a canary that a person steers by hand; null: the policy's steps. */
   readonly weight: number | null;
-  /** Null: 1 h, but none for an endpoint's first revision. */
+  /** Null: the policy's, but none for an endpoint's first revision. */
   readonly bakeMs: number | null;
   readonly force: boolean;
   readonly replace: boolean;
@@ -63,6 +68,20 @@ export interface Mark extends Command {
   readonly choice: TargetChoice;
 }
 
+/** What the evidence of a rollout says now. */
+export interface Assessed {
+  readonly type: "assessed";
+  readonly rolloutId: string;
+  /** Id of the rollback that this may become. */
+  readonly rollbackId: string;
+  readonly verdict: Pick<Assessment, "decision" | "why" | "blamed" | "source">;
+  /** What it was decided by, for the history of a rollback; null where nothing is decided. */
+  readonly evidence: Readonly<Record<string, unknown>> | null;
+  readonly trigger: Extract<Trigger, "analysis" | "limit" | "health" | "logs">;
+  readonly progress: Progress;
+  readonly choice: TargetChoice;
+}
+
 /** What can happen to an endpoint. */
 export type EndpointEvent =
   | Deploy
@@ -73,11 +92,16 @@ export type EndpointEvent =
   | (Command & { readonly type: "promote"; readonly full: boolean })
   | (Command & { readonly type: "pause"; readonly forMs: number | null })
   | (Command & { readonly type: "resume" })
+  /** Keeps the endpoint from going back by itself, for a while. */
+  | (Command & { readonly type: "pin"; readonly forMs: number | null })
+  | (Command & { readonly type: "unpin" })
+  | Assessed
   | (Command & {
       readonly type: "abort";
       readonly rollbackId: string;
       readonly choice: TargetChoice;
     })
+  | (Command & { readonly type: "applyPolicy"; readonly policy: Policy })
   | { readonly type: "prepared"; readonly rolloutId: string }
   | {
       readonly type: "preparationFailed";

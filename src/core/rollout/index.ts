@@ -1,25 +1,45 @@
 export type { Effect, HistoryRecord, Outcome, Transition } from "./effect.ts";
-export type { Deploy, EndpointEvent, EventType, Mark, Reinstate, Rollback } from "./event.ts";
+export type {
+  Assessed,
+  Deploy,
+  EndpointEvent,
+  EventType,
+  Mark,
+  Reinstate,
+  Rollback,
+} from "./event.ts";
 export {
   armsOf,
   bakeLeft,
   contractOf,
+  evidenceIdOf,
+  isPinned,
+  mirrorOf,
   leavingRevision,
   neededRevisions,
   newEndpoint,
   revisionOf,
   rolloutOf,
+  stepElapsed,
+  stepsOf,
   type Activity,
   type Arm,
   type EndedRollout,
   type EndpointState,
   type EndPhase,
+  type Held,
   type Measured,
+  type Mirror,
   type Pause,
   type Phase,
+  type Pin,
+  type Progress,
   type Return,
   type RollbackRecord,
   type Rollout,
+  type Standing,
+  type StepProgress,
   type Switching,
 } from "./state.ts";
+export { isBaked } from "./clock.ts";
 export { pendingEffects, transition } from "./transition.ts";

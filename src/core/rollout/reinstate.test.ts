@@ -2,13 +2,23 @@
 import { expect, test } from "vitest";
 
 import { scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
-import { armsOf } from "./state.ts";
+import { armsOf, type Activity } from "./state.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
 function rolledBack(): Scenario {
   return scenario().stable("v1.0").stable("v1.1").rollsBack().settles();
+}
+
+/** The same activity, its evidence and the clock of its step begun anew. */
+function resumed(activity: Activity, now: number): Activity {
+  if (activity.phase !== "Progressing" && activity.phase !== "Baking") return activity;
+  const rollout = { ...activity.rollout, restarts: 1 };
+  const runningSince = rollout.pause === null ? now : null;
+  return activity.phase === "Baking"
+    ? { ...activity, rollout, remainingMs: 40 * MINUTE, runningSince }
+    : { ...activity, rollout, step: { ...activity.step, elapsedMs: 0, runningSince } };
 }
 
 for (const [what, begin] of Object.entries({
@@ -33,11 +43,7 @@ for (const [what, begin] of Object.entries({
       armsOf(before),
     ]);
     expect(of.state.revisions).toEqual(before.revisions);
-    expect(of.state.activity).toEqual(
-      before.activity.phase === "Baking"
-        ? { ...before.activity, remainingMs: 40 * MINUTE, runningSince: of.now }
-        : before.activity,
-    );
+    expect(of.state.activity).toEqual(resumed(before.activity, of.now));
     expect(of.state.current).toBe(before.current);
     expect(of.versions.map((version) => version.status)).toEqual(
       versions.map((version) => version.status),

@@ -3,6 +3,7 @@ import { beginReturn } from "./back.ts";
 import type { Effect } from "./effect.ts";
 import {
   bakeLeft,
+  NO_STANDING,
   resumable,
   revisionOf,
   type Activity,
@@ -61,10 +62,19 @@ export function reinstate(state: StateIn<"Idle">, event: EventOf<"reinstate">, n
 function resumed(undone: RollbackRecord, now: number): Activity {
   const activity = resumable(undone);
   if (activity === null) return { phase: "Idle" };
-  if (activity.phase === "Progressing") return { ...activity, switching: null };
   const paused = activity.rollout.pause !== null;
+  // What was held against it is taken back with the rollback: its evidence begins anew.
+  const { restarts } = activity.rollout;
+  const rollout = { ...activity.rollout, restarts: restarts + 1 };
+  if (activity.phase === "Progressing") {
+    const { index } = activity.step;
+    const at = { index, elapsedMs: 0, runningSince: paused ? null : now, entered: null };
+    return { ...activity, rollout, step: at, standing: NO_STANDING, switching: null };
+  }
   return {
     ...activity,
+    rollout,
+    standing: NO_STANDING,
     switching: null,
     remainingMs: bakeLeft(activity, undone.at) ?? activity.rollout.bakeMs,
     runningSince: paused ? null : now,

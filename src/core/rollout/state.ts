@@ -6,6 +6,7 @@ import type {
   Trigger,
 } from "../endpoint/index.ts";
 import type { ErrorBody, PassedOver } from "../errors/index.ts";
+import type { Policy, RolloutStep } from "../policy/index.ts";
 import type { Target } from "../target/index.ts";
 
 /** A share of the traffic. */
@@ -42,13 +43,63 @@ export interface Rollout {
   /** What served before; null for an endpoint's first revision. */
   readonly from: number | null;
   readonly candidate: number;
-  /** Percent of the first canary step. */
-  readonly weight: number;
+  /** As it was when the rollout started; a change is for the next one. */
+  readonly policy: Policy;
   readonly bakeMs: number;
+  /** A canary whose steps a person takes; it is watched all the same. */
+  readonly byHand: boolean;
+  /** Times that its evidence was begun anew, because a person took a rollback of it back. */
+  readonly restarts: number;
   readonly startedAt: number;
   readonly actor: string;
   readonly reason: string | null;
   readonly pause: Pause | null;
+}
+
+/** How far a rollout had come by its evidence. */
+export interface Progress {
+  /** Requests that the candidate was assigned so far. */
+  readonly candidate: number;
+  /** Requests that both revisions answered so far. */
+  readonly pairs: number;
+}
+
+/** Why the evidence keeps a rollout from advancing. */
+export interface Held {
+  readonly why: string;
+  /** ms since 1970. */
+  readonly since: number;
+  /** What holds, without its numbers: while it stays the same, nothing new is told. */
+  readonly cause: string;
+}
+
+/** How a rollout stands by its evidence. */
+export interface Standing {
+  readonly held: Held | null;
+  /** Since when it could have advanced by its clock and had not enough evidence to, or null. */
+  readonly overdueSince: number | null;
+  /** When a person was last told that it stays undecided, or null. */
+  readonly undecidedAt: number | null;
+}
+
+/** One step of a rollout. */
+export interface StepProgress {
+  /** Index in the rollout's steps. */
+  readonly index: number;
+  /** The step's clock when it was last reckoned, ms. */
+  readonly elapsedMs: number;
+  /** When that was; null while the clock stands (switching or paused). */
+  readonly runningSince: number | null;
+  /** What the evidence had come to when the step began; null until that is known. */
+  readonly entered: Progress | null;
+}
+
+/** Automatic rollback is off until then. */
+export interface Pin {
+  readonly by: string;
+  readonly why: string;
+  readonly since: number;
+  readonly until: number;
 }
 
 /** A switch of the split that has been decided and is not reported done yet. */
@@ -103,8 +154,10 @@ export type Activity =
   | {
       readonly phase: "Progressing";
       readonly rollout: Rollout;
-      /** Percent of the traffic the candidate is to carry. */
+      /** Percent of the traffic the candidate is to carry; 0 while it is only prepared or mirrored to. */
       readonly weight: number;
+      readonly step: StepProgress;
+      readonly standing: Standing;
       readonly switching: Switching | null;
     }
   | {
@@ -114,6 +167,7 @@ export type Activity =
       readonly remainingMs: number;
       /** When that was; null while the clock stands (switching or paused). */
       readonly runningSince: number | null;
+      readonly standing: Standing;
       readonly switching: Switching | null;
     }
   | { readonly phase: "RollingBack"; readonly rollout: Rollout | null; readonly back: Return };
@@ -153,6 +207,8 @@ export interface RollbackRecord {
 export interface EndpointState {
   readonly identity: EndpointIdentity;
   readonly createdAt: number;
+  /** What was applied last, for the rollouts to come; null: the defaults. */
+  readonly policy: Policy | null;
   /** Ascending by number. */
   readonly revisions: readonly Revision[];
   /** What carries all traffic, or in a canary the trusted side; null before the first has taken over. */
@@ -165,6 +221,10 @@ export interface EndpointState {
   /** Ids of the newest overrides taken in, at most 32. */
   readonly acknowledged: readonly string[];
   readonly alarms: readonly string[];
+  /** Set while a person keeps the endpoint from going back by itself. */
+  readonly pin: Pin | null;
+  /** When the newest automatic rollbacks were decided, ms since 1970, at most 32. */
+  readonly automatic: readonly number[];
 }
 
 /** The phase of an endpoint's activity. */
@@ -175,6 +235,7 @@ export function newEndpoint(identity: EndpointIdentity, now: number): EndpointSt
   return {
     identity,
     createdAt: now,
+    policy: null,
     revisions: [],
     current: null,
     activity: { phase: "Idle" },
@@ -183,7 +244,56 @@ export function newEndpoint(identity: EndpointIdentity, now: number): EndpointSt
     changes: 0,
     acknowledged: [],
     alarms: [],
+    pin: null,
+    automatic: [],
   };
+}
+
+/** A rollout about whose evidence nothing is known yet. */
+export const NO_STANDING: Standing = { held: null, overdueSince: null, undecidedAt: null };
+
+/** Whether a person keeps the endpoint from going back by itself. */
+export function isPinned(state: EndpointState, now: number): boolean {
+  return state.pin !== null && now < state.pin.until;
+}
+
+/** The steps before the candidate carries all traffic. */
+export function stepsOf({ policy, from }: Rollout): readonly RolloutStep[] {
+  const { rollout } = policy;
+  if (from === null || rollout.strategy === "recreate") return [];
+  if (rollout.strategy === "canary" || rollout.promotion === "automatic") return rollout.steps;
+  return [...rollout.steps, { kind: "pause", forMs: null }];
+}
+
+/** Under which name the evidence of a rollout is stored. */
+export function evidenceIdOf({ id, restarts }: Rollout): string {
+  return restarts === 0 ? id : `${id}.${restarts}`;
+}
+
+/** Percent that stays on the old revision while the candidate bakes. */
+function holdbackOf(rollout: Rollout): number {
+  const holds = rollout.strategy === "canary" && rollout.from !== null && rollout.bakeMs > 0;
+  return holds ? rollout.policy.holdback * 100 : 0;
+}
+
+/** What is mirrored for the rollout now: this share of what `of` answers also goes to `to`. */
+export interface Mirror {
+  readonly of: number;
+  readonly to: number;
+  readonly percent: number;
+}
+
+/** What is mirrored now, or null. */
+export function mirrorOf({ activity }: EndpointState): Mirror | null {
+  if (activity.phase !== "Progressing" && activity.phase !== "Baking") return null;
+  const { from, candidate, strategy, policy } = activity.rollout;
+  if (from === null) return null;
+  if (activity.phase === "Progressing") {
+    const step = stepsOf(activity.rollout)[activity.step.index];
+    return step?.kind === "mirror" ? { of: from, to: candidate, percent: step.percent } : null;
+  }
+  const percent = policy.holdback * 100;
+  return strategy === "blueGreen" && percent > 0 ? { of: candidate, to: from, percent } : null;
 }
 
 /** The revision with this number, or undefined. */
@@ -226,13 +336,19 @@ function all(revision: number | null): readonly Arm[] {
   return revision === null ? [] : [{ revision, weight: 100 }];
 }
 
-function split(canary: Extract<Activity, { phase: "Progressing" }>): readonly Arm[] {
-  const { rollout, weight } = canary;
-  if (rollout.from === null) return all(rollout.candidate);
+/** The candidate carries `weight` percent, what it started from the rest. */
+function split(rollout: Rollout, weight: number): readonly Arm[] {
+  if (rollout.from === null || weight === 100) return all(rollout.candidate);
+  if (weight === 0) return all(rollout.from);
   return [
     { revision: rollout.from, weight: 100 - weight },
     { revision: rollout.candidate, weight },
   ];
+}
+
+function sharesOf(under: Extract<Activity, { phase: "Progressing" | "Baking" }>): readonly Arm[] {
+  const { rollout } = under;
+  return split(rollout, under.phase === "Progressing" ? under.weight : 100 - holdbackOf(rollout));
 }
 
 /** The rollout that a rollback ended and a reinstate would go on with, or null. */
@@ -252,14 +368,13 @@ export function armsOf(state: EndpointState): readonly Arm[] {
     case "Preparing":
       return all(current);
     case "Progressing":
-      return split(activity);
     case "Baking":
-      return all(activity.rollout.candidate);
+      return sharesOf(activity);
     case "RollingBack": {
       const { back } = activity;
       const undone = back.kind === "reinstate" ? state.lastRollback : null;
       const before = undone === null ? null : resumable(undone);
-      return before?.phase === "Progressing" ? split(before) : all(back.to.revision);
+      return before === null ? all(back.to.revision) : sharesOf(before);
     }
   }
 }
@@ -280,6 +395,11 @@ export function bakeLeft(activity: Activity, now: number): number | null {
   if (activity.phase !== "Baking") return null;
   const elapsed = activity.runningSince === null ? 0 : Math.max(0, now - activity.runningSince);
   return Math.max(0, activity.remainingMs - elapsed);
+}
+
+/** How long the clock of a step has run at `now`, ms. */
+export function stepElapsed({ elapsedMs, runningSince }: StepProgress, now: number): number {
+  return elapsedMs + (runningSince === null ? 0 : Math.max(0, now - runningSince));
 }
 
 /** Who waits for what is under way. */

@@ -8,6 +8,7 @@ import {
   tookOver,
 } from "./advance.ts";
 import { returned, returnFailed } from "./arrive.ts";
+import { assessed } from "./assess.ts";
 import {
   abort,
   abortPreparing,
@@ -22,6 +23,8 @@ import type { Effect } from "./effect.ts";
 import type { EndpointEvent, EventType } from "./event.ts";
 import { failedElsewhere, markAtRest, markDuring, markOnTheWayBack } from "./mark.ts";
 import { overridden } from "./override.ts";
+import { pin, unpin } from "./pin.ts";
+import { applyPolicy } from "./policy.ts";
 import { reinstate } from "./reinstate.ts";
 import type { EndpointState, Phase } from "./state.ts";
 import { ignored, label, refuse, type EventOf, type StateIn, type Step } from "./step.ts";
@@ -80,12 +83,16 @@ const TABLE: Table = {
     pause: noRollout,
     resume: noRollout,
     abort: noRollout,
+    applyPolicy,
     prepared: ignored,
     preparationFailed: ignored,
     switched: ignored,
     switchFailed: ignored,
     overridden,
     failedElsewhere,
+    pin,
+    unpin,
+    assessed: ignored,
     tick: ignored,
   },
   Preparing: {
@@ -98,12 +105,16 @@ const TABLE: Table = {
     pause: stillPreparing,
     resume: stillPreparing,
     abort: abortPreparing,
+    applyPolicy,
     prepared,
     preparationFailed,
     switched: ignored,
     switchFailed: ignored,
     overridden,
     failedElsewhere,
+    pin,
+    unpin,
+    assessed: ignored,
     tick: ignored,
   },
   Progressing: {
@@ -116,12 +127,16 @@ const TABLE: Table = {
     pause,
     resume,
     abort,
+    applyPolicy,
     prepared: ignored,
     preparationFailed: ignored,
     switched: progressed,
     switchFailed: forwardFailed,
     overridden,
     failedElsewhere,
+    pin,
+    unpin,
+    assessed,
     tick: (state, _event, now) => tick(state, now),
   },
   Baking: {
@@ -134,12 +149,16 @@ const TABLE: Table = {
     pause,
     resume,
     abort,
+    applyPolicy,
     prepared: ignored,
     preparationFailed: ignored,
     switched: tookOver,
     switchFailed: forwardFailed,
     overridden,
     failedElsewhere,
+    pin,
+    unpin,
+    assessed,
     tick: (state, _event, now) => tick(state, now),
   },
   RollingBack: {
@@ -152,12 +171,16 @@ const TABLE: Table = {
     pause: onTheWayBack,
     resume: onTheWayBack,
     abort: onTheWayBack,
+    applyPolicy,
     prepared: ignored,
     preparationFailed: ignored,
     switched: returned,
     switchFailed: returnFailed,
     overridden,
     failedElsewhere,
+    pin,
+    unpin,
+    assessed: ignored,
     tick: ignored,
   },
 };

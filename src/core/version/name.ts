@@ -19,19 +19,19 @@ const RESERVED = new Set(["latest", "final", "backup"]);
 
 function checkName(kind: string, text: string, example: string): string {
   if (NAME.test(text) && !text.includes("..")) return text;
-  throw new LastgoodError("name.invalid", `"${text}" is not a ${kind} name`, {
+  throw new LastgoodError("name.invalid", `"${text}" is not ${kind} name`, {
     hint: `letters, digits, ".", "_" and "-" are accepted, 128 at most, the first a letter or digit, no "..": for example ${example}`,
   });
 }
 
 /** @throws `name.invalid` for what could not stand in a URL or a file name. */
 export function parseModelName(text: string): ModelName {
-  return checkName("model", text, "fraud") as ModelName;
+  return checkName("a model", text, "fraud") as ModelName;
 }
 
 /** @throws `name.invalid` for what could not stand in a URL or a file name. */
 export function parseEndpointName(text: string): EndpointName {
-  return checkName("endpoint", text, "fraud-prod") as EndpointName;
+  return checkName("an endpoint", text, "fraud-prod") as EndpointName;
 }
 
 /**
@@ -53,7 +53,7 @@ export function parseVersionName(text: string): VersionName {
       { hint: `for example --version v${text}.0, or leave --version out` },
     );
   }
-  return checkName("version", text, "v1.1") as VersionName;
+  return checkName("a version", text, "v1.1") as VersionName;
 }
 
 /** An alias, such as `champion`. @throws `name.invalid`, `name.reserved`. */
@@ -63,7 +63,7 @@ export function parseAlias(text: string): string {
       hint: "an alias is a word that does not look like a version: for example champion",
     });
   }
-  return checkName("alias", text, "champion");
+  return checkName("an alias", text, "champion");
 }
 
 /** @throws `reference.invalid` when it is not `sha256:` and 64 lower-case hex digits. */

@@ -10,8 +10,21 @@ export const countSchema = z.object({
   worker: z.number().int(),
   endpoint: z.string(),
   revision: z.number().int(),
-  /** `assigned` is what the split gave; the others are compared by no test. */
-  arm: z.enum(["assigned", "targeted", "probe", "replay", "mirror", "shed"]),
+  /**
+   * `assigned` is what the split gave; the others are compared by no test. `fallback`: what this
+   * revision answered in place of a candidate that had failed it. `ineligible`: what this candidate
+   * failed and no other revision was asked.
+   */
+  arm: z.enum([
+    "assigned",
+    "targeted",
+    "probe",
+    "replay",
+    "mirror",
+    "shed",
+    "fallback",
+    "ineligible",
+  ]),
   /** Rises at each change of the split; both arms begin anew. */
   interval: z.number().int(),
   requests: z.number().int().nonnegative(),

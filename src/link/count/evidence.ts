@@ -18,6 +18,8 @@ export const evidenceSchema = z.object({
   sequence: z.number().int().nonnegative(),
   /** Rises with each change of the split or the watch in an incarnation; constant within a record. */
   split: z.number().int(),
+  /** Share of the traffic that the split gave the candidate by chance; null where keys decided too. */
+  candidateShare: z.number().min(0).max(1).nullable().default(null),
   /** ms since 1970. */
   from: z.number(),
   to: z.number(),

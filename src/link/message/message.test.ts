@@ -50,6 +50,7 @@ const EVIDENCE: Evidence = {
   rollout: "r1",
   sequence: 0,
   split: 3,
+  candidateShare: 0.1,
   from: 1,
   to: 2,
   arms: [{ revision: 2, counts: { ...noArmCounts(), requests: 5, latency: { "1": [[7, 5]] } } }],
@@ -120,7 +121,9 @@ for (const [kind, schema] of schemas) {
     for (const key of Object.keys(good)) {
       const { [key as keyof typeof good]: gone, ...rest } = good;
       expect(gone).not.toBeUndefined();
-      expect(schema.safeParse(rest).success, `without ${key}`).toBe(false);
+      // What came with a later release is left out by gateways of an earlier one.
+      const isLater = kind === "override.made" && key === "trigger";
+      expect(schema.safeParse(rest).success, `without ${key}`).toBe(isLater);
       expect(
         schema.safeParse({ ...good, [key]: { of: "another kind" } }).success,
         `${key} of another kind`,

@@ -96,6 +96,8 @@ const watchSchema = z.object({
   candidate: z.number().int().positive(),
   /** Null where nothing served before. */
   stable: z.number().int().positive().nullable(),
+  /** What chance gives the candidate of the traffic, a fraction; null where it is not the arms' to say. */
+  candidateShare: z.number().min(0).max(1).nullable().default(null),
   /** Length of an interval, ms. */
   flushMs: z.number().positive(),
   /** A request that has not ended this long after its admission is an error, ms. */
@@ -144,6 +146,8 @@ export const routeSchema = z.object({
   watch: watchSchema.nullable().default(null),
   /** What the gateway may do on its own when a revision fails. */
   safeguards: safeguardsSchema.default({ fallback: false, breaker: false }),
+  /** What is predicted is logged, for labels that come later. */
+  predictions: z.boolean().default(false),
   historyHead: z.string().nullable(),
   /** Overrides this route has taken in. */
   acknowledges: z.array(z.string()),

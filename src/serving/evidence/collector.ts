@@ -143,6 +143,7 @@ export class EvidenceCollector {
       ...this.#source,
       rollout: watch.rollout,
       split: interval,
+      candidateShare: hasKeys(windows) ? null : watch.candidateShare,
       from: this.#wallTime(from),
       to: this.#wallTime(to),
       ...memory.merge(windows, revisionsOf(watch)),
@@ -153,6 +154,11 @@ export class EvidenceCollector {
   #wallTime(monotonic: number): number {
     return Math.round(this.#clock.now() - (this.#clock.monotonic() - monotonic));
   }
+}
+
+/** Whether sticky keys had a part in who went where. */
+function hasKeys(windows: readonly WindowTally[]): boolean {
+  return windows.some(({ arms }) => arms.some(({ keys }) => keys.size > 0));
 }
 
 function tickAt({ watch }: Series, at: number): number {

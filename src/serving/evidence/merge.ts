@@ -97,6 +97,7 @@ const TOTALS = [
   "violations",
   "aborted",
   "fallback",
+  "fallbackFailed",
 ] as const;
 
 function addTotals(sum: ArmTally, tally: ArmTally): void {
@@ -125,6 +126,7 @@ export function joinDrafts(one: EvidenceDraft, other: EvidenceDraft): EvidenceDr
   return {
     ...one,
     to: other.to,
+    candidateShare: one.candidateShare === other.candidateShare ? one.candidateShare : null,
     arms: [...counts].map(([revision, sum]) => ({ revision, counts: sum })),
     pairs: addPairCounts(one.pairs, other.pairs),
     errors,

@@ -13,6 +13,7 @@ import {
 } from "../../../test/support/evidence-stage.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import { UNLOADED } from "../runtime/index.ts";
+import type { Failure } from "./ticket.ts";
 
 const threw = new LastgoodError("runtime.failed", "Gather: index out of bounds");
 const away = new LastgoodError("runtime.unavailable", "cannot be reached: ECONNREFUSED");
@@ -241,14 +242,17 @@ test("shedding, letting go of a version and callers' mistakes are no evidence", 
 
 test("each kind of failure is told apart", () => {
   const stage = new EvidenceStage();
-  const failed = (details: Readonly<Record<string, unknown>>, fallback = false): void =>
+  const failed = (
+    details: Readonly<Record<string, unknown>>,
+    fallback: Failure["fallback"] = "none",
+  ): void =>
     stage.admit().failed(new LastgoodError("runtime.failed", "why", { details }), {
       requestId: "id",
       fallback,
     });
   failed({});
   failed({ invalid: true });
-  failed({}, true);
+  failed({}, "answered");
   failed({ rejected: true, status: 422 });
   stage.admit().failed(new LastgoodError("runtime.timeout", "no answer within 30000 ms"));
   const [record] = stage.pass(1_000);

@@ -24,6 +24,7 @@ export interface ArmTally {
   violations: number;
   aborted: number;
   fallback: number;
+  fallbackFailed: number;
   /** By `latencySlot`. */
   readonly latency: Map<number, number>;
   readonly outputs: Map<string, number>;
@@ -85,6 +86,7 @@ export const OUTCOME = {
   late: 8,
   rejected: 16,
   fallback: 32,
+  fallbackFailed: 128,
   /** Answered by the version: its time and its output are known. */
   answered: 64,
 } as const;
@@ -121,6 +123,7 @@ export function newArm(revision: number): ArmTally {
     violations: 0,
     aborted: 0,
     fallback: 0,
+    fallbackFailed: 0,
     latency: new Map(),
     outputs: new Map(),
     keys: new Map(),
@@ -165,6 +168,7 @@ export function addUnit(arm: ArmTally, outcome: number): void {
   if ((outcome & OUTCOME.late) !== 0) arm.late += 1;
   if ((outcome & OUTCOME.rejected) !== 0) arm.rejected += 1;
   if ((outcome & OUTCOME.fallback) !== 0) arm.fallback += 1;
+  if ((outcome & OUTCOME.fallbackFailed) !== 0) arm.fallbackFailed += 1;
 }
 
 /**

@@ -32,11 +32,11 @@ export interface TicketArm {
 /** How a request failed, beyond its error. */
 export interface Failure {
   readonly requestId: string | null;
-  /** Stable answered it instead; the failure counts all the same. */
-  readonly fallback: boolean;
+  /** Whether stable was asked as well, and answered it or failed it too; the failure counts all the same. */
+  readonly fallback: "none" | "answered" | "failed";
 }
 
-const PLAIN: Failure = { requestId: null, fallback: false };
+const PLAIN: Failure = { requestId: null, fallback: "none" };
 
 /**
  * One request that the split assigned, from its admission to its end. Whatever happens to it, it
@@ -108,7 +108,7 @@ export class RequestTicket implements Pending {
       this.#outcome = "bad";
       return;
     }
-    const invalid = details["invalid"] === true ? OUTCOME.invalid : 0;
+    const invalid = details["invalid"] !== undefined ? OUTCOME.invalid : 0;
     this.#count(now, invalid, { ...failure, message, isAway: code === "runtime.unavailable" });
   }
 
@@ -165,7 +165,7 @@ export class RequestTicket implements Pending {
       OUTCOME.error |
       more |
       (isLate ? OUTCOME.late : 0) |
-      (failure.fallback ? OUTCOME.fallback : 0);
+      fallbackOutcome(failure.fallback);
     const isLost = this.#diedAt !== null || failure.isAway === true || (isLate && this.#waited);
     if (!isLost) {
       addRequest(this.#tally, outcome, this.#key);
@@ -197,5 +197,16 @@ export class RequestTicket implements Pending {
     if (!this.#arm.isNewFrame(frame)) return;
     const rowsLog2 = 31 - Math.clz32(Math.max(1, frame?.rows ?? batch));
     bump(this.#tally.latency, latencySlot(rowsLog2, latencyBucket(modelMs)));
+  }
+}
+
+function fallbackOutcome(fallback: Failure["fallback"]): number {
+  switch (fallback) {
+    case "none":
+      return 0;
+    case "answered":
+      return OUTCOME.fallback;
+    case "failed":
+      return OUTCOME.fallbackFailed;
   }
 }

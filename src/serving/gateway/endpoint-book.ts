@@ -1,28 +1,36 @@
+import type { OutputValue } from "../../core/tensor/index.ts";
 import type { Count } from "../../link/count/index.ts";
+import { RequestIds, type RequestWay } from "../../link/request-id/index.ts";
 import type { Route } from "../../link/route/index.ts";
 import { RouteTable } from "../routing/index.ts";
 import type { ModelAddress } from "../runtime/index.ts";
 import { monotonic } from "./clock.ts";
 import { CountBook } from "./count-book.ts";
 import { EvidenceBook } from "./evidence-book.ts";
+import { Guard } from "./guard.ts";
 import { OwnFailures } from "./own-failures.ts";
-import { RequestIds } from "./request-id.ts";
+import { PredictionLog } from "./prediction-log.ts";
 import { RoutedEndpoint } from "./routed-endpoint.ts";
 import { ServedRevision, type ConnectModel } from "./served-revision.ts";
+import type { StrikeReport } from "./strikes.ts";
 import { SuspectDesk } from "./suspect-desk.ts";
 import type { FromWorker, Swapped, Usage, WorkerSettings } from "./thread-messages.ts";
 
 /** What one worker knows: routes, connections to revisions, counts. */
 export class EndpointBook {
   readonly suspects: SuspectDesk;
+  readonly guard: Guard;
   readonly failures = new OwnFailures();
   readonly evidence: EvidenceBook;
+  readonly predictions: PredictionLog;
   readonly #settings: WorkerSettings;
   readonly #connect: ConnectModel;
   readonly #post: (message: FromWorker) => void;
   readonly #counts: CountBook;
   readonly #served = new Map<string, ServedRevision>();
   readonly #ids = new Map<string, RequestIds>();
+  /** Of requests that the split did not assign, by key and way. */
+  readonly #apartIds = new Map<string, RequestIds>();
   /** Protocols in use, by endpoint. */
   readonly #protocols = new Map<string, Set<string>>();
   #routed: ReadonlyMap<string, RoutedEndpoint> = new Map();
@@ -38,8 +46,16 @@ export class EndpointBook {
     this.#post = post;
     this.#counts = new CountBook(settings);
     this.evidence = new EvidenceBook(monotonic, (report) => post({ kind: "evidence", report }));
+    this.predictions = new PredictionLog({
+      folder: settings.predictionsFolder,
+      incarnation: settings.incarnation,
+      worker: settings.worker,
+      now: Date.now,
+      onDropped: (count) => post({ kind: "predictionsDropped", count }),
+    });
     this.#table = new RouteTable([], settings.defaultEndpoint);
-    this.suspects = new SuspectDesk((kind, key, suspect) => post({ kind, key, suspect }));
+    this.suspects = new SuspectDesk(post);
+    this.guard = new Guard(post);
   }
 
   get table(): RouteTable {
@@ -92,15 +108,24 @@ export class EndpointBook {
     return [...this.#routed.values()].every((routed) => this.isEndpointReady(routed));
   }
 
-  /** A new id for a request to the revision. */
-  requestId(key: string): string {
-    let ids = this.#ids.get(key);
+  /** A new id for a request to the revision; feedback on what the split assigned is told by it. */
+  requestId(key: string, way: RequestWay = "assigned"): string {
+    const known = way === "assigned" ? this.#ids : this.#apartIds;
+    const place = way === "assigned" ? key : `${key} ${way}`;
+    let ids = known.get(place);
     if (ids === undefined) {
+      const { requestIdKey, worker } = this.#settings;
       const subject = key.slice(0, key.lastIndexOf("@")).replace("/", ".");
-      ids = new RequestIds(this.#settings.requestIdKey, subject, this.#settings.worker);
-      this.#ids.set(key, ids);
+      ids = new RequestIds(requestIdKey, subject, worker, way);
+      known.set(place, ids);
     }
     return ids.next(Date.now());
+  }
+
+  /** Notes what was answered to a request that the split assigned, where the route asks for it. */
+  predicted(endpoint: string, requestId: string, outputs: readonly OutputValue[]): void {
+    const routed = this.#routed.get(endpoint);
+    if (routed?.compiled.route.predictions === true) this.predictions.note(requestId, outputs);
   }
 
   /** Notes that the protocol is in use at the endpoint. */
@@ -120,6 +145,8 @@ export class EndpointBook {
     const served = this.#served.get(key);
     this.#served.delete(key);
     this.#ids.delete(key);
+    for (const place of this.#apartIds.keys())
+      if (place.startsWith(`${key} `)) this.#apartIds.delete(place);
     await served?.disconnect();
   }
 
@@ -160,12 +187,22 @@ export class EndpointBook {
       inFlight: Object.fromEntries(
         [...this.#served.values()]
           .filter((served) => served.subject.startsWith(`${endpoint}/`))
-          .map((served) => [served.key, served.inFlight]),
+          .map((served) => [served.key, served.inFlight + served.standingIn]),
       ),
       oldInFlight: old.reduce((sum, served) => sum + served.inFlight, 0),
       lastOldResponseAt: responses.length === 0 ? null : Math.max(...responses),
       failedRequests: this.failures.since(since),
     };
+  }
+
+  /** How the requests of those revisions end that have been served here. */
+  strikes(keys: readonly string[]): Readonly<Record<string, StrikeReport>> {
+    return Object.fromEntries(
+      keys.flatMap((key) => {
+        const served = this.#served.get(key);
+        return served === undefined ? [] : [[key, served.strikes.report]];
+      }),
+    );
   }
 
   /** Counts that changed since they were last asked for. */

@@ -28,6 +28,7 @@ const WATCH: Watch = {
   rollout: "r1",
   candidate: CANDIDATE,
   stable: STABLE,
+  candidateShare: null,
   flushMs: 100,
   deadlineMs: 10_000,
   mirror: null,

@@ -13,7 +13,9 @@ import { answeredBy, echoHeaders, errorHeaders, writeAnswer } from "./answer.ts"
 import { decompress, readBody } from "./body.ts";
 import { monotonic } from "./clock.ts";
 import type { EndpointBook } from "./endpoint-book.ts";
+import { Fallback } from "./fallback.ts";
 import { Mirror } from "./mirror.ts";
+import { isOwn } from "./own-failures.ts";
 import { parseProbeHeader, PROBE_HEADER } from "./probe-header.ts";
 import type { MirrorPlan, RoutedEndpoint, RoutedRevision } from "./routed-endpoint.ts";
 import type { ServedRevision } from "./served-revision.ts";
@@ -44,9 +46,6 @@ interface Admitted {
 /** The rest of an oversized body is read this long, ms. */
 const DISCARD_MS = 2_000;
 
-/** 5xx that the version is answerable for; every other 5xx is the gateway's own. */
-const VERSION_ERRORS: ReadonlySet<string> = new Set(["runtime.failed", "runtime.timeout"]);
-
 function header(request: IncomingMessage, name: string): string | null {
   const value = request.headers[name];
   return typeof value === "string" ? value : null;
@@ -55,11 +54,13 @@ function header(request: IncomingMessage, name: string): string | null {
 /** The predict path of one worker: body, arm, contract, version, answer. */
 export class Inference {
   readonly #book: EndpointBook;
+  readonly #fallback: Fallback;
   readonly #probeToken: string;
   readonly #mirror: Mirror;
 
   constructor(book: EndpointBook, probeToken: string) {
     this.#book = book;
+    this.#fallback = new Fallback(book);
     this.#probeToken = probeToken;
     this.#mirror = new Mirror((key) => book.served(key));
   }
@@ -166,7 +167,7 @@ export class Inference {
     const { arrived, routed, served, arm } = admitted;
     const { protocol, request, response, body } = arrived;
     const { limits } = routed.revision;
-    if (served.inFlight >= limits.queue) {
+    if (served.inFlight >= limits.queue && arm !== "probe") {
       this.#shed(admitted, `more than ${limits.queue} requests are waiting for ${served.subject}`);
       return;
     }
@@ -194,14 +195,15 @@ export class Inference {
     served
       .infer({
         inputs: call.inputs,
-        timeoutMs: limits.timeoutMs,
+        timeoutMs: routed.patience.timeoutMs,
+        waitMs: routed.patience.waitMs,
         replays: routed.count("replay"),
         isWanted: () => !response.destroyed,
         ticket: admitted.ticket,
       })
       .then(
         (result) => this.#finish(admitted, call, () => this.#succeed(admitted, call, result)),
-        (error: unknown) => this.#finish(admitted, call, () => this.#fail(admitted, error)),
+        (error: unknown) => this.#finish(admitted, call, () => this.#fail(admitted, call, error)),
       );
   }
 
@@ -223,34 +225,62 @@ export class Inference {
     const { arrived, routed, arm, endpoint } = admitted;
     const violation = outputViolation(outputs, routed.revision.contract, routed);
     if (violation !== null) {
-      const details = { invalid: true };
-      const why = `${routed.label}: ${violation}`;
-      this.#fail(admitted, new LastgoodError("runtime.failed", why, { details }));
+      const message = `${routed.label}: ${violation}`;
+      const details = { invalid: violation };
+      this.#fail(admitted, call, new LastgoodError("runtime.failed", message, { details }));
       return;
     }
     admitted.ticket?.answered(result);
     routed.count(arm).requests += 1;
+    const requestId = this.#book.requestId(routed.key, arm);
+    if (arm === "assigned") {
+      this.#book.guard.good(admitted);
+      this.#book.predicted(endpoint, requestId, outputs);
+    }
     writeAnswer(
       arrived.response,
       arrived.protocol.encode(outputs, { endpoint, version: routed.label, call }),
-      answeredBy(arrived.request, routed, this.#book.requestId(routed.key)),
+      answeredBy(arrived.request, routed, requestId),
     );
   }
 
-  #fail(admitted: Admitted, thrown: unknown): void {
+  #fail(admitted: Admitted, call: Call, thrown: unknown): void {
     const error = LastgoodError.from(thrown);
     if (error.code === "overloaded") {
       admitted.ticket?.dropped();
       this.#shed(admitted, error.message);
       return;
     }
-    const requestId = this.#book.requestId(admitted.routed.key);
-    admitted.ticket?.failed(error, { requestId, fallback: false });
+    const requestId = this.#book.requestId(admitted.routed.key, admitted.arm);
     const cell = admitted.routed.count(admitted.arm);
     cell.requests += 1;
     // Nobody waited for it any more, so it was not run to its end.
-    if (!admitted.arrived.response.destroyed) cell.errors += 1;
+    if (!admitted.arrived.response.destroyed) {
+      cell.errors += 1;
+      if (admitted.arm === "assigned") this.#book.guard.failed(admitted, error);
+    }
+    if (admitted.routed.standIn !== null && admitted.arm === "assigned") {
+      this.#fallBack(admitted, { call, error, requestId });
+      return;
+    }
+    admitted.ticket?.failed(error, { requestId, fallback: "none" });
     this.#writeError(admitted, error, requestId);
+  }
+
+  /** What the candidate failed is counted against it; the answer may still be stable's. */
+  #fallBack(
+    admitted: Admitted,
+    failure: { readonly call: Call; readonly error: LastgoodError; readonly requestId: string },
+  ): void {
+    const { call, error, requestId } = failure;
+    const { body, ...arrived } = admitted.arrived;
+    const onEnd = (fallback: "answered" | "failed"): void =>
+      admitted.ticket?.failed(error, { requestId, fallback });
+    const failed = { ...arrived, ...admitted, bodyBytes: body.length, call, error, onEnd };
+    const refused = this.#fallback.ask(failed);
+    if (refused === null) return;
+    admitted.ticket?.failed(error, { requestId, fallback: "none" });
+    this.#writeError(admitted, refused, requestId);
   }
 
   /** The caller's mistake by the contract: counted apart, against nobody. */
@@ -272,7 +302,7 @@ export class Inference {
   #writeError(
     admitted: Admitted,
     error: LastgoodError,
-    requestId = this.#book.requestId(admitted.routed.key),
+    requestId = this.#book.requestId(admitted.routed.key, admitted.arm),
   ): void {
     const { arrived, routed } = admitted;
     if (isOwn(error) && !arrived.response.destroyed) this.#book.failures.note(admitted.admittedAt);
@@ -287,10 +317,6 @@ export class Inference {
     if (isOwn(error) && !arrived.response.destroyed) this.#book.failures.note(monotonic());
     refuse(arrived, error);
   }
-}
-
-function isOwn(error: LastgoodError): boolean {
-  return error.traits.http >= 500 && !VERSION_ERRORS.has(error.code);
 }
 
 function refuse(

@@ -2,8 +2,10 @@ import { LastgoodError } from "../../core/errors/index.ts";
 import type { RevisionState } from "../../link/message/index.ts";
 import type { RouteRevision } from "../../link/route/index.ts";
 import type { Runtime } from "../runtime/index.ts";
+import { monotonic } from "./clock.ts";
+import { CrashLog } from "./crash-log.ts";
 import type { Log } from "./log.ts";
-import { SupervisedRevision } from "./supervised-revision.ts";
+import { SupervisedRevision, type SupervisionOptions } from "./supervised-revision.ts";
 import { revisionKey } from "./thread-messages.ts";
 import type { SendCommand, WorkerNews, WorkerPool } from "./worker-pool.ts";
 
@@ -15,6 +17,7 @@ export interface LoadedRevisionsOptions {
   readonly runtimes: Runtimes;
   readonly workers: Pick<WorkerPool, "all" | "tell" | "tellOne">;
   readonly onState: (state: RevisionState) => void;
+  readonly onTrouble: SupervisionOptions["onTrouble"];
   readonly log: Log;
 }
 
@@ -23,6 +26,8 @@ export class LoadedRevisions {
   readonly #options: LoadedRevisionsOptions;
   readonly #revisions = new Map<string, SupervisedRevision>();
   readonly #leaving = new Map<string, Promise<void>>();
+  /** By key; what ended a process is remembered beyond the revision's unloading. */
+  readonly #crashes = new Map<string, CrashLog>();
 
   constructor(options: LoadedRevisionsOptions) {
     this.#options = options;
@@ -50,7 +55,9 @@ export class LoadedRevisions {
         revision,
         runtime: this.#options.runtimes[revision.runtime.kind],
         workers: this.#options.workers,
+        crashes: this.crashes(key),
         onState: this.#options.onState,
+        onTrouble: this.#options.onTrouble,
         log: this.#options.log,
       }),
     );
@@ -59,6 +66,27 @@ export class LoadedRevisions {
   /** A revision that is loaded, being loaded, or failed to load. */
   get(key: string): SupervisedRevision | undefined {
     return this.#revisions.get(key);
+  }
+
+  /** Deaths of a revision's process. */
+  crashes(key: string): CrashLog {
+    let crashes = this.#crashes.get(key);
+    if (crashes === undefined) {
+      for (const [other, log] of this.#crashes)
+        if (!this.#revisions.has(other) && log.isForgotten(monotonic()))
+          this.#crashes.delete(other);
+      crashes = new CrashLog();
+      this.#crashes.set(key, crashes);
+    }
+    return crashes;
+  }
+
+  /** Requests that ended processes of the endpoint's revisions other than this one. */
+  killersBeside(endpoint: string, key: string): ReadonlySet<string> {
+    const others = [...this.#crashes].filter(
+      ([other]) => other !== key && other.startsWith(`${endpoint}/`),
+    );
+    return new Set(others.flatMap(([, log]) => [...log.killers(monotonic())]));
   }
 
   /** Keys of an endpoint's revisions. */
@@ -120,7 +148,7 @@ export class LoadedRevisions {
     const revision = this.#revisions.get(news.key);
     if (news.kind === "lost") revision?.workerLost();
     else if (news.kind === "suspect") revision?.suspect(worker, news.suspect);
-    else revision?.suspectDone(worker, news.suspect);
+    else revision?.suspectDone(worker, news.suspect, news.killer);
   }
 
   workerGone(worker: number): void {

@@ -106,7 +106,9 @@ async function probeOnce(
     const answer = await ask(options, asked);
     const why = judge(answer, options.revision, asked.expected);
     const by = Number(header(answer, "x-lastgood-revision") ?? Number.NaN);
-    const worker = Number(header(answer, "x-lastgood-request-id")?.split(".").at(-3) ?? Number.NaN);
+    // A letter after the worker's number says that it was a probe.
+    const field = header(answer, "x-lastgood-request-id")?.split(".").at(-3) ?? "";
+    const worker = Number.parseInt(field, 10);
     return {
       worker: Number.isInteger(worker) ? worker : null,
       outcome: {

@@ -2,7 +2,9 @@ import { randomUUID } from "node:crypto";
 
 import type { z } from "zod";
 
+import type { Trigger } from "../../core/endpoint/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
+import type { Clock } from "../../core/time/index.ts";
 import type { GATEWAY_REQUESTS, GatewayRolledBack, Probed } from "../../link/message/index.ts";
 import type { Override } from "../../link/override/index.ts";
 import type { Route, RouteRevision } from "../../link/route/index.ts";
@@ -14,6 +16,18 @@ import type { Swapped } from "./thread-messages.ts";
 
 /** What a person asks for. */
 export type RollbackCommand = z.infer<(typeof GATEWAY_REQUESTS)["gateway.rollback"]>;
+
+/** How a rollback is carried out. */
+export interface RollbackOptions {
+  /** CLOCK_MONOTONIC when the command was read, ms. */
+  readonly startedAt: number;
+  readonly onOverride: (override: Override) => void;
+  readonly clock: Clock;
+  /** What started it. @default "manual" */
+  readonly trigger?: Trigger;
+  /** Only this revision is left: where another serves by now, nothing is done. */
+  readonly leaves?: number;
+}
 
 /** Typed twice within this is once, ms. */
 const TWICE_MS = 10 * 60_000;
@@ -28,20 +42,19 @@ interface Plan extends Chosens {
 /**
  * Law 7: a rollback by the gateway alone. Takes the first target that is loaded and proven, switches
  * every worker, remembers it as an override, verifies it through the public port.
- * @param startedAt CLOCK_MONOTONIC when the command was read, ms.
  * @throws `target.none`, `current.mismatch`, `rollback.no-target-left`, `endpoint.not-found`.
  */
 export function rollBack(
   endpoint: EndpointSwitch,
   command: RollbackCommand,
-  options: { readonly startedAt: number; readonly onOverride: (override: Override) => void },
+  options: RollbackOptions,
 ): Promise<GatewayRolledBack> {
   return endpoint.exclusively(async () => {
     const { record } = endpoint;
     if (record === null)
       throw new LastgoodError("endpoint.not-found", `${endpoint.endpoint} has no route yet`);
     const route = effectiveRoute(record);
-    const twice = alreadyDone(record, route, command);
+    const twice = alreadyDone(record, route, { command, now: options.clock.now() });
     if (twice !== null) return twice;
     const left = new Set(record.overrides.map((override) => override.from));
     const { version } = command;
@@ -53,6 +66,7 @@ export function rollBack(
     });
     const plan = { ...chosen, record, route };
     checkCurrent(plan, command);
+    checkLeaves(plan, options.leaves);
     if (command.dryRun) return rehearsal(plan);
     return takeFirstThatHolds(endpoint, { plan, command, ...options });
   });
@@ -62,13 +76,13 @@ export function rollBack(
 function alreadyDone(
   record: RouteRecord,
   route: Route,
-  command: RollbackCommand,
+  { command, now }: { readonly command: RollbackCommand; readonly now: number },
 ): GatewayRolledBack | null {
   const lastRollback = record.overrides.at(-1) ?? route.rolledBack;
   if (lastRollback === null || command.again || command.version !== null) return null;
   const serves = route.split.arms.filter((arm) => arm.weight > 0);
   const stands = serves.length === 1 && serves[0]?.revision === lastRollback.to;
-  if (!stands || Date.now() - lastRollback.at >= TWICE_MS) return null;
+  if (!stands || now - lastRollback.at >= TWICE_MS) return null;
   const revision = (number: number): RouteRevision | undefined =>
     route.revisions.find((each) => each.revision === number);
   const [from, to] = [revision(lastRollback.from), revision(lastRollback.to)];
@@ -118,6 +132,16 @@ function checkCurrent({ route, candidates }: Plan, { ifCurrent }: RollbackComman
   );
 }
 
+function checkLeaves({ route, candidates }: Plan, leaves: number | undefined): void {
+  const to = candidates[0]?.revision.revision;
+  if (leaves === undefined || to === undefined || leftBehind(route, to)?.revision === leaves)
+    return;
+  throw new LastgoodError(
+    "current.mismatch",
+    `${route.endpoint} does not serve revision ${leaves} any more`,
+  );
+}
+
 function rehearsal({ route, candidates, passedOver }: Plan): GatewayRolledBack {
   const first = candidates[0];
   const from = first === undefined ? null : leftBehind(route, first.revision.revision);
@@ -137,11 +161,9 @@ function nothingToLeave({ endpoint }: Route): LastgoodError {
   return new LastgoodError("target.none", `${endpoint} serves nothing that could be left`);
 }
 
-interface Undertaking {
+interface Undertaking extends RollbackOptions {
   readonly plan: Plan;
   readonly command: RollbackCommand;
-  readonly startedAt: number;
-  readonly onOverride: (override: Override) => void;
 }
 
 /** Takes the targets in turn, each once, until one is verified; otherwise returns to what was left. */
@@ -181,7 +203,7 @@ async function takeTarget(
   endpoint: EndpointSwitch,
   undertaking: Undertaking & { readonly from: RouteRevision; readonly candidate: Chosen },
 ): Promise<{ readonly override: Override; readonly probed: Probed }> {
-  const { plan, command, startedAt, from, candidate } = undertaking;
+  const { plan, command, startedAt, clock, from, candidate } = undertaking;
   const planned: Override = {
     id: randomUUID(),
     endpoint: endpoint.endpoint,
@@ -189,11 +211,11 @@ async function takeTarget(
     over: plan.record.route.order,
     from: from.revision,
     to: candidate.revision.revision,
-    at: Date.now(),
+    at: clock.now(),
     actor: command.actor,
     reason: command.reason,
     keepStatus: command.keepStatus,
-    trigger: "manual",
+    trigger: undertaking.trigger ?? "manual",
     measured: {
       switchMs: 0,
       lastOldAdmittedMs: null,

@@ -7,6 +7,7 @@ import type { ArmRecorder, EvidenceRecorder } from "../evidence/index.ts";
 import { CompiledRoute } from "../routing/index.ts";
 import type { CountBook, CountCell } from "./count-book.ts";
 import { Gate } from "./gate.ts";
+import { patienceOf, standInOf, type Patience } from "./safeguards.ts";
 import { revisionKey } from "./thread-messages.ts";
 
 /** A revision as the current route has it. */
@@ -20,6 +21,11 @@ export interface RoutedRevision {
   readonly allowNaN: boolean;
   /** Records what becomes of the split's requests to it; null while it is not under watch. */
   readonly evidence: ArmRecorder | null;
+  readonly patience: Patience;
+  /** Who answers what this revision fails, or null. */
+  readonly standIn: RoutedRevision | null;
+  /** Whether the breaker wants to know how its requests end. */
+  readonly isGuarded: boolean;
   /** The counts of one kind of traffic in the route's interval. */
   count(arm: Count["arm"]): CountCell;
 }
@@ -63,12 +69,24 @@ export class RoutedEndpoint {
         ? previous.arms
         : new Set(this.compiled.arms.map((arm) => arm.revision));
     const allowNaN = givesNaN(route);
-    this.#revisions = new Map(
+    const standIn = standInOf(route);
+    const revisions = new Map(
       route.revisions.map((revision) => [
         revision.revision,
-        routed(route.endpoint, revision, { interval, counts, allowNaN, evidence }),
+        routed(route, revision, {
+          interval,
+          counts,
+          allowNaN,
+          evidence,
+          patience: patienceOf(revision, standIn),
+        }),
       ]),
     );
+    const candidate = standIn === null ? undefined : revisions.get(standIn.candidate);
+    const stable = standIn === null ? undefined : revisions.get(standIn.stable);
+    if (standIn !== null && candidate !== undefined && stable !== undefined)
+      revisions.set(standIn.candidate, { ...candidate, standIn: stable });
+    this.#revisions = revisions;
     this.#mirror = mirrorPlan(route.watch, this.#revisions);
   }
 
@@ -132,16 +150,17 @@ function givesNaN(route: Route): boolean {
 }
 
 function routed(
-  endpoint: string,
+  { endpoint, safeguards }: Route,
   revision: RouteRevision,
   options: {
     readonly interval: number;
     readonly counts: CountBook;
     readonly allowNaN: boolean;
     readonly evidence: EvidenceRecorder | null;
+    readonly patience: Patience;
   },
 ): RoutedRevision {
-  const { interval, counts, allowNaN } = options;
+  const { interval, counts, allowNaN, patience } = options;
   const number = revision.revision;
   const cells = new Map<Count["arm"], CountCell>();
   return {
@@ -151,6 +170,9 @@ function routed(
     number: String(number),
     allowNaN,
     evidence: options.evidence?.arm(number) ?? null,
+    patience,
+    standIn: null,
+    isGuarded: safeguards.breaker,
     count: (arm) => {
       let cell = cells.get(arm);
       if (cell === undefined) {

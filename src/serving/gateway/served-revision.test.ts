@@ -38,7 +38,10 @@ class FakeClient implements ModelClient {
 function setUp(address: ModelAddress = ADDRESS) {
   const clients: FakeClient[] = [];
   const told: string[] = [];
-  const suspects = new SuspectDesk((kind, key, suspect) => told.push(`${kind} ${key} ${suspect}`));
+  const suspects = new SuspectDesk((news) => {
+    const killed = "killer" in news && news.killer !== null ? " killed" : "";
+    told.push(`${news.kind} ${news.key} ${news.suspect}${killed}`);
+  });
   const served = new ServedRevision({
     key: "e/1@x",
     subject: "e/1",
@@ -54,6 +57,7 @@ function setUp(address: ModelAddress = ADDRESS) {
   const request: ModelRequest = {
     inputs: [],
     timeoutMs: 1_000,
+    waitMs: 1_000,
     replays,
     isWanted: () => true,
     ticket: null,
@@ -132,7 +136,7 @@ test("a request that was in two crashes is answered with an error and not run a 
   second.calls[0]?.settle(new ModelDied(true, "killed"));
   await expect(answer).rejects.toMatchObject({ code: "runtime.failed" });
   // The loss is told before the suspect is done, so that nobody else is granted a dead process.
-  expect(told.slice(-2)).toEqual(["lost e/1@x", "suspectDone e/1@x 1"]);
+  expect(told.slice(-2)).toEqual(["lost e/1@x", "suspectDone e/1@x 1 killed"]);
 });
 
 test("a version's own error is passed on and loses nothing", async () => {

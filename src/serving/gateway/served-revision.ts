@@ -10,8 +10,10 @@ import {
 } from "../runtime/index.ts";
 import { monotonic } from "./clock.ts";
 import type { CountCell } from "./count-book.ts";
+import { fingerprint } from "./fingerprint.ts";
 import { Gate } from "./gate.ts";
-import type { SuspectDesk } from "./suspect-desk.ts";
+import { Strikes } from "./strikes.ts";
+import { NOT_ELSEWHERE, type SuspectDesk } from "./suspect-desk.ts";
 
 /** Dials a loaded revision; the runtimes' rooms have one each. */
 export type ConnectModel = (address: ModelAddress) => Promise<ModelClient>;
@@ -31,6 +33,8 @@ export interface ServedRevisionContext {
 export interface ModelRequest {
   readonly inputs: readonly Tensor[];
   readonly timeoutMs: number;
+  /** Of it, for a process that is not there, ms. */
+  readonly waitMs: number;
   /** Counts of requests that were run again after a crash. */
   readonly replays: CountCell;
   /** False once the caller is gone and nobody waits for the outcome. */
@@ -47,7 +51,11 @@ export class ServedRevision {
   readonly key: string;
   readonly subject: string;
   readonly gate = new Gate(false);
+  /** How its requests end, for the breaker. */
+  readonly strikes = new Strikes();
   inFlight = 0;
+  /** Requests that it answers in a candidate's place now. */
+  standingIn = 0;
   /** CLOCK_MONOTONIC, ms. */
   lastAdmittedAt: number | null = null;
   /** CLOCK_MONOTONIC, ms. */
@@ -67,7 +75,7 @@ export class ServedRevision {
     this.#context = context;
   }
 
-  /** Whether a request may be sent to it twice, or besides another revision. */
+  /** Whether a request may be run twice, here or besides at another revision. */
   get mayRepeat(): boolean {
     return this.#mayRepeat;
   }
@@ -169,7 +177,7 @@ export class ServedRevision {
   async #wait(request: ModelRequest, deadline: number): Promise<InferResult> {
     request.ticket?.waits();
     for (;;) {
-      await this.gate.pass(deadline - monotonic(), this.subject);
+      await this.gate.pass(Math.min(request.waitMs, deadline - monotonic()), this.subject);
       // Whoever opened the gate may have closed it again before this request's turn came.
       if (!this.gate.isOpen) continue;
       const client = this.#client;
@@ -206,9 +214,10 @@ export class ServedRevision {
    */
   async #runAlone(request: ModelRequest, deadline: number): Promise<InferResult> {
     const turn = await this.#context.suspects.await(this.key, deadline - monotonic());
+    let killer: string | null = null;
     try {
       const client = this.#client;
-      if (client === null) throw this.#notLoaded();
+      if (client === null) throw stillSuspect(this.#notLoaded());
       if (!request.isWanted()) throw new LastgoodError("runtime.unavailable", "the caller is gone");
       const cell = request.replays;
       cell.requests += 1;
@@ -217,17 +226,18 @@ export class ServedRevision {
         return await client.infer(request.inputs, { timeoutMs, alone: true });
       } catch (error) {
         cell.errors += 1;
-        if (!(error instanceof ModelDied)) throw error;
+        if (!(error instanceof ModelDied)) throw stillSuspect(LastgoodError.from(error));
         this.#lost(client);
         request.ticket?.died(this.#lostAt, `the process of ${this.subject} died: ${error.message}`);
+        killer = fingerprint(request.inputs);
         throw new LastgoodError(
           "runtime.failed",
           `the process of ${this.subject} died twice with this request in it`,
-          { cause: error },
+          { cause: error, details: NOT_ELSEWHERE },
         );
       }
     } finally {
-      turn.done();
+      turn.done(killer);
     }
   }
 
@@ -247,4 +257,11 @@ export class ServedRevision {
     this.gate.close();
     this.#context.onLost(this.key);
   }
+}
+
+/** The error of a request that was in a process when it died; one that threw by itself is cleared. */
+function stillSuspect(error: LastgoodError): LastgoodError {
+  if (error.code === "runtime.failed") return error;
+  const details = { ...error.details, ...NOT_ELSEWHERE };
+  return new LastgoodError(error.code, error.message, { hint: error.hint, details, cause: error });
 }

@@ -5,7 +5,9 @@ import { parseDigest, parseEndpointName, parseModelName } from "../../core/versi
 import type { RevisionState } from "../../link/message/index.ts";
 import { DEFAULT_LIMITS, type RouteRevision } from "../../link/route/index.ts";
 import type { LoadedModel, LoadProof } from "../runtime/index.ts";
-import { SupervisedRevision } from "./supervised-revision.ts";
+import { monotonic } from "./clock.ts";
+import { CrashLog } from "./crash-log.ts";
+import { SupervisedRevision, type Trouble } from "./supervised-revision.ts";
 
 const signature = { inputs: [], outputs: [] };
 const revision: RouteRevision = {
@@ -47,6 +49,8 @@ function supervise(loads: readonly Error[] = []) {
   const errors = [...loads];
   const told: string[] = [];
   const states: RevisionState[] = [];
+  const troubles: Trouble[] = [];
+  const crashes = new CrashLog();
   const supervised = new SupervisedRevision({
     endpoint: parseEndpointName("iris-prod"),
     revision,
@@ -69,10 +73,12 @@ function supervise(loads: readonly Error[] = []) {
       tellOne: (worker, notice) =>
         told.push(`${notice.kind} ${notice.kind === "grant" ? notice.suspect : ""} to ${worker}`),
     },
+    crashes,
     onState: (state) => states.push(state),
+    onTrouble: (_endpoint, _revision, trouble) => troubles.push(trouble),
     log: () => undefined,
   });
-  return { supervised, models, told, states };
+  return { supervised, models, told, states, troubles, crashes };
 }
 
 async function until(isSo: () => boolean): Promise<void> {
@@ -99,10 +105,10 @@ test("after a death suspects are granted one at a time across workers, then the 
   models[0]?.die();
   await until(() => told.includes("grant 11 to 0"));
   expect(told).toEqual(["connect", "grant 11 to 0"]);
-  supervised.suspectDone(0, 11);
+  supervised.suspectDone(0, 11, null);
   await until(() => told.includes("grant 22 to 1"));
   expect(told).not.toContain("open");
-  supervised.suspectDone(1, 22);
+  supervised.suspectDone(1, 22, null);
   await until(() => told.includes("open"));
   expect(models).toHaveLength(2);
 });
@@ -116,7 +122,7 @@ test("a suspect that kills the replacement too does not take the next one with i
   models[0]?.die();
   await until(() => told.includes("grant 11 to 0"));
   supervised.workerLost();
-  supervised.suspectDone(0, 11);
+  supervised.suspectDone(0, 11, null);
   models[1]?.die();
   await until(() => told.includes("grant 22 to 1"));
   expect(models).toHaveLength(3);
@@ -186,4 +192,47 @@ test("an ended revision is unloaded and stays gone", async () => {
   expect(models[0]?.isUnloaded).toBe(true);
   models[0]?.die();
   expect(states.at(-1)?.state).toBe("gone");
+});
+
+test("a death is told once what was in it has run again, a killer at once", async () => {
+  const { supervised, models, troubles, crashes } = supervise();
+  await supervised.whenReady();
+  supervised.suspect(0, 11);
+  supervised.suspect(1, 22);
+  models[0]?.die();
+  await until(() => models.length === 2);
+  expect(troubles).toEqual([]);
+  supervised.suspectDone(0, 11, "a killer");
+  models[1]?.die();
+  expect(troubles).toEqual(["crashed"]);
+  await until(() => models.length === 3);
+  supervised.suspectDone(1, 22, null);
+  await until(() => supervised.isProven);
+  expect(crashes.counted(monotonic(), new Set()).count).toBe(1);
+  expect(crashes.counted(monotonic(), new Set(["a killer"])).count).toBe(0);
+  expect(troubles).toEqual(["crashed"]);
+});
+
+test("an idle process that dies again and again is told of each time", async () => {
+  const { supervised, models, troubles, crashes } = supervise();
+  await supervised.whenReady();
+  for (const deaths of [1, 2, 3]) {
+    models.at(-1)?.die();
+    await until(() => troubles.length === deaths);
+    await until(() => supervised.isProven);
+  }
+  expect(troubles).toEqual(["crashed", "crashed", "crashed"]);
+  expect(crashes.counted(monotonic(), new Set())).toEqual({ count: 3, why: "killed" });
+});
+
+test("what is refused for what it is, is never ready at once; what fails to start, at the third time", async () => {
+  const refused = supervise([new LastgoodError("artifact.corrupt", "other bytes")]);
+  await expect(refused.supervised.whenReady()).rejects.toThrow("other bytes");
+  expect(refused.troubles).toEqual([{ limit: "neverReady", count: 1, why: "other bytes" }]);
+  const failing = supervise(
+    Array.from({ length: 3 }, () => new LastgoodError("runtime.failed", "exit code 1")),
+  );
+  await until(() => failing.troubles.length > 0);
+  expect(failing.troubles).toEqual([{ limit: "neverReady", count: 3, why: "exit code 1" }]);
+  await until(() => failing.supervised.isProven);
 });

@@ -4,6 +4,9 @@ import { LastgoodError } from "../../core/errors/index.ts";
 import type { RevisionState } from "../../link/message/index.ts";
 import type { RouteRevision } from "../../link/route/index.ts";
 import type { LoadedModel, LoadProof, ModelAddress, Runtime } from "../runtime/index.ts";
+import { monotonic } from "./clock.ts";
+import type { CrashLog } from "./crash-log.ts";
+import { HARD_LIMITS, type Breach } from "./hard-limits.ts";
 import type { Log } from "./log.ts";
 import { SuspectQueue } from "./suspect-queue.ts";
 import { revisionKey } from "./thread-messages.ts";
@@ -20,13 +23,26 @@ const STABLE_MS = 60_000;
 /** Between a worker's loss of its connection and ours at most, ms. */
 const DEATH_NOTICE_MS = 250;
 
+/** Suspects of a death are known by then, ms. */
+const SUSPECTS_MS = 50;
+
+/** What the breaker has to know of a revision. */
+export type Trouble = "crashed" | Extract<Breach, { readonly limit: "neverReady" }>;
+
 /** What supervising one revision takes. */
 export interface SupervisionOptions {
   readonly endpoint: RevisionState["endpoint"];
   readonly revision: RouteRevision;
   readonly runtime: Runtime;
   readonly workers: Pick<WorkerPool, "all" | "tell" | "tellOne">;
+  readonly crashes: CrashLog;
   readonly onState: (state: RevisionState) => void;
+  /** It died and what was in it has been dealt with, or it cannot be loaded. */
+  readonly onTrouble: (
+    endpoint: RevisionState["endpoint"],
+    revision: RouteRevision,
+    trouble: Trouble,
+  ) => void;
   readonly log: Log;
 }
 
@@ -47,10 +63,15 @@ export class SupervisedRevision {
   #isEnding = false;
   #isOpen = false;
   #isLost = false;
+  /** A suspect is being run alone: a death is then the suspect's. */
+  #isReplaying = false;
+  /** A death that the breaker does not know of. */
+  #isUntold = false;
   #settled = unhandled();
   #wake = new AbortController();
   #lost = Promise.withResolvers<void>();
   #failures = 0;
+  #failedLoads = 0;
 
   constructor(options: SupervisionOptions) {
     const { endpoint, revision } = options;
@@ -112,7 +133,11 @@ export class SupervisedRevision {
     if (this.#isOpen) this.workerLost();
   }
 
-  suspectDone(worker: number, suspect: number): void {
+  suspectDone(worker: number, suspect: number, killer: string | null): void {
+    if (killer !== null) {
+      this.#options.crashes.killed(monotonic(), killer);
+      this.#tellCrash();
+    }
     this.#suspects.finish(worker, suspect);
   }
 
@@ -120,19 +145,24 @@ export class SupervisedRevision {
     this.#suspects.workerGone(worker);
   }
 
-  /** Replays the golden samples of a loaded revision and reports the outcome. */
-  async replay(): Promise<void> {
+  /**
+   * Replays the golden samples of a loaded revision and reports the outcome.
+   * @returns why it would not answer rightly now, or null.
+   */
+  async replay(): Promise<string | null> {
     const model = this.#model;
-    if (model === null || !this.#isOpen) return;
+    if (model === null || !this.#isOpen) return "not loaded";
     try {
       const proof = await model.replay();
       if (this.#model === model)
         this.#report({ ...proven(proof), state: "ready", why: null, code: null });
+      return null;
     } catch (error) {
       const failed = LastgoodError.from(error);
       // Anything else is a death that is being dealt with.
       if (failed.code === "preflight.rejected" && this.#model === model)
         this.#report({ state: "failed", why: failed.message, code: failed.code });
+      return failed.message;
     }
   }
 
@@ -188,6 +218,14 @@ export class SupervisedRevision {
       this.#options.workers.tell({ kind: "unavailable", key: this.key, why: error.message });
     this.#report({ state: "failed", why: error.message, code: error.code, pid: null });
     this.#settled.reject(error);
+    this.#failedLoads += 1;
+    if (this.#isUntold) this.#tellCrash();
+    if (isRefused(error) || this.#failedLoads >= HARD_LIMITS.failedLoads)
+      this.#tell({
+        limit: "neverReady",
+        count: isRefused(error) ? 1 : this.#failedLoads,
+        why: error.message,
+      });
   }
 
   /** Connects the workers, runs the suspects, lets the others through. False when it died on the way. */
@@ -201,6 +239,8 @@ export class SupervisedRevision {
     }
     if (this.#isEnding || !(await this.#handOutSuspects(model))) return false;
     this.#isOpen = true;
+    this.#failedLoads = 0;
+    if (this.#isUntold) this.#tellCrash();
     workers.tell({ kind: "open", key: this.key });
     this.#report({ ...proven(model.proof), state: "ready", why: null, code: null });
     this.#settled.resolve();
@@ -214,22 +254,47 @@ export class SupervisedRevision {
     });
     for (let next = this.#suspects.next(); next !== null; next = this.#suspects.next()) {
       const { worker, suspect } = next.suspect;
+      this.#isReplaying = true;
       this.#options.workers.tellOne(worker, { kind: "grant", suspect });
       await Promise.race([next.done, died]);
       // A worker says that it lost the connection before it says that its suspect is done.
       if (hasDied || this.#isLost) return false;
+      this.#isReplaying = false;
     }
     return true;
   }
 
   async #seeWhetherItDied(model: LoadedModel): Promise<void> {
     const why = await Promise.race([model.died, pause(DEATH_NOTICE_MS, null)]);
+    const isReplaying = this.#isReplaying;
+    this.#isReplaying = false;
     if (why === null) return;
+    if (!isReplaying) this.#noteDeath(why);
     this.#model = null;
     this.#settled = unhandled();
     this.#options.log("warn", `${this.subject} died`, { why });
     this.#report({ state: "loading", why, pid: null });
-    await this.#pause(this.#nextBackoffMs());
+    // A suspect that ended it is not run again: those behind it wait for nothing else.
+    if (!isReplaying) await this.#pause(this.#nextBackoffMs());
+  }
+
+  /** Whether it counts depends on what killed it, which is known once its suspects have run again. */
+  #noteDeath(why: string): void {
+    this.#options.crashes.died(monotonic(), why);
+    this.#isUntold = true;
+    setTimeout(() => {
+      if (this.#isUntold && this.#suspects.size === 0) this.#tellCrash();
+    }, SUSPECTS_MS).unref();
+  }
+
+  #tellCrash(): void {
+    this.#isUntold = false;
+    this.#tell("crashed");
+  }
+
+  #tell(trouble: Trouble): void {
+    if (this.#isEnding) return;
+    this.#options.onTrouble(this.#options.endpoint, this.revision, trouble);
   }
 
   #nextBackoffMs(): number {

@@ -1,9 +1,17 @@
 import { LastgoodError } from "../../core/errors/index.ts";
+import type { FromWorker } from "./thread-messages.ts";
+
+/** In the details of an error: the request may be what ends processes, so no other revision gets it. */
+export const NOT_ELSEWHERE = { elsewhere: false } as const;
 
 /** A suspect's turn; nobody else's begins before it is done. */
 export interface Turn {
-  done(): void;
+  /** `killer`: fingerprint of the suspect where its run ended the process again. */
+  done(killer: string | null): void;
 }
+
+/** Tells the main thread. */
+type Report = (news: Extract<FromWorker, { readonly kind: "suspect" | "suspectDone" }>) => void;
 
 interface Waiting {
   readonly key: string;
@@ -13,12 +21,12 @@ interface Waiting {
 
 /** A worker's side of the query-of-death rule: suspects wait here for the main thread's grant. */
 export class SuspectDesk {
-  readonly #report: (kind: "suspect" | "suspectDone", key: string, suspect: number) => void;
+  readonly #report: Report;
   readonly #waiting = new Map<number, Waiting>();
   readonly #keys = new Map<number, string>();
   #next = 1;
 
-  constructor(report: (kind: "suspect" | "suspectDone", key: string, suspect: number) => void) {
+  constructor(report: Report) {
     this.#report = report;
   }
 
@@ -29,7 +37,7 @@ export class SuspectDesk {
   await(key: string, timeoutMs: number): Promise<Turn> {
     const suspect = this.#next++;
     this.#keys.set(suspect, key);
-    this.#report("suspect", key, suspect);
+    this.#report({ kind: "suspect", key, suspect });
     return new Promise((resolve, reject) => {
       const timer = setTimeout(
         () => {
@@ -38,6 +46,8 @@ export class SuspectDesk {
             new LastgoodError(
               "runtime.timeout",
               "the model's process died with this request in it, and no replacement was there in time",
+              // Nobody knows whether it is what ended the process.
+              { details: NOT_ELSEWHERE },
             ),
           );
         },
@@ -52,17 +62,17 @@ export class SuspectDesk {
     const waiting = this.#waiting.get(suspect);
     this.#waiting.delete(suspect);
     if (waiting === undefined) {
-      this.#finish(suspect);
+      this.#finish(suspect, null);
       return;
     }
     clearTimeout(waiting.timer);
-    waiting.grant({ done: () => this.#finish(suspect) });
+    waiting.grant({ done: (killer) => this.#finish(suspect, killer) });
   }
 
-  #finish(suspect: number): void {
+  #finish(suspect: number, killer: string | null): void {
     const key = this.#keys.get(suspect);
     if (key === undefined) return;
     this.#keys.delete(suspect);
-    this.#report("suspectDone", key, suspect);
+    this.#report({ kind: "suspectDone", key, suspect, killer });
   }
 }

@@ -3,6 +3,7 @@ import type { Count } from "../../link/count/index.ts";
 import type { Route } from "../../link/route/index.ts";
 import type { EvidenceReport } from "../evidence/index.ts";
 import type { ModelAddress } from "../runtime/index.ts";
+import type { WorkerBreach } from "./hard-limits.ts";
 
 /** What a worker thread is started with. */
 export interface WorkerSettings {
@@ -14,6 +15,8 @@ export interface WorkerSettings {
   readonly port: number;
   readonly reusePort: boolean;
   readonly defaultEndpoint: string | null;
+  /** Where what is predicted is logged, while a route asks for it. */
+  readonly predictionsFolder: string;
   /** Key of the request ids, hex. */
   readonly requestIdKey: string;
   /** Marks the gateway's own probes; known to no one outside this process. */
@@ -38,6 +41,8 @@ export type WorkerCommand =
   | { readonly kind: "usage"; readonly endpoint: string; readonly since: number }
   /** Tell all counts and all evidence: nothing will be admitted any more. */
   | { readonly kind: "lastCounts" }
+  /** How the requests of these revisions end: a `StrikeReport` for each that it serves. */
+  | { readonly kind: "strikes"; readonly keys: readonly string[] }
   /** Accept no more connections. */
   | { readonly kind: "stopListening" }
   /** Finish what is in flight, cut what is left at the deadline. */
@@ -65,12 +70,27 @@ export type FromWorker =
   | { readonly kind: "lost"; readonly key: string }
   /** A request that was being run when its revision's process died. */
   | { readonly kind: "suspect"; readonly key: string; readonly suspect: number }
-  | { readonly kind: "suspectDone"; readonly key: string; readonly suspect: number }
+  /** Its second run is over; `killer` is its fingerprint where that ended the process again. */
+  | {
+      readonly kind: "suspectDone";
+      readonly key: string;
+      readonly suspect: number;
+      readonly killer: string | null;
+    }
+  /** A hard limit was reached here; at most once a second for each revision. */
+  | {
+      readonly kind: "breach";
+      readonly endpoint: string;
+      readonly revision: number;
+      readonly breach: WorkerBreach;
+    }
   /** First request of a protocol to an endpoint. */
   | { readonly kind: "protocol"; readonly endpoint: string; readonly protocol: string }
   | { readonly kind: "counts"; readonly counts: readonly Count[] }
   /** What became of the requests of a rollout under watch. */
   | { readonly kind: "evidence"; readonly report: EvidenceReport }
+  /** Predictions that could not be logged. */
+  | { readonly kind: "predictionsDropped"; readonly count: number }
   | { readonly kind: "defect"; readonly error: string };
 
 /** A worker's answer to `swap`. Times are CLOCK_MONOTONIC, ms. */

@@ -11,6 +11,7 @@ import type { Inspected } from "../../link/message/index.ts";
 import type { RouteRevision } from "../../link/route/index.ts";
 import {
   generateSamples,
+  OWN_REQUESTS,
   replayGolden,
   type InspectRequest,
   type LoadedModel,
@@ -47,7 +48,14 @@ export class RemoteRuntime implements Runtime {
       const proof = await prove(remote, settings, revision);
       const { url, protocol, model, retries } = settings;
       return {
-        address: { kind: "remote", url, protocol, model, retries, queue: revision.limits.queue },
+        address: {
+          kind: "remote",
+          url,
+          protocol,
+          model,
+          retries,
+          queue: revision.limits.queue + OWN_REQUESTS,
+        },
         proof,
         // Nobody watches a process there: `replay` finds out.
         died: new Promise(() => undefined),

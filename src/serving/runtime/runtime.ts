@@ -39,6 +39,12 @@ export class ModelDied extends Error {
  */
 export const UNLOADED = { details: { unloaded: true } } as const;
 
+/**
+ * What a connection takes beyond a revision's own limit: probes and second runs are the gateway's
+ * requests, and must not fail because callers have filled the queue.
+ */
+export const OWN_REQUESTS = 16;
+
 /** Where workers reach a loaded revision; plain data, so it can cross threads. */
 export type ModelAddress =
   | {

@@ -1,6 +1,9 @@
 import { countStore } from "./counts.ts";
+import { cursorStore } from "./cursors.ts";
 import { endpointStore } from "./endpoints.ts";
+import { evidenceStore } from "./evidence.ts";
 import type { Executor } from "./executor.ts";
+import { feedbackStore } from "./feedback.ts";
 import { historyStore } from "./history.ts";
 import { modelStore } from "./models.ts";
 import { operationStore } from "./operations.ts";
@@ -16,5 +19,8 @@ export function nounsOver(executor: Executor): StoreNouns {
     history: historyStore(executor),
     operations: operationStore(executor),
     counts: countStore(executor),
+    feedback: feedbackStore(executor),
+    cursors: cursorStore(executor),
+    evidence: evidenceStore(executor),
   };
 }

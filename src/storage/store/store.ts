@@ -187,6 +187,113 @@ export interface CountStore {
   totals(endpoint: string): Promise<readonly CountTotal[]>;
 }
 
+/** What one source saw of a watched rollout, once. */
+export interface EvidenceRecord {
+  /** Which rollout's evidence it is. */
+  readonly watch: string;
+  /** Who saw it; with `sequence`, what makes it one. */
+  readonly source: string;
+  readonly sequence: number;
+  readonly endpoint: string;
+  /** ms since 1970. */
+  readonly at: number;
+  /** JSON that only its owner reads. */
+  readonly body: unknown;
+}
+
+/** A record where it stands among those of its watch. */
+export interface StoredEvidence extends EvidenceRecord {
+  /** From 1, without holes, in the order in which it was stored. */
+  readonly position: number;
+}
+
+/** What rollouts are judged by: append-only but for its pruning. */
+export interface EvidenceStore {
+  /** What of it was new; the same source and sequence again changes nothing. */
+  append(records: readonly EvidenceRecord[]): Promise<readonly StoredEvidence[]>;
+  /** In the order of their positions, at most `limit` (1000) after position `after`. */
+  list(
+    watch: string,
+    page?: { after?: number; limit?: number },
+  ): Promise<readonly StoredEvidence[]>;
+  /** Forgets what an endpoint's watches saw before then (ms since 1970), but for those in `keep`. Gives how many. */
+  prune(
+    endpoint: string,
+    which: { readonly before: number; readonly keep: readonly string[] },
+  ): Promise<number>;
+}
+
+/** What a caller told of one prediction. */
+export interface FeedbackRecord {
+  readonly requestId: string;
+  readonly endpoint: string;
+  readonly revision: number;
+  /** Of the prediction, minutes since 1970. */
+  readonly minute: number;
+  readonly kind: "correct" | "label" | "score";
+  readonly value: unknown;
+  /** When it arrived, ms since 1970. */
+  readonly at: number;
+}
+
+/** Feedback with the prediction that it is about, where that is known. */
+export interface StoredFeedback extends FeedbackRecord {
+  /** What was predicted, for a label; null while it was not found. */
+  readonly prediction: unknown;
+}
+
+/** What callers tell of predictions. */
+export interface FeedbackStore {
+  /** The last one told of a request wins until it is counted; then it is ignored. Gives how many of each. */
+  put(
+    records: readonly FeedbackRecord[],
+  ): Promise<{ readonly taken: number; readonly counted: number }>;
+  /**
+   * What is not counted yet, of predictions from that minute on, the oldest first: with all that it
+   * needs to be counted (`joined`), or labels that still need their prediction.
+   */
+  waiting(of: {
+    readonly endpoint: string;
+    readonly revisions: readonly number[];
+    readonly sinceMinute: number;
+    readonly joined: boolean;
+    readonly limit: number;
+  }): Promise<readonly StoredFeedback[]>;
+  /** Gives labels the predictions that they are about. */
+  join(
+    found: readonly { readonly requestId: string; readonly prediction: unknown }[],
+  ): Promise<void>;
+  /** Marks what was counted. */
+  count(requestIds: readonly string[]): Promise<void>;
+  /** Forgets what is about predictions before that minute. Gives how many. */
+  prune(beforeMinute: number): Promise<number>;
+}
+
+/** How far the sources of one watch were read. */
+export interface StoredCursor {
+  /** Rises with each change. */
+  readonly sequence: number;
+  /** JSON that only its owner reads. */
+  readonly body: unknown;
+}
+
+/** How far sources of evidence were read and given, so that nothing is counted twice. */
+export interface CursorStore {
+  get(watch: string): Promise<StoredCursor | null>;
+  /**
+   * Goes on from the sequence number that was read, 0 where there was none.
+   * @throws `internal` when somebody went on from it before.
+   */
+  advance(cursor: {
+    readonly watch: string;
+    readonly from: number;
+    readonly body: unknown;
+    readonly at: number;
+  }): Promise<void>;
+  /** Forgets what has not moved since then, ms since 1970. Gives how many. */
+  prune(before: number): Promise<number>;
+}
+
 /** Everything that can be read and written within one transaction. */
 export interface StoreNouns {
   readonly models: ModelStore;
@@ -195,6 +302,9 @@ export interface StoreNouns {
   readonly history: HistoryStore;
   readonly operations: OperationStore;
   readonly counts: CountStore;
+  readonly evidence: EvidenceStore;
+  readonly feedback: FeedbackStore;
+  readonly cursors: CursorStore;
 }
 
 /** The rising numbers. */

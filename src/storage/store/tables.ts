@@ -33,6 +33,28 @@ export interface Tables {
     once: string | null;
   };
   operations: { key: string; answer: string; at: number };
+  feedback: {
+    request_id: string;
+    endpoint: string;
+    revision: number;
+    /** Of the prediction, since 1970. */
+    minute: number;
+    kind: "correct" | "label" | "score";
+    value: string;
+    prediction: string | null;
+    counted: 0 | 1;
+    at: number;
+  };
+  cursors: { watch: string; sequence: number; body: string; at: number };
+  evidence: {
+    watch: string;
+    position: number;
+    source: string;
+    sequence: number;
+    endpoint: string;
+    at: number;
+    body: string;
+  };
   counts: {
     endpoint: string;
     revision: number;

@@ -2,7 +2,9 @@ import { Option, type Command } from "@commander-js/extra-typings";
 
 import { deployBodySchema, type Deployed } from "../../../core/api/index.ts";
 import { ENVIRONMENTS, STRATEGIES } from "../../../core/endpoint/index.ts";
+import { LastgoodError } from "../../../core/errors/index.ts";
 import { formatDuration } from "../../../core/time/index.ts";
+import { readPolicyFile, type PolicyDocument } from "../../config/index.ts";
 import { examples } from "../help-text.ts";
 import { countValue, durationValue, percentValue } from "../option-value.ts";
 import { measured } from "../phrase.ts";
@@ -21,12 +23,14 @@ export function define(command: Command, session: Session): void {
       new Option("--environment <name>", "at the endpoint's first deploy").choices(ENVIRONMENTS),
     )
     .addOption(
-      new Option("--strategy <name>", "how the candidate takes over")
-        .choices(STRATEGIES)
-        .default("blueGreen" as const, "blueGreen"),
+      new Option(
+        "--strategy <name>",
+        "how the candidate takes over (default: the endpoint's policy, else blueGreen)",
+      ).choices(STRATEGIES),
     )
     .option("--weight <percent>", "canary: share of the traffic in the first step", percentValue)
     .option("--bake <time>", "watch over the candidate once it has all traffic", durationValue)
+    .option("--policy <file>", "put this policy in force at the endpoint first")
     .option("--if-current <version>", "only if this version serves now")
     .option("--replace", "end an unfinished rollout first")
     .option("--force", "also a version that failed, or with another signature")
@@ -45,6 +49,7 @@ export function define(command: Command, session: Session): void {
         ["lastgood deploy fraud@v1.0 --to fraud-prod", "the first one makes the endpoint"],
         ["lastgood deploy fraud@v1.1", "blue/green, then 1 h of bake"],
         ["lastgood deploy fraud@v1.1 --strategy canary --weight 10", "10 % of the traffic first"],
+        ["lastgood deploy fraud@v1.1 --policy lastgood.yaml", "as the file says"],
         ["lastgood deploy fraud@v1.1 --bake 10m --wait", "for pipelines: exit 0, 3, 5 or 6"],
       ]),
     )
@@ -56,6 +61,7 @@ export function define(command: Command, session: Session): void {
           reference,
           endpoint: options.to,
           bakeMs: options.bake,
+          policy: options.policy === undefined ? null : await policyOf(options.policy),
           actor: await session.actor(),
         }),
       );
@@ -74,6 +80,15 @@ export function define(command: Command, session: Session): void {
         `${session.terminal.style("green", "Succeeded:")} ${deployed.endpoint} is on ${ended.to.version}, stable`,
       ]);
     });
+}
+
+/** The one policy of a file. @throws `config.invalid`. */
+async function policyOf(path: string): Promise<PolicyDocument["written"]> {
+  const [first, second] = await readPolicyFile(path);
+  if (first !== undefined && second === undefined) return first.written;
+  throw new LastgoodError("config.invalid", `${path} holds policies of several endpoints`, {
+    hint: `put them in force first: lastgood apply -f ${path}`,
+  });
 }
 
 /** What a deploy did, for people. */

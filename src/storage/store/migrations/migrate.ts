@@ -3,10 +3,12 @@ import type { Kysely } from "kysely";
 import { LastgoodError } from "../../../core/errors/index.ts";
 import type { Tables } from "../tables.ts";
 import { firstTables } from "./0001-first-tables.ts";
+import { watchedRollouts } from "./0002-watched-rollouts.ts";
+import { feedbackTables } from "./0003-feedback.ts";
 import type { Migration } from "./migration.ts";
 
 /** Every step, in order. */
-export const MIGRATIONS: readonly Migration[] = [firstTables];
+export const MIGRATIONS: readonly Migration[] = [firstTables, watchedRollouts, feedbackTables];
 
 async function numberInMeta(database: Kysely<Tables>, key: string): Promise<number> {
   const row = await database

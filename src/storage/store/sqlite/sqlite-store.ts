@@ -118,6 +118,15 @@ function storeOver(path: string, database: Executor, rebuilt: () => StoreRebuilt
     get operations() {
       return outside(nouns.operations);
     },
+    get feedback() {
+      return outside(nouns.feedback);
+    },
+    get cursors() {
+      return outside(nouns.cursors);
+    },
+    get evidence() {
+      return outside(nouns.evidence);
+    },
     get counts() {
       return outside(nouns.counts);
     },

@@ -5,7 +5,7 @@ import { join } from "node:path";
 
 import { expect, test } from "vitest";
 
-import { requestIdKey, RequestIds } from "./request-id.ts";
+import { readRequestId, requestIdKey, RequestIds } from "./request-id.ts";
 
 test("an id names endpoint, revision, minute and worker, and its tag is the HMAC of them", () => {
   const ids = new RequestIds("key", "iris.prod.7", 3);
@@ -34,5 +34,32 @@ test("the key is made once, readable by its owner alone", () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
   } finally {
     rmSync(folder, { recursive: true });
+  }
+});
+
+test("an id is read back, also of an endpoint whose name has dots and numbers", () => {
+  const ways = ["assigned", "targeted", "probe", "fallback"] as const;
+  for (const way of ways) {
+    const id = new RequestIds("key", "iris.2.prod.7", 3, way).next(120_000);
+    expect(readRequestId("key", id)).toEqual({
+      id: { endpoint: "iris.2.prod", revision: 7, minute: 2, way },
+      why: null,
+    });
+  }
+});
+
+test("an id that was altered, made with another key or by somebody else is refused", () => {
+  const id = new RequestIds("key", "iris.7", 3, "targeted").next(120_000);
+  const altered = [
+    id.replace("iris.7", "iris.8"),
+    id.replace(".2.3t.", ".3.3t."),
+    id.replace(".3t.", ".3."),
+  ];
+  for (const text of altered) {
+    expect(readRequestId("key", text).why).toMatch(/was not made by this server/);
+  }
+  expect(readRequestId("other key", id).why).toMatch(/was not made by this server/);
+  for (const text of ["", "iris", "1.2.3.4.5.6.7", `${id}x`, "a".repeat(1_000), id.slice(0, -3)]) {
+    expect(readRequestId("key", text).why).toMatch(/is not a request id|was not made/);
   }
 });

@@ -1,0 +1,53 @@
+import { rounded } from "../measure.ts";
+import { CANDIDATE_RATES, OURS, RULES, SPLITS, STABLE_RATE } from "./cells.ts";
+import { COLUMNS, ratioToOracle, rowsOf, type Lookup } from "./summary.ts";
+
+const BEGIN = "<!-- measured: begin -->";
+const END = "<!-- measured: end -->";
+
+function table(rows: readonly (readonly string[])[]): string {
+  const [head = [], ...body] = rows;
+  return [head, head.map(() => "---"), ...body].map((row) => `| ${row.join(" | ")} |`).join("\n");
+}
+
+function bySplit(lookup: Lookup, split: number): string {
+  const title = `### The candidate has ${split * 100} % of the traffic`;
+  return `${title}\n\n${table([COLUMNS, ...rowsOf(lookup, split)])}`;
+}
+
+function ratios(lookup: Lookup): string {
+  const rows = RULES.flatMap(({ name }) => {
+    const ratio = ratioToOracle(lookup, name);
+    return ratio === null ? [] : [[name, `${rounded(ratio, 2)}`]];
+  });
+  return [
+    "### Beside the one who knows",
+    table([["rule", "median over the bound, geometric mean of the 15 cells"], ...rows]),
+    "A rule that is not listed misses more than half of the candidates in some cell.",
+  ].join("\n\n");
+}
+
+function replications(lookup: Lookup): string {
+  const [split = NaN] = SPLITS;
+  const [rate = NaN] = CANDIDATE_RATES;
+  const equal = lookup(OURS.known, split, STABLE_RATE)?.runs ?? 0;
+  const worse = lookup(OURS.known, split, rate)?.runs ?? 0;
+  return (
+    `${equal.toLocaleString("en")} rollouts per share of the traffic with an equal candidate, ` +
+    `${worse.toLocaleString("en")} with each worse one`
+  );
+}
+
+/** The page with its tables renewed between the marks. @throws where it has no marks. */
+export function detectionPage(page: string, lookup: Lookup, seed: number): string {
+  const [before, rest] = page.split(BEGIN);
+  const after = rest?.split(END)[1];
+  if (before === undefined || after === undefined)
+    throw new Error(`the page lacks ${BEGIN} or ${END}`);
+  const parts = [
+    `Seed ${seed}; ${replications(lookup)}.`,
+    ...SPLITS.map((split) => bySplit(lookup, split)),
+    ratios(lookup),
+  ];
+  return `${before}${BEGIN}\n\n${parts.join("\n\n")}\n\n${END}${after}`;
+}

@@ -1,0 +1,157 @@
+import * as z from "zod";
+
+import {
+  intervalSchema,
+  noArmCounts,
+  noPairCounts,
+  signalSchema,
+  type AnalysisPlan,
+  type ArmCounts,
+  type Interval,
+  type Signal,
+} from "../../core/analysis/index.ts";
+import { evidenceSchema, type Evidence } from "../../link/count/index.ts";
+import type { EvidenceRecord, StoredEvidence } from "../../storage/store/index.ts";
+
+/** Under which name the evidence about a revision at rest is stored: what a later rollout compares with. */
+export function baselineId(endpoint: string, revision: number): string {
+  return `baseline ${endpoint} ${revision}`;
+}
+
+const PLAN_SOURCE = "plan";
+const SIGNALS_SOURCE = "signals";
+
+const signalsSchema = z.object({
+  from: z.number(),
+  to: z.number(),
+  signals: z.record(z.string(), signalSchema),
+});
+
+/** What a gateway saw, as it is stored: its source and number make it one. */
+export function gatewayRecord(evidence: Evidence): EvidenceRecord {
+  return {
+    watch: evidence.rollout,
+    source: `gateway ${evidence.gateway} ${evidence.incarnation}`,
+    sequence: evidence.sequence,
+    endpoint: evidence.endpoint,
+    at: evidence.to,
+    body: evidence,
+  };
+}
+
+/** How a watch is judged, frozen with its first record. */
+export function planRecord(
+  watch: { readonly id: string; readonly endpoint: string },
+  plan: AnalysisPlan,
+  at: number,
+): EvidenceRecord {
+  return {
+    watch: watch.id,
+    source: PLAN_SOURCE,
+    sequence: 0,
+    endpoint: watch.endpoint,
+    at,
+    body: plan,
+  };
+}
+
+/** What other sources saw of both arms. */
+export function signalsRecord(
+  watch: { readonly id: string; readonly endpoint: string },
+  seen: {
+    readonly sequence: number;
+    readonly from: number;
+    readonly to: number;
+    readonly signals: Readonly<Record<string, Signal>>;
+  },
+): EvidenceRecord {
+  const { sequence, from, to, signals } = seen;
+  return {
+    watch: watch.id,
+    source: SIGNALS_SOURCE,
+    sequence,
+    endpoint: watch.endpoint,
+    at: to,
+    body: { from, to, signals },
+  };
+}
+
+/** The plan among the records of a watch, or null. */
+export function planIn(records: readonly StoredEvidence[]): AnalysisPlan | null {
+  const record = records.find(({ source }) => source === PLAN_SOURCE);
+  // Written by this module alone, and never changed.
+  return record === undefined ? null : (record.body as AnalysisPlan);
+}
+
+/** What a gateway said in a record, or null where the record is another source's. */
+export function evidenceIn(record: StoredEvidence): Evidence | null {
+  return record.source.startsWith("gateway ") ? evidenceSchema.parse(record.body) : null;
+}
+
+/** Number of the newest signals among the records, or -1. */
+export function lastSignals(records: readonly StoredEvidence[]): number {
+  return Math.max(
+    -1,
+    ...records.filter(({ source }) => source === SIGNALS_SOURCE).map(({ sequence }) => sequence),
+  );
+}
+
+/** Who is compared. */
+export interface Compared {
+  readonly candidate: number;
+  readonly stable: number | null;
+}
+
+/**
+ * Turns the records of one watch, in their order, into the intervals that are judged. A hole in a
+ * source's numbers is a gap.
+ */
+export class IntervalReader {
+  readonly #compared: Compared;
+  readonly #expected = new Map<string, number>();
+  #split = 0;
+
+  constructor(compared: Compared) {
+    this.#compared = compared;
+  }
+
+  /** The interval of the next record, or null where it is none. */
+  next(record: StoredEvidence): Interval | null {
+    if (record.source === PLAN_SOURCE) return null;
+    if (record.source === SIGNALS_SOURCE) return this.#ofSignals(record);
+    const evidence = evidenceSchema.parse(record.body);
+    const expected = this.#expected.get(record.source) ?? evidence.sequence;
+    this.#expected.set(record.source, evidence.sequence + 1);
+    this.#split = evidence.split;
+    return {
+      from: evidence.from,
+      to: evidence.to,
+      split: evidence.split,
+      candidateShare: evidence.candidateShare,
+      candidate: this.#arm(evidence, this.#compared.candidate),
+      stable: this.#arm(evidence, this.#compared.stable),
+      pairs: evidence.pairs,
+      signals: {},
+      gaps: Math.max(0, evidence.sequence - expected) + evidence.lost,
+    };
+  }
+
+  #arm(evidence: Evidence, revision: number | null): ArmCounts {
+    return evidence.arms.find((arm) => arm.revision === revision)?.counts ?? noArmCounts();
+  }
+
+  #ofSignals(record: StoredEvidence): Interval {
+    const { from, to, signals } = signalsSchema.parse(record.body);
+    return intervalSchema.parse({
+      from,
+      to,
+      split: this.#split,
+      candidateShare: null,
+      candidate: noArmCounts(),
+      stable: noArmCounts(),
+      pairs: noPairCounts(),
+      signals,
+      gaps: 0,
+    });
+  }
+}

@@ -1,0 +1,3 @@
+export { readFeedbackCsv } from "./feedback-csv.ts";
+export { Signals, type SignalsOptions } from "./signals.ts";
+export type { Collected, ConfirmNouns, Watched } from "./watched.ts";

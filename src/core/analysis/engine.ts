@@ -1,0 +1,266 @@
+import { blamedMetrics, combineEvidence, type NamedEvidence } from "../evidence/index.ts";
+import type { AnalysisPolicy } from "../policy/index.ts";
+import { metricFails, namedWords } from "./describe-metric.ts";
+import { addArmCounts, type ArmCounts, type Interval, type PairCounts } from "./interval.ts";
+import { addJudged, gatewayRate, NOTHING, type JudgedArms } from "./judged.ts";
+import { directLogE, heldAt, observeMetric, startMetric, type MetricState } from "./metric.ts";
+import { addRecent, NO_RECENT } from "./outage.ts";
+import { planMetric, weighMetrics } from "./plan-metrics.ts";
+import type { AnalysisPlan, Comparison, MetricPlan } from "./plan.ts";
+import { observeProposal, type Proposal } from "./proposal.ts";
+import { checkSplit, NO_SPLIT, type SplitCheck } from "./split-check.ts";
+
+/** Both arms of the gateways' counts. */
+interface Arms {
+  readonly candidate: ArmCounts;
+  readonly stable: ArmCounts;
+}
+
+/** A decision to go back, kept as it was made. */
+export interface Latched {
+  readonly why: string;
+  readonly blamed: readonly string[];
+  /** Intervals evaluated until then. */
+  readonly intervals: number;
+}
+
+/** Where a watch stands: the fold of its intervals. Plain JSON; opaque to others. */
+export interface AnalysisState {
+  readonly plan: AnalysisPlan;
+  /** Planned intervals that are over. */
+  readonly intervals: number;
+  readonly gaps: number;
+  readonly requests: { readonly candidate: number; readonly stable: number };
+  /** Where one arm had no request yet, under one split. */
+  readonly waiting: (Arms & { readonly split: number }) | null;
+  readonly recent: JudgedArms;
+  readonly split: SplitCheck;
+  /** ms since 1970: the first interval's beginning, and the last request of each arm at most. */
+  readonly since: number | null;
+  readonly candidateAt: number | null;
+  readonly stableAt: number | null;
+  /** In the order of the plan. */
+  readonly metrics: readonly MetricState[];
+  /** The average of the acting metrics stops the rollout from advancing. */
+  readonly held: boolean;
+  readonly proposal: Proposal | null;
+  readonly latched: Latched | null;
+}
+
+/**
+ * Fixes everything that a watch decides by, when the rollout starts. `baseline`: stable alone before it,
+ * in intervals of 10 s, its counts in `stable`; without it, edges and classes are taken from what stable
+ * does first in the watch. `horizonIntervals`: all steps and the bake. `alone`: a live comparison ends
+ * with all traffic on the candidate (a bake without holdback); its errors are then tested against what
+ * stable had before, and stable is asked before it goes back.
+ */
+export function planAnalysis({
+  analysis,
+  horizonIntervals,
+  baseline,
+  comparison,
+  alone = false,
+}: {
+  readonly analysis: AnalysisPolicy;
+  readonly horizonIntervals: number;
+  readonly baseline: readonly Interval[];
+  readonly comparison: Comparison;
+  readonly alone?: boolean;
+}): AnalysisPlan {
+  const planning = { analysis, baseline, comparison, alone };
+  let base = NOTHING;
+  for (const { stable } of baseline) base = addJudged(base, gatewayRate("errors", stable));
+  return {
+    analysis,
+    comparison,
+    horizon: Math.max(1, Math.ceil(horizonIntervals)),
+    metrics: weighMetrics(analysis.metrics.map((metric) => planMetric(metric, planning))),
+    base,
+  };
+}
+
+/** A watch before its first interval. */
+export function startAnalysis(plan: AnalysisPlan): AnalysisState {
+  return {
+    plan,
+    intervals: 0,
+    gaps: 0,
+    requests: { candidate: 0, stable: 0 },
+    waiting: null,
+    recent: NO_RECENT,
+    split: NO_SPLIT,
+    since: null,
+    candidateAt: null,
+    stableAt: null,
+    metrics: plan.metrics.map((metric) => startMetric(metric, plan.horizon)),
+    held: false,
+    proposal: null,
+    latched: null,
+  };
+}
+
+/** Evidence of a metric that has no say: finite, and nothing in any sum. */
+const NO_SAY = -1e9;
+
+/** The evidence of the metrics that can bring it back; with `directOnly`, of those that need not ask. */
+export function actingEvidence(
+  plan: AnalysisPlan,
+  metrics: readonly MetricState[],
+  directOnly: boolean,
+): readonly NamedEvidence[] {
+  return plan.metrics.flatMap(({ metric, role, weight }, at) => {
+    const state = metrics[at];
+    if (state === undefined || (role !== "rollback" && role !== "propose")) return [];
+    const direct = role === "rollback" ? directLogE(state) : NO_SAY;
+    return [{ name: metric.name, weight, logE: directOnly ? direct : state.logE }];
+  });
+}
+
+/** ln of the weighted average of e-values; 0 where nothing acts. */
+export function combined(evidence: readonly NamedEvidence[]): number {
+  return evidence.some(({ weight }) => weight > 0) ? combineEvidence(evidence) : 0;
+}
+
+/** Both arms with a request each, if need be of several intervals under one split; else what waits. */
+function mergeArms(
+  waiting: AnalysisState["waiting"],
+  { split, candidate, stable }: Interval,
+): { readonly arms: Arms | null; readonly waiting: AnalysisState["waiting"] } {
+  const before = waiting?.split === split ? waiting : null;
+  const arms =
+    before === null
+      ? { candidate, stable }
+      : {
+          candidate: addArmCounts(before.candidate, candidate),
+          stable: addArmCounts(before.stable, stable),
+        };
+  if (arms.candidate.requests > 0 && arms.stable.requests > 0) return { arms, waiting: null };
+  return { arms: null, waiting: { ...arms, split } };
+}
+
+/**
+ * What an interval compares. Where the candidate answers copies only, pairs stand for the arms, and
+ * what stable did counts once.
+ */
+function compared(
+  { plan, waiting }: AnalysisState,
+  interval: Interval,
+): {
+  readonly arms: Arms | null;
+  readonly pairs: PairCounts | null;
+  readonly waiting: AnalysisState["waiting"];
+} {
+  const { pairs } = interval;
+  if (plan.comparison === "paired")
+    return { arms: null, pairs: pairs.pairs > 0 ? pairs : null, waiting: null };
+  if (plan.comparison === "absolute") return { arms: null, pairs: null, waiting: null };
+  if (pairs.pairs > 0 && interval.candidate.requests === 0)
+    return { arms: null, pairs, waiting: waiting?.split === interval.split ? waiting : null };
+  return { ...mergeArms(waiting, interval), pairs: null };
+}
+
+const assigned = ({ requests, violations, aborted }: ArmCounts): number =>
+  requests + violations + aborted;
+
+const later = (before: number | null, at: number): number =>
+  before === null ? at : Math.max(before, at);
+
+/** Planned intervals that are over at the end of one: by the time since the first began. */
+function overAt({ plan, since, intervals }: AnalysisState, { from, to }: Interval): number {
+  const elapsed = (to - (since ?? from)) / plan.analysis.flushMs;
+  return Math.max(1, intervals, Math.round(elapsed));
+}
+
+function counted(before: AnalysisState, interval: Interval): Partial<AnalysisState> {
+  const { candidate, stable, pairs, from, to } = interval;
+  const candidates = assigned(candidate);
+  const stables = assigned(stable);
+  return {
+    intervals: overAt(before, interval),
+    gaps: before.gaps + interval.gaps,
+    requests: {
+      candidate: before.requests.candidate + candidates,
+      stable: before.requests.stable + stables,
+    },
+    recent: addRecent(before.recent, interval),
+    split: checkSplit(before.split, interval),
+    since: before.since ?? from,
+    candidateAt:
+      candidates > 0 || pairs.pairs > 0 ? later(before.candidateAt, to) : before.candidateAt,
+    stableAt: stables > 0 || pairs.pairs > 0 ? later(before.stableAt, to) : before.stableAt,
+  };
+}
+
+/** Checks that failed so often in a row that it acts at once; not where stable fails them too. */
+function failedHealth({ plan, metrics }: AnalysisState): readonly string[] {
+  return plan.metrics.flatMap((metric: MetricPlan, at) => {
+    const state = metrics[at];
+    if (state === undefined || metric.role !== "rollback" || state.state.test !== "health")
+      return [];
+    if (metric.test.test !== "health" || state.state.stable >= metric.test.failures) return [];
+    return metricFails(metric, state, plan.analysis) ? [metric.metric.name] : [];
+  });
+}
+
+/** Metrics whose evidence brings it back now; none: it does not. */
+function blamedNow(state: AnalysisState, asked: boolean): readonly string[] {
+  const { plan, metrics } = state;
+  const { alpha } = plan.analysis;
+  const direct = actingEvidence(plan, metrics, true);
+  if (combined(direct) >= -Math.log(alpha)) return blamedMetrics(direct, alpha);
+  return asked ? blamedMetrics(actingEvidence(plan, metrics, false), alpha) : [];
+}
+
+function latch(state: AnalysisState, asked: boolean): AnalysisState {
+  if (state.latched !== null) return state;
+  const health = failedHealth(state);
+  // A comparison whose split is not what was asked for brings nothing back; a check compares nothing.
+  const compares = health.length === 0 && !state.split.mismatched;
+  const blamed = compares ? blamedNow(state, asked) : health;
+  if (blamed.length === 0) return state;
+  const why =
+    asked && compares
+      ? `${namedWords(state.plan.metrics, state.metrics, blamed)}; stable answers what it fails`
+      : namedWords(state.plan.metrics, state.metrics, blamed);
+  return { ...state, latched: { why, blamed, intervals: state.intervals } };
+}
+
+/**
+ * A watch after one more interval: whoever calls sees to it that none counts twice. The fold is pure:
+ * computed again from the stored intervals it gives the same digits.
+ */
+export function observe(before: AnalysisState, interval: Interval): AnalysisState {
+  const { plan } = before;
+  const { analysis, horizon } = plan;
+  const { waiting, ...step } = compared(before, interval);
+  const metrics = plan.metrics.map((metric, at) =>
+    observeMetric(
+      metric,
+      before.metrics[at] ?? startMetric(metric, horizon),
+      {
+        ...step,
+        interval,
+        horizon,
+        over: overAt(before, interval),
+        dispersion: analysis.dispersion,
+      },
+      analysis.holdAlpha,
+    ),
+  );
+  const log = combined(actingEvidence(plan, metrics, false));
+  const asks = plan.metrics.some(
+    ({ role, test }) => role === "propose" || (test.test === "rate" && test.rate.alone !== null),
+  );
+  const proposal = asks
+    ? observeProposal(before.proposal, interval.candidate, { log, alpha: analysis.alpha })
+    : null;
+  const next: AnalysisState = {
+    ...before,
+    ...counted(before, interval),
+    waiting,
+    metrics,
+    held: heldAt(before.held, log, analysis.holdAlpha),
+    proposal: proposal === "rollback" ? before.proposal : proposal,
+  };
+  return latch(next, proposal === "rollback");
+}

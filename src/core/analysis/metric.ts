@@ -1,0 +1,428 @@
+import { logE, type EProcess } from "../evidence/index.ts";
+import {
+  countClasses,
+  driftLogE,
+  observeDrift,
+  startDriftTest,
+  type DriftTestState,
+} from "./drift-test.ts";
+import { slowerThan, type Histogram } from "./histogram.ts";
+import { pooled } from "./histogram.ts";
+import {
+  addHistograms,
+  type ArmCounts,
+  type Interval,
+  type PairCounts,
+  type Signal,
+} from "./interval.ts";
+import {
+  addArms,
+  addJudged,
+  gatewayRate,
+  NOTHING,
+  takeWhole,
+  type GatewayRate,
+  type JudgedArms,
+} from "./judged.ts";
+import {
+  latencyLogE,
+  observeLatency,
+  startLatencyTest,
+  strataOf,
+  totalOf,
+  type LatencyTestState,
+} from "./latency-test.ts";
+import type { MetricPlan, TestPlan } from "./plan.ts";
+import { averageLogE } from "./process.ts";
+import {
+  directRateLogE,
+  NO_INPUT,
+  observeRate,
+  rateLogE,
+  startRateTest,
+  type RateInput,
+  type RateTestState,
+} from "./rate-test.ts";
+
+/** What a signal has that one arm still waits for the other with; sums of losses can be fractions. */
+interface WaitingSignal {
+  readonly split: number;
+  readonly arms: JudgedArms;
+}
+
+/** Where the test of one metric stands. Plain JSON. */
+export type TestState =
+  | {
+      readonly test: "rate";
+      readonly rate: RateTestState;
+      readonly waiting: WaitingSignal | null;
+      /** The rest of the candidate's observations that is no whole one yet, for the limit. */
+      readonly rest: JudgedArms["candidate"];
+    }
+  | {
+      readonly test: "latency";
+      readonly slower: LatencyTestState | null;
+      readonly limit: RateTestState | null;
+      /** By quantile: how many were slow. */
+      readonly slow: readonly JudgedArms[];
+      /** For display. */
+      readonly shown: { readonly candidate: Histogram; readonly stable: Histogram };
+    }
+  | {
+      readonly test: "drift";
+      readonly drift: DriftTestState;
+      /** By class: how many were predicted. */
+      readonly classes: readonly JudgedArms[];
+    }
+  /** Failures in a row, of each arm. */
+  | { readonly test: "health"; readonly candidate: number; readonly stable: number }
+  | { readonly test: "none" };
+
+/** Where one metric stands. Plain JSON. */
+export interface MetricState {
+  readonly state: TestState;
+  /** What was observed of each arm, and how much of it was bad; for display. */
+  readonly seen: JudgedArms;
+  /** Natural log of its e-value now, and the largest so far. */
+  readonly logE: number;
+  readonly maxLogE: number;
+  /** Whether it stops the rollout from advancing: set at 1 / holdAlpha, unset at a quarter of that. */
+  readonly held: boolean;
+  /** Why its source cannot be read; null: it can. */
+  readonly broken: string | null;
+}
+
+/** What one interval has for all metrics. */
+export interface Step {
+  readonly interval: Interval;
+  /** Both arms with at least one request, several intervals merged if needed; null: nothing to compare. */
+  readonly arms: { readonly candidate: ArmCounts; readonly stable: ArmCounts } | null;
+  /** Whether pairs stand for the arms. */
+  readonly pairs: PairCounts | null;
+  readonly horizon: number;
+  /** Planned intervals that are over with this one. */
+  readonly over: number;
+  readonly dispersion: "auto" | number;
+}
+
+const NO_ARMS: JudgedArms = { candidate: NOTHING, stable: NOTHING };
+
+function startTest(test: TestPlan, horizon: number): TestState {
+  switch (test.test) {
+    case "rate":
+      return {
+        test: "rate",
+        rate: startRateTest(test.rate, horizon),
+        waiting: null,
+        rest: NOTHING,
+      };
+    case "latency":
+      return {
+        test: "latency",
+        slower: test.slower === null ? null : startLatencyTest(test.slower, horizon),
+        limit: test.limit === null ? null : startRateTest(test.limit.rate, horizon),
+        slow: (test.slower?.quantiles ?? []).map(() => NO_ARMS),
+        shown: { candidate: [], stable: [] },
+      };
+    case "drift":
+      return {
+        test: "drift",
+        drift: startDriftTest(test.drift, horizon),
+        classes: (test.drift.classes ?? []).map(() => NO_ARMS),
+      };
+    case "health":
+      return { test: "health", candidate: 0, stable: 0 };
+    case "none":
+      return { test: "none" };
+  }
+}
+
+/** A metric before its first interval. */
+export function startMetric({ test }: MetricPlan, horizon: number): MetricState {
+  return {
+    state: startTest(test, horizon),
+    seen: NO_ARMS,
+    logE: 0,
+    maxLogE: 0,
+    held: false,
+    broken: null,
+  };
+}
+
+type RateState = TestState & { readonly test: "rate" };
+type LatencyState = TestState & { readonly test: "latency" };
+type DriftState = TestState & { readonly test: "drift" };
+
+function gatewayInput(source: GatewayRate, { interval, arms, pairs }: Step): RateInput {
+  const { candidate } = interval;
+  const own = candidate.requests === 0 ? null : gatewayRate(source, candidate);
+  return {
+    arms:
+      arms === null
+        ? null
+        : {
+            candidate: gatewayRate(source, arms.candidate),
+            stable: gatewayRate(source, arms.stable),
+          },
+    pairs: source === "errors" ? pairs : null,
+    candidate: own,
+    alone: interval.stable.requests === 0 ? own : null,
+  };
+}
+
+const disagreementOf = ({ pairs, disagreed }: PairCounts): JudgedArms["candidate"] => ({
+  requests: pairs,
+  bad: Math.min(pairs, disagreed),
+});
+
+/** A metric's signal in an interval, where its source had one. */
+function signalOf(interval: Interval, name: string): Signal | null {
+  return (Object.hasOwn(interval.signals, name) ? interval.signals[name] : undefined) ?? null;
+}
+
+const signalArms = ({ candidate, stable }: Signal): JudgedArms => ({
+  candidate: { requests: candidate.observations, bad: candidate.bad },
+  stable: { requests: stable.observations, bad: stable.bad },
+});
+
+/** The signal of an interval as a test takes it: whole observations of both arms, under one split. */
+function signalInput(
+  state: RateState,
+  { interval }: Step,
+  signal: Signal | null,
+): { readonly input: RateInput } & Pick<RateState, "waiting" | "rest"> {
+  const { rest } = state;
+  const before = state.waiting?.split === interval.split ? state.waiting : null;
+  if (signal === null || signal.broken !== null) return { input: NO_INPUT, waiting: before, rest };
+  const fresh = signalArms(signal);
+  const own = takeWhole(addJudged(rest, fresh.candidate));
+  const candidate = own.taken.requests === 0 ? null : own.taken;
+  const { paired } = signal;
+  if (paired !== null && paired.pairs > 0)
+    return { input: { ...NO_INPUT, pairs: paired, candidate }, waiting: before, rest: own.left };
+  const arms = before === null ? fresh : addArms(before.arms, fresh);
+  const [ours, theirs] = [takeWhole(arms.candidate), takeWhole(arms.stable)];
+  const ready = ours.taken.requests > 0 && theirs.taken.requests > 0;
+  return {
+    input: {
+      ...NO_INPUT,
+      arms: ready ? { candidate: ours.taken, stable: theirs.taken } : null,
+      candidate,
+    },
+    waiting: {
+      split: interval.split,
+      arms: ready ? { candidate: ours.left, stable: theirs.left } : arms,
+    },
+    rest: own.left,
+  };
+}
+
+function observeRateMetric(
+  { metric }: MetricPlan,
+  plan: TestPlan & { readonly test: "rate" },
+  before: MetricState,
+  state: RateState,
+  step: Step,
+): MetricState {
+  const { interval } = step;
+  if (plan.source === "signal") {
+    const signal = signalOf(interval, metric.name);
+    const { input, waiting, rest } = signalInput(state, step, signal);
+    return {
+      ...before,
+      state: {
+        test: "rate",
+        rate: observeRate(plan.rate, state.rate, input, step.over),
+        waiting,
+        rest,
+      },
+      seen:
+        signal === null || signal.broken !== null
+          ? before.seen
+          : addArms(before.seen, signalArms(signal)),
+      broken: signal === null ? before.broken : signal.broken,
+    };
+  }
+  if (plan.source === "disagreement") {
+    const candidate = disagreementOf(interval.pairs);
+    const input = { ...NO_INPUT, candidate: candidate.requests === 0 ? null : candidate };
+    return {
+      ...before,
+      state: { ...state, rate: observeRate(plan.rate, state.rate, input, step.over) },
+      seen: addArms(before.seen, { candidate, stable: NOTHING }),
+    };
+  }
+  return {
+    ...before,
+    state: {
+      ...state,
+      rate: observeRate(plan.rate, state.rate, gatewayInput(plan.source, step), step.over),
+    },
+    seen: addArms(before.seen, {
+      candidate: gatewayRate(plan.source, interval.candidate),
+      stable: gatewayRate(plan.source, interval.stable),
+    }),
+  };
+}
+
+function observeLatencyMetric(
+  plan: TestPlan & { readonly test: "latency" },
+  state: LatencyState,
+  { interval, arms, over }: Step,
+): LatencyState {
+  const candidate = pooled(interval.candidate.latency);
+  const stable = pooled(interval.stable.latency);
+  const { slower, limit } = state;
+  const strata = slower === null ? [] : strataOf(slower, plan.slower?.quantiles ?? [], interval);
+  return {
+    test: "latency",
+    slower:
+      slower === null || plan.slower === null
+        ? null
+        : observeLatency(plan.slower, slower, arms, over),
+    limit:
+      limit === null || plan.limit === null
+        ? null
+        : observeRate(
+            plan.limit.rate,
+            limit,
+            {
+              ...NO_INPUT,
+              arms: arms === null ? null : limitArms(plan.limit.bucket, arms),
+              candidate: candidate.length === 0 ? null : slowerThan(candidate, plan.limit.bucket),
+            },
+            over,
+          ),
+    slow: state.slow.map((sums, at) => addArms(sums, totalOf(strata[at] ?? []))),
+    shown: {
+      candidate: addHistograms(state.shown.candidate, candidate),
+      stable: addHistograms(state.shown.stable, stable),
+    },
+  };
+}
+
+function limitArms(
+  bucket: number,
+  arms: { readonly candidate: ArmCounts; readonly stable: ArmCounts },
+): JudgedArms | null {
+  const candidate = slowerThan(pooled(arms.candidate.latency), bucket);
+  const stable = slowerThan(pooled(arms.stable.latency), bucket);
+  return candidate.requests === 0 || stable.requests === 0 ? null : { candidate, stable };
+}
+
+function observeDriftMetric(state: DriftState, step: Step): DriftState {
+  const { drift } = state;
+  const counts = drift.classes === null ? null : countClasses(drift.classes, step.interval);
+  const next = observeDrift(drift, step.arms, step);
+  return {
+    test: "drift",
+    drift: next,
+    classes:
+      counts === null
+        ? (next.classes ?? []).map(() => NO_ARMS)
+        : state.classes.map((sums, at) => addArms(sums, counts[at] ?? NO_ARMS)),
+  };
+}
+
+/** Checks of one interval have no order: one that succeeded among them ends the row. */
+function rowOf(before: number, { observations, bad }: Signal["candidate"]): number {
+  if (observations === 0) return before;
+  return bad >= observations ? before + observations : 0;
+}
+
+function observeHealth({ metric }: MetricPlan, before: MetricState, step: Step): MetricState {
+  const signal = signalOf(step.interval, metric.name);
+  if (signal === null || before.state.test !== "health") return before;
+  if (signal.broken !== null) return { ...before, broken: signal.broken };
+  return {
+    ...before,
+    broken: null,
+    seen: addArms(before.seen, signalArms(signal)),
+    state: {
+      test: "health",
+      candidate: rowOf(before.state.candidate, signal.candidate),
+      stable: rowOf(before.state.stable, signal.stable),
+    },
+  };
+}
+
+function observeTest(plan: MetricPlan, before: MetricState, step: Step): MetricState {
+  const { test } = plan;
+  const { state } = before;
+  if (test.test === "rate" && state.test === "rate")
+    return observeRateMetric(plan, test, before, state, step);
+  if (test.test === "latency" && state.test === "latency")
+    return { ...before, state: observeLatencyMetric(test, state, step) };
+  if (state.test === "drift") return { ...before, state: observeDriftMetric(state, step) };
+  if (state.test === "health") return observeHealth(plan, before, step);
+  const signal = signalOf(step.interval, plan.metric.name);
+  if (signal === null || signal.broken !== null) return before;
+  return { ...before, seen: addArms(before.seen, signalArms(signal)) };
+}
+
+/** ln of the evidence against the candidate in this metric; 0 where nothing is tested. */
+function metricLogE({ state }: Pick<MetricState, "state">): number {
+  switch (state.test) {
+    case "rate":
+      return rateLogE(state.rate);
+    case "latency": {
+      const parts: number[] = [];
+      if (state.slower !== null) parts.push(latencyLogE(state.slower));
+      if (state.limit !== null) parts.push(rateLogE(state.limit));
+      return averageLogE(parts);
+    }
+    case "drift":
+      return driftLogE(state.drift);
+    case "health":
+    case "none":
+      return 0;
+  }
+}
+
+const least = (processes: readonly EProcess[]): number | null =>
+  processes.length === 0 ? null : Math.min(...processes.map(logE));
+
+/** The part of a metric's evidence that brings it back without anybody being asked. */
+export function directLogE({ state, logE: all }: MetricState): number {
+  return state.test === "rate" ? directRateLogE(state.rate) : all;
+}
+
+/** ln of the evidence that the candidate is within the margin; null where that is not tested. */
+export function metricLogSafe({ state }: Pick<MetricState, "state">): number | null {
+  if (state.test === "rate") return state.rate.safe === null ? null : logE(state.rate.safe);
+  if (state.test === "latency") return least(state.slower?.safe ?? []);
+  return null;
+}
+
+/** ln of the evidence that the candidate alone is above a limit that stable guards; null without one. */
+function limitLogE({ state }: Pick<MetricState, "state">): number | null {
+  const rate = state.test === "rate" ? state.rate : state.test === "latency" ? state.limit : null;
+  if (rate === null || rate.limit === null || rate.better === null) return null;
+  return logE(rate.limit);
+}
+
+/** A threshold that is left only well below where it was reached. */
+export function heldAt(before: boolean, log: number, holdAlpha: number): boolean {
+  return log >= -Math.log(holdAlpha) + (before ? Math.log(0.25) : 0);
+}
+
+/** A metric after one more interval. */
+export function observeMetric(
+  plan: MetricPlan,
+  before: MetricState,
+  step: Step,
+  holdAlpha: number,
+): MetricState {
+  const next = observeTest(plan, before, step);
+  const log = metricLogE(next);
+  const holding: number[] = [];
+  if (plan.role === "hold") holding.push(log);
+  const limit = plan.role === "report" ? null : limitLogE(next);
+  if (limit !== null) holding.push(limit);
+  return {
+    ...next,
+    logE: log,
+    maxLogE: Math.max(before.maxLogE, log),
+    held: holding.some((one) => heldAt(before.held, one, holdAlpha)),
+  };
+}

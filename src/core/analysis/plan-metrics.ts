@@ -1,0 +1,284 @@
+import { limitWithoutBaseline, type ArmCounts as Judged } from "../evidence/index.ts";
+import type { AnalysisPolicy, Metric, Tolerance } from "../policy/index.ts";
+import { freezeClasses } from "./drift-test.ts";
+import { pooled, slowerThan } from "./histogram.ts";
+import { addLatencies, addOutputs, latencyBucket, noArmCounts, type Interval } from "./interval.ts";
+import { addJudged, gatewayRate, NOTHING, type GatewayRate } from "./judged.ts";
+import {
+  freezeBatches,
+  QUANTILES,
+  strataOf,
+  totalOf,
+  type LatencyTestPlan,
+} from "./latency-test.ts";
+import type { Comparison, MetricPlan, Role, TestPlan } from "./plan.ts";
+import { dispersionOf, ENOUGH_FOR_DISPERSION } from "./process.ts";
+import type { RateTestPlan } from "./rate-test.ts";
+
+/** What planning one metric needs. */
+interface Planning {
+  readonly analysis: AnalysisPolicy;
+  readonly comparison: Comparison;
+  /** Whether a live comparison ends with the candidate alone. */
+  readonly alone: boolean;
+  readonly baseline: readonly Interval[];
+}
+
+/** A metric without its weight. */
+type Unweighted = Omit<MetricPlan, "weight">;
+
+const nothingBeside = (role: Role): Role => (role === "rollback" ? "hold" : role);
+
+function sum(parts: readonly Judged[]): Judged {
+  let total = NOTHING;
+  for (const part of parts) total = addJudged(total, part);
+  return total;
+}
+
+/** No stricter than the metric's own tolerance: what is tolerated may be promoted. */
+function marginOf({ margin }: AnalysisPolicy, tolerance: Tolerance): Tolerance {
+  return {
+    absolute: Math.max(margin.absolute, tolerance.absolute),
+    relative: Math.max(margin.relative, tolerance.relative),
+  };
+}
+
+/**
+ * The limit where nothing runs beside the candidate: the policy's, or what stable may have had before
+ * with the tolerance on top, whichever is higher. Null where there is none, or none below 1.
+ */
+function limitAlone(
+  { max, tolerance }: { readonly max: number | null; readonly tolerance: Tolerance | null },
+  base: Judged,
+  alpha: number,
+): number | null {
+  if (tolerance === null || base.requests === 0) return max;
+  const limit = limitWithoutBaseline(base, { objective: max ?? 0, alpha, ...tolerance });
+  return limit > 0 && limit < 1 ? limit : null;
+}
+
+interface ComparedMetric {
+  readonly max: number | null;
+  readonly tolerance: Tolerance | null;
+}
+
+function ratePlan(
+  { analysis, comparison }: Planning,
+  metric: ComparedMetric,
+  { intervals, beside }: { readonly intervals: readonly Judged[]; readonly beside: boolean },
+): RateTestPlan {
+  const base = sum(intervals);
+  return {
+    tolerance: beside ? metric.tolerance : null,
+    limit: beside ? metric.max : limitAlone(metric, base, analysis.alpha),
+    guarded: beside,
+    alone: null,
+    margin:
+      comparison === "live" && metric.tolerance !== null
+        ? marginOf(analysis, metric.tolerance)
+        : null,
+    base,
+    dispersion: dispersionOf(analysis.dispersion, intervals),
+  };
+}
+
+const NO_LIMIT = "nothing runs beside it, and no limit is known";
+
+function rateTest(
+  source: GatewayRate | "signal" | "disagreement",
+  rate: RateTestPlan,
+  role: Role,
+): Pick<MetricPlan, "role" | "test"> {
+  if (rate.tolerance === null && rate.limit === null)
+    return { role: "report", test: { test: "none", why: NO_LIMIT } };
+  return { role, test: { test: "rate", source, rate } };
+}
+
+/** Stable can be asked about errors only: what it answers to a rejected request is not known. */
+function gatewayRole(source: GatewayRate, action: Role, beside: boolean): Role {
+  if (beside || action !== "rollback") return action;
+  return source === "rejected" ? "hold" : "propose";
+}
+
+function planGatewayRate(
+  metric: Metric & ComparedMetric,
+  source: GatewayRate,
+  planning: Planning,
+): Unweighted {
+  const { comparison, baseline } = planning;
+  const beside = comparison === "live" || (comparison === "paired" && source === "errors");
+  const intervals = baseline.map(({ stable }) => gatewayRate(source, stable));
+  const planned = ratePlan(planning, metric, { intervals, beside });
+  const asked = planning.alone && comparison === "live" && source !== "rejected";
+  const alone =
+    asked && metric.action === "rollback"
+      ? limitAlone(metric, planned.base, planning.analysis.alpha)
+      : null;
+  const rate = { ...planned, alone };
+  return { metric, ...rateTest(source, rate, gatewayRole(source, metric.action, beside)) };
+}
+
+function planSignal(metric: Metric & ComparedMetric, planning: Planning): Unweighted {
+  const beside = planning.comparison !== "absolute";
+  const intervals = planning.baseline.flatMap(({ signals }): readonly Judged[] => {
+    const signal = Object.hasOwn(signals, metric.name) ? signals[metric.name] : undefined;
+    if (signal === undefined || signal.broken !== null) return [];
+    const requests = Math.floor(signal.stable.observations);
+    return [{ requests, bad: Math.min(requests, signal.stable.bad) }];
+  });
+  const rate = ratePlan(planning, metric, { intervals, beside });
+  const role = beside ? metric.action : nothingBeside(metric.action);
+  return { metric, ...rateTest("signal", rate, role) };
+}
+
+function planDisagreement(metric: Metric & { readonly kind: "disagreement" }): Unweighted {
+  const rate: RateTestPlan = {
+    tolerance: null,
+    limit: metric.max,
+    guarded: false,
+    alone: null,
+    margin: null,
+    base: NOTHING,
+    dispersion: 1,
+  };
+  return { metric, ...rateTest("disagreement", rate, metric.action) };
+}
+
+function latencyLimit(
+  metric: Metric & { readonly kind: "latency" },
+  { analysis, baseline }: Planning,
+  beside: boolean,
+): (TestPlan & { readonly test: "latency" })["limit"] {
+  if (metric.maxMs === null) return null;
+  // The bucket that holds the limit is still within it.
+  const bucket = latencyBucket(metric.maxMs);
+  const intervals = baseline.map(({ stable }) => slowerThan(pooled(stable.latency), bucket));
+  const rate: RateTestPlan = {
+    tolerance: null,
+    limit: 1 - (metric.quantile ?? 0.99),
+    guarded: beside,
+    alone: null,
+    margin: null,
+    base: sum(intervals),
+    dispersion: dispersionOf(analysis.dispersion, intervals),
+  };
+  return { bucket, rate };
+}
+
+/** The dispersion by quantile; where an edge is too rare to tell, its neighbour towards the median tells. */
+function latencyDispersions(
+  { analysis, baseline }: Planning,
+  quantiles: readonly number[],
+  edges: LatencyTestPlan["edges"],
+): readonly number[] {
+  const strata = baseline.map(({ stable }) =>
+    strataOf({ edges }, quantiles, { candidate: noArmCounts(), stable }),
+  );
+  let nearer = 1;
+  return quantiles.map((_, at) => {
+    const intervals = strata.map((byQuantile) => totalOf(byQuantile[at] ?? []).stable);
+    const known = sum(intervals).bad >= ENOUGH_FOR_DISPERSION;
+    nearer = Math.max(dispersionOf(analysis.dispersion, intervals), known ? 1 : nearer);
+    return nearer;
+  });
+}
+
+function planLatency(
+  metric: Metric & { readonly kind: "latency" },
+  planning: Planning,
+): Unweighted {
+  const { analysis, comparison, baseline } = planning;
+  const beside = comparison === "live";
+  const limit = latencyLimit(metric, planning, beside);
+  if (!beside) {
+    if (limit === null) return { metric, role: "report", test: { test: "none", why: NO_LIMIT } };
+    return {
+      metric,
+      role: nothingBeside(metric.action),
+      test: { test: "latency", slower: null, limit },
+    };
+  }
+  const quantiles = metric.quantile === null ? QUANTILES : [metric.quantile];
+  const shift = { quantiles, slower: metric.slower, atLeastMs: metric.atLeastMs };
+  let latency: Interval["stable"]["latency"] = {};
+  for (const { stable } of baseline) latency = addLatencies(latency, stable.latency);
+  const { edges, gathered } = freezeBatches(latency, shift);
+  const slower = {
+    ...shift,
+    edges,
+    gathered,
+    dispersion: latencyDispersions(planning, quantiles, edges),
+    adaptive: analysis.dispersion === "auto",
+    margin: analysis.margin,
+  };
+  return { metric, role: metric.action, test: { test: "latency", slower, limit } };
+}
+
+function planDrift(
+  metric: Metric & { readonly kind: "drift" },
+  { analysis, comparison, baseline }: Planning,
+): Unweighted {
+  if (comparison !== "live")
+    return { metric, role: "report", test: { test: "none", why: "nothing runs beside it" } };
+  let gathered: Interval["stable"]["outputs"] = {};
+  for (const { stable } of baseline) gathered = addOutputs(gathered, stable.outputs);
+  const outputs = baseline.map(({ stable }) => stable.outputs);
+  const classes = freezeClasses(gathered, outputs, analysis.dispersion);
+  const drift = { classes, gathered: classes === null ? gathered : {} };
+  return { metric, role: metric.action, test: { test: "drift", drift } };
+}
+
+/** How one metric is tested, and what its evidence can do. */
+export function planMetric(metric: Metric, planning: Planning): Unweighted {
+  switch (metric.kind) {
+    case "errorRate":
+      return planGatewayRate(metric, "errors", planning);
+    case "rejected":
+      return planGatewayRate(metric, "rejected", planning);
+    case "validity":
+      return planGatewayRate(metric, "invalid", planning);
+    case "accuracy":
+    case "meanError":
+    case "score":
+    case "prometheus":
+    case "logs":
+      return planSignal(metric, planning);
+    case "latency":
+      return planLatency(metric, planning);
+    case "drift":
+      return planDrift(metric, planning);
+    case "disagreement":
+      return planDisagreement(metric);
+    case "health":
+      return {
+        metric,
+        role: metric.action,
+        test: { test: "health", failures: metric.failures },
+      };
+    case "inputDrift":
+      return {
+        metric,
+        role: "report",
+        test: { test: "none", why: "inputs are the same for both revisions: advice only" },
+      };
+  }
+}
+
+const carries = ({ role, test }: Unweighted): boolean =>
+  (role === "rollback" || role === "propose") && test.test !== "health" && test.test !== "none";
+
+/**
+ * Weights that sum to 1 over the metrics that can bring it back. What those that are off, or only hold,
+ * leave goes to the error rate (STATISTICS.md 1.7); without one, to all in proportion.
+ */
+export function weighMetrics(metrics: readonly Unweighted[]): readonly MetricPlan[] {
+  const acting = metrics.filter(carries);
+  const total = acting.reduce((before, { metric }) => before + metric.weight, 0);
+  const errors = acting.find(({ metric }) => metric.kind === "errorRate");
+  return metrics.map((one) => {
+    if (!carries(one)) return { ...one, weight: 0 };
+    if (errors !== undefined && total <= 1)
+      return { ...one, weight: one.metric.weight + (one === errors ? 1 - total : 0) };
+    return { ...one, weight: total > 0 ? one.metric.weight / total : 1 / acting.length };
+  });
+}

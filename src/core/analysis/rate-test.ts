@@ -1,0 +1,159 @@
+import {
+  logE,
+  meanBet,
+  pairedBet,
+  promotionBet,
+  splitBet,
+  type ArmCounts as Judged,
+  type EProcess,
+  type PairCounts,
+} from "../evidence/index.ts";
+import type { Tolerance } from "../policy/index.ts";
+import { addJudged, centreOf, rateOf, type JudgedArms } from "./judged.ts";
+import { advance, averageLogE, startRegression, startSafety } from "./process.ts";
+
+/** How a rate of bad events is tested; frozen. */
+export interface RateTestPlan {
+  /** Compared with stable; null: not. */
+  readonly tolerance: Tolerance | null;
+  /** Compared with this rate, in (0, 1); null: not. */
+  readonly limit: number | null;
+  /** The limit counts only where stable is better than the candidate, which must be beside it. */
+  readonly guarded: boolean;
+  /** The limit where a compared candidate is without stable for a time; null: that is not tested. */
+  readonly alone: number | null;
+  /** What has to be excluded for an early promotion; null: not tested. */
+  readonly margin: Tolerance | null;
+  /** Stable alone, before the rollout. */
+  readonly base: Judged;
+  /** At least 1. */
+  readonly dispersion: number;
+}
+
+/** Where such a test stands. Plain JSON. */
+export interface RateTestState {
+  /** Candidate against stable, beyond the tolerance. */
+  readonly compared: EProcess | null;
+  /** Candidate against the limit. */
+  readonly limit: EProcess | null;
+  /** Candidate against stable, nothing tolerated: what guards the limit. */
+  readonly better: EProcess | null;
+  /** Candidate against the limit of the time without stable. */
+  readonly alone: EProcess | null;
+  /** Candidate within the margin. */
+  readonly safe: EProcess | null;
+  /** The rate that is bet around; null until stable did enough to know it, which bets around 0. */
+  readonly centre: number | null;
+  /** What stable did until then. */
+  readonly stable: Judged;
+}
+
+/** What one interval has for such a test. */
+export interface RateInput {
+  /** Null: an arm has nothing to compare. */
+  readonly arms: JudgedArms | null;
+  /** Instead of `arms`: the same inputs answered by both. */
+  readonly pairs: PairCounts | null;
+  /** All of the candidate's, for the limit. */
+  readonly candidate: Judged | null;
+  /** The same, where stable had nothing in the interval. */
+  readonly alone: Judged | null;
+}
+
+/** Nothing happened. */
+export const NO_INPUT: RateInput = { arms: null, pairs: null, candidate: null, alone: null };
+
+const NO_TOLERANCE: Tolerance = { absolute: 0, relative: 1 };
+
+/** Nearest to 1 that a tolerated difference of pairs may be. */
+const LARGEST_DIFFERENCE = 0.99;
+
+/** The test before its first interval. */
+export function startRateTest(plan: RateTestPlan, horizon: number): RateTestState {
+  const { tolerance, limit, guarded, alone, margin, base } = plan;
+  return {
+    compared: tolerance === null ? null : startRegression(horizon),
+    limit: limit === null ? null : startRegression(horizon),
+    better: limit === null || !guarded ? null : startRegression(horizon),
+    alone: alone === null ? null : startRegression(horizon),
+    safe: margin === null ? null : startSafety(),
+    centre: centreOf(base, tolerance?.relative ?? 1),
+    stable: base,
+  };
+}
+
+/** Pairs know a difference only: what is allowed in proportion is taken of the rate before the rollout. */
+function toleratedDifference({ absolute, relative }: Tolerance, base: Judged): number {
+  return Math.min(LARGEST_DIFFERENCE, absolute + (relative - 1) * (rateOf(base) ?? 0));
+}
+
+function comparedBy(
+  { arms, pairs }: RateInput,
+  tolerance: Tolerance,
+  { base }: RateTestPlan,
+  centre: number,
+): readonly number[] | null {
+  if (pairs !== null) return pairedBet(pairs, toleratedDifference(tolerance, base));
+  return arms === null ? null : splitBet(arms, { ...tolerance, centre });
+}
+
+function against(counts: Judged | null, limit: number | null): readonly number[] | null {
+  if (counts === null || limit === null) return null;
+  return meanBet({ observations: counts.requests, bad: counts.bad }, limit);
+}
+
+/** The test after one more interval. */
+export function observeRate(
+  plan: RateTestPlan,
+  state: RateTestState,
+  input: RateInput,
+  over: number,
+): RateTestState {
+  const { tolerance, limit, margin, dispersion } = plan;
+  const { compared, better, safe } = state;
+  const centre = state.centre ?? 0;
+  const { arms, candidate } = input;
+  const stable =
+    state.centre === null && arms !== null ? addJudged(state.stable, arms.stable) : state.stable;
+  const next = (process: EProcess | null, increments: readonly number[] | null): EProcess | null =>
+    process === null ? null : advance(process, increments, { dispersion, over });
+  return {
+    compared: next(
+      compared,
+      tolerance === null ? null : comparedBy(input, tolerance, plan, centre),
+    ),
+    limit: next(state.limit, against(candidate, limit)),
+    better: next(better, comparedBy(input, NO_TOLERANCE, plan, centre)),
+    alone: next(state.alone, against(input.alone, plan.alone)),
+    safe: next(
+      safe,
+      margin === null || arms === null ? null : promotionBet(arms, { ...margin, centre }),
+    ),
+    centre: state.centre ?? centreOf(stable, tolerance?.relative ?? 1),
+    stable,
+  };
+}
+
+/**
+ * ln of the evidence that the candidate is beyond its tolerance or its limit: the average of both
+ * e-values where there are both. The smaller of two e-values is one against either hypothesis holding,
+ * so a guarded limit says "above the limit, and stable is better".
+ */
+function besideLogE({ compared, limit, better }: RateTestState): number {
+  const parts: number[] = [];
+  if (compared !== null) parts.push(logE(compared));
+  if (limit !== null)
+    parts.push(better === null ? logE(limit) : Math.min(logE(limit), logE(better)));
+  return averageLogE(parts);
+}
+
+/** ln of all evidence of a rate: beside stable and, where that is tested, alone. */
+export function rateLogE(state: RateTestState): number {
+  const beside = besideLogE(state);
+  return state.alone === null ? beside : averageLogE([beside, logE(state.alone)]);
+}
+
+/** The part of it that needs nobody to be asked: never more than all of it. */
+export function directRateLogE(state: RateTestState): number {
+  return besideLogE(state) - (state.alone === null ? 0 : Math.LN2);
+}

@@ -1,0 +1,149 @@
+import {
+  checkArm,
+  checkCount,
+  checkFinite,
+  checkRange,
+  HALF_OPEN_UNIT,
+  OPEN_UNIT,
+  type ArmCounts,
+} from "./counts.ts";
+import { stirlingError, times } from "./log-space.ts";
+import type { Tolerance } from "./split-bet.ts";
+
+/** Both ends belong to it. */
+export interface Interval {
+  readonly lower: number;
+  readonly upper: number;
+}
+
+/**
+ * The p-value that holds at every look: 1 over the largest e-value so far, at most 1. Takes the natural
+ * log of that e-value (STATISTICS.md 1.9).
+ * @throws `evidence.invalid` for an infinite one.
+ */
+export function alwaysValidP(maxLogE: number): number {
+  checkFinite("maxLogE", maxLogE);
+  return Math.min(1, Math.exp(-maxLogE));
+}
+
+/** ln of Robbins' mixture likelihood ratio against the rate p, without cancellation at large counts. */
+function robbinsLog(requests: number, bad: number, p: number): number {
+  const a = bad + 1;
+  const b = requests - bad + 1;
+  const n = requests + 2;
+  return (
+    times(bad, Math.log(a / n / p)) +
+    times(requests - bad, Math.log(b / n) - Math.log1p(-p)) +
+    Math.log(a / n) +
+    Math.log(b / n) +
+    0.5 * Math.log((2 * Math.PI * n) / a / b) +
+    stirlingError(a) +
+    stirlingError(b) -
+    stirlingError(n)
+  );
+}
+
+/** Halvings of a double's interval until nothing is left to halve, and some more. */
+const HALVINGS = 120;
+
+/** The end of the set of rates whose statistic is within the limit, between one inside and one outside. */
+function boundary(inside: number, outside: number, within: (p: number) => boolean): number {
+  let near = inside;
+  let far = outside;
+  for (let step = 0; step < HALVINGS && near !== far; step += 1) {
+    const middle = near + (far - near) / 2;
+    if (middle === near || middle === far) break;
+    if (within(middle)) near = middle;
+    else far = middle;
+  }
+  return near;
+}
+
+/**
+ * Robbins' confidence sequence for a rate: at every look at once it holds the true rate with probability
+ * at least 1 - alpha. Its upper end over the old version's last window is the limit that a bake without
+ * a baseline starts from (STATISTICS.md 1.10). Without requests it is [0, 1].
+ * @throws `evidence.invalid` for counts that cannot be, or alpha outside (0, 1).
+ */
+export function rateConfidenceSequence(counts: ArmCounts, alpha: number): Interval {
+  checkArm("rate", counts);
+  checkRange("alpha", alpha, OPEN_UNIT);
+  const { requests, bad } = counts;
+  if (requests === 0) return { lower: 0, upper: 1 };
+  const limit = -Math.log(alpha);
+  const within = (p: number): boolean => robbinsLog(requests, bad, p) <= limit;
+  const rate = bad / requests;
+  return {
+    lower: bad === 0 ? 0 : boundary(rate, 0, within),
+    upper: bad === requests ? 1 : boundary(rate, 1, within),
+  };
+}
+
+/**
+ * The limit for `meanBet` after all traffic went to the candidate and nothing runs beside it: the
+ * objective, or what the old version's last window may have had with the tolerance on top, whichever
+ * is higher (STATISTICS.md 1.8). It can reach 1, where no rate is too high to be tolerated.
+ * @throws `evidence.invalid` for counts that cannot be, an objective outside [0, 1) or alpha outside (0, 1).
+ */
+export function limitWithoutBaseline(
+  lastWindow: ArmCounts,
+  {
+    objective,
+    alpha,
+    relative,
+    absolute,
+  }: Tolerance & {
+    /** Error budget as a share of requests; 0 for none. */
+    readonly objective: number;
+    readonly alpha: number;
+  },
+): number {
+  checkRange("objective", objective, HALF_OPEN_UNIT);
+  const { upper } = rateConfidenceSequence(lastWindow, alpha);
+  return Math.min(1, Math.max(objective, relative * upper + absolute));
+}
+
+/** Sums over the differences of two losses on the same inputs. */
+export interface LossSums {
+  readonly observations: number;
+  readonly sum: number;
+  readonly sumOfSquares: number;
+}
+
+/** Half the width of the one-sided asymptotic sequence at `observations`, in standard deviations. */
+export function asymptoticRadius(observations: number, tuning: number, alpha: number): number {
+  const scaled = observations * tuning;
+  const log = Math.log1p(Math.sqrt(scaled + 1) / (2 * alpha));
+  return Math.sqrt(((2 * (scaled + 1)) / (observations * scaled)) * log);
+}
+
+/** Below this many observations the normal approximation is not trusted. */
+const LEAST_OBSERVATIONS = 200;
+
+/**
+ * Lower end of the asymptotic confidence sequence of a mean, for losses without a bound: the candidate
+ * is worse than tolerated once it exceeds the tolerance. Narrowest at `plannedObservations`. Null below
+ * 200 observations. It holds only asymptotically; rates of rare events are tested by `pairedBet`
+ * (STATISTICS.md 1.3).
+ * @throws `evidence.invalid` for sums that cannot be, or alpha outside (0, 0.5).
+ */
+export function asymptoticLowerLimit(
+  { observations, sum, sumOfSquares }: LossSums,
+  { alpha, plannedObservations }: { readonly alpha: number; readonly plannedObservations: number },
+): number | null {
+  checkCount("observations", observations);
+  checkFinite("sum", sum);
+  checkRange("sumOfSquares", sumOfSquares, { least: 0, most: Infinity, withLeast: true });
+  checkRange("alpha", alpha, { least: 0, most: 0.5 });
+  checkRange("plannedObservations", plannedObservations, {
+    least: 1,
+    most: Infinity,
+    withLeast: true,
+  });
+  if (observations < LEAST_OBSERVATIONS) return null;
+  const mean = sum / observations;
+  const deviation = Math.sqrt(Math.max(0, sumOfSquares / observations - mean * mean));
+  const log = -2 * Math.log(2 * alpha);
+  const tuning = (log + Math.log1p(log)) / plannedObservations;
+  return mean - deviation * asymptoticRadius(observations, tuning, alpha);
+}

@@ -1,0 +1,30 @@
+import type * as z from "zod";
+
+import { LastgoodError } from "../errors/index.ts";
+
+/** Something wrong, and where in the file. */
+export interface Mistake {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+}
+
+/** `rollout.canary.steps[0].weight`. */
+export function pathText(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, key) => {
+    if (typeof key === "number") return `${text}[${key}]`;
+    return text === "" ? String(key) : `${text}.${String(key)}`;
+  }, "");
+}
+
+/** @throws `config.invalid` always: the first mistake in words, all of them as details. */
+export function refusePolicy(error: z.ZodError): never {
+  const mistakes = error.issues.map(({ path, message }) => {
+    const where = pathText(path);
+    return where === "" ? message : `${where}: ${message}`;
+  });
+  const more = mistakes.length > 1 ? ` (and ${mistakes.length - 1} more)` : "";
+  throw new LastgoodError("config.invalid", `policy: ${mistakes[0] ?? "is not valid"}${more}`, {
+    hint: "`lastgood apply --schema` prints what a policy file may say",
+    details: { mistakes },
+  });
+}

@@ -1,0 +1,264 @@
+import { LastgoodError } from "../errors/index.ts";
+import type { RolloutStep } from "../policy/index.ts";
+import { advanceTo, succeed } from "./advance.ts";
+import { beginReturn, supersededSwitch } from "./back.ts";
+import type { Effect, HistoryRecord } from "./effect.ts";
+import {
+  isPinned,
+  stepElapsed,
+  stepsOf,
+  type Held,
+  type Progress,
+  type Standing,
+} from "./state.ts";
+import {
+  ignored,
+  label,
+  revisionFacts,
+  step,
+  type EventOf,
+  type StateIn,
+  type Step,
+} from "./step.ts";
+
+/** A rollout whose candidate has traffic or is mirrored to. */
+type Under = StateIn<"Progressing"> | StateIn<"Baking">;
+
+/** A person is told again that a rollout stays undecided after this time, ms. */
+const TOLD_AGAIN_MS = 24 * 3_600_000;
+const REMEMBERED_ROLLBACKS = 32;
+
+/** What the evidence says now: back, stay, or go on (DESIGN.md section 7, two axes). */
+export function assessed(state: Under, event: EventOf<"assessed">, now: number): Step {
+  if (event.rolloutId !== state.activity.rollout.id) return ignored(state);
+  switch (event.verdict.decision) {
+    case "rollback":
+      return backByItself(state, event, now);
+    case "hold":
+      return stays(state, event, now);
+    case "continue":
+    case "promote":
+      return goesOn(released(state), event, now);
+  }
+}
+
+/** Going back by itself, unless a person keeps it from that or there is nowhere to go. */
+function backByItself(state: Under, event: EventOf<"assessed">, now: number): Step {
+  const { rollout } = state.activity;
+  const { why, blamed } = event.verdict;
+  const refused = whyNotBack(state, event, now);
+  if (refused !== null) {
+    const cause = `wants back, ${refused.cause}`;
+    return hold(state, { why: `${why}; ${refused.why}`, since: now, cause }, refused.cause);
+  }
+  const begun = beginReturn(state, {
+    id: event.rollbackId,
+    kind: "rollback",
+    operation: null,
+    choice: event.choice,
+    trigger: event.trigger,
+    actor: "lastgood",
+    reason: why,
+    keepStatus: false,
+    failure: null,
+    now,
+  });
+  const superseded = supersededSwitch(
+    state,
+    new LastgoodError(
+      "rollout.rolled-back",
+      `${label(state, rollout.candidate)} was rolled back: ${why}`,
+    ),
+  );
+  return {
+    state: {
+      ...begun.state,
+      automatic: [...state.automatic, now].slice(-REMEMBERED_ROLLBACKS),
+    },
+    effects: [...superseded, ...begun.effects],
+    history: begun.history.map((record) => ({
+      ...record,
+      data: { ...record.data, blamed, evidence: event.evidence },
+    })),
+  };
+}
+
+function whyNotBack(
+  state: Under,
+  event: EventOf<"assessed">,
+  now: number,
+): { readonly why: string; readonly cause: string } | null {
+  const { name } = state.identity;
+  if (isPinned(state, now) && state.pin !== null)
+    return {
+      why: `it does not go back by itself: pinned by ${state.pin.by} (${state.pin.why})`,
+      cause: "rollback.pinned",
+    };
+  if (!state.activity.rollout.policy.rollback.automatic)
+    return {
+      why: `it does not go back by itself: its policy says automatic: false; type \`lastgood rollback ${name}\``,
+      cause: "rollback.wanted",
+    };
+  if (event.choice.targets.length === 0)
+    return { why: `there is no proven version to go back to`, cause: "target.none" };
+  return null;
+}
+
+/** The evidence does not allow to advance, nor to go back. */
+function stays(state: Under, event: EventOf<"assessed">, now: number): Step {
+  const { why, source, blamed } = event.verdict;
+  const cause = [source, ...blamed.toSorted()].join(" ");
+  const held = hold(state, { why, since: now, cause }, null);
+  if (held.history.length > 0) return held;
+  const since = state.activity.standing.held?.since ?? now;
+  return undecided(state, event, { since, now, why });
+}
+
+/** Notes what holds, once; `alarm` is the code under which a person is told at once. */
+function hold(state: Under, held: Held, alarm: string | null): Step {
+  const { standing, rollout } = state.activity;
+  if (standing.held?.cause === held.cause) return ignored(state);
+  const history: HistoryRecord = {
+    kind: "rollout.held",
+    actor: "lastgood",
+    reason: held.why,
+    data: { rollout: rollout.id, to: revisionFacts(state, rollout.candidate), cause: held.cause },
+  };
+  const since = standing.held?.since ?? held.since;
+  const next = withStanding(state, { ...standing, held: { ...held, since } });
+  const message = `${state.identity.name}: ${held.why}`;
+  const effects: readonly Effect[] = alarm === null ? [] : [{ do: "alarm", code: alarm, message }];
+  return step(next, effects, [history]);
+}
+
+/** Nothing holds the rollout any more. */
+function released(state: Under): Step {
+  const { standing, rollout } = state.activity;
+  if (standing.held === null) return ignored(state);
+  return step(
+    withStanding(state, { ...standing, held: null }),
+    [],
+    [
+      {
+        kind: "rollout.released",
+        actor: "lastgood",
+        reason: `no longer held: ${standing.held.why}`,
+        data: { rollout: rollout.id },
+      },
+    ],
+  );
+}
+
+function withStanding<S extends Under>(state: S, standing: Standing): S {
+  return { ...state, activity: { ...state.activity, standing } };
+}
+
+/** The evidence does not speak against it: the next step, when this one is over. A bake ends by its clock. */
+function goesOn(from: Step, event: EventOf<"assessed">, now: number): Step {
+  if (from.state.activity.phase !== "Progressing") return from;
+  const after = steps(from.state as StateIn<"Progressing">, event, now);
+  return {
+    state: after.state,
+    effects: [...from.effects, ...after.effects],
+    history: [...from.history, ...after.history],
+  };
+}
+
+function steps(state: StateIn<"Progressing">, event: EventOf<"assessed">, now: number): Step {
+  const { activity } = state;
+  const at = stepsOf(activity.rollout)[activity.step.index];
+  const { byHand, pause } = activity.rollout;
+  if (at === undefined || byHand || activity.switching !== null || pause !== null)
+    return ignored(state);
+  if (activity.step.entered === null) {
+    const entered = { ...activity.step, entered: event.progress };
+    return step({ ...state, activity: { ...activity, step: entered } });
+  }
+  const by = { operation: null, actor: "lastgood" };
+  if (event.verdict.decision === "promote" && at.kind !== "pause")
+    return advanceTo(state, afterEvidence(state), { ...by, reason: event.verdict.why });
+  switch (howFar(at, activity.step.entered, { event, elapsed: stepElapsed(activity.step, now) })) {
+    case "done":
+      return advanceTo(state, activity.step.index + 1, { ...by, reason: event.verdict.why });
+    case "overdue":
+      return overdue(state, event, now);
+    case "running":
+      return ignored(state);
+  }
+}
+
+/** Where a rollout goes whose candidate is shown to be good: past its steps, up to the next gate of a person. */
+function afterEvidence({ activity }: StateIn<"Progressing">): number {
+  const all = stepsOf(activity.rollout);
+  const gate = all.findIndex(
+    (each, index) => index > activity.step.index && each.kind === "pause" && each.forMs === null,
+  );
+  return gate === -1 ? all.length : gate;
+}
+
+function howFar(
+  at: RolloutStep,
+  entered: Progress,
+  now: { readonly event: EventOf<"assessed">; readonly elapsed: number },
+): "done" | "overdue" | "running" {
+  if (at.kind === "pause") return at.forMs !== null && now.elapsed >= at.forMs ? "done" : "running";
+  if (now.elapsed < at.until.timeMs) return "running";
+  const { progress } = now.event;
+  const seen =
+    at.kind === "mirror" ? progress.pairs - entered.pairs : progress.candidate - entered.candidate;
+  return seen >= at.until.requests ? "done" : "overdue";
+}
+
+/** The step's time is over and its requests have not come. */
+function overdue(state: StateIn<"Progressing">, event: EventOf<"assessed">, now: number): Step {
+  const { standing } = state.activity;
+  if (standing.overdueSince === null)
+    return step(withStanding(state, { ...standing, overdueSince: now }));
+  return undecided(state, event, {
+    since: standing.overdueSince,
+    now,
+    why: "too few requests came to decide by",
+  });
+}
+
+/** Not enough evidence for too long: what the policy says is to be done then. */
+function undecided(
+  state: Under,
+  event: EventOf<"assessed">,
+  so: { readonly since: number; readonly now: number; readonly why: string },
+): Step {
+  const { rollout, standing } = state.activity;
+  const { inconclusive } = rollout.policy.analysis;
+  const { now } = so;
+  if (rollout.pause !== null || now - so.since < inconclusive.deadlineMs) return ignored(state);
+  const why = `undecided at the deadline: ${so.why}`;
+  if (inconclusive.action === "rollback" && standing.undecidedAt === null)
+    return backByItself(state, { ...event, verdict: { ...event.verdict, why } }, now);
+  if (inconclusive.action === "promote") return promotedUndecided(state, why, now);
+  if (standing.undecidedAt !== null && now - standing.undecidedAt < TOLD_AGAIN_MS)
+    return ignored(state);
+  const message = `${state.identity.name}: the rollout of ${label(state, rollout.candidate)} is ${why}`;
+  return step(
+    withStanding(state, { ...standing, undecidedAt: now }),
+    [{ do: "alarm", code: "rollout.undecided", message }],
+    [
+      {
+        kind: "rollout.undecided",
+        actor: "lastgood",
+        reason: why,
+        data: { rollout: rollout.id, to: revisionFacts(state, rollout.candidate) },
+      },
+    ],
+  );
+}
+
+/** The policy says that what stays undecided goes on. */
+function promotedUndecided(state: Under, reason: string, now: number): Step {
+  const actor = "lastgood";
+  // What is not verified yet is neither stable nor a step that was taken.
+  if (state.activity.switching !== null) return ignored(state);
+  if (state.activity.phase === "Baking")
+    return succeed(state, state.activity.rollout, { actor, reason, now });
+  const forward = state as StateIn<"Progressing">;
+  return advanceTo(forward, forward.activity.step.index + 1, { operation: null, actor, reason });
+}

@@ -1,0 +1,188 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+
+import { LastgoodError } from "../../core/errors/index.ts";
+import { outputViolation, type Call, type ScoringProtocol } from "../protocol/index.ts";
+import type { InferResult } from "../runtime/index.ts";
+import { answeredBy, errorHeaders, writeAnswer } from "./answer.ts";
+import { monotonic } from "./clock.ts";
+import type { EndpointBook } from "./endpoint-book.ts";
+import type { Guarded } from "./guard.ts";
+import { isOwn } from "./own-failures.ts";
+import type { RoutedRevision } from "./routed-endpoint.ts";
+import { fallbackRoom } from "./safeguards.ts";
+import type { ServedRevision } from "./served-revision.ts";
+
+/** Says which revision failed the request that another one answered. */
+const FALLBACK_HEADER = "x-lastgood-fallback";
+/** Longest body that is given to a second revision, bytes. */
+const MAX_BODY_BYTES = 1024 * 1024;
+/** Failures of the version; whatever else went wrong, asking another one would not help. */
+const ELIGIBLE: ReadonlySet<string> = new Set([
+  "runtime.failed",
+  "runtime.timeout",
+  "runtime.unavailable",
+]);
+
+/** A request that the revision it was assigned to has failed. */
+export interface FailedRequest {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly protocol: ScoringProtocol;
+  readonly bodyBytes: number;
+  readonly call: Call;
+  readonly endpoint: string;
+  readonly admittedAt: number;
+  /** The revision that failed it. */
+  readonly routed: RoutedRevision;
+  readonly served: ServedRevision;
+  readonly error: LastgoodError;
+  /** Called once, where stable was asked: what became of it there. */
+  readonly onEnd: (fallback: "answered" | "failed") => void;
+}
+
+interface Asked {
+  readonly failed: FailedRequest;
+  readonly stable: RoutedRevision;
+  readonly served: ServedRevision;
+}
+
+/** Why a failed request is not given to stable: nobody may, or stable has its hands full. */
+type Refusal = "ineligible" | "no-room";
+
+/**
+ * Law 5 in one worker: an eligible request that the candidate fails is answered by stable, within
+ * what stable has free. The failure has been counted against the candidate before.
+ */
+export class Fallback {
+  readonly #book: EndpointBook;
+
+  constructor(book: EndpointBook) {
+    this.#book = book;
+  }
+
+  /** Has stable answer the request; where it does not, the error that the caller gets. */
+  ask(failed: FailedRequest): LastgoodError | null {
+    const { routed, error } = failed;
+    const stable = routed.standIn;
+    if (stable === null) return error;
+    const served = this.#book.served(stable.key);
+    const refusal = refusalOf({ failed, stable, served });
+    if (refusal === null) {
+      this.#run({ failed, stable, served });
+      return null;
+    }
+    if (refusal === "ineligible") {
+      routed.count("ineligible").requests += 1;
+      return error;
+    }
+    routed.count("shed").requests += 1;
+    // Where stable is busy with requests of its own, it is not the candidate that is too much.
+    const isCrowded = 2 * served.standingIn >= fallbackRoom(stable.revision.limits);
+    if (isCrowded) this.#book.guard.shed(failed, error);
+    return new LastgoodError(
+      "runtime.unavailable",
+      `${failed.served.subject} failed this request (${error.message}) and ${served.subject} has no room to answer it`,
+      { cause: error },
+    );
+  }
+
+  #run(asked: Asked): void {
+    const { failed, stable, served } = asked;
+    const timeoutMs = timeLeft(failed);
+    served.standingIn += 1;
+    served
+      .infer({
+        inputs: failed.call.inputs,
+        timeoutMs,
+        waitMs: timeoutMs,
+        replays: stable.count("replay"),
+        isWanted: () => !failed.response.destroyed,
+        // What stable does here is its answer to another's failure, no evidence of its own.
+        ticket: null,
+      })
+      .then(
+        (result) => this.#succeed(asked, result),
+        (error: unknown) => this.#fail(asked, LastgoodError.from(error)),
+      )
+      // A defect of ours must end in an answer.
+      .catch((error: unknown) => this.#write(asked, LastgoodError.from(error)))
+      .finally(() => {
+        served.standingIn -= 1;
+      });
+  }
+
+  #succeed(asked: Asked, { outputs }: InferResult): void {
+    const { failed, stable } = asked;
+    // The caller was promised what the candidate's contract says.
+    const violation = outputViolation(outputs, failed.routed.revision.contract, stable);
+    if (violation !== null) {
+      const details = { invalid: violation };
+      const message = `${stable.label}: ${violation}`;
+      this.#fail(asked, new LastgoodError("runtime.failed", message, { details }));
+      return;
+    }
+    stable.count("fallback").requests += 1;
+    failed.onEnd("answered");
+    this.#book.guard.good(guardedStable(asked));
+    const { endpoint, call } = failed;
+    writeAnswer(
+      failed.response,
+      failed.protocol.encode(outputs, { endpoint, version: stable.label, call }),
+      this.#headers(asked),
+    );
+  }
+
+  #fail(asked: Asked, error: LastgoodError): void {
+    asked.failed.onEnd("failed");
+    if (error.code === "overloaded") asked.stable.count("shed").requests += 1;
+    else {
+      const cell = asked.stable.count("fallback");
+      cell.requests += 1;
+      if (!asked.failed.response.destroyed) {
+        cell.errors += 1;
+        this.#book.guard.failed(guardedStable(asked), error);
+      }
+    }
+    this.#write(asked, error);
+  }
+
+  #write(asked: Asked, error: LastgoodError): void {
+    const { response, protocol, admittedAt } = asked.failed;
+    if (isOwn(error) && !response.destroyed) this.#book.failures.note(admittedAt);
+    writeAnswer(response, protocol.encodeError(error), {
+      ...this.#headers(asked),
+      ...errorHeaders(error),
+    });
+  }
+
+  #headers({ failed, stable }: Asked): Record<string, string> {
+    const requestId = this.#book.requestId(stable.key, "fallback");
+    const headers = answeredBy(failed.request, stable, requestId);
+    headers[FALLBACK_HEADER] = `${failed.routed.label}/${failed.routed.number}`;
+    return headers;
+  }
+}
+
+function guardedStable({ failed, stable, served }: Asked): Guarded {
+  return { endpoint: failed.endpoint, routed: stable, served };
+}
+
+/** Of the request's own time, ms. */
+function timeLeft({ routed, admittedAt }: FailedRequest): number {
+  return admittedAt + routed.revision.limits.timeoutMs - monotonic();
+}
+
+function refusalOf({ failed, stable, served }: Asked): Refusal | null {
+  const { error, response, bodyBytes } = failed;
+  const isEligible =
+    ELIGIBLE.has(error.code) &&
+    error.details["elsewhere"] !== false &&
+    failed.served.mayRepeat &&
+    bodyBytes <= MAX_BODY_BYTES &&
+    !response.destroyed &&
+    timeLeft(failed) > 0 &&
+    served.gate.isOpen;
+  if (!isEligible) return "ineligible";
+  const { inFlight, standingIn } = served;
+  return inFlight + standingIn < fallbackRoom(stable.revision.limits) ? null : "no-room";
+}

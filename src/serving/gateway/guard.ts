@@ -1,0 +1,54 @@
+import type { LastgoodError } from "../../core/errors/index.ts";
+import { monotonic } from "./clock.ts";
+import type { WorkerBreach } from "./hard-limits.ts";
+import type { RoutedRevision } from "./routed-endpoint.ts";
+import type { ServedRevision } from "./served-revision.ts";
+import type { StrikeKind } from "./strikes.ts";
+import type { FromWorker } from "./thread-messages.ts";
+
+/** A request's revision in one worker. */
+export interface Guarded {
+  readonly endpoint: string;
+  readonly routed: RoutedRevision;
+  readonly served: ServedRevision;
+}
+
+/** The breaker's eyes in one worker. Nothing leaves the worker before a limit is reached. */
+export class Guard {
+  readonly #post: (message: FromWorker) => void;
+
+  constructor(post: (message: FromWorker) => void) {
+    this.#post = post;
+  }
+
+  /** The revision answered, and kept the contract. */
+  good({ routed, served }: Guarded): void {
+    if (routed.isGuarded) served.strikes.good(monotonic());
+  }
+
+  /** The revision failed a request that somebody waited for. */
+  failed(guarded: Guarded, error: LastgoodError): void {
+    const { routed, served } = guarded;
+    if (!routed.isGuarded) return;
+    const { invalid } = error.details;
+    const why = typeof invalid === "string" ? invalid : error.message;
+    this.#tell(guarded, served.strikes.failed(kindOf(routed, error), why, monotonic()));
+  }
+
+  /** Stable had no room for what the revision failed, and what it failed fills that room. */
+  shed(guarded: Guarded, error: LastgoodError): void {
+    const { routed, served } = guarded;
+    if (routed.isGuarded) this.#tell(guarded, served.strikes.shed(error.message, monotonic()));
+  }
+
+  #tell({ endpoint, routed }: Guarded, breach: WorkerBreach | null): void {
+    if (breach === null) return;
+    this.#post({ kind: "breach", endpoint, revision: routed.revision.revision, breach });
+  }
+}
+
+function kindOf({ revision }: RoutedRevision, error: LastgoodError): StrikeKind {
+  if (error.details["invalid"] !== undefined) return "invalid";
+  const isElsewhere = revision.runtime.kind !== "onnx";
+  return isElsewhere && error.code === "runtime.unavailable" ? "unreachable" : "other";
+}
