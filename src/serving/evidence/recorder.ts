@@ -1,3 +1,5 @@
+import { hash } from "node:crypto";
+
 import type { Watch } from "../../link/route/index.ts";
 import type { RunFrame } from "../runtime/index.ts";
 import { LossBook } from "./loss.ts";
@@ -11,6 +13,11 @@ import {
 } from "./tally.ts";
 import { RequestTicket, type TicketArm } from "./ticket.ts";
 import { EvidenceWindow } from "./window.ts";
+
+/** A longer sticky key is told by its hash. */
+const LONGEST_KEY = 64;
+/** What was open when a watch ended is looked at this often, ms. */
+const LEFT_OVER_MS = 250;
 
 /** What both arms of a rollout have in common in one worker. */
 class RolloutMemory {
@@ -60,7 +67,8 @@ export class ArmRecorder implements TicketArm {
   /** A request of the split keeps the contract and goes to this revision. `at`: its admission. */
   admit(at: number, key: string | null): RequestTicket {
     const window = this.#window(at);
-    return new RequestTicket(this, { window, tally: this.#tally(window) }, { at, key });
+    const request = { at, key: key === null ? null : shortened(key) };
+    return new RequestTicket(this, { window, tally: this.#tally(window) }, request);
   }
 
   /** A request of the split breaks the contract: its caller's mistake. */
@@ -192,8 +200,10 @@ export class EvidenceRecorder {
   }
 }
 
-/** What was open when a watch ended is looked at this often, ms. */
-const LEFT_OVER_MS = 250;
+/** Keys are kept until their window is told; a header may be long. */
+function shortened(key: string): string {
+  return key.length <= LONGEST_KEY ? key : hash("sha256", key, "base64url");
+}
 
 /** The revisions whose requests are counted, the candidate first. */
 export function revisionsOf({ candidate, stable }: Watch): readonly number[] {
