@@ -64,8 +64,7 @@ export class Endpoints {
    */
   async create(identity: EndpointIdentity, actor: string): Promise<RunningEndpoint> {
     const { name, model } = identity;
-    const making =
-      this.#running.get(name) ?? this.#making.get(name) ?? this.#make(identity, actor);
+    const making = this.#running.get(name) ?? this.#making.get(name) ?? this.#make(identity, actor);
     if (making instanceof Promise) this.#making.set(name, making);
     try {
       const made = await making;

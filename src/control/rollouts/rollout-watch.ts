@@ -34,7 +34,7 @@ import {
 } from "./evidence-record.ts";
 
 /** What was seen at rest may be this old to be compared with, ms. */
-const BASELINE_MS = 2 * 3_600_000;
+export const BASELINE_MS = 2 * 3_600_000;
 const MAX_HORIZON = 1_000_000;
 const NO_TARGETS: TargetChoice = { targets: [], passedOver: [] };
 
