@@ -9,7 +9,12 @@ import {
   type Watched,
 } from "../../src/control/signals/index.ts";
 import type { Signal } from "../../src/core/analysis/index.ts";
-import { defaultPolicy, type Metric } from "../../src/core/policy/index.ts";
+import {
+  defaultPolicy,
+  NO_SIGNAL_SOURCES,
+  type Metric,
+  type SignalSources,
+} from "../../src/core/policy/index.ts";
 import { RequestIds, type RequestWay } from "../../src/link/request-id/index.ts";
 import { openSqliteStore, type Store } from "../../src/storage/store/index.ts";
 
@@ -30,6 +35,8 @@ export class SignalsStage {
   readonly predictionsFolder = join(this.folder, "predictions");
   readonly warnings: string[] = [];
   now = NOW;
+  /** What server.yaml names, from the next start on. */
+  sources: SignalSources = NO_SIGNAL_SOURCES;
   #store: Store | null = null;
   #signals: Signals | null = null;
   readonly #options: Partial<SignalsOptions>;
@@ -53,7 +60,9 @@ export class SignalsStage {
     this.#signals = new Signals({
       store: this.#store,
       now: () => this.now,
-      predictionsFolder: this.predictionsFolder,
+      dataDir: this.folder,
+      sources: this.sources,
+      env: {},
       requestIdKey: () => KEY,
       warn: (message) => void this.warnings.push(message),
       ...this.#options,

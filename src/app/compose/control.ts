@@ -12,6 +12,7 @@ import { RegistryService } from "../../control/registry/index.ts";
 import { Rollouts, type Journal } from "../../control/rollouts/index.ts";
 import { Signals } from "../../control/signals/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
+import { NO_SIGNAL_SOURCES, type SignalSources } from "../../core/policy/index.ts";
 import { ownIdentity, type PeerIdentity } from "../../link/peer/index.ts";
 import { requestIdKey } from "../../link/request-id/index.ts";
 import { systemTimers } from "../../link/timer/index.ts";
@@ -28,6 +29,8 @@ export const controlConfigSchema = z.object({
   /** Folder of the Unix sockets of this data folder. */
   socketFolder: z.string().min(1),
   build: z.string(),
+  /** What server.yaml names; checked where it was read. */
+  signals: z.custom<SignalSources>((value) => typeof value === "object").default(NO_SIGNAL_SOURCES),
 });
 
 /** What a control plane is started with. */
@@ -88,7 +91,9 @@ async function construct(config: ControlConfig, around: ControlSurroundings): Pr
   const signals = new Signals({
     store,
     now: () => clock.now(),
-    predictionsFolder: join(dataDir, "predictions"),
+    dataDir,
+    sources: config.signals,
+    env: process.env,
     requestIdKey: () => requestIdKey(join(dataDir, "keys", "request-id.key")),
     warn: (message, facts) => log.warn(facts ?? {}, message),
   });

@@ -1,11 +1,17 @@
+import { join } from "node:path";
+
 import type { Signal } from "../../core/analysis/index.ts";
 import type { FeedbackItem, FeedbackService, FeedbackTaken } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
+import type { SignalSources } from "../../core/policy/index.ts";
 import type { Store } from "../../storage/store/index.ts";
 import { FeedbackDesk } from "./feedback-desk.ts";
 import { FeedbackSource } from "./feedback-source.ts";
+import { HealthSource, type HealthState } from "./health-source.ts";
 import { LabelJoin } from "./label-join.ts";
+import { LogsSource, recentLinesIn } from "./log-source.ts";
 import { PredictionReader } from "./prediction-reader.ts";
+import { PrometheusSource } from "./prometheus-source.ts";
 import {
   brokenSignal,
   saysSomething,
@@ -20,8 +26,12 @@ export interface SignalsOptions {
   readonly store: Pick<Store, "feedback" | "cursors">;
   /** ms since 1970. */
   readonly now: () => number;
-  /** Where the gateway logs what is predicted. */
-  readonly predictionsFolder: string;
+  /** Shared with the gateway, which logs there what is predicted. */
+  readonly dataDir: string;
+  /** What server.yaml names. */
+  readonly sources: SignalSources;
+  /** Where tokens are named from. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** The key of request ids; read when the first feedback comes. */
   readonly requestIdKey: () => string;
   /** Told of what costs evidence but is no error of anyone who asks. */
@@ -51,30 +61,39 @@ interface Known {
 export class Signals implements FeedbackService {
   readonly #options: SignalsOptions;
   readonly #desk: FeedbackDesk;
+  readonly #health: HealthSource;
   readonly #sources: readonly SignalSource[];
   readonly #known = new Map<string, Known>();
   readonly #askedAt = new Map<string, number>();
-  #timer: NodeJS.Timeout | null = null;
+  #timers: readonly NodeJS.Timeout[] = [];
 
   constructor(options: SignalsOptions) {
     this.#options = options;
     this.#desk = new FeedbackDesk({ ...options, keepMs: KEEP_MS });
     const { now, warn } = options;
     const store = options.store.feedback;
-    const reader = new PredictionReader(options.predictionsFolder);
-    const join = new LabelJoin({ store, reader, now, warn });
-    this.#sources = [new FeedbackSource({ store, join, warn })];
+    const reader = new PredictionReader(join(options.dataDir, "predictions"));
+    const { prometheus: servers, logs, health } = options.sources;
+    this.#health = new HealthSource(health, now);
+    this.#sources = [
+      new FeedbackSource({ store, join: new LabelJoin({ store, reader, now, warn }), warn }),
+      new PrometheusSource({ servers, env: options.env, now }),
+      new LogsSource(logs, options.dataDir),
+      this.#health,
+    ];
   }
 
-  /** Begins to forget what is too old. */
+  /** Begins to forget what is too old, and what is not watched any more. */
   start(): void {
-    this.#timer ??= setInterval(() => this.#tidy(), PRUNE_EVERY_MS).unref();
+    this.#timers = [
+      setInterval(() => this.#tidy(), PRUNE_EVERY_MS).unref(),
+      setInterval(() => this.#forgetOthers(this.#options.now()), FORGET_MS).unref(),
+    ];
     this.#tidy();
   }
 
   stop(): void {
-    if (this.#timer !== null) clearInterval(this.#timer);
-    this.#timer = null;
+    for (const timer of this.#timers) clearInterval(timer);
     for (const rollout of this.#askedAt.keys()) this.#forget(rollout);
   }
 
@@ -118,6 +137,19 @@ export class Signals implements FeedbackService {
         });
       },
     };
+  }
+
+  /** How the checks of a watched candidate stand now, whether or not they were collected. */
+  healthState(watched: Watched): readonly HealthState[] {
+    if (!this.#askedAt.has(watched.rollout))
+      this.#askedAt.set(watched.rollout, this.#options.now());
+    return this.#health.states(watched);
+  }
+
+  /** The candidate's last error lines that were confirmed, redacted, at most 20. */
+  async recentLogLines({ rollout }: Pick<Watched, "rollout">): Promise<readonly string[]> {
+    const stored = await this.#options.store.cursors.get(rollout);
+    return recentLinesIn((stored?.body ?? {}) as Cursors);
   }
 
   /**
