@@ -4,6 +4,7 @@ import { pino } from "pino";
 import { serveApi, type ApiServer } from "../../src/control/api/index.ts";
 import { Gateways } from "../../src/control/link/index.ts";
 import { Rollouts } from "../../src/control/rollouts/index.ts";
+import { systemTimers } from "../../src/link/timer/index.ts";
 import { artifacts, registry, store } from "./registry-fixture.ts";
 
 const clock = { now: () => 1_000, monotonic: () => 1_000 };
@@ -20,6 +21,7 @@ export function rolloutsOf(): Rollouts {
     gateways: new Gateways(),
     signals: noSignals,
     clock,
+    timers: systemTimers,
     checkpoint: () => undefined,
     journal: { info: () => undefined, error: () => undefined },
     resolve: (reference) => registry.reference(reference),

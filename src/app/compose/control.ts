@@ -15,6 +15,7 @@ import { LastgoodError } from "../../core/errors/index.ts";
 import { NO_SIGNAL_SOURCES, type SignalSources } from "../../core/policy/index.ts";
 import { ownIdentity, type PeerIdentity } from "../../link/peer/index.ts";
 import { requestIdKey } from "../../link/request-id/index.ts";
+import { systemTimers } from "../../link/timer/index.ts";
 import { openLocalArtifacts, type Artifacts } from "../../storage/artifacts/index.ts";
 import { openSqliteStore, type Store } from "../../storage/store/index.ts";
 import type { Checkpoint } from "./checkpoint.ts";
@@ -110,6 +111,7 @@ async function construct(config: ControlConfig, around: ControlSurroundings): Pr
     gateways,
     signals,
     clock,
+    timers: systemTimers,
     checkpoint,
     journal: journalOf(log),
     resolve: (reference) => registry.reference(reference),

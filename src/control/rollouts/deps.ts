@@ -1,5 +1,5 @@
 import type { EndpointState } from "../../core/rollout/index.ts";
-import type { Clock } from "../../core/time/index.ts";
+import type { Clock, Timers } from "../../core/time/index.ts";
 import type { Artifacts } from "../../storage/artifacts/index.ts";
 import type { ChainEntry } from "../../storage/history/index.ts";
 import type { Store, VersionRecord } from "../../storage/store/index.ts";
@@ -24,8 +24,10 @@ export interface EndpointDeps {
   readonly store: Store;
   readonly artifacts: Artifacts;
   readonly gateways: Gateways;
+  /** Sources of evidence other than the gateways' counts. */
   readonly signals: Pick<Signals, "collect">;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly journal: Journal;
   /** Finds a version by any of its spellings. @throws `version.not-found`, `reference.invalid`. */
   readonly resolve: (reference: string) => Promise<VersionRecord>;

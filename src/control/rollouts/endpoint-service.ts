@@ -39,6 +39,7 @@ import { deploy } from "./deploy-command.ts";
 import type { EndpointDeps } from "./deps.ts";
 import { Endpoints, type RunningEndpoint } from "./endpoints.ts";
 import { gatewayRecord } from "./evidence-record.ts";
+import { FORGET_EVERY_MS, forgetEvidence } from "./forget-evidence.ts";
 import { applyPolicy, showPolicy } from "./policy-command.ts";
 import { endpointFromRoute } from "./rebuild.ts";
 import { reinstate, rollback } from "./rollback-command.ts";
@@ -61,7 +62,7 @@ export class Rollouts implements EndpointService {
   readonly #endpoints: Endpoints;
   readonly #deps: EndpointServiceDeps;
   readonly #watchers = new Set<(entry: HistoryEntry) => void>();
-  #timer: NodeJS.Timeout | null = null;
+  readonly #timers: (() => void)[] = [];
 
   constructor(deps: EndpointServiceDeps) {
     this.#deps = deps;
@@ -75,13 +76,17 @@ export class Rollouts implements EndpointService {
   /** Goes on with what was under way when the last control plane ended. */
   async start(): Promise<void> {
     await this.#endpoints.resume();
-    this.#timer = setInterval(() => {
-      for (const { controller } of this.#endpoints.all()) controller.tick();
-    }, TICK_MS);
+    const { timers } = this.#deps;
+    this.#timers.push(
+      timers.every(TICK_MS, () => {
+        for (const { controller } of this.#endpoints.all()) controller.tick();
+      }),
+      timers.every(FORGET_EVERY_MS, () => void forgetEvidence(this.#endpoints)),
+    );
   }
 
   stop(): void {
-    if (this.#timer !== null) clearInterval(this.#timer);
+    for (const stopTimer of this.#timers.splice(0)) stopTimer();
     this.#endpoints.stop();
   }
 

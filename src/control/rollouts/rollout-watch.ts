@@ -34,7 +34,7 @@ import {
 } from "./evidence-record.ts";
 
 /** What was seen at rest may be this old to be compared with, ms. */
-const BASELINE_MS = 2 * 3_600_000;
+export const BASELINE_MS = 2 * 3_600_000;
 const MAX_HORIZON = 1_000_000;
 const NO_TARGETS: TargetChoice = { targets: [], passedOver: [] };
 
@@ -204,16 +204,16 @@ export class RolloutWatch {
       metrics: rollout.policy.analysis.metrics,
       since: rollout.startedAt,
     };
-    const seen = await signals.collect(watched, now);
-    if (Object.keys(seen.signals).length === 0) return;
+    const collected = await signals.collect(watched, now);
+    if (Object.keys(collected.signals).length === 0) return;
     const sequence = watching.signals.sequence + 1;
     const from = watching.signals.at;
     const about = { id: watching.id, endpoint: watched.endpoint };
-    const record = signalsRecord(about, { sequence, from, to: now, signals: seen.signals });
-    // Stored and remembered as given, or neither: after a crash nothing counts twice.
+    const record = signalsRecord(about, { sequence, from, to: now, signals: collected.signals });
+    // What was seen is stored and counted as given, or neither: a crash repeats or loses nothing.
     await store.transaction(async (nouns) => {
       await nouns.evidence.append([record]);
-      await seen.confirm(nouns);
+      await collected.confirm(nouns);
     });
     watching.signals = { sequence, at: now };
   }

@@ -77,6 +77,18 @@ test("a request past its deadline is an error once, and never again when it ends
   expect(stage.pass(60_000).map((later) => stage.counts(later).requests)).toEqual([0]);
 });
 
+test("a request that is ended twice counts once, while its window is still open too", () => {
+  const stage = new EvidenceStage();
+  const other = stage.admit();
+  const ticket = stage.admit();
+  ticket.failed(threw);
+  ticket.answered(answer());
+  ticket.failed(threw);
+  expect(stage.pass(1_500)).toEqual([]);
+  other.answered(answer());
+  expect(stage.counts(stage.pass(0)[0])).toMatchObject({ requests: 2, errors: 1 });
+});
+
 test("an answer that comes after the deadline but before its window closes is late as well", () => {
   const stage = new EvidenceStage();
   const early = stage.admit();

@@ -15,11 +15,12 @@ import {
   type PeerListener,
 } from "../../link/peer/index.ts";
 import { requestIdKey } from "../../link/request-id/index.ts";
+import { systemTimers } from "../../link/timer/index.ts";
 import { EvidenceDesk } from "../evidence/index.ts";
 import type { ScoringProtocol } from "../protocol/index.ts";
 import { takeAddress, type TakenAddress } from "./address-lock.ts";
 import { BreakerWatch } from "./breaker-watch.ts";
-import { monotonic } from "./clock.ts";
+import { systemClock } from "./clock.ts";
 import { ControlLink } from "./control-link.ts";
 import { EndpointSwitch, type SwitchParts } from "./endpoint-switch.ts";
 import type { GatewayConfig } from "./gateway-config.ts";
@@ -74,7 +75,7 @@ export class Gateway {
     this.#evidence = new EvidenceDesk({
       gateway: hostname(),
       incarnation: this.#self.nonce,
-      clock: { now: Date.now, monotonic },
+      clock: systemClock,
       onReady: () => this.#control?.evidenceReady(),
     });
     this.#workers = new WorkerPool({
@@ -305,6 +306,8 @@ export class Gateway {
       loaded: this.#loaded,
       workers: this.#workers,
       log,
+      clock: systemClock,
+      timers: systemTimers,
       onInterval: (endpoint, interval, watch) => this.#evidence.route(endpoint, interval, watch),
       protocols: (endpoint) => {
         const inUse = this.#inUse.get(endpoint) ?? new Set();
