@@ -58,14 +58,17 @@ export async function waitForRollout(
 }
 
 /** The rollout after another one began. @throws `rollout.superseded` where that took its place. */
-async function lastOf(client: LastgoodClient, begun: RolloutView): Promise<RolloutView> {
+export async function lastOf(client: LastgoodClient, begun: RolloutView): Promise<RolloutView> {
   const { lastRollout } = await client.endpoint(begun.endpoint);
   if (lastRollout?.id === begun.id) return lastRollout;
   throw ended("rollout.superseded", begun, { why: "another rollout took its place" });
 }
 
 /** What a rollout has come to. @throws how it ended, unless it succeeded, and that it is undecided. */
-export function outcomeOf(answer: RolloutAnswer, rollout: RolloutView): "success" | "unfinished" {
+export function outcomeOf(
+  answer: Pick<RolloutAnswer, "assessment">,
+  rollout: RolloutView,
+): "success" | "unfinished" {
   const { assessment } = answer;
   const outcome = OUTCOMES[rollout.phase];
   if (outcome === "unfinished" && rollout.undecided) throw undecided(rollout, assessment);

@@ -1,8 +1,8 @@
 import type { LastgoodClient } from "../../client/index.ts";
-import type { RolloutAnswer } from "../../core/api/index.ts";
+import type { RolloutAnswer, RolloutView } from "../../core/api/index.ts";
 import { describeRollout, rolloutHeadline, rolloutKey } from "./describe-rollout.ts";
 import type { Session } from "./session.ts";
-import { outcomeOf } from "./wait.ts";
+import { lastOf, outcomeOf } from "./wait.ts";
 
 const CLEAR_SCREEN = "\u001b[2J\u001b[H";
 
@@ -18,14 +18,19 @@ export async function watchRollout(
 ): Promise<void> {
   const { terminal } = session;
   const redraws = terminal.isTerminal && !terminal.json;
-  let id: string | null = null;
+  let begun: RolloutView | null = null;
   let key: string | null = null;
   for (;;) {
     const answer: RolloutAnswer = await client.rollout(watched.endpoint);
     const { rollout } = answer;
     if (redraws) terminal.raw(`${CLEAR_SCREEN}${describeRollout(answer, session).join("\n")}\n`);
-    if (rollout === null || (id !== null && rollout.id !== id)) return last(answer, session);
-    id = rollout.id;
+    if (begun !== null && rollout?.id !== begun.id) {
+      const past = await lastOf(client, begun);
+      outcomeOf({ assessment: null }, past);
+      return last({ ...answer, rollout: past, assessment: null, seen: null }, session);
+    }
+    if (rollout === null) return last(answer, session);
+    begun = rollout;
     if (rolloutKey(rollout) !== key && !redraws && !terminal.json)
       terminal.print(rolloutHeadline(rollout));
     key = rolloutKey(rollout);
