@@ -119,6 +119,18 @@ export const VERBS: readonly Verb[] = [
       changes: true,
       load: () => import("./verb/reinstate.ts"),
     },
+    {
+      name: "pin",
+      summary: "keep an endpoint from going back by itself for a while",
+      changes: true,
+      load: () => import("./verb/pin.ts"),
+    },
+    {
+      name: "unpin",
+      summary: "let it go back by itself again",
+      changes: true,
+      load: () => import("./verb/unpin.ts"),
+    },
   ]),
   ...inGroup("Evidence:", [
     {
