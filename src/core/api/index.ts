@@ -1,4 +1,10 @@
 export {
+  endpointTrafficSchema,
+  evidencePageSchema,
+  incidentSchema,
+  incidentsSchema,
+} from "./incident-schema.ts";
+export {
   aliasBodySchema,
   appliedPolicySchema,
   applyPolicyBodySchema,
@@ -41,10 +47,15 @@ export type {
   Doctor,
   DoctorCheck,
   EndpointService,
+  EndpointTraffic,
   EndpointView,
+  EvidencePage,
   History,
   HistoryEntry,
   HistoryVerified,
+  Incident,
+  Incidents,
+  IncidentSummary,
   MarkBody,
   Marked,
   ModelSummary,
