@@ -57,6 +57,7 @@ function routeOf(arms: Route["split"]["arms"], watch: Route["watch"]): Route {
     hold: null,
     watch,
     safeguards: { fallback: false, breaker: false },
+    predictions: false,
     historyHead: null,
     acknowledges: [],
     rolledBack: null,
@@ -110,6 +111,7 @@ function bookOf(arms: Route["split"]["arms"], watch: Route["watch"] = null): End
     port: 0,
     reusePort: false,
     defaultEndpoint: null,
+    predictionsFolder: "/nowhere",
     requestIdKey: "00",
     probeToken: "none",
   };
@@ -134,6 +136,9 @@ export interface RecordingCost {
   readonly watchedSticky: number;
 }
 
+const nobody = (): null => null;
+const user = (number: number): string => `user-${number}`;
+
 /** Measures routing and recording alone, without a server around them. */
 export function recordingCost(): RecordingCost {
   const single = bookOf([{ revision: 1, weight: 100 }]);
@@ -143,8 +148,6 @@ export function recordingCost(): RecordingCost {
   ];
   const canary = bookOf(arms);
   const watched = bookOf(arms, WATCH);
-  const nobody = (): null => null;
-  const user = (number: number): string => `user-${number}`;
   const rounds = Array.from({ length: 7 }, () => {
     const round = {
       single: microsecondsPerRequest(single, nobody),

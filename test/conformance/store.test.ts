@@ -411,7 +411,8 @@ describe.each(IMPLEMENTATIONS)("store $name", ({ open }) => {
       { ...evidence(3), position: 2 },
     ]);
     expect(await store.evidence.prune("fraud-prod", { before: 1_004, keep: ["r2"] })).toBe(2);
-    expect(await store.evidence.prune("another", { before: 9_999, keep: [] })).toBe(0);
+    expect(await store.evidence.prune("another", { before: 9_999 })).toBe(0);
+    expect(await store.evidence.prune("fraud-prod", { before: 9_999, of: ["r3"] })).toBe(0);
     expect((await store.evidence.list("r1")).map((one) => one.position)).toEqual([1]);
     expect(await store.evidence.list("r2")).toHaveLength(1);
   });

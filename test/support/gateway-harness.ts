@@ -241,6 +241,7 @@ export class GatewayHarness {
       hold: null,
       watch: null,
       safeguards: { fallback: false, breaker: false },
+      predictions: false,
       historyHead: null,
       rolledBack: null,
       acknowledges: [],

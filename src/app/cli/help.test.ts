@@ -57,6 +57,10 @@ test("the first help screen", async () => {
       pin            keep an endpoint from going back by itself for a while
       unpin          let it go back by itself again
 
+    Evidence:
+      incident       what broke, when, for whom, and what was done
+      explain        compute the verdicts on a rollout again, and compare
+
     This program:
       demo           a real update that fails and is taken back, live
       config         show each setting and where it comes from

@@ -132,6 +132,18 @@ export const VERBS: readonly Verb[] = [
       load: () => import("./verb/unpin.ts"),
     },
   ]),
+  ...inGroup("Evidence:", [
+    {
+      name: "incident",
+      summary: "what broke, when, for whom, and what was done",
+      load: () => import("./verb/incident.ts"),
+    },
+    {
+      name: "explain",
+      summary: "compute the verdicts on a rollout again, and compare",
+      load: () => import("./verb/explain.ts"),
+    },
+  ]),
   ...inGroup("This program:", [
     {
       name: "demo",

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 
 import { LastgoodError } from "../../core/errors/index.ts";
+import type { Timers } from "../../core/time/index.ts";
 import type { Count, Evidence } from "../../link/count/index.ts";
 import {
   CONTROL_REQUESTS,
@@ -21,12 +22,14 @@ import type { Override } from "../../link/override/index.ts";
 import {
   listenPeers,
   type Frame,
-  type Peer,
+  type ListenPeers,
+  type PeerEnd,
   type PeerIdentity,
   type PeerListener,
   type Reply,
 } from "../../link/peer/index.ts";
 import type { Route } from "../../link/route/index.ts";
+import { systemTimers } from "../../link/timer/index.ts";
 import {
   combineDrained,
   combineProbed,
@@ -82,7 +85,7 @@ export interface LinkHandlers {
 }
 
 interface Connection {
-  readonly peer: Peer;
+  readonly peer: PeerEnd;
   readonly status: GatewayStatus;
 }
 
@@ -112,18 +115,27 @@ function parse<T extends z.ZodType>(what: string, schema: T, body: unknown): z.o
 export class Gateways {
   readonly #limits: LinkLimits;
   readonly #connections = new Map<string, Connection>();
-  readonly #states = new RevisionStates();
+  readonly #states: RevisionStates;
+  readonly #listenPeers: ListenPeers;
   #handlers: LinkHandlers | null = null;
   #listener: PeerListener | null = null;
 
-  constructor(limits: Partial<LinkLimits> = {}) {
+  constructor(
+    limits: Partial<LinkLimits> = {},
+    around: { readonly listen: ListenPeers; readonly timers: Timers } = {
+      listen: listenPeers,
+      timers: systemTimers,
+    },
+  ) {
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
+    this.#listenPeers = around.listen;
+    this.#states = new RevisionStates(around.timers);
   }
 
   /** Takes connections on the Unix socket from now on. */
   async listen(path: string, self: PeerIdentity, handlers: LinkHandlers): Promise<void> {
     this.#handlers = handlers;
-    const onRequest = async (frame: Frame, peer: Peer): Promise<Reply> => {
+    const onRequest = async (frame: Frame, peer: PeerEnd): Promise<Reply> => {
       try {
         return await this.#answer(frame, peer);
       } catch (error) {
@@ -131,7 +143,9 @@ export class Gateways {
         throw error;
       }
     };
-    this.#listener = await listenPeers(path, { self, onRequest }, (peer) => this.#watch(peer));
+    this.#listener = await this.#listenPeers(path, { self, onRequest }, (peer) =>
+      this.#watch(peer),
+    );
   }
 
   /** Ends every connection; no handler is called from now on. */
@@ -285,7 +299,7 @@ export class Gateways {
     return answers;
   }
 
-  #watch(peer: Peer): void {
+  #watch(peer: PeerEnd): void {
     void peer.closed.then(() => {
       for (const [gateway, connection] of this.#connections) {
         if (connection.peer !== peer) continue;
@@ -296,7 +310,7 @@ export class Gateways {
     });
   }
 
-  async #answer(frame: Frame, peer: Peer): Promise<Reply> {
+  async #answer(frame: Frame, peer: PeerEnd): Promise<Reply> {
     if (frame.kind === "ping") return { body: {} };
     if (peer.other.role === "supervisor" && frame.kind === "shutdown") {
       // After the reply is on its way.
@@ -317,7 +331,7 @@ export class Gateways {
   async #fromGateway(
     kind: keyof typeof CONTROL_REQUESTS,
     body: unknown,
-    peer: Peer,
+    peer: PeerEnd,
   ): Promise<void> {
     if (kind === "gateway.connected") {
       const status = parse(kind, CONTROL_REQUESTS[kind], body);
@@ -350,7 +364,7 @@ export class Gateways {
     }
   }
 
-  #nameOf(peer: Peer, kind: string): string {
+  #nameOf(peer: PeerEnd, kind: string): string {
     for (const [gateway, connection] of this.#connections) {
       if (connection.peer === peer) return gateway;
     }

@@ -1,4 +1,5 @@
 import { LastgoodError } from "../../core/errors/index.ts";
+import type { Timers } from "../../core/time/index.ts";
 import type { RevisionState } from "../../link/message/index.ts";
 
 /** One revision of an endpoint. */
@@ -18,6 +19,11 @@ interface Waiter {
 export class RevisionStates {
   readonly #byGateway = new Map<string, Map<string, RevisionState>>();
   readonly #waiters = new Set<Waiter>();
+  readonly #timers: Timers;
+
+  constructor(timers: Timers) {
+    this.#timers = timers;
+  }
 
   /** Everything a gateway knows; what it does not name is not loaded there. */
   replace(gateway: string, states: readonly RevisionState[]): void {
@@ -66,17 +72,17 @@ export class RevisionStates {
         check: () => {
           const found = find();
           if (found === null) return;
-          clearTimeout(timer);
+          cancel();
           this.#waiters.delete(waiter);
           resolve(found);
         },
       };
-      const timer = setTimeout(() => {
+      const cancel = this.#timers.after(timeoutMs, () => {
         this.#waiters.delete(waiter);
         reject(
           new LastgoodError("runtime.timeout", `${what} was not loaded within ${timeoutMs} ms`),
         );
-      }, timeoutMs);
+      });
       this.#waiters.add(waiter);
     });
   }

@@ -290,7 +290,7 @@ export class EndpointController {
     if (this.#running.has(key)) return;
     this.#running.add(key);
     // On the next turn of the loop, so that the clock of a command is set before its switch starts.
-    setImmediate(() => {
+    this.#deps.timers.soon(() => {
       void work()
         .then((event) => (event === null ? undefined : this.#persist(event)))
         .catch((error: unknown) => this.#complain(key, error))
@@ -307,7 +307,7 @@ export class EndpointController {
       } catch (error) {
         if (LastgoodError.from(error).code !== "store.unavailable") throw error;
         this.#complain(event.type, error);
-        await new Promise((resolve) => setTimeout(resolve, waitMs));
+        await this.#deps.timers.pause(waitMs);
       }
     }
   }

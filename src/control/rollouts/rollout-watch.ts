@@ -206,12 +206,17 @@ export class RolloutWatch {
       metrics: rollout.policy.analysis.metrics,
       since: rollout.startedAt,
     };
-    const seen = await signals.collect(watched, now);
-    if (Object.keys(seen).length === 0) return;
+    const collected = await signals.collect(watched, now);
+    if (Object.keys(collected.signals).length === 0) return;
     const sequence = watching.signals.sequence + 1;
     const from = watching.signals.at;
     const about = { id: watching.id, endpoint: watched.endpoint };
-    await store.evidence.append([signalsRecord(about, { sequence, from, to: now, signals: seen })]);
+    const record = signalsRecord(about, { sequence, from, to: now, signals: collected.signals });
+    // What was seen is stored and counted as given, or neither: a crash repeats or loses nothing.
+    await store.transaction(async (nouns) => {
+      await nouns.evidence.append([record]);
+      await collected.confirm(nouns);
+    });
     watching.signals = { sequence, at: now };
   }
 

@@ -31,10 +31,6 @@ const PASSING: readonly ErrorCode[] = [
   "store.unavailable",
 ];
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
 function isWayBack(state: EndpointState): boolean {
   return state.activity.phase === "RollingBack";
 }
@@ -65,7 +61,7 @@ async function publishUntilTaken(
     const waitedMs = around.deps.clock.monotonic() - startedAt;
     if (!PASSING.includes(refusal.code) || (!patient && waitedMs > GATEWAY_PATIENCE_MS))
       throw refusal;
-    await pause(RETRY_MS);
+    await around.deps.timers.pause(RETRY_MS);
   }
 }
 

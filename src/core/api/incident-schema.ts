@@ -37,7 +37,9 @@ export const incidentSchema = incidentSummarySchema.extend({
   assessment: assessmentSchema.nullable(),
   /** Distinct errors of what was left, the most frequent first, with one request id each. */
   errors: z
-    .array(z.object({ message: z.string(), count: z.number().int(), requestId: z.string().nullable() }))
+    .array(
+      z.object({ message: z.string(), count: z.number().int(), requestId: z.string().nullable() }),
+    )
     .max(20),
   /** What its log said last, where a source reads it. */
   logLines: z.array(z.string()),

@@ -80,6 +80,16 @@ export type EvidencePage = z.infer<typeof incident.evidencePageSchema>;
 /** What an endpoint's stable revision did at rest. */
 export type EndpointTraffic = z.infer<typeof incident.endpointTrafficSchema>;
 
+/** What a caller knows of one prediction. */
+export type FeedbackItem = z.infer<typeof schema.feedbackItemSchema>;
+/** What became of feedback. */
+export type FeedbackTaken = z.infer<typeof schema.feedbackTakenSchema>;
+
+/** Takes what callers know of predictions. */
+export interface FeedbackService {
+  take(items: readonly FeedbackItem[]): Promise<FeedbackTaken>;
+}
+
 /** Whether everything that should serve does, and if not, what does not. */
 export interface Readiness {
   readonly ready: boolean;

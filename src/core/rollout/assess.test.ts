@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 
 import { POLICY, scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
 import type { Policy, RolloutStep } from "../policy/index.ts";
-import { armsOf, mirrorOf } from "./state.ts";
+import { armsOf, mirrorOf, rolloutOf } from "./state.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -211,6 +211,19 @@ test("too little evidence for too long: an alarm at once and daily, or what the 
   expect(back.statuses).toBe("v1.0 stable, v1.1 failed");
   const on = waiting("promote").later(1).assessed("continue").settles();
   expect(weights(on)).toBe("1:50 2:50");
+});
+
+test("what is undecided is not promoted while its switch is not verified", () => {
+  const inconclusive = { action: "promote", deadlineMs: 1_000 } as const;
+  const policy = { ...POLICY, analysis: { ...POLICY.analysis, inconclusive } };
+  const of = scenario().stable("v1.0").deploys("v1.1", { policy });
+  of.apply({ type: "prepared", rolloutId: rolloutOf(of.state)?.id ?? "" });
+  of.assessed("hold").later(1_000).assessed("hold");
+  expect(of.phase).toBe("Baking");
+  expect(of.statuses, "its deploy is still waited for").toBe("v1.0 stable, v1.1 candidate");
+  expect(of.settles().assessed("hold").later(1_000).assessed("hold").statuses).toBe(
+    "v1.0 stable, v1.1 stable",
+  );
 });
 
 test("pinned, forbidden, or with nowhere to go: it holds and tells a person", () => {

@@ -255,9 +255,10 @@ function undecided(
 /** The policy says that what stays undecided goes on. */
 function promotedUndecided(state: Under, reason: string, now: number): Step {
   const actor = "lastgood";
+  // What is not verified yet is neither stable nor a step that was taken.
+  if (state.activity.switching !== null) return ignored(state);
   if (state.activity.phase === "Baking")
     return succeed(state, state.activity.rollout, { actor, reason, now });
   const forward = state as StateIn<"Progressing">;
-  if (forward.activity.switching !== null) return ignored(state);
   return advanceTo(forward, forward.activity.step.index + 1, { operation: null, actor, reason });
 }

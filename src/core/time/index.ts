@@ -1,2 +1,2 @@
 export { formatDuration, parseDuration } from "./duration.ts";
-export type { Clock } from "./clock.ts";
+export type { Clock, Timers } from "./clock.ts";

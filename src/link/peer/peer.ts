@@ -14,7 +14,7 @@ export interface Reply {
 }
 
 /** Answers one request of the other side; what it throws travels back as an error. */
-export type RequestHandler = (frame: Frame, peer: Peer) => Promise<Reply> | Reply;
+export type RequestHandler = (frame: Frame, peer: PeerEnd) => Promise<Reply> | Reply;
 
 /** What one end of a connection needs to know. */
 export interface PeerOptions {
@@ -158,6 +158,19 @@ export class Peer {
     this.#waiting.clear();
   }
 }
+
+/** One end of a connection, as its users see it. */
+export type PeerEnd = Pick<Peer, "other" | "isOpen" | "closed" | "request" | "notify" | "close">;
+
+/** How a process is dialled. */
+export type ConnectPeer = (path: string, options: PeerOptions) => Promise<PeerEnd>;
+
+/** How a process is listened for. */
+export type ListenPeers = (
+  path: string,
+  options: PeerOptions,
+  onPeer: (peer: PeerEnd) => void,
+) => Promise<PeerListener>;
 
 function errorFromWire(body: unknown): LastgoodError {
   const parsed = errorBodySchema.safeParse(body);

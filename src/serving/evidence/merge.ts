@@ -5,12 +5,14 @@ import {
   noArmCounts,
   noPairCounts,
   type ArmCounts,
+  type PairCounts,
 } from "../../core/analysis/index.ts";
 import type { Evidence } from "../../link/count/index.ts";
 import { SharedLosses } from "./loss.ts";
 import { Labels } from "./prediction.ts";
 import {
   addError,
+  addPair,
   addUnit,
   bump,
   newArm,
@@ -26,7 +28,7 @@ export type EvidenceDraft = Omit<Evidence, "sequence">;
 /** What of a rollout has to be known across its windows to merge those of several workers. */
 export class MergeMemory {
   readonly #labels = new Labels<string>();
-  readonly #losses = new Map<number, SharedLosses>();
+  readonly #losses = new Map<string, SharedLosses>();
 
   /** One window as all workers together saw it. */
   merge(
@@ -43,9 +45,18 @@ export class MergeMemory {
           windows.flatMap(({ arms }) => arms.filter((arm) => arm.revision === revision)),
         ),
       })),
-      pairs: windows.reduce((sum, { pairs }) => addPairCounts(sum, pairs), noPairCounts()),
+      pairs: this.#pairCounts(windows),
       errors,
     };
+  }
+
+  #pairCounts(windows: readonly WindowTally[]): PairCounts {
+    const sum = windows.reduce((all, { pairs }) => addPairCounts(all, pairs), noPairCounts());
+    for (const incident of windows.flatMap(({ pairIncidents }) => pairIncidents)) {
+      const isNew = this.#lossesOf(`mirror ${incident.revision}`).isNew(incident);
+      if (!isNew) addPair(sum, incident.counted, -1);
+    }
+    return sum;
   }
 
   #armCounts(revision: number, tallies: readonly ArmTally[]): ArmCounts {
@@ -56,7 +67,9 @@ export class MergeMemory {
       for (const [label, times] of tally.outputs) bump(sum.outputs, this.#labels.of(label), times);
       for (const [key, outcome] of tally.keys)
         sum.keys.set(key, (sum.keys.get(key) ?? 0) | outcome);
-      const isKnown = tally.incidents.filter((each) => !this.#lossesOf(revision).isNew(each));
+      const isKnown = tally.incidents.filter(
+        (each) => !this.#lossesOf(`assigned ${revision}`).isNew(each),
+      );
       sum.requests -= isKnown.length;
       sum.errors -= isKnown.length;
       sum.aborted += isKnown.length;
@@ -65,11 +78,11 @@ export class MergeMemory {
     return countsOf(sum);
   }
 
-  #lossesOf(revision: number): SharedLosses {
-    let losses = this.#losses.get(revision);
+  #lossesOf(whose: string): SharedLosses {
+    let losses = this.#losses.get(whose);
     if (losses === undefined) {
       losses = new SharedLosses();
-      this.#losses.set(revision, losses);
+      this.#losses.set(whose, losses);
     }
     return losses;
   }

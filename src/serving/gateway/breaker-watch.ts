@@ -6,7 +6,7 @@ import type { Override } from "../../link/override/index.ts";
 import type { Route, RouteRevision } from "../../link/route/index.ts";
 import { decide, guardedRevision, reasonOf, type TargetHealth } from "./breaker.ts";
 import { chooseTargets } from "./choose-target.ts";
-import { monotonic } from "./clock.ts";
+import { monotonic, systemClock } from "./clock.ts";
 import { effectiveRoute } from "./endpoint-state.ts";
 import type { EndpointSwitch } from "./endpoint-switch.ts";
 import { HARD_LIMITS, type Breach } from "./hard-limits.ts";
@@ -117,6 +117,7 @@ export class BreakerWatch {
     const { onOverride } = this.#options;
     await rollBack(endpoint, command, {
       startedAt: monotonic(),
+      clock: systemClock,
       onOverride,
       trigger,
       leaves: revision,

@@ -1,15 +1,16 @@
-import { setTimeout as pause } from "node:timers/promises";
-
 import { LastgoodError } from "../../core/errors/index.ts";
+import type { Timers } from "../../core/time/index.ts";
 import { countKey, type Count, type Evidence } from "../../link/count/index.ts";
 import type { GatewayStatus, RevisionState } from "../../link/message/index.ts";
 import type { Override } from "../../link/override/index.ts";
 import {
   connectPeer,
-  type Peer,
+  type ConnectPeer,
+  type PeerEnd,
   type PeerIdentity,
   type RequestHandler,
 } from "../../link/peer/index.ts";
+import { systemTimers } from "../../link/timer/index.ts";
 import type { Log } from "./log.ts";
 
 const REDIAL_MS = { first: 100, most: 500 } as const;
@@ -32,6 +33,10 @@ export interface ControlLinkOptions {
     acknowledge(records: readonly Evidence[]): void;
   };
   readonly log: Log;
+  /** How the control plane is dialled. @default connectPeer */
+  readonly connect?: ConnectPeer;
+  /** @default the machine's */
+  readonly timers?: Timers;
 }
 
 /** The gateway's side of the link: dials the control plane for ever, tells it what happens here. */
@@ -39,18 +44,20 @@ export class ControlLink {
   readonly #options: ControlLinkOptions;
   readonly #counts = new Map<string, Count>();
   readonly #told = new Set<string>();
-  readonly #timer: NodeJS.Timeout;
-  #peer: Peer | null = null;
+  readonly #timers: Timers;
+  readonly #stopSending: () => void;
+  #peer: PeerEnd | null = null;
   #ending = false;
   #sending = false;
   #sendingEvidence = false;
 
   constructor(options: ControlLinkOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => {
+    this.#timers = options.timers ?? systemTimers;
+    this.#stopSending = this.#timers.every(RESEND_MS, () => {
       void this.#send();
       void this.#sendEvidence();
-    }, RESEND_MS);
+    });
     void this.#dialForEver();
   }
 
@@ -89,18 +96,18 @@ export class ControlLink {
   /** Sends what is left and hangs up. */
   async close(): Promise<void> {
     this.#ending = true;
-    clearInterval(this.#timer);
+    this.#stopSending();
     const last = Promise.all([this.#send(), this.#sendEvidence()]);
-    await Promise.race([last, pause(500, undefined, { ref: false })]);
+    await Promise.race([last, this.#timers.pause(500)]);
     this.#peer?.close();
   }
 
   async #dialForEver(): Promise<void> {
-    const { socket, self, onRequest, log } = this.#options;
+    const { socket, self, onRequest, log, connect = connectPeer } = this.#options;
     let wait: number = REDIAL_MS.first;
     while (!this.#ending) {
       try {
-        const peer = await connectPeer(socket, { self, onRequest });
+        const peer = await connect(socket, { self, onRequest });
         wait = REDIAL_MS.first;
         log("info", "connected to the control plane", { pid: peer.other.pid });
         await this.#serve(peer);
@@ -108,11 +115,11 @@ export class ControlLink {
         wait = Math.min(wait * 2, REDIAL_MS.most);
       }
       this.#peer = null;
-      await pause(wait, undefined, { ref: false });
+      await this.#timers.pause(wait);
     }
   }
 
-  async #serve(peer: Peer): Promise<void> {
+  async #serve(peer: PeerEnd): Promise<void> {
     const { status, log } = this.#options;
     try {
       this.#told.clear();
@@ -167,7 +174,7 @@ export class ControlLink {
     }
   }
 
-  async #sendCounts(peer: Peer): Promise<void> {
+  async #sendCounts(peer: PeerEnd): Promise<void> {
     const counts = [...this.#counts.values()];
     if (counts.length === 0) return;
     await peer.request("counts", { counts }, { timeoutMs: REQUEST_TIMEOUT_MS });

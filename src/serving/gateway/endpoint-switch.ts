@@ -1,6 +1,5 @@
-import { setTimeout as pause } from "node:timers/promises";
-
 import { LastgoodError } from "../../core/errors/index.ts";
+import type { Clock, Timers } from "../../core/time/index.ts";
 import type { Probed, RouteAcknowledged, RouteDrained } from "../../link/message/index.ts";
 import type { Route, RouteRevision } from "../../link/route/index.ts";
 import type { ScoringProtocol } from "../protocol/index.ts";
@@ -15,15 +14,20 @@ import {
 import type { LoadedRevisions } from "./loaded-revisions.ts";
 import type { Log } from "./log.ts";
 import type { RouteFile, RouteRecord } from "./route-file.ts";
+import type { SupervisedRevision } from "./supervised-revision.ts";
 import { revisionKey, type Swapped, type Usage } from "./thread-messages.ts";
 import { Turns } from "./turns.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
 /** What the switches of a gateway have in common. */
 export interface SwitchParts {
-  readonly loaded: LoadedRevisions;
+  readonly loaded: Pick<LoadedRevisions, "begin" | "ensure" | "keysOf" | "drop"> & {
+    get(key: string): Pick<SupervisedRevision, "isProven" | "state"> | undefined;
+  };
   readonly workers: Pick<WorkerPool, "all" | "listening">;
   readonly log: Log;
+  readonly clock: Clock;
+  readonly timers: Timers;
   /** Probes a revision of an endpoint through the public port. */
   readonly probe: (target: {
     readonly endpoint: string;
@@ -51,7 +55,7 @@ const LEAVE_MS = 30_000;
 export class EndpointSwitch {
   readonly endpoint: Route["endpoint"];
   readonly #parts: SwitchParts;
-  readonly #file: RouteFile;
+  readonly #file: Pick<RouteFile, "read" | "write">;
   /** Switches exclude each other; loading for one route keeps neither a rollback nor a newer route waiting. */
   readonly #switching = new Turns();
   readonly #preparing = new Set<Route>();
@@ -60,7 +64,11 @@ export class EndpointSwitch {
   #unwritten = false;
   #holdMs: number | null = null;
 
-  constructor(endpoint: Route["endpoint"], file: RouteFile, parts: SwitchParts) {
+  constructor(
+    endpoint: Route["endpoint"],
+    file: Pick<RouteFile, "read" | "write">,
+    parts: SwitchParts,
+  ) {
     this.endpoint = endpoint;
     this.#file = file;
     this.#parts = parts;
@@ -158,11 +166,12 @@ export class EndpointSwitch {
 
   /** Waits until nothing is in flight on revisions outside the split, or time runs out. */
   async drained(since: number, timeoutMs: number): Promise<RouteDrained> {
-    const deadline = performance.now() + timeoutMs;
+    const { clock, timers } = this.#parts;
+    const deadline = clock.monotonic() + timeoutMs;
     for (let wait = 1; ; wait = Math.min(wait * 2, 20)) {
       const usage = await this.#usage(since);
       const inFlight = usage.reduce((sum, each) => sum + each.oldInFlight, 0);
-      if (inFlight === 0 || performance.now() >= deadline) {
+      if (inFlight === 0 || clock.monotonic() >= deadline) {
         const responses = usage.flatMap(({ lastOldResponseAt: at }) => (at === null ? [] : [at]));
         return {
           drained: inFlight === 0,
@@ -171,7 +180,7 @@ export class EndpointSwitch {
           failedRequests: usage.reduce((sum, each) => sum + each.failedRequests, 0),
         };
       }
-      await pause(wait);
+      await timers.pause(wait);
     }
   }
 
@@ -303,11 +312,12 @@ export class EndpointSwitch {
 
   /** Unloads a revision once nothing is in flight on it, unless it is needed again by then. */
   async #dropIdle(key: string): Promise<void> {
-    const deadline = performance.now() + LEAVE_MS;
-    for (let wait = 1; performance.now() < deadline; wait = Math.min(wait * 2, 50)) {
+    const { clock, timers } = this.#parts;
+    const deadline = clock.monotonic() + LEAVE_MS;
+    for (let wait = 1; clock.monotonic() < deadline; wait = Math.min(wait * 2, 50)) {
       const usage = await this.#usage(0);
       if (usage.every((each) => (each.inFlight[key] ?? 0) === 0)) break;
-      await pause(wait);
+      await timers.pause(wait);
     }
     if (this.#holdMs !== null || !this.#needed().has(key)) await this.#parts.loaded.drop(key);
   }
@@ -325,11 +335,11 @@ export class EndpointSwitch {
         this.#parts.log("error", `${this.endpoint}: the route could not be written`, {
           why: String(error),
         });
-        setTimeout(() => this.#rememberAgain(record), RETRY_MS).unref();
+        this.#parts.timers.after(RETRY_MS, () => this.#rememberAgain(record));
         return false;
       },
     );
-    return Promise.race([written, pause(DURABLE_MS, false, { ref: false })]);
+    return Promise.race([written, this.#parts.timers.pause(DURABLE_MS).then(() => false)]);
   }
 
   #rememberAgain(record: RouteRecord): void {

@@ -9,15 +9,22 @@ import {
   type Answer,
 } from "../../../test/support/gateway-harness.ts";
 import { heldOutRows } from "../../../test/support/rows.ts";
-import { addArmCounts, noArmCounts, type ArmCounts } from "../../core/analysis/index.ts";
-import type { Evidence } from "../../link/count/index.ts";
+import {
+  addArmCounts,
+  addPairCounts,
+  noArmCounts,
+  noPairCounts,
+  type ArmCounts,
+  type PairCounts,
+} from "../../core/analysis/index.ts";
+import type { Count, Evidence } from "../../link/count/index.ts";
 import { CONTROL_REQUESTS, type GatewayStatus } from "../../link/message/index.ts";
-import type { Route, RouteRevision } from "../../link/route/index.ts";
+import type { Route, RouteRevision, Watch } from "../../link/route/index.ts";
 
 const KILLS = 3;
 const STABLE = 1;
 const CANDIDATE = 2;
-const WATCH: Route["watch"] = {
+const WATCH: Watch = {
   rollout: "r1",
   candidate: CANDIDATE,
   stable: STABLE,
@@ -47,7 +54,7 @@ async function begin(file: string): Promise<void> {
 }
 
 /** A route of a canary under watch. */
-function canary(weight: number, watch: Route["watch"] = WATCH): Route {
+function canary(weight: number, watch: Watch | null = WATCH): Route {
   const arms = [
     { revision: STABLE, weight: 100 - weight },
     { revision: CANDIDATE, weight },
@@ -88,6 +95,29 @@ function total(revision: number, among = records()): ArmCounts {
   return among
     .flatMap(({ arms }) => arms.filter((arm) => arm.revision === revision))
     .reduce((sum, { counts }) => addArmCounts(sum, counts), noArmCounts());
+}
+
+function pairs(): PairCounts {
+  return records().reduce((sum, record) => addPairCounts(sum, record.pairs), noPairCounts());
+}
+
+/** Totals of what was mirrored to the candidate, as the counts tell them. */
+function mirrored(): { readonly requests: number; readonly errors: number } {
+  const told = harness.news
+    .filter(({ kind }) => kind === "counts")
+    .flatMap(({ body }) => CONTROL_REQUESTS.counts.parse(body).counts)
+    .filter((count) => count.arm === "mirror" && count.revision === CANDIDATE);
+  const last = new Map<string, Count>();
+  for (const count of told) last.set(`${count.worker} ${count.interval}`, count);
+  const sum = (of: "requests" | "errors"): number =>
+    [...last.values()].reduce((all, count) => all + count[of], 0);
+  return { requests: sum("requests"), errors: sum("errors") };
+}
+
+/** All to stable; everything it answers is also sent to the candidate. */
+function mirroring(deadlineMs = 10_000): Route {
+  const mirror = { of: STABLE, to: CANDIDATE, percent: 100 };
+  return harness.route(revisions, STABLE, { watch: { ...WATCH, mirror, deadlineMs } });
 }
 
 function ofStatus(answers: readonly Answer[], revision: number, ...statuses: number[]): number {
@@ -226,4 +256,60 @@ test("what was counted before the gateway ends is told before it is gone", async
   expect(records()).toEqual([]);
   expect(await harness.terminate()).toBe(0);
   expectExactly(answers);
+}, 60_000);
+
+test("every mirrored request is one pair, and callers see nothing of it", async () => {
+  await begin("v2.0-throws");
+  await harness.publish(mirroring());
+  let throwing = 0;
+  for (const row of rows) {
+    const body = { inputs: [{ name: "features", shape: [1, 4], datatype: "FP32", data: row }] };
+    const answer = await harness.ask("/v2/models/iris-prod/infer", body);
+    expect(answer).toMatchObject({ status: 200, revision: String(STABLE) });
+    const direct = await harness.ask("/v2/models/iris-prod/versions/2/infer", body);
+    throwing += Number(direct.status === 500);
+  }
+  await harness.until(() => pairs().pairs >= rows.length, "the pairs");
+  await harness.until(() => mirrored().requests >= rows.length, "the counts");
+  expect(throwing).toBeGreaterThan(10);
+  expect(pairs()).toMatchObject({ pairs: rows.length, onlyCandidateBad: throwing });
+  expect(pairs().onlyStableBad).toBe(0);
+  expect(mirrored()).toEqual({ requests: rows.length, errors: throwing });
+  // Neither what was mirrored nor what was targeted counts for an arm.
+  expect(total(CANDIDATE)).toEqual(noArmCounts());
+  expect(total(STABLE)).toMatchObject({ requests: rows.length, errors: 0 });
+}, 60_000);
+
+test("the same version under two names disagrees with itself never", async () => {
+  await begin("v1.0");
+  await harness.publish(mirroring());
+  const answers = (await send(150)).filter((each) => each.status === 200);
+  // Some find the candidate busy and are left out.
+  await harness.until(
+    () => pairs().pairs > 50 && pairs().pairs === mirrored().requests,
+    "a pair for each mirrored request",
+  );
+  expect(pairs()).toEqual({ ...noPairCounts(), pairs: mirrored().requests });
+  expect(mirrored().requests).toBeLessThanOrEqual(answers.length);
+}, 60_000);
+
+test("a mirror target that hangs and then dies costs callers nothing and is bad only for what it had", async () => {
+  await begin("v1.1");
+  await harness.publish(mirroring(1_000));
+  const status = await harness.admin<GatewayStatus>("gateway.status", {});
+  const pid = harness.modelPid(status, CANDIDATE);
+  const load = harness.load(16);
+  await harness.until(() => pairs().pairs > 0, "the first pair");
+  process.kill(pid, "SIGSTOP");
+  await harness.until(() => pairs().onlyCandidateBad > 0, "pairs past their deadline");
+  const hung = pairs().onlyCandidateBad;
+  process.kill(pid, "SIGKILL");
+  await bothReady();
+  const before = pairs().pairs;
+  await harness.until(() => pairs().pairs > before + 10, "pairs with the replacement");
+  const answers = await load.stop();
+  expect(answers.filter((each) => each.status !== 200 || each.revision !== "1")).toEqual([]);
+  // Four of each worker at the most; those that were still in it when it died are one.
+  expect(hung).toBeLessThanOrEqual(8);
+  expect(pairs().onlyCandidateBad).toBeLessThanOrEqual(9);
 }, 60_000);

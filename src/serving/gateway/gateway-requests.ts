@@ -2,10 +2,11 @@ import type { z } from "zod";
 
 import { LastgoodError } from "../../core/errors/index.ts";
 import { tensorFromWire } from "../../core/tensor/index.ts";
+import type { Clock } from "../../core/time/index.ts";
 import { GATEWAY_REQUESTS, type GatewayStatus } from "../../link/message/index.ts";
 import type { Override } from "../../link/override/index.ts";
 import type { RequestHandler } from "../../link/peer/index.ts";
-import { monotonic } from "./clock.ts";
+import { systemClock } from "./clock.ts";
 import type { EndpointSwitch } from "./endpoint-switch.ts";
 import type { Runtimes } from "./loaded-revisions.ts";
 import { rollBack } from "./rollback.ts";
@@ -36,7 +37,7 @@ function checked<K extends Kind>(kind: K, handle: Handlers[K]): (body: unknown) 
   };
 }
 
-function handlers(gateway: GatewayActions, runtimes: Runtimes): Handlers {
+function handlers(gateway: GatewayActions, runtimes: Runtimes, clock: Clock): Handlers {
   return {
     "route.publish": ({ route }) => gateway.endpoint(route.endpoint).publish(route),
     "route.drained": ({ endpoint, since, timeoutMs }) =>
@@ -48,9 +49,10 @@ function handlers(gateway: GatewayActions, runtimes: Runtimes): Handlers {
         examples: request.examples.map((inputs) => inputs.map(tensorFromWire)),
       }),
     "gateway.rollback": (command) => {
-      const startedAt = monotonic();
+      const startedAt = clock.monotonic();
       return rollBack(gateway.servedEndpoint(command.endpoint), command, {
         startedAt,
+        clock,
         onOverride: (override) => gateway.overrideMade(override),
       });
     },
@@ -63,8 +65,12 @@ function handlers(gateway: GatewayActions, runtimes: Runtimes): Handlers {
 }
 
 /** Answers what the control plane, the supervisor and the CLI ask of a gateway. */
-export function gatewayRequests(gateway: GatewayActions, runtimes: Runtimes): RequestHandler {
-  const all = handlers(gateway, runtimes);
+export function gatewayRequests(
+  gateway: GatewayActions,
+  runtimes: Runtimes,
+  clock: Clock = systemClock,
+): RequestHandler {
+  const all = handlers(gateway, runtimes, clock);
   const answers = new Map(
     (Object.keys(GATEWAY_REQUESTS) as Kind[]).map((kind) => [
       kind as string,

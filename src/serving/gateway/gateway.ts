@@ -15,23 +15,26 @@ import {
   type PeerListener,
 } from "../../link/peer/index.ts";
 import { requestIdKey } from "../../link/request-id/index.ts";
+import { systemTimers } from "../../link/timer/index.ts";
 import { EvidenceDesk } from "../evidence/index.ts";
 import type { ScoringProtocol } from "../protocol/index.ts";
 import { takeAddress, type TakenAddress } from "./address-lock.ts";
 import { BreakerWatch } from "./breaker-watch.ts";
-import { monotonic } from "./clock.ts";
+import { systemClock } from "./clock.ts";
 import { ControlLink } from "./control-link.ts";
 import { EndpointSwitch, type SwitchParts } from "./endpoint-switch.ts";
 import type { GatewayConfig } from "./gateway-config.ts";
 import { gatewayRequests } from "./gateway-requests.ts";
 import { LoadedRevisions, type Runtimes } from "./loaded-revisions.ts";
 import type { Log } from "./log.ts";
+import { prunePredictions } from "./prediction-log.ts";
 import { probeEndpoint } from "./probe.ts";
 import { recordedEndpoints, RouteFile } from "./route-file.ts";
 import { WorkerPool, type WorkerNews } from "./worker-pool.ts";
 
 const REPLAY_EVERY_MS = 60_000;
 const FOLDER_CHECK_MS = 3_000;
+const PRUNE_PREDICTIONS_MS = 60_000;
 
 /** What a gateway is composed of. */
 export interface GatewayParts {
@@ -46,6 +49,7 @@ export class Gateway {
   readonly #parts: GatewayParts;
   readonly #self: PeerIdentity;
   readonly #routesFolder: string;
+  readonly #predictionsFolder: string;
   readonly #endpoints = new Map<string, EndpointSwitch>();
   readonly #inUse = new Map<string, Set<string>>();
   readonly #timers: NodeJS.Timeout[] = [];
@@ -67,10 +71,11 @@ export class Gateway {
     this.#lock = taken.lock;
     this.#self = ownIdentity("gateway", config.build, config.dataDir);
     this.#routesFolder = join(config.dataDir, "routes");
+    this.#predictionsFolder = join(config.dataDir, "predictions");
     this.#evidence = new EvidenceDesk({
       gateway: hostname(),
       incarnation: this.#self.nonce,
-      clock: { now: Date.now, monotonic },
+      clock: systemClock,
       onReady: () => this.#control?.evidenceReady(),
     });
     this.#workers = new WorkerPool({
@@ -84,6 +89,7 @@ export class Gateway {
         port: taken.port,
         reusePort: taken.reusePort && config.workers > 1,
         defaultEndpoint: config.defaultEndpoint,
+        predictionsFolder: this.#predictionsFolder,
         requestIdKey: requestIdKey(join(config.dataDir, "keys", "request-id.key")),
         probeToken: this.#probeToken,
       },
@@ -235,6 +241,10 @@ export class Gateway {
     this.#timers.push(
       setInterval(() => void this.#loaded.replayAll(), REPLAY_EVERY_MS),
       setInterval(() => this.#checkFolder(), FOLDER_CHECK_MS),
+      setInterval(
+        () => void prunePredictions(this.#predictionsFolder, Date.now()),
+        PRUNE_PREDICTIONS_MS,
+      ),
     );
     log("info", "serving", { host: config.serveHost, port: this.#port });
   }
@@ -277,7 +287,13 @@ export class Gateway {
       const known = this.#inUse.get(news.endpoint) ?? new Set();
       this.#inUse.set(news.endpoint, known.add(news.protocol));
     } else if (news.kind === "evidence") this.#evidence.take(worker, news.report);
-    else if (news.kind === "defect") {
+    else if (news.kind === "predictionsDropped") {
+      const { count } = news;
+      this.#parts.log("warn", "predictions were not logged: labels of them count for nothing", {
+        worker,
+        count,
+      });
+    } else if (news.kind === "defect") {
       this.#parts.log("error", "a defect: an unhandled rejection", { worker, error: news.error });
     } else if (news.kind === "breach") {
       this.#breaker.breached(news.endpoint, news.revision, news.breach);
@@ -290,6 +306,8 @@ export class Gateway {
       loaded: this.#loaded,
       workers: this.#workers,
       log,
+      clock: systemClock,
+      timers: systemTimers,
       onInterval: (endpoint, interval, watch) => this.#evidence.route(endpoint, interval, watch),
       protocols: (endpoint) => {
         const inUse = this.#inUse.get(endpoint) ?? new Set();

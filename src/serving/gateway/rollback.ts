@@ -4,6 +4,7 @@ import type { z } from "zod";
 
 import type { Trigger } from "../../core/endpoint/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
+import type { Clock } from "../../core/time/index.ts";
 import type { GATEWAY_REQUESTS, GatewayRolledBack, Probed } from "../../link/message/index.ts";
 import type { Override } from "../../link/override/index.ts";
 import type { Route, RouteRevision } from "../../link/route/index.ts";
@@ -21,6 +22,7 @@ export interface RollbackOptions {
   /** CLOCK_MONOTONIC when the command was read, ms. */
   readonly startedAt: number;
   readonly onOverride: (override: Override) => void;
+  readonly clock: Clock;
   /** What started it. @default "manual" */
   readonly trigger?: Trigger;
   /** Only this revision is left: where another serves by now, nothing is done. */
@@ -52,7 +54,7 @@ export function rollBack(
     if (record === null)
       throw new LastgoodError("endpoint.not-found", `${endpoint.endpoint} has no route yet`);
     const route = effectiveRoute(record);
-    const twice = alreadyDone(record, route, command);
+    const twice = alreadyDone(record, route, { command, now: options.clock.now() });
     if (twice !== null) return twice;
     const left = new Set(record.overrides.map((override) => override.from));
     const { version } = command;
@@ -74,13 +76,13 @@ export function rollBack(
 function alreadyDone(
   record: RouteRecord,
   route: Route,
-  command: RollbackCommand,
+  { command, now }: { readonly command: RollbackCommand; readonly now: number },
 ): GatewayRolledBack | null {
   const lastRollback = record.overrides.at(-1) ?? route.rolledBack;
   if (lastRollback === null || command.again || command.version !== null) return null;
   const serves = route.split.arms.filter((arm) => arm.weight > 0);
   const stands = serves.length === 1 && serves[0]?.revision === lastRollback.to;
-  if (!stands || Date.now() - lastRollback.at >= TWICE_MS) return null;
+  if (!stands || now - lastRollback.at >= TWICE_MS) return null;
   const revision = (number: number): RouteRevision | undefined =>
     route.revisions.find((each) => each.revision === number);
   const [from, to] = [revision(lastRollback.from), revision(lastRollback.to)];
@@ -201,7 +203,7 @@ async function takeTarget(
   endpoint: EndpointSwitch,
   undertaking: Undertaking & { readonly from: RouteRevision; readonly candidate: Chosen },
 ): Promise<{ readonly override: Override; readonly probed: Probed }> {
-  const { plan, command, startedAt, from, candidate } = undertaking;
+  const { plan, command, startedAt, clock, from, candidate } = undertaking;
   const planned: Override = {
     id: randomUUID(),
     endpoint: endpoint.endpoint,
@@ -209,7 +211,7 @@ async function takeTarget(
     over: plan.record.route.order,
     from: from.revision,
     to: candidate.revision.revision,
-    at: Date.now(),
+    at: clock.now(),
     actor: command.actor,
     reason: command.reason,
     keepStatus: command.keepStatus,

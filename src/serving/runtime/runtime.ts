@@ -74,7 +74,7 @@ export interface ModelClient {
    * Runs one request. `alone` keeps it out of shared frames.
    * @throws {ModelDied} when the version died; `runtime.failed` with the version's own message when
    * it threw, with `rejected: true` in its details where a remote answered 4xx;
-   * `runtime.unavailable` when a remote takes no connection, or after `close`; `runtime.timeout` past
+   * `runtime.unavailable` when a remote takes no connection, or (with `UNLOADED`) after `close`; `runtime.timeout` past
    * `timeoutMs`; `overloaded` when its queue is full.
    */
   infer(

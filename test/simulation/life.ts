@@ -1,29 +1,34 @@
 /**
- * Random lives of an endpoint: commands by several people, late and repeated news, clock jumps,
- * gateways acting alone, crashes between any two effects. The invariants of SPEC.md are checked after
- * every event; a failure prints the seed and the shortest life that breaks one.
+ * Random lives of the pure machine: commands by several people, late and repeated news, clock jumps,
+ * gateways acting alone, crashes between any two effects. The invariants of
+ * src/core/rollout/SPEC.md are checked after every event.
  */
 import assert from "node:assert";
 
 import fc from "fast-check";
-import { expect, test } from "vitest";
 
-import { MEASURED, POLICY, Scenario, signatureOf } from "../../../test/support/rollout-scenario.ts";
-import { LastgoodError } from "../errors/index.ts";
-import type { Policy } from "../policy/index.ts";
-import { defaultPolicy } from "../policy/index.ts";
-import { namedObjection } from "../target/index.ts";
-import type { Effect } from "./effect.ts";
-import { contractOf, leavingRevision, waitingOperations } from "./state.ts";
-import { pendingEffects } from "./transition.ts";
+import { LastgoodError } from "../../src/core/errors/index.ts";
+import type { Policy } from "../../src/core/policy/index.ts";
+import { defaultPolicy } from "../../src/core/policy/index.ts";
+import type { Effect } from "../../src/core/rollout/effect.ts";
+import { contractOf, leavingRevision, waitingOperations } from "../../src/core/rollout/state.ts";
+import { pendingEffects } from "../../src/core/rollout/transition.ts";
+import { namedObjection } from "../../src/core/target/index.ts";
+import { MEASURED, POLICY, Scenario, signatureOf } from "../support/rollout-scenario.ts";
 
 const NAMES = ["v1.0", "v1.1", "v1.2", "v2.0", "other"] as const;
 const name = fc.constantFrom(...NAMES);
 const flag = fc.boolean();
 const strategy = fc.constantFrom("blueGreen", "recreate", "canary");
+const DEFAULTS = {
+  blueGreen: defaultPolicy("blueGreen"),
+  recreate: defaultPolicy("recreate"),
+  canary: defaultPolicy("canary"),
+};
 
 const shortly = { requests: 50, timeMs: 1_000 };
 const undecided = { action: "rollback", deadlineMs: 60_000 } as const;
+const NO_ANSWER = new LastgoodError("verification.failed", "no answer");
 /** Policies in which everything that a policy can ask for occurs. */
 const POLICIES: readonly Policy[] = [
   POLICY,
@@ -156,11 +161,12 @@ const happening = fc.oneof(
   },
 );
 
-type Happening = typeof happening extends fc.Arbitrary<infer T> ? T : never;
+/** One thing that happens in a life. */
+export type Happening = typeof happening extends fc.Arbitrary<infer T> ? T : never;
 type Does<D extends Happening["do"]> = Extract<Happening, { do: D }>;
 
 /** An endpoint with the effects that somebody is carrying out for it. */
-class Life {
+export class Life {
   readonly of: Scenario;
   /** Everything ever asked for: a report may come for any of it, in any order, more than once. */
   #asked: Effect[] = [];
@@ -208,7 +214,7 @@ class Life {
       assess: (does) => this.#assess(does),
       pin: (does) => of.pins(does.forMs),
       unpin: () => of.unpins(),
-      policy: (does) => of.applies(defaultPolicy(does.under)),
+      policy: (does) => of.applies(DEFAULTS[does.under]),
       crash: () => this.#crash(),
       corrupt: (does) => this.#corrupt(does),
     };
@@ -273,12 +279,11 @@ class Life {
 
   #report({ ok, which }: Does<"report">): void {
     const effect = this.#asked.at(-1 - (which % 7 === 0 ? which : 0));
-    const error = new LastgoodError("verification.failed", "no answer");
     if (effect?.do === "prepare")
       this.of.apply(
         ok
           ? { type: "prepared", rolloutId: effect.rolloutId }
-          : { type: "preparationFailed", rolloutId: effect.rolloutId, error },
+          : { type: "preparationFailed", rolloutId: effect.rolloutId, error: NO_ANSWER },
       );
     if (effect?.do === "switch")
       this.of.apply(
@@ -287,7 +292,7 @@ class Life {
           : {
               type: "switchFailed",
               switchId: effect.switchId,
-              error,
+              error: NO_ANSWER,
               choice: this.of.choice(),
             },
       );
@@ -316,48 +321,8 @@ class Life {
   }
 }
 
-const life = fc.tuple(
+/** Lives of endpoints in both environments. */
+export const life = fc.tuple(
   fc.constantFrom("production" as const, "staging" as const),
   fc.array(happening, { minLength: 1, maxLength: 60, size: "max" }),
 );
-
-test("no life of an endpoint breaks an invariant", () => {
-  fc.assert(
-    fc.property(life, ([environment, happenings]) => {
-      const one = new Life(environment);
-      for (const what of happenings) one.happens(what);
-      one.comesToRest();
-    }),
-    { numRuns: 300 },
-  );
-}, 60_000);
-
-test("the lives that are tried reach every phase and every end", () => {
-  const phases = new Set<string>();
-  const ends = new Set<string>();
-  const kinds = new Set<string>();
-  for (const [environment, happenings] of fc.sample(life, { numRuns: 150, seed: 7 })) {
-    const one = new Life(environment);
-    for (const what of happenings) {
-      one.happens(what);
-      phases.add(one.of.phase);
-      if (one.of.state.lastRollout !== null) ends.add(one.of.state.lastRollout.phase);
-      if (one.of.state.lastRollback !== null) kinds.add(one.of.state.lastRollback.kind);
-    }
-  }
-  expect([...phases].toSorted()).toEqual([
-    "Baking",
-    "Idle",
-    "Preparing",
-    "Progressing",
-    "RollingBack",
-  ]);
-  expect([...ends].toSorted()).toEqual([
-    "Aborted",
-    "NoTarget",
-    "Rejected",
-    "RolledBack",
-    "Succeeded",
-  ]);
-  expect([...kinds].toSorted()).toEqual(["abort", "reinstate", "revert", "rollback"]);
-}, 60_000);
