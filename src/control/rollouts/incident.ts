@@ -67,48 +67,51 @@ function versionIn(value: unknown): string | null {
   return typeof named?.version === "string" ? named.version : null;
 }
 
-/** What an entry of the history says in the timeline of an incident; null: nothing. */
+/** Parts of the sentences of a timeline. */
+interface Parts {
+  readonly to: string;
+  readonly actor: string;
+  /** `: why`, or nothing. */
+  readonly because: string;
+  /** ` (switched in 4 ms)`, or nothing. */
+  readonly took: string;
+  readonly data: ChainEntry["data"];
+}
+
+/** By kind of entry, what it says in the timeline of an incident; null: nothing. */
+const SENTENCES: Readonly<Record<string, (parts: Parts) => string | null>> = {
+  "rollout.started": ({ actor, to, because }) => `${actor} deployed ${to}${because}`,
+  "rollout.weight.changed": ({ to, data, took }) =>
+    `${to} carries ${String(data["weight"])} % of the traffic${took}`,
+  "rollout.baking": ({ to, took }) => `${to} carries all traffic, the bake begins${took}`,
+  "rollout.promoted": ({ to, because }) => `${to} is to take all traffic${because}`,
+  "rollout.held": ({ because }) => `held${because}`,
+  "rollout.released": ({ because }) => `goes on${because}`,
+  "rollout.undecided": ({ because }) => `undecided${because}`,
+  "rollout.paused": ({ actor, because }) => `paused by ${actor}${because}`,
+  "rollout.resumed": ({ actor }) => `resumed by ${actor}`,
+  "endpoint.pinned": ({ actor, because }) => `pinned by ${actor}${because}`,
+  "endpoint.unpinned": ({ actor }) => `the pin was ended by ${actor}`,
+  "rollback.started": ({ to, because, data }) =>
+    data["kind"] === "reinstate" ? null : `decided to go back to ${to}${because}`,
+  "rollback.completed": ({ to, because, took, data }) =>
+    data["via"] === "gateway"
+      ? `the gateway went back to ${to} by itself, verified${because}${took}`
+      : `verified: ${to} answers through the serving port${took}`,
+  "rollback.failed": () => "every target failed its verification: it stays where it was",
+  "rollback.reinstated": ({ actor, because }) => `taken back by ${actor}${because}`,
+};
+
 function wordsOf({ kind, data, reason, actor }: ChainEntry): string | null {
-  const to = versionIn(data["to"]) ?? "the candidate";
-  const switchMs = data["switchMs"];
-  const took = typeof switchMs === "number" ? ` (switched in ${formatDuration(switchMs)})` : "";
-  const because = reason === null ? "" : `: ${reason}`;
-  switch (kind) {
-    case "rollout.started":
-      return `${actor} deployed ${to}${because}`;
-    case "rollout.weight.changed":
-      return `${to} carries ${String(data["weight"])} % of the traffic${took}`;
-    case "rollout.baking":
-      return `${to} carries all traffic, the bake begins${took}`;
-    case "rollout.promoted":
-      return `${to} is to take all traffic${because}`;
-    case "rollout.held":
-      return `held${because}`;
-    case "rollout.released":
-      return `goes on${because}`;
-    case "rollout.undecided":
-      return `undecided${because}`;
-    case "rollout.paused":
-      return `paused by ${actor}${because}`;
-    case "rollout.resumed":
-      return `resumed by ${actor}`;
-    case "endpoint.pinned":
-      return `pinned by ${actor}${because}`;
-    case "endpoint.unpinned":
-      return `the pin was ended by ${actor}`;
-    case "rollback.started":
-      return data["kind"] === "reinstate" ? null : `decided to go back to ${to}${because}`;
-    case "rollback.completed":
-      return data["via"] === "gateway"
-        ? `the gateway went back to ${to} by itself, verified${because}${took}`
-        : `verified: ${to} answers through the serving port${took}`;
-    case "rollback.failed":
-      return "every target failed its verification: it stays where it was";
-    case "rollback.reinstated":
-      return `taken back by ${actor}${because}`;
-    default:
-      return null;
-  }
+  const { switchMs } = data;
+  const parts = {
+    to: versionIn(data["to"]) ?? "the candidate",
+    actor,
+    because: reason === null ? "" : `: ${reason}`,
+    took: typeof switchMs === "number" ? ` (switched in ${formatDuration(switchMs)})` : "",
+    data,
+  };
+  return Object.hasOwn(SENTENCES, kind) ? (SENTENCES[kind]?.(parts) ?? null) : null;
 }
 
 function timelineOf(told: ToldRollback, { firstBad }: SeenOfIt): Incident["timeline"] {

@@ -105,9 +105,11 @@ function errorLines(incident: Incident, session: Session): string[] {
   return ["", ...tableLines([names, ...rows])];
 }
 
+/** Of the day, to the millisecond. */
+const clock = (at: number): string => new Date(at).toISOString().slice(11, 23);
+
 function timelineLines({ timeline }: Incident, session: Session): string[] {
   if (timeline.length === 0) return [];
-  const clock = (at: number): string => new Date(at).toISOString().slice(11, 23);
   const day = moment(timeline[0]?.at ?? 0).slice(0, 10);
   return [
     "",
