@@ -5,6 +5,7 @@ import type {
   applyPolicyBodySchema,
   archiveBodySchema,
   deployBodySchema,
+  feedbackItemSchema,
   markBodySchema,
   registerBodySchema,
   reinstateBodySchema,
@@ -21,6 +22,7 @@ import {
   endpointTrafficSchema,
   endpointViewSchema,
   evidencePageSchema,
+  feedbackTakenSchema,
   historySchema,
   historyVerifiedSchema,
   incidentSchema,
@@ -42,6 +44,7 @@ import {
   type EndpointTraffic,
   type EndpointView,
   type EvidencePage,
+  type FeedbackTaken,
   type History,
   type HistoryEntry,
   type HistoryVerified,
@@ -260,6 +263,19 @@ export class LastgoodClient {
   /** What the stable revision did at rest. A null endpoint is the only one there is. */
   traffic(endpoint: string | null): Promise<EndpointTraffic> {
     return this.#get(endpointTrafficSchema, "/traffic", { endpoint });
+  }
+
+  /** Tells what is known of predictions, by the request ids of their answers. */
+  feedback(items: readonly z.input<typeof feedbackItemSchema>[]): Promise<FeedbackTaken> {
+    return this.#post(feedbackTakenSchema, "/feedback", items);
+  }
+
+  /** The same as a CSV text: the columns `request_id` and one of `label`, `correct` and `score`. */
+  feedbackCsv(text: string): Promise<FeedbackTaken> {
+    const bytes = new TextEncoder().encode(text);
+    const path = `${ROOT}/feedback`;
+    const call = { method: "POST", path, bytes, contentType: "text/csv" } as const;
+    return this.#transport.json(feedbackTakenSchema, call);
   }
 
   doctor(): Promise<Doctor> {

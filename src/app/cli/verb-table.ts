@@ -143,6 +143,11 @@ export const VERBS: readonly Verb[] = [
       summary: "compute the verdicts on a rollout again, and compare",
       load: () => import("./verb/explain.ts"),
     },
+    {
+      name: "feedback",
+      summary: "tell what is known of predictions: correct, wrong, label or score",
+      load: () => import("./verb/feedback.ts"),
+    },
   ]),
   ...inGroup("This program:", [
     {

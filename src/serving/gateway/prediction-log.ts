@@ -22,7 +22,7 @@ const SEGMENT_BYTES = 8 * 1024 * 1024;
 const SEGMENT_MS = 600_000;
 
 /** Bounds of all segments together. */
-export const PREDICTION_LIMITS = { keepMs: 7 * 86_400_000, bytes: 1024 * 1024 * 1024 } as const;
+const PREDICTION_LIMITS = { keepMs: 7 * 86_400_000, bytes: 1024 * 1024 * 1024 } as const;
 
 interface Segment {
   readonly file: FileHandle;
