@@ -1,4 +1,4 @@
-export { assess, recompute, type AssessmentContext } from "./assess.ts";
+export { assess, recompute, verdictOf, type AssessmentContext, type Verdict } from "./assess.ts";
 export {
   assessmentSchema,
   metricAssessmentSchema,
@@ -27,4 +27,5 @@ export {
 } from "./interval.ts";
 export { foresee, outlookSchema, type Outlook, type Planned } from "./outlook.ts";
 export type { AnalysisPlan, Comparison } from "./plan.ts";
+export { firstDifference, replay, type Decision, type Replayed } from "./replay.ts";
 export { trafficOf, trafficSchema, type Traffic } from "./traffic.ts";
