@@ -5,6 +5,7 @@ import type {
   applyPolicyBodySchema,
   archiveBodySchema,
   deployBodySchema,
+  feedbackItemSchema,
   markBodySchema,
   registerBodySchema,
   reinstateBodySchema,
@@ -19,6 +20,7 @@ import {
   diffSchema,
   doctorSchema,
   endpointViewSchema,
+  feedbackTakenSchema,
   historySchema,
   historyVerifiedSchema,
   markedSchema,
@@ -36,6 +38,7 @@ import {
   type Diff,
   type Doctor,
   type EndpointView,
+  type FeedbackTaken,
   type History,
   type HistoryEntry,
   type HistoryVerified,
@@ -232,6 +235,19 @@ export class LastgoodClient {
   /** Recomputes the hash chain; `expect` is a head noted down earlier. */
   verifyHistory(endpoint: string | null, expect: string | null): Promise<HistoryVerified> {
     return this.#get(historyVerifiedSchema, "/history/verify", { endpoint, expect });
+  }
+
+  /** Tells what is known of predictions, by the request ids of their answers. */
+  feedback(items: readonly z.input<typeof feedbackItemSchema>[]): Promise<FeedbackTaken> {
+    return this.#post(feedbackTakenSchema, "/feedback", items);
+  }
+
+  /** The same as a CSV text: the columns `request_id` and one of `label`, `correct` and `score`. */
+  feedbackCsv(text: string): Promise<FeedbackTaken> {
+    const bytes = new TextEncoder().encode(text);
+    const path = `${ROOT}/feedback`;
+    const call = { method: "POST", path, bytes, contentType: "text/csv" } as const;
+    return this.#transport.json(feedbackTakenSchema, call);
   }
 
   doctor(): Promise<Doctor> {

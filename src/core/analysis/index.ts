@@ -25,4 +25,6 @@ export {
   type PairCounts,
   type Signal,
 } from "./interval.ts";
+export { foresee, outlookSchema, type Outlook, type Planned } from "./outlook.ts";
 export type { AnalysisPlan, Comparison } from "./plan.ts";
+export { trafficOf, trafficSchema, type Traffic } from "./traffic.ts";

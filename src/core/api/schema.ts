@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-import { assessmentSchema } from "../analysis/index.ts";
+import { assessmentSchema, outlookSchema } from "../analysis/index.ts";
 import { ENVIRONMENTS, REVISION_STATUSES, STRATEGIES, TRIGGERS } from "../endpoint/index.ts";
 import { wireSampleSchema } from "../tensor/index.ts";
 import {
@@ -268,6 +268,8 @@ export const deployedSchema = z.object({
   verified: z.boolean(),
   switchMs: z.number().nullable(),
   failedRequests: z.number().int().nullable(),
+  /** What comes next and what it can see; null where nothing is compared (an endpoint's first revision). */
+  outlook: outlookSchema.nullable(),
   dryRun: z.boolean(),
   notes: z.array(z.string()),
 });
@@ -362,6 +364,15 @@ export const rolloutCommandSchema = z.discriminatedUnion("command", [
   z.object({ command: z.literal("unpin"), endpoint: endpointChoice, actor, reason }),
 ]);
 
+const pin = z.object({ by: z.string(), why: z.string(), until: at }).nullable();
+
+/** Whether an endpoint goes back by itself. */
+const automatic = z.object({
+  on: z.boolean(),
+  /** Why it does not, or null. */
+  why: z.string().nullable(),
+});
+
 /** Answer to a rollout command. */
 export const rolloutAnswerSchema = z.object({
   endpoint: endpointNameSchema,
@@ -371,6 +382,21 @@ export const rolloutAnswerSchema = z.object({
   done: z.string(),
   /** What the evidence says; null before there is any, and of a rollout that nothing is compared in. */
   assessment: assessmentSchema.nullable(),
+  /** What has come so far; null where nothing is watched. */
+  seen: z
+    .object({
+      /** Requests that the candidate was assigned, and pairs of mirrored ones. */
+      candidate: z.number().int(),
+      pairs: z.number().int(),
+      /** Of either, what the step under way asks for, since it began; null outside of steps. */
+      inStep: z.number().int().nullable(),
+      /** Failed by the candidate: answered by stable, and failed by it too. */
+      fallback: z.number().int(),
+      fallbackFailed: z.number().int(),
+    })
+    .nullable(),
+  pin,
+  automatic,
 });
 
 /** What a rollback would do now. */
@@ -410,7 +436,8 @@ export const endpointViewSchema = z.object({
     }),
   ),
   /** Set while a person keeps it from going back by itself. */
-  pin: z.object({ by: z.string(), why: z.string(), until: at }).nullable(),
+  pin,
+  automatic,
   alarms: z.array(z.string()),
   historyHead: z.string().nullable(),
 });

@@ -112,8 +112,8 @@ function countsOf(sum: ArmTally): ArmCounts {
     const { rowsLog2, bucket } = slotParts(slot);
     (counts.latency[batchBucket(2 ** rowsLog2)] ??= []).push([bucket, times]);
   }
-  for (const [label, times] of sum.outputs) counts.outputs[label] = times;
-  return counts;
+  // Labels come from models: `__proto__` is one like any other.
+  return { ...counts, outputs: Object.fromEntries(sum.outputs) };
 }
 
 /** Two records of one split as one: a coarser interval is as good as two. */

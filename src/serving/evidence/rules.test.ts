@@ -270,6 +270,36 @@ test("each kind of failure is told apart", () => {
   ]);
 });
 
+test("the time that another revision takes to answer instead is not held against the one that failed", () => {
+  const stage = new EvidenceStage();
+  const failAndAsk = (error: LastgoodError): (() => void) => {
+    const ticket = stage.admit();
+    ticket.fails(error);
+    return () => ticket.failed(error, { requestId: null, fallback: "answered" });
+  };
+  const rejected = new LastgoodError("runtime.failed", "422", { details: { rejected: true } });
+  const ends = [failAndAsk(threw), failAndAsk(rejected), failAndAsk(away)];
+  stage.now += 10;
+  const ofLater = failAndAsk(away);
+  stage.now += 4_985;
+  // The fifth is never heard of again: it counts as what it failed of, not as late.
+  failAndAsk(threw);
+  stage.now += 10;
+  for (const end of [...ends, ofLater]) end();
+  const [first] = stage.pass(0);
+  const [second] = stage.pass(5_000);
+  // Two that were refused one after the other are two, however long stable took for them.
+  expect(stage.counts(first)).toMatchObject({
+    requests: 4,
+    errors: 3,
+    rejected: 1,
+    late: 0,
+    fallback: 3,
+    aborted: 0,
+  });
+  expect(stage.counts(second)).toMatchObject({ requests: 1, errors: 1, late: 0 });
+});
+
 test("errors of stable are counted and not listed, of the candidate's the first twenty", () => {
   const stage = new EvidenceStage();
   stage.admit(STABLE).failed(threw);

@@ -53,6 +53,8 @@ export class RequestTicket implements Pending {
   #diedAt: number | null = null;
   #diedOf: string | null = null;
   #waited = false;
+  /** What it failed of, and when; it has not ended while another revision is being asked. */
+  #failing: { readonly error: LastgoodError; readonly at: number } | null = null;
   #outcome: PairOutcome | null = null;
 
   constructor(
@@ -80,6 +82,14 @@ export class RequestTicket implements Pending {
     this.#waited = true;
   }
 
+  /**
+   * The version has failed it, and another one is being asked: `failed` says what came of that. The
+   * time that takes is not this version's.
+   */
+  fails(error: LastgoodError): void {
+    this.#failing = { error, at: this.#arm.now() };
+  }
+
   /** The version answered. */
   answered(result: InferResult): void {
     if (!this.#window.end(this)) return;
@@ -98,10 +108,13 @@ export class RequestTicket implements Pending {
    * letting go of the version, is no evidence.
    */
   failed(error: LastgoodError, failure: Failure = PLAIN): void {
-    if (!this.#window.end(this)) return;
+    if (this.#window.end(this)) this.#countFailure(error, failure);
+  }
+
+  #countFailure(error: LastgoodError, failure: Failure): void {
     const { code, message, details } = error;
     if (code === "overloaded" || details["unloaded"] === true) return;
-    const now = this.#arm.now();
+    const now = this.#failing?.at ?? this.#arm.now();
     const isPlain = this.#diedAt === null && now <= this.deadlineAt;
     if (details["rejected"] === true && isPlain) {
       addRequest(this.#tally, OUTCOME.counted | OUTCOME.rejected, this.#key);
@@ -145,7 +158,8 @@ export class RequestTicket implements Pending {
 
   expire(now: number): void {
     if (!this.#window.end(this)) return;
-    this.#count(now, 0, { ...PLAIN, message: this.#lateMessage });
+    if (this.#failing === null) this.#count(now, 0, { ...PLAIN, message: this.#lateMessage });
+    else this.#countFailure(this.#failing.error, PLAIN);
     // Its window closes with it: a pair would come too late.
     this.#outcome = null;
   }

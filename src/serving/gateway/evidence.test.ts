@@ -44,6 +44,17 @@ async function bothReady(): Promise<void> {
   }, "both revisions");
 }
 
+/** The candidate's process, once it is another one than the last. */
+async function candidatePid(last: number): Promise<number> {
+  const found = await harness.until(async () => {
+    const status = await harness.admin<GatewayStatus>("gateway.status", {});
+    const candidate = status.revisions.find((each) => each.revision === CANDIDATE);
+    const isOther = candidate?.state === "ready" && candidate.pid !== last;
+    return isOther ? candidate.pid : null;
+  }, "the candidate's process");
+  return Number(found);
+}
+
 async function begin(file: string): Promise<void> {
   harness = new GatewayHarness();
   await harness.start();
@@ -219,12 +230,12 @@ test("a process that is killed is one error at the most, its requests are apart,
   await harness.publish(canary(50));
   const load = harness.load(32);
   await pause(300);
+  let pid = 0;
   for (let kill = 0; kill < KILLS; kill += 1) {
-    await bothReady();
-    const status = await harness.admin<GatewayStatus>("gateway.status", {});
-    process.kill(harness.modelPid(status, CANDIDATE), "SIGKILL");
-    await pause(400);
+    pid = await candidatePid(pid);
+    process.kill(pid, "SIGKILL");
   }
+  await candidatePid(pid);
   const answers = await load.stop();
   await settled(answers);
   expect(answers.filter((answer) => answer.status !== 200)).toEqual([]);
@@ -280,6 +291,26 @@ test("every mirrored request is one pair, and callers see nothing of it", async 
   expect(total(STABLE)).toMatchObject({ requests: rows.length, errors: 0 });
 }, 60_000);
 
+test("what the candidate fails and stable answers is a pair against the candidate", async () => {
+  await begin("v2.0-throws");
+  const mirror = { of: CANDIDATE, to: STABLE, percent: 100 };
+  const watch = { ...WATCH, mirror };
+  const safeguards = { fallback: true, breaker: false };
+  await harness.publish(harness.route(revisions, CANDIDATE, { watch, safeguards }));
+  for (const data of rows) {
+    const body = { inputs: [{ name: "features", shape: [1, 4], datatype: "FP32", data }] };
+    expect((await harness.ask("/v2/models/iris-prod/infer", body)).status).toBe(200);
+  }
+  await harness.until(() => total(CANDIDATE).requests >= rows.length, "the evidence");
+  const { errors, fallback } = total(CANDIDATE);
+  expect(errors).toBeGreaterThan(10);
+  expect(fallback).toBe(errors);
+  // Some may have found stable busy.
+  await harness.until(() => pairs().onlyCandidateBad > errors / 2, "pairs against the candidate");
+  expect(pairs().onlyCandidateBad).toBeLessThanOrEqual(errors);
+  expect(pairs().onlyStableBad).toBe(0);
+}, 60_000);
+
 test("the same version under two names disagrees with itself never", async () => {
   await begin("v1.0");
   await harness.publish(mirroring());
@@ -296,15 +327,14 @@ test("the same version under two names disagrees with itself never", async () =>
 test("a mirror target that hangs and then dies costs callers nothing and is bad only for what it had", async () => {
   await begin("v1.1");
   await harness.publish(mirroring(1_000));
-  const status = await harness.admin<GatewayStatus>("gateway.status", {});
-  const pid = harness.modelPid(status, CANDIDATE);
+  const pid = await candidatePid(0);
   const load = harness.load(16);
   await harness.until(() => pairs().pairs > 0, "the first pair");
   process.kill(pid, "SIGSTOP");
   await harness.until(() => pairs().onlyCandidateBad > 0, "pairs past their deadline");
   const hung = pairs().onlyCandidateBad;
   process.kill(pid, "SIGKILL");
-  await bothReady();
+  await candidatePid(pid);
   const before = pairs().pairs;
   await harness.until(() => pairs().pairs > before + 10, "pairs with the replacement");
   const answers = await load.stop();

@@ -215,9 +215,13 @@ export class Inference {
       this.#writeError(admitted, LastgoodError.from(error));
     } finally {
       if (admitted.arm === "assigned") admitted.served.release();
-      const { mirror, ticket } = admitted;
-      if (mirror !== null && ticket !== null) this.#mirror.send(mirror, call.inputs, ticket);
+      this.#sendOn(admitted, call);
     }
+  }
+
+  /** Nothing happens while it is not known how the request ended. */
+  #sendOn({ mirror, ticket }: Admitted, call: Call): void {
+    if (mirror !== null && ticket !== null) this.#mirror.send(mirror, call.inputs, ticket);
   }
 
   #succeed(admitted: Admitted, call: Call, result: InferResult): void {
@@ -274,9 +278,13 @@ export class Inference {
   ): void {
     const { call, error, requestId } = failure;
     const { body, ...arrived } = admitted.arrived;
-    const onEnd = (fallback: "answered" | "failed"): void =>
+    const onEnd = (fallback: "answered" | "failed"): void => {
       admitted.ticket?.failed(error, { requestId, fallback });
+      // Without those that the candidate failed, no pair could speak against it.
+      this.#sendOn(admitted, call);
+    };
     const failed = { ...arrived, ...admitted, bodyBytes: body.length, call, error, onEnd };
+    admitted.ticket?.fails(error);
     const refused = this.#fallback.ask(failed);
     if (refused === null) return;
     admitted.ticket?.failed(error, { requestId, fallback: "none" });

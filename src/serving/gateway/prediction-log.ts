@@ -2,7 +2,7 @@ import { mkdir, open, readdir, rm, stat, type FileHandle } from "node:fs/promise
 import { join } from "node:path";
 
 import type { OutputValue } from "../../core/tensor/index.ts";
-import { predictedRows } from "./predicted-rows.ts";
+import { predictedText } from "./predicted-rows.ts";
 
 /** What a worker's log is made with. */
 export interface PredictionLogOptions {
@@ -22,7 +22,7 @@ const SEGMENT_BYTES = 8 * 1024 * 1024;
 const SEGMENT_MS = 600_000;
 
 /** Bounds of all segments together. */
-export const PREDICTION_LIMITS = { keepMs: 7 * 86_400_000, bytes: 1024 * 1024 * 1024 } as const;
+const PREDICTION_LIMITS = { keepMs: 7 * 86_400_000, bytes: 1024 * 1024 * 1024 } as const;
 
 interface Segment {
   readonly file: FileHandle;
@@ -54,9 +54,10 @@ export class PredictionLog {
       this.#dropped += 1;
       return;
     }
-    const predicted = predictedRows(outputs);
-    if (predicted === null) return;
-    const line = `${JSON.stringify([requestId, predicted.rows, predicted.values])}\n`;
+    const text = predictedText(outputs);
+    if (text === null) return;
+    // An id is of characters that JSON writes as they are.
+    const line = `["${requestId}",${text}]\n`;
     this.#lines.push(line);
     this.#waiting += line.length;
     this.#timer ??= setTimeout(() => void this.flush(), WRITE_EVERY_MS).unref();

@@ -11,6 +11,7 @@ export type {
   ModelRecord,
   OperationStore,
   Store,
+  EvidenceStore,
   StoredEvidence,
   StoredFeedback,
   StoredManifest,

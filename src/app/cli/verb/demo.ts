@@ -107,6 +107,7 @@ async function demoSettings(session: Session, dataDir: string): Promise<ServeSet
     workers: await session.required("workers"),
     defaultEndpoint: null,
     remotes: {},
+    signals: { prometheus: {}, logs: {}, health: {} },
     programs: findPrograms(session.programFolder),
   };
 }
