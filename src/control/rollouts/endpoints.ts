@@ -20,6 +20,8 @@ export class Endpoints {
   readonly catalog: VersionCatalog;
   readonly chooser: TargetChooser;
   readonly #running = new Map<string, RunningEndpoint>();
+  /** Being made right now, by name. */
+  readonly #making = new Map<string, Promise<RunningEndpoint>>();
 
   constructor(deps: EndpointDeps) {
     this.deps = deps;
@@ -56,8 +58,27 @@ export class Endpoints {
     return running;
   }
 
-  /** Makes an endpoint that serves nothing yet. */
+  /**
+   * Makes an endpoint that serves nothing yet; who asks for it while it is made gets the same.
+   * @throws `endpoint.other-model` when another made it for another model meanwhile.
+   */
   async create(identity: EndpointIdentity, actor: string): Promise<RunningEndpoint> {
+    const { name, model } = identity;
+    const making = this.#running.get(name) ?? this.#making.get(name) ?? this.#make(identity, actor);
+    if (making instanceof Promise) this.#making.set(name, making);
+    try {
+      const made = await making;
+      const of = made.controller.state.identity.model;
+      if (of === model) return made;
+      throw new LastgoodError("endpoint.other-model", `${name} serves ${of}, not ${model}`, {
+        hint: "choose another name: --to",
+      });
+    } finally {
+      this.#making.delete(name);
+    }
+  }
+
+  async #make(identity: EndpointIdentity, actor: string): Promise<RunningEndpoint> {
     const now = this.deps.clock.now();
     const state = newEndpoint(identity, now);
     const saved = await this.deps.store.endpoints.save({
