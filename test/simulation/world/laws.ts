@@ -84,13 +84,18 @@ export class Laws implements GatewayWatch {
     this.#orders.set(gateway, route.order);
     this.#overridesStand(gateway, route);
     const arms = armsText(route.split.arms);
+    // After a hold that led nowhere, requests go on waiting for what is loaded again.
+    const isSame =
+      last !== undefined &&
+      compareOrder(route.order, last) === 0 &&
+      this.#takenOver.get(gateway)?.arms === arms;
     if (this.#takenOver.get(gateway)?.arms !== arms)
       this.#takenOver.set(gateway, { arms, at: this.#time.now });
     const sum = route.split.arms.reduce((total, { weight }) => total + weight, 0);
     assert.ok(sum === 100 || route.split.arms.length === 0, "law 5: every request has a revision");
     const { resumedWith } = gateway;
     const isResumed = resumedWith !== null && compareOrder(route.order, resumedWith) === 0;
-    if (holdMs !== null || route.hold !== null || isResumed) return;
+    if (holdMs !== null || route.hold !== null || isResumed || isSame) return;
     for (const { revision } of route.split.arms) {
       const described = route.revisions.find((each) => each.revision === revision);
       const state = described && gateway.stateOf(keyOf(route.endpoint, described));
@@ -294,7 +299,10 @@ export class Laws implements GatewayWatch {
   #overridesAreHistory(gateways: readonly SimulatedGateway[]): void {
     for (const { override, by } of this.#overrides) {
       const entries = this.#disk.witnessed.filter(
-        (entry) => entry.data["rollback"] === override.id,
+        ({ kind, data }) =>
+          kind === "rollback.completed" &&
+          data["via"] === "gateway" &&
+          data["rollback"] === override.id,
       );
       assert.ok(entries.length <= 1, "law 7: what happened alone is told once");
       const isKept = override.measured.durable || gateways.includes(by);

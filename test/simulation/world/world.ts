@@ -11,7 +11,7 @@ import { parseEndpointName } from "../../../src/core/version/index.ts";
 import { seededRandom } from "../../support/seeded-random.ts";
 import { ControlProcess, type ControlSabotage } from "./control-process.ts";
 import { POLICIES, type Happening, type PolicyName, type WorldHistory } from "./happenings.ts";
-import { Laws } from "./laws.ts";
+import { Laws, type Answered } from "./laws.ts";
 import { Disk, type StoreFaults } from "./memory-store.ts";
 import { keptVersion, MODEL, NAMES, type Truth } from "./models.ts";
 import { Network } from "./network.ts";
@@ -29,6 +29,8 @@ export interface Sabotage {
 
 /** The supervisor starts a process that ended again after so many ms. */
 const RESTART_MS = 200;
+/** What is tried again by itself is tried within this time, ms. */
+const SOON_MS = 35_000;
 /** After the last thing that goes wrong everything has to be at rest within this time, ms. */
 const REST_MS = 400_000;
 
@@ -126,15 +128,20 @@ export class World {
   /** Nothing goes wrong any more: everything comes to rest. */
   async heal(): Promise<void> {
     this.note("everything heals");
+    this.#control?.life.endIn(null);
     this.#faults.unavailableUntil = 0;
     this.#faults.slowMs = 0;
     for (const gateway of this.gateways) {
       gateway.disk.fullUntil = 0;
       gateway.probesFailUntil = 0;
     }
+    for (const truth of this.truths.values())
+      Object.assign(truth, { corrupt: false, wrong: false, mute: false });
+    for (const gateway of this.gateways) gateway.replay();
     const until = this.time.now + REST_MS;
-    await this.pass(30_000);
+    await this.pass(SOON_MS);
     while (!this.#isResting() && this.time.now < until) await this.pass(5_000);
+    await this.pass(SOON_MS);
     for (const { what, by } of this.#asked)
       assert.ok(!by.life.isAlive, `whoever asked is answered (${what})`);
     assert.ok(this.#isResting(), "it comes to rest");
@@ -293,7 +300,7 @@ export class World {
       const answer = await by.life.given(give(by));
       this.#asked.delete(asked);
       this.note(`${what}: done ${answer !== null && "to" in answer ? answer.to.version : ""}`);
-      if (answer !== null) this.laws.answered({ what, askedAt, answer }, this.gateways);
+      if (answer !== null) this.#check({ what, askedAt, answer }, by);
     })();
     this.#run(
       answered.catch((error: unknown) => {
@@ -303,6 +310,13 @@ export class World {
         if (error.code === "internal") throw error;
       }),
     );
+  }
+
+  /** A gateway whose connection is gone is gone, as far as a control plane can know. */
+  #check(answered: Answered, by: ControlProcess): void {
+    const known = new Set(by.gateways.connected().map(({ gateway }) => gateway));
+    const connected = this.gateways.filter(({ name }) => known.has(name));
+    this.laws.answered(answered, connected);
   }
 
   #alone(number: number): void {
