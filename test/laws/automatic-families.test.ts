@@ -48,7 +48,7 @@ function describeFamily(family: Family): void {
     await on.registerBroken("v2.0-renamed");
     const { historyHead } = await on.view();
     await expect(on.begin("v2.0-renamed")).rejects.toMatchObject({
-      code: "signature.incompatible",
+      code: "preflight.rejected",
     });
     expect(await on.view()).toMatchObject({
       historyHead,
