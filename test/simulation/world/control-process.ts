@@ -73,6 +73,7 @@ export class ControlProcess {
       gateways: this.gateways,
       signals: {
         collect: () => Promise.resolve({ signals: {}, confirm: () => Promise.resolve() }),
+        recentLogLines: () => Promise.resolve([]),
       },
       clock: time.clock,
       timers: life.timers,
