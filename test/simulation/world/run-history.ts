@@ -1,5 +1,4 @@
-import type { WorldHistory } from "./happenings.ts";
-import { World, type Sabotage } from "./world.ts";
+import { World, type Sabotage, type Told } from "./world.ts";
 
 /** A law that a history broke, with all that happened until then. */
 export class LawBroken extends Error {
@@ -10,7 +9,7 @@ export class LawBroken extends Error {
 }
 
 /** Lives one history through. @throws LawBroken */
-export async function runHistory(history: WorldHistory, sabotage?: Sabotage): Promise<World> {
+export async function runHistory(history: Told, sabotage?: Sabotage): Promise<World> {
   const world = new World({ ...history, ...(sabotage === undefined ? {} : { sabotage }) });
   try {
     await world.live(history);
