@@ -75,6 +75,15 @@ async function start(name: (typeof NAMES)[number], bake: string): Promise<Pair> 
   return { on, load, old: remote(`${name}-old`), young: remote(`${name}-young`) };
 }
 
+/** Waits until it carries all traffic, verified, and its bake is under way. */
+async function bakes(on: Stage): Promise<void> {
+  const begun = async (): Promise<boolean> => {
+    const { rollout } = await on.view();
+    return rollout?.phase === "Baking" && rollout.bakeEndsAt !== null;
+  };
+  await until("its bake", begun, 60_000);
+}
+
 async function ended(on: Stage, id: string): Promise<string> {
   const { phase, reason } = await until(
     "the rollout ends",
@@ -90,7 +99,7 @@ async function ended(on: Stage, id: string): Promise<string> {
 test.concurrent("a version that breaks after the switch, in its bake, is sent back by what the holdback shows", async () => {
   const { on, young, load } = await start("late", "60s");
   const { rollout } = await on.deploy("v1.1", { bakeMs: null });
-  await until("its bake", async () => (await on.view()).rollout?.phase === "Baking", 60_000);
+  await bakes(on);
   // Many good answers before: they must not outweigh what is bad now.
   const before = load.answers.length;
   await until("many good answers", () => load.answers.length > before + 500, 60_000);
@@ -105,7 +114,7 @@ test.concurrent("a version that breaks after the switch, in its bake, is sent ba
 test.concurrent("an outage of both is held and told, never rolled back, and the rollout goes on after it", async () => {
   const { on, old, young, load } = await start("outage", "8s");
   const { rollout } = await on.deploy("v1.1", { bakeMs: null });
-  await until("its bake", async () => (await on.view()).rollout?.phase === "Baking", 60_000);
+  await bakes(on);
   old.fails = "error";
   young.fails = "error";
   const since = load.answers.length;
@@ -114,15 +123,9 @@ test.concurrent("an outage of both is held and told, never rolled back, and the 
     async () => (await on.view()).rollout?.held?.why.startsWith("an outage: "),
     60_000,
   );
-  // However long it takes: past the planned end of the bake.
-  await until(
-    "the bake is over",
-    async () => {
-      const bakeEndsAt = (await on.view()).rollout?.bakeEndsAt ?? Infinity;
-      return Date.now() > bakeEndsAt + 2_000;
-    },
-    60_000,
-  );
+  // Past the planned end of the bake.
+  const endsAt = (await on.view()).rollout?.bakeEndsAt ?? 0;
+  await until("the bake would be over", () => Date.now() > endsAt + 2_000, 60_000);
   expect(load.answers.slice(since).some(({ status }) => status === 500)).toBe(true);
   expect((await on.view()).rollout).toMatchObject({ phase: "Baking" });
   old.fails = null;
