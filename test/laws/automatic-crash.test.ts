@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import type { Assessment } from "../../src/core/analysis/index.ts";
-import type { EndpointView, HistoryEntry } from "../../src/core/api/index.ts";
+import type { EndpointView, HistoryEntry, RolloutView } from "../../src/core/api/index.ts";
 import { gatewayStatus, rollbacksIn } from "../support/iris-endpoint.ts";
 import { oipBody } from "../support/load.ts";
 import { isRunning, startServer, until, type TestServer } from "../support/server.ts";
@@ -62,6 +62,11 @@ function evidenceOf(decision: HistoryEntry | undefined): Assessment {
   return evidence.assessment;
 }
 
+function lastRolloutOf({ lastRollout }: EndpointView): RolloutView {
+  if (lastRollout === null) throw new Error("there was no rollout");
+  return lastRollout;
+}
+
 describe("in the middle of a canary of a version that throws", () => {
   test("the control plane is killed, twice: what the gateway kept meanwhile sends it back, once", async () => {
     const on = await UnderTraffic.start(server, "no-control", { policy: SLOWLY });
@@ -71,11 +76,7 @@ describe("in the middle of a canary of a version that throws", () => {
     await killed("control");
     await killed("control");
     const view = await ended(on);
-    await on.wasSentBackBy(
-      "errorRate",
-      "v2.0-throws",
-      view.lastRollout ?? expect.fail("there was no rollout"),
-    );
+    await on.wasSentBackBy("errorRate", "v2.0-throws", lastRolloutOf(view));
     const decisions = await on.decisions();
     expect(decisions).toHaveLength(1);
     expect(evidenceOf(decisions[0]).gaps).toBe(0);

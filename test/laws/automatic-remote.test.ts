@@ -42,7 +42,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function remote(name: string): DoublingRemote {
+function remoteOf(name: string): DoublingRemote {
   const found = remotes.get(name);
   if (found === undefined) throw new Error(`there is no remote ${name}`);
   return found;
@@ -72,7 +72,7 @@ async function start(name: (typeof NAMES)[number], bake: string): Promise<Pair> 
     pauseMs: 15,
   });
   loads.push(load);
-  return { on, load, old: remote(`${name}-old`), young: remote(`${name}-young`) };
+  return { on, load, old: remoteOf(`${name}-old`), young: remoteOf(`${name}-young`) };
 }
 
 /** Waits until it carries all traffic, verified, and its bake is under way. */

@@ -56,4 +56,5 @@ for (let run = 1; run <= RUNS; run += 1)
       const name = `${version}.${run}`;
       await iris.registerBroken(version, name);
       await iris.wasSentBackBy(metric, name, await iris.rollsOut(name));
+      expect(iris.load.failures).toEqual([]);
     }, 90_000);
