@@ -80,7 +80,7 @@ function ambiguous(id: string, ids: readonly string[]): never {
 }
 
 /** The rollback with that id, or of the rollout with it. @throws `incident.not-found`. */
-export async function findRollback(endpoints: Endpoints, id: string): Promise<Found> {
+async function findRollback(endpoints: Endpoints, id: string): Promise<Found> {
   const all: Found[] = [];
   for (const running of endpoints.all()) all.push(...(await rollbacksAt(endpoints, running)));
   const found = meantBy(id, all, ({ told: { summary, watch } }) => [

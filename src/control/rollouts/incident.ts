@@ -20,7 +20,7 @@ interface SeenOfIt {
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** Sums what gateways saw of one revision, as far as it is stored. */
-export function seenOf(records: readonly StoredEvidence[], revision: number): SeenOfIt {
+function seenOf(records: readonly StoredEvidence[], revision: number): SeenOfIt {
   const reader = new IntervalReader({ candidate: revision, stable: null });
   const errors = new Map<string, Mutable<Incident["errors"][number]>>();
   const sums = { assigned: 0, errors: 0, answeredByStable: 0, failedByBoth: 0 };
