@@ -77,6 +77,13 @@ test("a remote's own time does not contain the wait for a free connection", asyn
   await client.close();
 });
 
+test("what is left of a request's time need not be a whole number of milliseconds", async () => {
+  const client = await connect(await loaded(runtime()));
+  const { outputs } = await client.infer(inputs(1n), { timeoutMs: 19_987.96 });
+  expect(outputs).toHaveLength(2);
+  await client.close();
+});
+
 test("a 4xx says that the remote rejected the request, a 5xx that it failed", async () => {
   const client = await connect(await loaded(runtime()));
   server.broken = { status: 422, body: '{"error":"no such colour"}' };

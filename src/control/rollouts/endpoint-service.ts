@@ -277,7 +277,7 @@ export class Rollouts implements EndpointService {
         `revision ${state.revision} of ${state.endpoint} does not hold: ${state.why ?? ""}`,
         { alarm: "revision.unproven", endpoint: state.endpoint },
       );
-    running.controller.refresh();
+    running.controller.proofChanged();
   }
 
   /** Takes in what a gateway did on its own; @throws `store.unavailable`: it is to tell it again. */

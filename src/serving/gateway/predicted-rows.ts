@@ -1,4 +1,9 @@
-import { isMapSequence, type OutputValue, type Tensor } from "../../core/tensor/index.ts";
+import {
+  isMapSequence,
+  type MapSequence,
+  type OutputValue,
+  type Tensor,
+} from "../../core/tensor/index.ts";
 import { halfToNumber } from "../../core/version/index.ts";
 
 /** A float output whose last axis is this long at the most holds a score for each class. */
@@ -55,14 +60,35 @@ function written(value: string | number | bigint | undefined): string | number {
   return Number.isFinite(number) ? number : String(number);
 }
 
-function hasScores(tensor: Tensor): boolean {
-  const last = tensor.shape.at(-1) ?? 0;
-  return tensor.shape.length > 1 && last >= 2 && last <= MOST_SCORES;
+/** How many scores each row has, or 0. */
+function scoresOf({ shape }: Tensor): number {
+  const last = shape.at(-1) ?? 0;
+  return shape.length > 1 && last >= 2 && last <= MOST_SCORES ? last : 0;
 }
 
 function ofRows(rows: number, at: At): PredictedRows | null {
   if (rows < 1) return null;
-  return { rows, values: Array.from({ length: Math.min(rows, MOST_ROWS) }, (_, row) => at(row)) };
+  if (rows === 1) return { rows, values: [at(0)] };
+  const values: (string | number)[] = [];
+  for (let row = 0; row < rows && row < MOST_ROWS; row += 1) values.push(at(row));
+  return { rows, values };
+}
+
+function ofMaps({ keys, values, rows }: MapSequence): PredictedRows | null {
+  const width = keys.length;
+  return ofRows(rows, (row) =>
+    written(keys[argMax((index) => values[row * width + index] ?? 0, width)]),
+  );
+}
+
+function ofFloats(tensor: Tensor): PredictedRows | null {
+  const step = perRow(tensor);
+  const scores = scoresOf(tensor);
+  return ofRows(rowsOf(tensor), (row) =>
+    scores > 0
+      ? argMax((index) => numberAt(tensor, row * step + index), scores)
+      : written(rounded(numberAt(tensor, row * step), tensor.dtype)),
+  );
 }
 
 /**
@@ -71,32 +97,30 @@ function ofRows(rows: number, at: At): PredictedRows | null {
  * to 64 scores, else the first number. Null where there is no row.
  */
 export function predictedRows(outputs: readonly OutputValue[]): PredictedRows | null {
-  const plain = outputs.filter((output): output is Tensor => !isMapSequence(output));
-  const classes = plain.find((tensor) => !isFloat(tensor));
-  if (classes !== undefined) {
-    const width = perRow(classes);
-    return ofRows(rowsOf(classes), (row) => written(classes.data[row * width]));
+  let maps: MapSequence | null = null;
+  let scores: Tensor | null = null;
+  let numbers: Tensor | null = null;
+  for (const output of outputs) {
+    if (isMapSequence(output)) maps ??= output;
+    else if (!isFloat(output)) {
+      const width = perRow(output);
+      return ofRows(rowsOf(output), (row) => written(output.data[row * width]));
+    } else if (scoresOf(output) > 0) scores ??= output;
+    else numbers ??= output;
   }
-  const maps = outputs.find(isMapSequence);
-  if (maps !== undefined) {
-    const { keys, values, rows } = maps;
-    const width = keys.length;
-    return ofRows(rows, (row) =>
-      written(keys[argMax((index) => values[row * width + index] ?? 0, width)]),
-    );
+  if (maps !== null) return ofMaps(maps);
+  const floats = scores ?? numbers;
+  return floats === null ? null : ofFloats(floats);
+}
+
+/** The same as JSON, `<rows>,[<class or number>, …]`: by hand, for it is made for each request. */
+export function predictedText(outputs: readonly OutputValue[]): string | null {
+  const predicted = predictedRows(outputs);
+  if (predicted === null) return null;
+  let text = "";
+  for (const value of predicted.values) {
+    if (text !== "") text += ",";
+    text += typeof value === "number" ? String(value) : JSON.stringify(value);
   }
-  const scores = plain.find(hasScores);
-  if (scores !== undefined) {
-    const width = scores.shape.at(-1) ?? 1;
-    const step = perRow(scores);
-    return ofRows(rowsOf(scores), (row) =>
-      argMax((index) => numberAt(scores, row * step + index), width),
-    );
-  }
-  const [numbers] = plain;
-  if (numbers === undefined) return null;
-  const step = perRow(numbers);
-  return ofRows(rowsOf(numbers), (row) =>
-    written(rounded(numberAt(numbers, row * step), numbers.dtype)),
-  );
+  return `${predicted.rows},[${text}]`;
 }

@@ -2,7 +2,7 @@ import { mkdir, open, readdir, rm, stat, type FileHandle } from "node:fs/promise
 import { join } from "node:path";
 
 import type { OutputValue } from "../../core/tensor/index.ts";
-import { predictedRows } from "./predicted-rows.ts";
+import { predictedText } from "./predicted-rows.ts";
 
 /** What a worker's log is made with. */
 export interface PredictionLogOptions {
@@ -54,9 +54,10 @@ export class PredictionLog {
       this.#dropped += 1;
       return;
     }
-    const predicted = predictedRows(outputs);
-    if (predicted === null) return;
-    const line = `${JSON.stringify([requestId, predicted.rows, predicted.values])}\n`;
+    const text = predictedText(outputs);
+    if (text === null) return;
+    // An id is of characters that JSON writes as they are.
+    const line = `["${requestId}",${text}]\n`;
     this.#lines.push(line);
     this.#waiting += line.length;
     this.#timer ??= setTimeout(() => void this.flush(), WRITE_EVERY_MS).unref();

@@ -145,7 +145,8 @@ export class OipRemote {
     options: Dispatcher.RequestOptions,
     timeoutMs: number,
   ): Promise<Exchanged & { readonly statusCode: number }> {
-    const limit = AbortSignal.timeout(timeoutMs);
+    // What is left of a request's time has fractions, which a timer refuses.
+    const limit = AbortSignal.timeout(Math.max(0, Math.ceil(timeoutMs)));
     let leftAt = performance.now();
     const pool = this.#pool.compose(
       (dispatch) => (request, handler) =>
@@ -162,7 +163,7 @@ export class OipRemote {
       if (limit.aborted || TIMEOUTS.has(codeOf(cause)))
         throw new LastgoodError(
           "runtime.timeout",
-          `${this.#name} did not answer within ${timeoutMs} ms`,
+          `${this.#name} did not answer within ${Math.ceil(timeoutMs)} ms`,
           {
             cause,
           },
