@@ -60,6 +60,7 @@ test("the first help screen", async () => {
     Evidence:
       incident       what broke, when, for whom, and what was done
       explain        compute the verdicts on a rollout again, and compare
+      simulate       how soon a policy would catch a bad candidate at your traffic
       feedback       tell what is known of predictions: correct, wrong, label or score
 
     This program:

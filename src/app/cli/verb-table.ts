@@ -144,6 +144,11 @@ export const VERBS: readonly Verb[] = [
       load: () => import("./verb/explain.ts"),
     },
     {
+      name: "simulate",
+      summary: "how soon a policy would catch a bad candidate at your traffic",
+      load: () => import("./verb/simulate.ts"),
+    },
+    {
       name: "feedback",
       summary: "tell what is known of predictions: correct, wrong, label or score",
       load: () => import("./verb/feedback.ts"),

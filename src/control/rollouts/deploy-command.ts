@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 
-import { foresee, trafficOf, type Outlook } from "../../core/analysis/index.ts";
+import { foresee, plannedUnder, trafficOf, type Outlook } from "../../core/analysis/index.ts";
 import type { DeployBody, Deployed, Served } from "../../core/api/index.ts";
 import { defaultEndpointName, type EndpointIdentity } from "../../core/endpoint/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
@@ -22,7 +22,6 @@ import { readBaseline } from "./baseline.ts";
 import type { Endpoints, RunningEndpoint } from "./endpoints.ts";
 import { checkCurrent } from "./named-version.ts";
 import { deployUnder, putInForce, underPolicy, type DeployUnder } from "./policy-command.ts";
-import { comparisonOf } from "./rollout-watch.ts";
 import { COLD_PROOF_AGE_MS } from "./target-choice.ts";
 import { rolloutView, servedView } from "./view.ts";
 
@@ -158,14 +157,7 @@ async function outlookOf(
   const { policy, from: revision, startedAt: before, byHand, bakeMs } = rollout;
   const baseline = await readBaseline(deps.store.evidence, endpoint, { revision, before });
   return foresee(
-    {
-      analysis: policy.analysis,
-      comparison: comparisonOf(rollout),
-      steps: stepsOf(rollout),
-      byHand,
-      bakeMs,
-      holdback: policy.holdback,
-    },
+    { ...plannedUnder(policy), steps: stepsOf(rollout), byHand, bakeMs },
     trafficOf(baseline, policy.analysis.dispersion),
   );
 }

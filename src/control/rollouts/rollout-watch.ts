@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 
 import {
   assess,
+  comparisonUnder,
   observe,
   planAnalysis,
   startAnalysis,
@@ -9,7 +10,6 @@ import {
   type AnalysisState,
   type Assessment,
   type AssessmentContext,
-  type Comparison,
 } from "../../core/analysis/index.ts";
 import {
   armsOf,
@@ -162,7 +162,7 @@ export class RolloutWatch {
               revision: rollout.from,
               before: rollout.startedAt,
             }),
-      comparison: comparisonOf(rollout),
+      comparison: comparisonUnder(rollout.policy),
     });
     await store.evidence.append([planRecord({ id, endpoint }, made, clock.now())]);
     // As JSON has it, so that it is the same before and after a restart.
@@ -268,18 +268,6 @@ function horizonOf(rollout: Rollout): number {
   }, 0);
   const intervals = Math.ceil((stepsMs + rollout.bakeMs) / rollout.policy.analysis.flushMs);
   return Math.min(MAX_HORIZON, Math.max(1, intervals));
-}
-
-/** What the candidate of a rollout is compared with. */
-export function comparisonOf(rollout: Rollout): Comparison {
-  switch (rollout.strategy) {
-    case "canary":
-      return "live";
-    case "blueGreen":
-      return rollout.policy.holdback > 0 ? "paired" : "absolute";
-    case "recreate":
-      return "absolute";
-  }
 }
 
 /** Time left of the step or the bake under way, ms; null: until a person says so. */

@@ -19,7 +19,15 @@ export {
   type PairCounts,
   type Signal,
 } from "./interval.ts";
-export { foresee, outlookSchema, type Outlook, type Planned } from "./outlook.ts";
+export {
+  comparisonUnder,
+  foresee,
+  outlookSchema,
+  plannedUnder,
+  type Outlook,
+  type Planned,
+} from "./outlook.ts";
 export type { AnalysisPlan, Comparison } from "./plan.ts";
 export { firstDifference, replay, type Decision, type Replayed } from "./replay.ts";
+export { simulate, type Scenario, type Simulated, type SimulationResult } from "./simulate.ts";
 export { trafficOf, trafficSchema, type Traffic } from "./traffic.ts";

@@ -1,7 +1,7 @@
 import * as z from "zod";
 
 import { smallestDetectableRate } from "../evidence/index.ts";
-import type { AnalysisPolicy, RolloutStep } from "../policy/index.ts";
+import type { AnalysisPolicy, Policy, RolloutStep } from "../policy/index.ts";
 import type { Comparison } from "./plan.ts";
 import type { Traffic } from "./traffic.ts";
 
@@ -47,6 +47,28 @@ export interface Planned {
   readonly bakeMs: number;
   /** In the bake: share beside the candidate, a fraction. */
   readonly holdback: number;
+}
+
+/** What a rollout under a policy is compared with. */
+export function comparisonUnder({
+  rollout,
+  holdback,
+}: Pick<Policy, "rollout" | "holdback">): Comparison {
+  if (rollout.strategy === "canary") return "live";
+  return rollout.strategy === "blueGreen" && holdback > 0 ? "paired" : "absolute";
+}
+
+/** A rollout under a policy, that nobody steers by hand. */
+export function plannedUnder(policy: Policy): Planned {
+  const { rollout, analysis, bakeMs, holdback } = policy;
+  return {
+    analysis,
+    comparison: comparisonUnder(policy),
+    steps: rollout.strategy === "recreate" ? [] : rollout.steps,
+    byHand: false,
+    bakeMs,
+    holdback,
+  };
 }
 
 /** The share of evidence that errors have; null where they bring nothing back. */
