@@ -19,10 +19,14 @@ import {
   deployedSchema,
   diffSchema,
   doctorSchema,
+  endpointTrafficSchema,
   endpointViewSchema,
+  evidencePageSchema,
   feedbackTakenSchema,
   historySchema,
   historyVerifiedSchema,
+  incidentSchema,
+  incidentsSchema,
   markedSchema,
   modelSummarySchema,
   policyViewSchema,
@@ -37,11 +41,15 @@ import {
   type Deployed,
   type Diff,
   type Doctor,
+  type EndpointTraffic,
   type EndpointView,
+  type EvidencePage,
   type FeedbackTaken,
   type History,
   type HistoryEntry,
   type HistoryVerified,
+  type Incident,
+  type Incidents,
   type Marked,
   type ModelSummary,
   type PolicyView,
@@ -235,6 +243,26 @@ export class LastgoodClient {
   /** Recomputes the hash chain; `expect` is a head noted down earlier. */
   verifyHistory(endpoint: string | null, expect: string | null): Promise<HistoryVerified> {
     return this.#get(historyVerifiedSchema, "/history/verify", { endpoint, expect });
+  }
+
+  /** Rollbacks, the newest first; of all endpoints where none is named. */
+  incidents(endpoint: string | null): Promise<Incidents> {
+    return this.#get(incidentsSchema, "/incidents", { endpoint });
+  }
+
+  /** By the id of a rollback or of its rollout, or the beginning of one. */
+  incident(id: string): Promise<Incident> {
+    return this.#get(incidentSchema, `/incidents/${part(id)}`);
+  }
+
+  /** A page of what a rollout was judged by; `cursor` is the last page's `next`. */
+  evidence(id: string, cursor: string | null = null): Promise<EvidencePage> {
+    return this.#get(evidencePageSchema, `/evidence/${part(id)}`, { cursor });
+  }
+
+  /** What the stable revision did at rest. A null endpoint is the only one there is. */
+  traffic(endpoint: string | null): Promise<EndpointTraffic> {
+    return this.#get(endpointTrafficSchema, "/traffic", { endpoint });
   }
 
   /** Tells what is known of predictions, by the request ids of their answers. */

@@ -172,8 +172,8 @@ export class Life {
   #asked: Effect[] = [];
   refused = 0;
 
-  constructor(environment: "production" | "staging") {
-    this.of = new Scenario(environment);
+  constructor(environment: "production" | "staging", of = new Scenario(environment)) {
+    this.of = of;
     for (const each of NAMES)
       this.of.registers(each, {
         signature: signatureOf(each === "v2.0" ? "FP64" : "FP32"),

@@ -58,6 +58,8 @@ test("the first help screen", async () => {
       unpin          let it go back by itself again
 
     Evidence:
+      incident       what broke, when, for whom, and what was done
+      explain        compute the verdicts on a rollout again, and compare
       feedback       tell what is known of predictions: correct, wrong, label or score
 
     This program:

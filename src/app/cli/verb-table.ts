@@ -134,6 +134,16 @@ export const VERBS: readonly Verb[] = [
   ]),
   ...inGroup("Evidence:", [
     {
+      name: "incident",
+      summary: "what broke, when, for whom, and what was done",
+      load: () => import("./verb/incident.ts"),
+    },
+    {
+      name: "explain",
+      summary: "compute the verdicts on a rollout again, and compare",
+      load: () => import("./verb/explain.ts"),
+    },
+    {
       name: "feedback",
       summary: "tell what is known of predictions: correct, wrong, label or score",
       load: () => import("./verb/feedback.ts"),

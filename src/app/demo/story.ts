@@ -89,7 +89,8 @@ class Story {
     await this.#watch(callers, 3);
     await labels.stop();
     await callers.stop();
-    await this.#run(["incident"]);
+    const [newest] = (await this.#options.client.incidents(endpoint)).incidents;
+    if (newest !== undefined) await this.#run(["incident", newest.id.slice(0, 8)]);
     await this.#run(["history", endpoint]);
     const whole = summarise(callers.seen, 0);
     const late = callers.seen.filter(

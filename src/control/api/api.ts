@@ -11,6 +11,7 @@ import { blobUpload } from "./blob-upload.ts";
 import { endpointOperations } from "./endpoint-operations.ts";
 import type { EventStreams } from "./event-stream.ts";
 import { feedbackUpload } from "./feedback-upload.ts";
+import { incidentOperations } from "./incident-operations.ts";
 import { KeptAnswers } from "./kept-answers.ts";
 import { modelOperations } from "./model-operations.ts";
 import { ModelService } from "./model-service.ts";
@@ -70,6 +71,7 @@ export function createApp(
   const operations = [
     ...modelOperations(new ModelService(deps)),
     ...endpointOperations(deps.endpoints),
+    ...incidentOperations(deps.endpoints),
   ];
   for (const put of operations) put(app, { kept, refuse });
   blobUpload(app, deps.artifacts);

@@ -526,7 +526,7 @@ test("the OpenAPI document names every operation with its problem answer", async
       return `${method} ${path.replace("/api/v1", "")}`;
     }),
   );
-  expect([operations.length, operations.includes("post /rollback")]).toEqual([27, true]);
+  expect([operations.length, operations.includes("post /rollback")]).toEqual([31, true]);
 });
 
 test("the event stream starts at once and refuses an id it does not know", async () => {

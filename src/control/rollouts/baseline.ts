@@ -3,7 +3,7 @@ import type { EvidenceStore, StoredEvidence } from "../../storage/store/index.ts
 import { baselineId, IntervalReader } from "./evidence-record.ts";
 
 /** What was seen at rest may be this old to be compared with, ms. */
-const BASELINE_MS = 2 * 3_600_000;
+export const BASELINE_MS = 2 * 3_600_000;
 const PAGE = 1_000;
 
 /** All records of a watch after a position, in their order. */

@@ -1,4 +1,3 @@
-import { defaultPolicy } from "../../core/policy/index.ts";
 import {
   armsOf,
   contractOf,
@@ -142,10 +141,10 @@ function safeguardsOf(state: EndpointState, now: number): Route["safeguards"] {
   return { fallback: policy.fallback, breaker: policy.automatic && !isPinned(state, now) };
 }
 
-/** Labels are joined with what was predicted: logged where the endpoint's metrics ask for labels. */
+/** Labels are joined with what was predicted during a rollout: logged where its metrics ask for labels. */
 function needsPredictions(state: EndpointState): boolean {
-  const policy = rolloutOf(state)?.policy ?? state.policy ?? defaultPolicy("blueGreen");
-  return policy.analysis.metrics.some(({ kind }) => kind === "accuracy" || kind === "meanError");
+  const metrics = watchedRollout(state)?.policy.analysis.metrics ?? [];
+  return metrics.some(({ kind }) => kind === "accuracy" || kind === "meanError");
 }
 
 /** The rollback that put the endpoint where it is, or is doing so. */

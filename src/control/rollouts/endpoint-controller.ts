@@ -21,6 +21,19 @@ interface Waiter {
   readonly resolve: (outcome: Outcome) => void;
 }
 
+/** When a route that did not reach every gateway is published again. */
+interface Republish {
+  readonly waitMs: number;
+  /** Monotonic, ms. */
+  readonly at: number;
+}
+
+/** Waits before what the store did not take is tried again, ms. */
+const FIRST_RETRY_MS = 100;
+const MOST_RETRY_MS = 2_000;
+const REPUBLISH_MS = 1_000;
+const MOST_REPUBLISH_MS = 30_000;
+
 /**
  * Runs one endpoint: takes events one at a time through the pure machine, stores state and history
  * together, and carries out the effects. Whatever it was doing when its process died is done again
@@ -37,6 +50,8 @@ export class EndpointController {
   #turn: Promise<unknown> = Promise.resolve();
   #stopped = false;
   #isLooking = false;
+  /** Set while the gateways do not have the newest route. */
+  #republish: Republish | null = null;
   #pinned = false;
   /** What the evidence of the rollout under way says. */
   readonly watch: RolloutWatch;
@@ -103,6 +118,11 @@ export class EndpointController {
       this.#pinned = !this.#pinned;
       this.refresh();
     }
+    // A switch publishes by itself until it is there.
+    if (this.#isSettled() && this.#deps.clock.monotonic() >= (this.#republish?.at ?? Infinity)) {
+      this.#republish = this.#republishLater();
+      this.refresh();
+    }
     const rollout = rolloutOf(this.state);
     if (rollout === null) return;
     const pauseOver = now >= (rollout.pause?.until ?? Infinity);
@@ -151,12 +171,27 @@ export class EndpointController {
     void this.#publishIfChanged();
   }
 
+  /**
+   * A gateway told how a revision fares. While a route cannot be published that is no reason to try
+   * at once: where it fails to load, each try would be told of like this.
+   */
+  proofChanged(): void {
+    if (this.#republish === null) this.refresh();
+  }
+
   async #publishIfChanged(): Promise<void> {
+    let isThere = false;
     try {
-      await this.#publisher.publishIfChanged(this.#stored);
+      isThere = await this.#publisher.publishIfChanged(this.#stored);
     } catch (error) {
       this.#complain("publish", error);
     }
+    this.#republish = isThere ? null : this.#republishLater();
+  }
+
+  #republishLater(): Republish {
+    const waitMs = Math.min(MOST_REPUBLISH_MS, (this.#republish?.waitMs ?? 0) * 2 || REPUBLISH_MS);
+    return { waitMs, at: this.#deps.clock.monotonic() + waitMs };
   }
 
   #isSettled(): boolean {
@@ -257,9 +292,11 @@ export class EndpointController {
           );
           break;
         case "switch":
-          this.#once(`switch ${effect.switchId}`, () =>
-            switchTraffic(this.#surroundings(), effect, this.#switchClock),
-          );
+          this.#once(`switch ${effect.switchId}`, async () => {
+            const done = await switchTraffic(this.#surroundings(), effect, this.#switchClock);
+            this.#switchClock.delete(effect.switchId);
+            return done;
+          });
           break;
       }
     }
@@ -291,16 +328,36 @@ export class EndpointController {
     this.#running.add(key);
     // On the next turn of the loop, so that the clock of a command is set before its switch starts.
     this.#deps.timers.soon(() => {
-      void work()
+      void this.#insist(key, work)
         .then((event) => (event === null ? undefined : this.#persist(event)))
         .catch((error: unknown) => this.#complain(key, error))
         .finally(() => this.#running.delete(key));
     });
   }
 
+  /** What the store did not let be finished is done again: all of it is safe to do twice. */
+  async #insist(
+    key: string,
+    work: () => Promise<EndpointEvent | null>,
+  ): Promise<EndpointEvent | null> {
+    for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(waitMs * 2, MOST_RETRY_MS)) {
+      try {
+        return await work();
+      } catch (error) {
+        if (this.#stopped || LastgoodError.from(error).code !== "store.unavailable") throw error;
+        this.#complain(key, error);
+        await this.#deps.timers.pause(waitMs);
+      }
+    }
+  }
+
   /** A fact about what has happened is told until the store takes it. */
   async #persist(event: EndpointEvent): Promise<void> {
-    for (let waitMs = 100; !this.#stopped; waitMs = Math.min(waitMs * 2, 2_000)) {
+    for (
+      let waitMs = FIRST_RETRY_MS;
+      !this.#stopped;
+      waitMs = Math.min(waitMs * 2, MOST_RETRY_MS)
+    ) {
       try {
         await this.report(event);
         return;

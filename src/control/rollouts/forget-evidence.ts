@@ -1,7 +1,7 @@
 import { evidenceIdOf, rolloutOf } from "../../core/rollout/index.ts";
+import { BASELINE_MS } from "./baseline.ts";
 import type { Endpoints } from "./endpoints.ts";
 import { baselineId } from "./evidence-record.ts";
-import { BASELINE_MS } from "./rollout-watch.ts";
 
 /** Old evidence is looked for this often, ms. */
 export const FORGET_EVERY_MS = 600_000;

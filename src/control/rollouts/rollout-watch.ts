@@ -34,8 +34,6 @@ import {
   signalsRecord,
 } from "./evidence-record.ts";
 
-/** What was seen at rest may be this old to be compared with, ms. */
-export const BASELINE_MS = 2 * 3_600_000;
 const MAX_HORIZON = 1_000_000;
 const NO_TARGETS: TargetChoice = { targets: [], passedOver: [] };
 

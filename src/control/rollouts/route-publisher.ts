@@ -15,6 +15,8 @@ export class RoutePublisher {
   /** Routes sent since the start. Each start has an epoch of its own, so it need not be stored. */
   #sequence = 0;
   #published: string | null = null;
+  /** Times that a gateway came: one that came while a route was on its way has not got it. */
+  #arrivals = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(deps: EndpointDeps, catalog: VersionCatalog, chooser: TargetChooser) {
@@ -33,15 +35,21 @@ export class RoutePublisher {
     );
   }
 
-  /** Publishes only if the gateways do not have the same already. */
-  async publishIfChanged(stored: StoredEndpoint): Promise<void> {
-    if (this.#deps.gateways.connected().length === 0) return;
-    await this.#inTurn(() => this.#send(stored, false));
+  /**
+   * Publishes only if the gateways do not have the same already. False where one of them still does
+   * not; one that is away gets it when it comes.
+   * @throws as `publish`.
+   */
+  async publishIfChanged(stored: StoredEndpoint): Promise<boolean> {
+    if (this.#deps.gateways.connected().length === 0) return true;
+    const published = await this.#inTurn(() => this.#send(stored, false));
+    return published?.taken ?? true;
   }
 
   /** A gateway came that may know nothing: what was published counts no more. */
   forget(): void {
     this.#published = null;
+    this.#arrivals += 1;
   }
 
   /** Where a rollback goes now. */
@@ -70,8 +78,9 @@ export class RoutePublisher {
     this.#sequence += 1;
     const order = { ...(await this.#deps.store.meta.order()), sequence: this.#sequence };
     if (always) this.#deps.checkpoint("publish.ordered");
+    const arrivals = this.#arrivals;
     const published = await this.#deps.gateways.publish(desiredRoute({ ...parts, order }));
-    this.#published = published.taken ? fingerprint : null;
+    this.#published = published.taken && arrivals === this.#arrivals ? fingerprint : null;
     return published;
   }
 

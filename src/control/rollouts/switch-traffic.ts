@@ -116,9 +116,10 @@ export async function switchTraffic(
   readAt: SwitchClock,
 ): Promise<EndpointEvent | null> {
   const { deps } = around;
-  const startedAt = readAt.get(effect.switchId) ?? deps.clock.monotonic();
-  readAt.delete(effect.switchId);
   const { switchId } = effect;
+  const startedAt = readAt.get(switchId) ?? deps.clock.monotonic();
+  // Done again, it still began then.
+  readAt.set(switchId, startedAt);
   try {
     const published = await publishUntilTaken(around, (state) => isCurrent(state, switchId));
     if (published === null) return null;

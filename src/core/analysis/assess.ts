@@ -22,7 +22,7 @@ export interface AssessmentContext {
 }
 
 /** What is decided, and why. */
-type Verdict = Pick<Assessment, "decision" | "why" | "blamed" | "source">;
+export type Verdict = Pick<Assessment, "decision" | "why" | "blamed" | "source">;
 
 /** A source that cannot be read, or a split that is not what was asked for. */
 function brokenWords({ plan, metrics, split }: AnalysisState): string | null {
@@ -123,7 +123,8 @@ function safe({ plan, metrics, requests, held }: AnalysisState): boolean {
   return logs.length > 0 && logs.every((log) => log >= -Math.log(beta));
 }
 
-function decide(state: AnalysisState, context: AssessmentContext): Verdict {
+/** What is decided and why, without the metrics: what is asked after each interval of a long watch. */
+export function verdictOf(state: AnalysisState, context: AssessmentContext): Verdict {
   const { latched, plan, requests } = state;
   const broken = brokenWords(state);
   const outage = outageWords(state);
@@ -168,7 +169,7 @@ function decide(state: AnalysisState, context: AssessmentContext): Verdict {
 /** What the evidence so far says: the decision, why, and every metric. */
 export function assess(state: AnalysisState, context: AssessmentContext): Assessment {
   const { plan, metrics, requests } = state;
-  const verdict = decide(state, context);
+  const verdict = verdictOf(state, context);
   const blamed = state.latched?.blamed ?? [];
   return {
     ...verdict,
@@ -187,7 +188,8 @@ export function assess(state: AnalysisState, context: AssessmentContext): Assess
   };
 }
 
-function contextOf({ to, candidateShare, candidate, stable }: Interval): AssessmentContext {
+/** What is known at the end of an interval of the clock and the rollout, where nothing else is. */
+export function contextOf({ to, candidateShare, candidate, stable }: Interval): AssessmentContext {
   const total = candidate.requests + stable.requests;
   return {
     now: to,

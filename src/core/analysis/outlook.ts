@@ -50,7 +50,7 @@ export interface Planned {
 }
 
 /** The share of evidence that errors have; null where they bring nothing back. */
-export function errorShare({ metrics }: AnalysisPolicy): {
+function errorShare({ metrics }: AnalysisPolicy): {
   readonly weight: number;
   readonly tolerance: { readonly absolute: number; readonly relative: number };
 } | null {

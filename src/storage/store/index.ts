@@ -7,6 +7,7 @@ export type {
   EndpointStore,
   EvidenceRecord,
   FeedbackRecord,
+  HistoryStore,
   FeedbackStore,
   ModelRecord,
   OperationStore,

@@ -1,5 +1,5 @@
 import { Gateways, type LinkHandlers } from "../../../src/control/link/index.ts";
-import { Rollouts, type EndpointServiceDeps } from "../../../src/control/rollouts/index.ts";
+import { Rollouts } from "../../../src/control/rollouts/index.ts";
 import { LastgoodError } from "../../../src/core/errors/index.ts";
 import type { PeerIdentity } from "../../../src/link/peer/index.ts";
 import type { Store, VersionRecord } from "../../../src/storage/store/index.ts";
@@ -26,11 +26,10 @@ export interface ControlSurroundings {
 
 /** Mechanisms of a control plane that a broken build leaves out. */
 export interface ControlSabotage {
-  readonly store?: (store: Store) => Store;
-  readonly gateways?: (gateways: Gateways) => Gateways;
-  readonly artifacts?: (
-    artifacts: EndpointServiceDeps["artifacts"],
-  ) => EndpointServiceDeps["artifacts"];
+  readonly store?: (store: Store, control: ControlProcess) => Store;
+  readonly Gateways?: typeof Gateways;
+  /** What a gateway did alone is not heard. */
+  readonly isDeaf?: boolean;
 }
 
 async function select(store: Store, text: string): Promise<VersionRecord> {
@@ -50,6 +49,7 @@ export class ControlProcess {
   readonly #store: Store;
   readonly #laws: Laws;
   readonly #now: () => number;
+  readonly #isDeaf: boolean;
   readonly #gatewayKnown = Promise.withResolvers<void>();
   readonly #running = Promise.withResolvers<void>();
   /** Commands are taken. */
@@ -60,19 +60,20 @@ export class ControlProcess {
     this.life = new Life(time);
     const { life } = this;
     const opened = openStore(disk, { life, time, faults });
-    const store = sabotage.store?.(opened) ?? opened;
+    const store = sabotage.store?.(opened, this) ?? opened;
     this.#store = store;
     this.#laws = around.laws;
     this.#now = () => time.now;
-    const gateways = new Gateways({}, { listen: network.listenerOf(life), timers: life.timers });
-    this.gateways = sabotage.gateways?.(gateways) ?? gateways;
-    const artifacts = artifactsOf(truths, (digest) => around.laws.hashed.set(digest, time.now));
+    const wire = { listen: network.listenerOf(life), timers: life.timers };
+    this.gateways = new (sabotage.Gateways ?? Gateways)({}, wire);
+    this.#isDeaf = sabotage.isDeaf === true;
     this.rollouts = new Rollouts({
       store,
-      artifacts: sabotage.artifacts?.(artifacts) ?? artifacts,
+      artifacts: artifactsOf(truths, (digest) => around.laws.hashed.set(digest, time.now)),
       gateways: this.gateways,
       signals: {
         collect: () => Promise.resolve({ signals: {}, confirm: () => Promise.resolve() }),
+        recentLogLines: () => Promise.resolve([]),
       },
       clock: time.clock,
       timers: life.timers,
@@ -119,7 +120,7 @@ export class ControlProcess {
     return {
       onConnected: async (status) => {
         await running;
-        await rollouts.gatewayConnected(status);
+        await rollouts.gatewayConnected(this.#isDeaf ? { ...status, overrides: [] } : status);
         this.#gatewayKnown.resolve();
       },
       onRevisionState: async (state) => {
@@ -130,7 +131,7 @@ export class ControlProcess {
       },
       onOverride: async (override) => {
         await running;
-        await rollouts.overridden(override);
+        if (!this.#isDeaf) await rollouts.overridden(override);
       },
       onEvidence: async (evidence) => {
         await running;

@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import { parse } from "yaml";
 
 import { NAMES } from "./models.ts";
 
@@ -8,6 +9,12 @@ const gateway = fc.nat({ max: 1 });
 const someMs = fc.constantFrom(50, 400, 1_500, 6_000);
 
 const errors = { errorRate: { tolerance: { absolute: "0.1%", relative: 1 } } };
+
+/** As a policy file writes it. */
+function undecided(action: string, deadline: string): unknown {
+  return parse(`{ then: ${action}, deadline: ${deadline} }`);
+}
+
 const analysis = { flush: "1s", deadline: "1s", metrics: errors };
 
 /** Policies that are over within a minute. */
@@ -22,7 +29,7 @@ export const POLICIES = {
         ],
       },
     },
-    analysis: { ...analysis, inconclusive: { then: "rollback", deadline: "20s" } },
+    analysis: { ...analysis, inconclusive: undecided("rollback", "20s") },
   },
   gated: {
     rollout: {
@@ -34,9 +41,21 @@ export const POLICIES = {
         ],
       },
     },
-    analysis: { ...analysis, inconclusive: { then: "promote", deadline: "5s" } },
+    analysis: { ...analysis, inconclusive: undecided("promote", "5s") },
   },
   recreate: { rollout: { recreate: {} }, analysis },
+  watched: {
+    rollout: {
+      canary: { steps: [{ weight: "50%", until: { requests: 100, time: "4s" } }] },
+      holdback: "20%",
+    },
+    analysis: {
+      ...analysis,
+      alpha: 0.05,
+      metrics: { errorRate: { tolerance: { absolute: "0%", relative: 1 } } },
+    },
+    rollback: { cooldown: "0s" },
+  },
   manual: { rollout: { blueGreen: { promotion: "manual" } } },
 } as const;
 
@@ -44,7 +63,7 @@ export const POLICIES = {
 export type PolicyName = keyof typeof POLICIES;
 
 /** One thing that happens to the whole system. */
-export const happening = fc.oneof(
+const happening = fc.oneof(
   {
     weight: 6,
     arbitrary: fc.record({
@@ -167,6 +186,3 @@ export const history = fc.record({
     { minLength: 1, maxLength: 40, size: "max" },
   ),
 });
-
-/** A history. */
-export type WorldHistory = typeof history extends fc.Arbitrary<infer T> ? T : never;

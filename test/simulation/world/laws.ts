@@ -8,7 +8,6 @@ import {
   armsOf,
   revisionOf,
   rolloutOf,
-  type Arm,
   type EndpointState,
 } from "../../../src/core/rollout/index.ts";
 import type { Override } from "../../../src/link/override/index.ts";
@@ -84,21 +83,19 @@ export class Laws implements GatewayWatch {
     this.#orders.set(gateway, route.order);
     this.#overridesStand(gateway, route);
     const arms = armsText(route.split.arms);
+    // After a hold that led nowhere, requests go on waiting for what is loaded again.
+    const isSame =
+      last !== undefined &&
+      compareOrder(route.order, last) === 0 &&
+      this.#takenOver.get(gateway)?.arms === arms;
     if (this.#takenOver.get(gateway)?.arms !== arms)
       this.#takenOver.set(gateway, { arms, at: this.#time.now });
     const sum = route.split.arms.reduce((total, { weight }) => total + weight, 0);
     assert.ok(sum === 100 || route.split.arms.length === 0, "law 5: every request has a revision");
     const { resumedWith } = gateway;
     const isResumed = resumedWith !== null && compareOrder(route.order, resumedWith) === 0;
-    if (holdMs !== null || route.hold !== null || isResumed) return;
-    for (const { revision } of route.split.arms) {
-      const described = route.revisions.find((each) => each.revision === revision);
-      const state = described && gateway.stateOf(keyOf(route.endpoint, described));
-      assert.ok(
-        state === "ready" || state === "failed",
-        `law 5: what gets traffic is loaded (revision ${revision} is ${state} at worker ${worker})`,
-      );
-    }
+    const waits = holdMs !== null || route.hold !== null;
+    if (!waits && !isResumed && !isSame) this.#isLoaded(gateway, worker, route);
   }
 
   unloaded(gateway: SimulatedGateway, key: string): void {
@@ -124,38 +121,53 @@ export class Laws implements GatewayWatch {
   }
 
   /** A command was answered: what it says is so. */
-  answered({ what, askedAt, answer }: Answered, gateways: readonly SimulatedGateway[]): void {
-    if ("historyHead" in answer && answer.historyHead !== null)
-      this.#toldHeads.add(answer.historyHead);
-    if (!("via" in answer) || answer.dryRun || answer.already || answer.via !== "api") return;
-    const state = this.stored;
-    const { to } = answer;
-    const target = revisionOf(state as EndpointState, to.revision);
-    assert.ok(target !== undefined && state !== null, "law 4: what was gone to is known");
+  answered(told: Answered, gateways: readonly SimulatedGateway[]): void {
+    const { answer, askedAt } = told;
+    if (!("via" in answer)) return;
+    if (answer.historyHead !== null) this.#toldHeads.add(answer.historyHead);
+    if (answer.dryRun || answer.already || answer.via !== "api") return;
     assert.equal(answer.verified, true, "law 3: done is verified");
-    const isNewest = state.activity.phase === "Idle" && state.lastRollback?.at === answer.at;
-    if (!isNewest) return;
-    const left = revisionOf(state, answer.from.revision);
+    const state = this.stored;
+    assert.ok(
+      state !== null && revisionOf(state, answer.to.revision) !== undefined,
+      "law 4: what was gone to is known",
+    );
+    if (state.activity.phase !== "Idle" || state.lastRollback?.at !== answer.at) return;
     for (const gateway of gateways) {
       // What came while the traffic was moved gets its route by itself.
       if (!gateway.life.isAlive || gateway.introducedAt >= askedAt) continue;
       const record = gateway.endpoint(state.identity.name).record;
       if (record === null || record.overrides.length > 0) continue;
-      const expected = armsText(armsOf(state));
-      const after = `${what}, answered at ${this.#time.now}`;
-      for (const { route } of gateway.served(state.identity.name))
-        assert.equal(armsText(route.split.arms), expected, `law 3: every worker has it (${after})`);
-      if (armsOf(state).length !== 1) continue;
-      const probedAt = this.#probes.get(gateway)?.get(to.revision ?? 0) ?? -1;
-      const since = this.#takenOver.get(gateway)?.at ?? 0;
-      assert.ok(probedAt >= since, `law 3: the target answered at ${gateway.name} (${after})`);
-      this.#durable(gateway, answer, expected);
-      this.#warm(gateway, { answer, askedAt, route: record.route });
-      assert.ok(
-        left?.status !== "failed" || !armsOf(state).some((arm) => arm.revision === left.revision),
-        "law 5: what failed has no traffic",
-      );
+      this.#isThere(gateway, { ...told, answer, state, route: record.route });
     }
+  }
+
+  /** Laws 1, 3 and 5: a rollback that was reported done is done at this gateway. */
+  #isThere(
+    gateway: SimulatedGateway,
+    told: Answered & {
+      readonly answer: RolledBack;
+      readonly state: EndpointState;
+      readonly route: Route;
+    },
+  ): void {
+    const { answer, state, what } = told;
+    const arms = armsOf(state);
+    const expected = armsText(arms);
+    const after = `${what}, answered at ${Math.round(this.#time.now)}`;
+    for (const { route } of gateway.served(state.identity.name))
+      assert.equal(armsText(route.split.arms), expected, `law 3: every worker has it (${after})`);
+    const left = revisionOf(state, answer.from.revision);
+    const isFailed = left?.status === "failed";
+    assert.ok(
+      !isFailed || !arms.some(({ revision }) => revision === left.revision),
+      "law 5: what failed has no traffic",
+    );
+    const probedAt = this.#probes.get(gateway)?.get(answer.to.revision ?? 0) ?? -1;
+    const since = this.#takenOver.get(gateway)?.at ?? 0;
+    assert.ok(probedAt >= since, `law 3: the target answered at ${gateway.name} (${after})`);
+    this.#durable(gateway, answer, expected);
+    this.#warm(gateway, told);
   }
 
   /** Nothing is wrong any more and time has passed: the system is at rest, and nothing was lost. */
@@ -183,6 +195,17 @@ export class Laws implements GatewayWatch {
     }
     this.#overridesAreHistory(gateways);
     this.#verdictsAreReproduced();
+  }
+
+  #isLoaded(gateway: SimulatedGateway, worker: number, route: Route): void {
+    for (const { revision } of route.split.arms) {
+      const described = route.revisions.find((each) => each.revision === revision);
+      const state = described && gateway.stateOf(keyOf(route.endpoint, described));
+      assert.ok(
+        state === "ready" || state === "failed",
+        `law 5: what gets traffic is loaded (revision ${revision} is ${state} at worker ${worker})`,
+      );
+    }
   }
 
   #overridesStand(gateway: SimulatedGateway, route: Route): void {
@@ -294,7 +317,10 @@ export class Laws implements GatewayWatch {
   #overridesAreHistory(gateways: readonly SimulatedGateway[]): void {
     for (const { override, by } of this.#overrides) {
       const entries = this.#disk.witnessed.filter(
-        (entry) => entry.data["rollback"] === override.id,
+        ({ kind, data }) =>
+          kind === "rollback.completed" &&
+          data["via"] === "gateway" &&
+          data["rollback"] === override.id,
       );
       assert.ok(entries.length <= 1, "law 7: what happened alone is told once");
       const isKept = override.measured.durable || gateways.includes(by);
@@ -328,9 +354,4 @@ export class Laws implements GatewayWatch {
 interface RecordedEvidence {
   readonly id: string;
   readonly assessment: { readonly logE: number; readonly blamed: readonly string[] };
-}
-
-/** Arms in words, for traces. */
-export function describeArms(arms: readonly Arm[]): string {
-  return armsText(arms);
 }

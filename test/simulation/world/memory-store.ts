@@ -1,6 +1,5 @@
 import { LastgoodError } from "../../../src/core/errors/index.ts";
 import type { EndpointName, ModelName } from "../../../src/core/version/index.ts";
-import { versionLabel } from "../../../src/core/version/index.ts";
 import {
   chainEntry,
   type ChainEntry,
@@ -329,9 +328,4 @@ export function openStore(
       }),
     close: () => Promise.resolve(),
   };
-}
-
-/** How a version is named in commands. */
-export function nameOf({ record }: KeptVersion): string {
-  return versionLabel(record);
 }

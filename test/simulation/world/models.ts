@@ -59,14 +59,15 @@ export function keptVersion(sequence: number, name: string): KeptVersion {
   return { manifest, record };
 }
 
+function none(): never {
+  throw new Error("only the proof of stored bytes is simulated");
+}
+
 /** The versions' stored files, as far as proofs look at them. */
 export function artifactsOf(
   truths: ReadonlyMap<string, Truth>,
   onRight: (digest: string) => void,
 ): Artifacts {
-  const none = (): never => {
-    throw new Error("only the proof of stored bytes is simulated");
-  };
   return {
     put: none,
     read: none,

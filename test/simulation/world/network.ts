@@ -146,8 +146,7 @@ export class Network {
   listenerOf(life: Life): ListenPeers {
     return (path, options, onPeer) => {
       this.#listening.set(path, { life, options, onPeer });
-      const close = (): Promise<void> => Promise.resolve();
-      return Promise.resolve({ path, close });
+      return Promise.resolve({ path, close: () => Promise.resolve() });
     };
   }
 

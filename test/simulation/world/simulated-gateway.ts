@@ -50,11 +50,13 @@ export interface GatewayWatch {
 
 /** Mechanisms of a gateway that a broken build leaves out. */
 export interface GatewaySabotage {
-  /** What arrives of a route. */
-  readonly route?: (route: Route, known: RouteRecord | null) => Route;
-  /** A revision is unloaded although the route names it. */
-  readonly keepsLoaded?: (route: Route, revision: RouteRevision) => boolean;
-  readonly probesFor?: (probed: Probed) => Probed;
+  /** What becomes of a route that arrives. */
+  readonly route?: (route: Route) => Route;
+  /** What is known is forgotten when a route arrives. */
+  readonly forgets?: boolean;
+  /** Traffic is switched to what is not loaded yet. */
+  readonly isHasty?: boolean;
+  readonly probed?: (probed: Probed) => Probed;
 }
 
 /** What a worker serves of the endpoint. */
@@ -266,13 +268,23 @@ export class SimulatedGateway {
   async #answered(frame: Frame): Promise<{ body: unknown }> {
     if (frame.kind === "route.publish") {
       const { route } = frame.body as { route: Route };
-      const known = this.#endpoints.get(route.endpoint)?.record ?? null;
-      const altered = this.#around.sabotage.route?.(route, known) ?? route;
+      const { sabotage } = this.#around;
+      const altered = sabotage.route?.(route) ?? route;
+      if (sabotage.forgets === true) await this.#forget(route.endpoint);
       return this.life.given(
         Promise.resolve(this.#answer({ ...frame, body: { route: altered } }, {} as never)),
       );
     }
     return this.life.given(Promise.resolve(this.#answer(frame, {} as never)));
+  }
+
+  async #forget(name: Route["endpoint"]): Promise<void> {
+    const endpoint = this.endpoint(name);
+    const { record } = endpoint;
+    if (record === null) return;
+    const order = { generation: 0, epoch: 0, sequence: 0 };
+    const forgotten = { route: { ...record.route, order }, overrides: [] };
+    await endpoint.exclusively(() => endpoint.amend(forgotten));
   }
 
   #file(name: string): ConstructorParameters<typeof EndpointSwitch>[1] {
@@ -301,6 +313,7 @@ export class SimulatedGateway {
           // One that failed is tried again.
           if (this.stateOf(key) === "failed") this.#loaded.delete(key);
           await this.#begin(endpoint, revision);
+          if (this.#around.sabotage.isHasty === true) return;
           await this.#loaded.get(key)?.ready.promise;
         },
         keysOf: (endpoint) =>
@@ -347,7 +360,7 @@ export class SimulatedGateway {
         },
       ],
     };
-    return this.#around.sabotage.probesFor?.(told) ?? told;
+    return this.#around.sabotage.probed?.(told) ?? told;
   }
 
   #truth(revision: RouteRevision): Truth {

@@ -164,8 +164,8 @@ export class Life {
     for (const work of this.#ends) work();
   }
 
-  /** Is to die after so many more steps. */
-  endIn(steps: number): void {
+  /** Is to die after so many more steps; null: not any more. */
+  endIn(steps: number | null): void {
     this.#stepsLeft = steps;
   }
 
