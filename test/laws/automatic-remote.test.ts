@@ -29,7 +29,7 @@ beforeAll(async () => {
   for (const name of NAMES.flatMap((each) => [`${each}-old`, `${each}-young`]))
     remotes.set(name, await DoublingRemote.start());
   const config = join(folder, "server.yaml");
-  const settings = [...remotes].map(([name, remote]) => [name, remote.settings(true)] as const);
+  const settings = [...remotes].map(([name, each]) => [name, each.settings(true)] as const);
   // Every JSON is YAML.
   writeFileSync(config, JSON.stringify({ remotes: Object.fromEntries(settings) }));
   server = await startServer({ args: ["--config", config] });
@@ -38,7 +38,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all(loads.map((load) => load.stop()));
   await server.destroy();
-  for (const remote of remotes.values()) await remote.stop();
+  for (const each of remotes.values()) await each.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 
