@@ -60,6 +60,7 @@ async function variants(dist: string): Promise<{ readonly alone: string; readonl
     replace: [
       { module: "src/serving/gateway/count-book.ts", by: "bench/without/counts.ts" },
       { module: "src/link/request-id/request-id.ts", by: "bench/without/request-ids.ts" },
+      { module: "src/serving/gateway/evidence-book.ts", by: "bench/without/evidence.ts" },
     ],
   });
   return { alone, mute };
@@ -222,8 +223,10 @@ function subjectOf({ running }: Found, name: string): Subject | undefined {
 function goalsOf(found: Found): readonly Goal[] {
   const ours = subjectOf(found, OURS);
   const byCpu = (name: string): number => ratioOf(subjectOf(found, name), ours, "cpuUs");
-  const { single, sticky } = found.recording;
-  const share = single / summary(ours?.windows ?? []).cpuUs;
+  const { single, sticky, canary, watched, watchedSticky } = found.recording;
+  const { cpuUs } = summary(ours?.windows ?? []);
+  const share = single / cpuUs;
+  const watchedShare = watched / cpuUs;
   return [
     ratioGoal("predict path against a constant by node:http, by CPU", byCpu(CONSTANT), 0.6),
     ratioGoal("the same against a constant that does not read the body", byCpu(UNREAD), 0.6),
@@ -234,6 +237,12 @@ function goalsOf(found: Found): readonly Goal[] {
       measured: `${rounded(share * 100, 1)} % (${rounded(single, 2)} µs by themselves; ${rounded(sticky, 2)} µs in a canary with sticky keys)`,
       met: share < 0.1,
     },
+    {
+      what: "the same while a rollout is under watch",
+      goal: "< 10 %",
+      measured: `${rounded(watchedShare * 100, 1)} % (${rounded(watched, 2)} µs by themselves, ${rounded(canary, 2)} µs without the watch; ${rounded(watchedSticky, 2)} µs with sticky keys)`,
+      met: watchedShare < 0.1,
+    },
   ];
 }
 
@@ -243,7 +252,7 @@ function notesOf(found: Found): readonly string[] {
   const mute = ratioOf(subjectOf(found, MUTE), ours, "cpuUs");
   return [
     `batching: without it ${rounded(ratioOf(alone, ours, "cpuUs"), 2)} × the CPU per request; with it ${rounded(ratioOf(ours, alone, "requestsPerS"), 2)} × the requests/s`,
-    `recording: built without counts and request ids it takes ${rounded(mute, 2)} × the CPU (what is below 1 is theirs, above 1 is noise)`,
+    `recording: built without counts, evidence and request ids it takes ${rounded(mute, 2)} × the CPU (what is below 1 is theirs, above 1 is noise)`,
     "without batching, without recording: the same sources built with that one mechanism replaced (bench/without)",
     "the load generator shares the machine's cores: compare CPU per request rather than requests/s",
   ];

@@ -2,11 +2,39 @@ import { parseDigest, parseEndpointName, parseModelName } from "../src/core/vers
 import { DEFAULT_LIMITS, type Route } from "../src/link/route/index.ts";
 import { monotonic } from "../src/serving/gateway/clock.ts";
 import { EndpointBook } from "../src/serving/gateway/endpoint-book.ts";
+import type { InferResult } from "../src/serving/runtime/index.ts";
 import { median } from "./measure.ts";
 
 const REQUESTS = 200_000;
+/** Requests of one shared run, as under load. */
+const FRAME = 16;
 
-function routeOf(arms: Route["split"]["arms"]): Route {
+const WATCH: Route["watch"] = {
+  rollout: "bench",
+  candidate: 2,
+  stable: 1,
+  candidateShare: null,
+  flushMs: 1_000,
+  deadlineMs: 30_000,
+  mirror: null,
+};
+
+const LABELS = Array.from({ length: 3 }, (_, label) => BigInt64Array.of(BigInt(label)));
+
+/** What a classifier answers: a label and its probabilities. */
+function resultOf(number: number, frame: InferResult["frame"]): InferResult {
+  return {
+    outputs: [
+      { name: "label", dtype: "INT64", shape: [1], data: LABELS[number % LABELS.length] ?? [] },
+      { name: "probabilities", dtype: "FP32", shape: [1, 3], data: new Float32Array(3) },
+    ],
+    modelMs: 0.1 + (number % 50) / 100,
+    batch: FRAME,
+    ...(frame === undefined ? {} : { frame }),
+  };
+}
+
+function routeOf(arms: Route["split"]["arms"], watch: Route["watch"]): Route {
   const signature = { inputs: [], outputs: [] };
   return {
     endpoint: parseEndpointName("iris"),
@@ -27,8 +55,9 @@ function routeOf(arms: Route["split"]["arms"]): Route {
       limits: DEFAULT_LIMITS,
     })),
     hold: null,
-    watch: null,
+    watch,
     safeguards: { fallback: false, breaker: false },
+    predictions: false,
     historyHead: null,
     acknowledges: [],
     rolledBack: null,
@@ -38,14 +67,17 @@ function routeOf(arms: Route["split"]["arms"]): Route {
 }
 
 /** All that routing and recording do for one request, and nothing else of it. */
-function oneRequest(book: EndpointBook, stickyKey: string | null): number {
+function oneRequest(book: EndpointBook, stickyKey: string | null, result: InferResult): number {
   book.find("iris");
   const routed = book.find("iris");
   const picked = routed.pick(stickyKey);
   if (picked === null) throw new Error("the route picks no revision");
   const served = book.served(picked.key);
   book.notice("iris", "oip");
-  served.admit(monotonic());
+  const admittedAt = monotonic();
+  served.admit(admittedAt);
+  const ticket = picked.evidence?.admit(admittedAt, stickyKey);
+  ticket?.answered(result);
   picked.count("assigned").requests += 1;
   const id = book.requestId(picked.key);
   served.release();
@@ -56,14 +88,20 @@ function microsecondsPerRequest(
   book: EndpointBook,
   key: (number: number) => string | null,
 ): number {
-  const startedAt = performance.now();
+  const frames = Array.from({ length: Math.ceil(REQUESTS / FRAME) }, () => ({ rows: FRAME }));
+  const results = Array.from({ length: REQUESTS }, (_, number) =>
+    resultOf(number, frames[Math.floor(number / FRAME)]),
+  );
+  const before = process.cpuUsage();
   let used = 0;
-  for (let number = 0; number < REQUESTS; number += 1) used += oneRequest(book, key(number));
+  for (const [number, result] of results.entries()) used += oneRequest(book, key(number), result);
   if (used === 0) throw new Error("nothing was measured");
-  return ((performance.now() - startedAt) * 1_000) / REQUESTS;
+  // CPU of all threads, the collector's too: others on the machine do not count.
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / REQUESTS;
 }
 
-function bookOf(arms: Route["split"]["arms"]): EndpointBook {
+function bookOf(arms: Route["split"]["arms"], watch: Route["watch"] = null): EndpointBook {
   const settings = {
     worker: 0,
     gateway: "bench",
@@ -73,6 +111,7 @@ function bookOf(arms: Route["split"]["arms"]): EndpointBook {
     port: 0,
     reusePort: false,
     defaultEndpoint: null,
+    predictionsFolder: "/nowhere",
     requestIdKey: "00",
     probeToken: "none",
   };
@@ -81,30 +120,51 @@ function bookOf(arms: Route["split"]["arms"]): EndpointBook {
     () => Promise.reject(new Error("nothing is dialled here")),
     () => undefined,
   );
-  book.swap(routeOf(arms), 1, null);
+  book.swap(routeOf(arms, watch), 1, null);
   return book;
 }
 
-/** What routing and recording cost by themselves, microseconds per request. */
+/** What routing and recording cost by themselves, microseconds of CPU per request. */
 export interface RecordingCost {
   readonly single: number;
   /** A canary whose arm is chosen by a sticky key, another for each request. */
   readonly sticky: number;
+  /** A canary by chance, and the same while its rollout is under watch. */
+  readonly canary: number;
+  readonly watched: number;
+  /** Under watch, with a sticky key, another for each request. */
+  readonly watchedSticky: number;
 }
+
+const nobody = (): null => null;
+const user = (number: number): string => `user-${number}`;
 
 /** Measures routing and recording alone, without a server around them. */
 export function recordingCost(): RecordingCost {
   const single = bookOf([{ revision: 1, weight: 100 }]);
-  const canary = bookOf([
+  const arms = [
     { revision: 1, weight: 90 },
     { revision: 2, weight: 10 },
-  ]);
-  const rounds = Array.from({ length: 7 }, () => ({
-    single: microsecondsPerRequest(single, () => null),
-    sticky: microsecondsPerRequest(canary, (number) => `user-${number}`),
-  }));
+  ];
+  const canary = bookOf(arms);
+  const watched = bookOf(arms, WATCH);
+  const rounds = Array.from({ length: 7 }, () => {
+    const round = {
+      single: microsecondsPerRequest(single, nobody),
+      sticky: microsecondsPerRequest(canary, user),
+      canary: microsecondsPerRequest(canary, nobody),
+      watched: microsecondsPerRequest(watched, nobody),
+      watchedSticky: microsecondsPerRequest(watched, user),
+    };
+    watched.evidence.end();
+    return round;
+  });
+  const middle = (what: keyof RecordingCost): number => median(rounds.map((round) => round[what]));
   return {
-    single: median(rounds.map((round) => round.single)),
-    sticky: median(rounds.map((round) => round.sticky)),
+    single: middle("single"),
+    sticky: middle("sticky"),
+    canary: middle("canary"),
+    watched: middle("watched"),
+    watchedSticky: middle("watchedSticky"),
   };
 }

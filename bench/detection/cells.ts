@@ -27,12 +27,17 @@ export const ORACLE = "SPRT that knows both rates (bound)";
 
 const intervals = HORIZON / LOOK_EVERY.flush;
 
-/** All rules, in the order of the table. */
-export const RULES: readonly Rule[] = [
+/** The rules of lastgood. */
+export const OUR_RULES: readonly Rule[] = [
   knownSplitRule(OURS.known, ALPHA),
   flushedRule(OURS.flushed, { alpha: ALPHA, absolute: 0, horizon: null }),
   flushedRule(OURS.restarting, { alpha: ALPHA, absolute: 0, horizon: intervals }),
   flushedRule(OURS.default, { alpha: ALPHA, absolute: 0.001, horizon: intervals }),
+];
+
+/** All rules, in the order of the table. */
+export const RULES: readonly Rule[] = [
+  ...OUR_RULES,
   dirichletRule("Lindon-Malek, Dirichlet k = 100", { alpha: ALPHA, concentration: 100 }),
   dirichletRule("Lindon-Malek, Dirichlet(1, 1)", { alpha: ALPHA, concentration: "uniform" }),
   peekedZRule("z test at 5 %, looked at each interval", 1.6448536269514722),

@@ -1,5 +1,6 @@
 import { rounded } from "../measure.ts";
-import { CANDIDATE_RATES, OURS, RULES, SPLITS, STABLE_RATE } from "./cells.ts";
+import { CANDIDATE_RATES, OUR_RULES, OURS, RULES, SPLITS, STABLE_RATE } from "./cells.ts";
+import type { FalseRollbacks } from "./false-rollbacks.ts";
 import { COLUMNS, ratioToOracle, rowsOf, type Lookup } from "./summary.ts";
 
 const BEGIN = "<!-- measured: begin -->";
@@ -13,6 +14,21 @@ function table(rows: readonly (readonly string[])[]): string {
 function bySplit(lookup: Lookup, split: number): string {
   const title = `### The candidate has ${split * 100} % of the traffic`;
   return `${title}\n\n${table([COLUMNS, ...rowsOf(lookup, split)])}`;
+}
+
+function probabilities(computed: readonly FalseRollbacks[]): string {
+  const rows = OUR_RULES.map(({ name }) => [
+    name,
+    ...SPLITS.map((split) => {
+      const found = computed.find((each) => each.rule === name && each.split === split);
+      if (found === undefined) return "–";
+      return `${found.probability.toFixed(6)} ± ${found.standardError.toFixed(6)}`;
+    }),
+  ]);
+  return [
+    "### The probability of a false rollback",
+    table([["rule", ...SPLITS.map((split) => `${split * 100} % of the traffic`)], ...rows]),
+  ].join("\n\n");
 }
 
 function ratios(lookup: Lookup): string {
@@ -39,7 +55,12 @@ function replications(lookup: Lookup): string {
 }
 
 /** The page with its tables renewed between the marks. @throws where it has no marks. */
-export function detectionPage(page: string, lookup: Lookup, seed: number): string {
+export function detectionPage(
+  page: string,
+  lookup: Lookup,
+  computed: readonly FalseRollbacks[],
+  seed: number,
+): string {
   const [before, rest] = page.split(BEGIN);
   const after = rest?.split(END)[1];
   if (before === undefined || after === undefined)
@@ -48,6 +69,7 @@ export function detectionPage(page: string, lookup: Lookup, seed: number): strin
     `Seed ${seed}; ${replications(lookup)}.`,
     ...SPLITS.map((split) => bySplit(lookup, split)),
     ratios(lookup),
+    probabilities(computed),
   ];
   return `${before}${BEGIN}\n\n${parts.join("\n\n")}\n\n${END}${after}`;
 }

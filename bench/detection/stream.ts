@@ -90,7 +90,7 @@ function boundsOf({ split, candidateRate, stableRate }: World): Bounds {
 }
 
 /** A simulated rollout under the eyes of all rules. */
-class Rollout {
+export class Rollout {
   readonly alarms: (Alarm | null)[];
   requests = 0;
   readonly #request = new Watchers<Request>();
@@ -121,15 +121,16 @@ class Rollout {
     return size + this.#bad.size + this.#flush.size + this.#interval.size === 0;
   }
 
-  /** The next requests, as many as are flushed at once. */
-  go(numbers: Uint32Array): void {
+  /** The next requests, as many as are flushed at once; gives their counts. */
+  go(numbers: Uint32Array): SplitCounts {
     const counts = this.#answer(numbers);
     this.#flush.show(this.#decided, counts);
     this.#candidate = together(this.#candidate, counts.candidate);
     this.#stable = together(this.#stable, counts.stable);
-    if (this.requests % LOOK_EVERY.interval !== 0) return;
+    if (this.requests % LOOK_EVERY.interval !== 0) return counts;
     this.#interval.show(this.#decided, { candidate: this.#candidate, stable: this.#stable });
     this.#candidate = this.#stable = NO_COUNTS;
+    return counts;
   }
 
   #answer(numbers: Uint32Array): SplitCounts {

@@ -44,7 +44,16 @@ function dropped(): Error {
   return new TypeError("fetch failed", { cause });
 }
 
-const answered = { endpoint: "e", rollout: null, current: null, done: "paused" };
+const answered = {
+  endpoint: "e",
+  rollout: null,
+  current: null,
+  done: "paused",
+  assessment: null,
+  seen: null,
+  pin: null,
+  automatic: { on: true, why: null },
+};
 const pause = {
   command: "pause",
   endpoint: null,

@@ -5,6 +5,7 @@ import type {
   applyPolicyBodySchema,
   archiveBodySchema,
   deployBodySchema,
+  feedbackItemSchema,
   markBodySchema,
   registerBodySchema,
   reinstateBodySchema,
@@ -18,9 +19,14 @@ import {
   deployedSchema,
   diffSchema,
   doctorSchema,
+  endpointTrafficSchema,
   endpointViewSchema,
+  evidencePageSchema,
+  feedbackTakenSchema,
   historySchema,
   historyVerifiedSchema,
+  incidentSchema,
+  incidentsSchema,
   markedSchema,
   modelSummarySchema,
   policyViewSchema,
@@ -35,10 +41,15 @@ import {
   type Deployed,
   type Diff,
   type Doctor,
+  type EndpointTraffic,
   type EndpointView,
+  type EvidencePage,
+  type FeedbackTaken,
   type History,
   type HistoryEntry,
   type HistoryVerified,
+  type Incident,
+  type Incidents,
   type Marked,
   type ModelSummary,
   type PolicyView,
@@ -232,6 +243,39 @@ export class LastgoodClient {
   /** Recomputes the hash chain; `expect` is a head noted down earlier. */
   verifyHistory(endpoint: string | null, expect: string | null): Promise<HistoryVerified> {
     return this.#get(historyVerifiedSchema, "/history/verify", { endpoint, expect });
+  }
+
+  /** Rollbacks, the newest first; of all endpoints where none is named. */
+  incidents(endpoint: string | null): Promise<Incidents> {
+    return this.#get(incidentsSchema, "/incidents", { endpoint });
+  }
+
+  /** By the id of a rollback or of its rollout, or the beginning of one. */
+  incident(id: string): Promise<Incident> {
+    return this.#get(incidentSchema, `/incidents/${part(id)}`);
+  }
+
+  /** A page of what a rollout was judged by; `cursor` is the last page's `next`. */
+  evidence(id: string, cursor: string | null = null): Promise<EvidencePage> {
+    return this.#get(evidencePageSchema, `/evidence/${part(id)}`, { cursor });
+  }
+
+  /** What the stable revision did at rest. A null endpoint is the only one there is. */
+  traffic(endpoint: string | null): Promise<EndpointTraffic> {
+    return this.#get(endpointTrafficSchema, "/traffic", { endpoint });
+  }
+
+  /** Tells what is known of predictions, by the request ids of their answers. */
+  feedback(items: readonly z.input<typeof feedbackItemSchema>[]): Promise<FeedbackTaken> {
+    return this.#post(feedbackTakenSchema, "/feedback", items);
+  }
+
+  /** The same as a CSV text: the columns `request_id` and one of `label`, `correct` and `score`. */
+  feedbackCsv(text: string): Promise<FeedbackTaken> {
+    const bytes = new TextEncoder().encode(text);
+    const path = `${ROOT}/feedback`;
+    const call = { method: "POST", path, bytes, contentType: "text/csv" } as const;
+    return this.#transport.json(feedbackTakenSchema, call);
   }
 
   doctor(): Promise<Doctor> {

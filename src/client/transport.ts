@@ -26,8 +26,10 @@ export interface Call {
   readonly query?: Readonly<Record<string, string | number | null | undefined>>;
   /** Sent as JSON. */
   readonly body?: unknown;
-  /** Sent as they are, as `application/octet-stream`. */
+  /** Sent as they are. */
   readonly bytes?: Blob | Uint8Array<ArrayBuffer>;
+  /** Of `bytes`. @default "application/octet-stream" */
+  readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
 }
@@ -112,7 +114,8 @@ export class Transport {
       headers["authorization"] = `Bearer ${this.#options.token}`;
     if (call.method !== "GET") headers["idempotency-key"] = globalThis.crypto.randomUUID();
     const body = call.bytes ?? (call.body === undefined ? undefined : JSON.stringify(call.body));
-    if (call.bytes !== undefined) headers["content-type"] = "application/octet-stream";
+    if (call.bytes !== undefined)
+      headers["content-type"] = call.contentType ?? "application/octet-stream";
     else if (call.method !== "GET") headers["content-type"] = "application/json";
     return {
       method: call.method,

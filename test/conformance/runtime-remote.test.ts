@@ -20,6 +20,7 @@ beforeAll(async () => {
 beforeEach(() => {
   server.broken = null;
   server.drops = 0;
+  server.delayMs = 0;
 });
 afterAll(async () => {
   await server.stop();
@@ -58,6 +59,28 @@ test("64-bit integers come through exactly", async () => {
   const b = 2n ** 61n + 1n;
   const { outputs } = await client.infer(inputs(b), patient);
   expect(outputs[1]).toMatchObject({ name: "twice", data: BigInt64Array.of(2n * b) });
+  await client.close();
+});
+
+test("a remote's own time does not contain the wait for a free connection", async () => {
+  const client = await connect(await loaded(runtime()));
+  server.delayMs = 200;
+  const startedAt = performance.now();
+  // Three times as many as it has connections.
+  const results = await Promise.all(
+    Array.from({ length: 384 }, () => client.infer(inputs(1n), patient)),
+  );
+  const allMs = performance.now() - startedAt;
+  expect(allMs).toBeGreaterThan(600);
+  expect(Math.min(...results.map((each) => each.modelMs))).toBeGreaterThanOrEqual(199);
+  expect(Math.max(...results.map((each) => each.modelMs))).toBeLessThan(0.8 * allMs);
+  await client.close();
+});
+
+test("what is left of a request's time need not be a whole number of milliseconds", async () => {
+  const client = await connect(await loaded(runtime()));
+  const { outputs } = await client.infer(inputs(1n), { timeoutMs: 19_987.96 });
+  expect(outputs).toHaveLength(2);
   await client.close();
 });
 

@@ -191,6 +191,8 @@ export class OipServer {
   /** Drops this many connections instead of answering. */
   drops = 0;
   infers = 0;
+  /** Answers inference requests so much later, ms. */
+  delayMs = 0;
   readonly #model: string;
   readonly #folder: DataFolder;
   readonly #loaded: LoadedModel;
@@ -253,6 +255,7 @@ export class OipServer {
     if (request.url === base) return [200, this.#metadata()];
     if (request.url !== `${base}/infer`) return [404, '{"error":"no such path"}'];
     this.infers += 1;
+    if (this.delayMs > 0) await new Promise((resolve) => setTimeout(resolve, this.delayMs));
     try {
       return [200, await this.#infer(await bodyOf(request))];
     } catch (error) {

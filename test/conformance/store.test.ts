@@ -82,6 +82,17 @@ const told = (requestId: string, over: Partial<FeedbackRecord> = {}): FeedbackRe
 
 const kinds = (entries: readonly { kind: string }[]): string[] => entries.map((one) => one.kind);
 
+/** What a gateway saw of a rollout. */
+const evidence = (sequence: number, over: Partial<EvidenceRecord> = {}): EvidenceRecord => ({
+  watch: "r1",
+  source: "gateway g i",
+  sequence,
+  endpoint: "fraud-prod",
+  at: 1_000 + sequence,
+  body: { requests: sequence },
+  ...over,
+});
+
 const count = (over: Partial<CountRecord> = {}): CountRecord => ({
   gateway: "g",
   incarnation: "i",
@@ -382,34 +393,26 @@ describe.each(IMPLEMENTATIONS)("store $name", ({ open }) => {
   });
 
   test("evidence is stored once, in the order it came, and pruned but for what is kept", async () => {
-    const record = (sequence: number, over: Partial<EvidenceRecord> = {}): EvidenceRecord => ({
-      watch: "r1",
-      source: "gateway g i",
-      sequence,
-      endpoint: "fraud-prod",
-      at: 1_000 + sequence,
-      body: { requests: sequence },
-      ...over,
-    });
     expect(await store.evidence.append([])).toEqual([]);
-    const first = await store.evidence.append([record(4), record(3), record(4)]);
+    const first = await store.evidence.append([evidence(4), evidence(3), evidence(4)]);
     expect(first.map(({ position, sequence }) => [position, sequence])).toEqual([
       [1, 4],
       [2, 3],
     ]);
-    const other = record(3, { source: "labels" });
-    expect(await store.evidence.append([record(3), other])).toEqual([{ ...other, position: 3 }]);
-    await store.evidence.append([record(1, { watch: "r2" })]);
+    const other = evidence(3, { source: "labels" });
+    expect(await store.evidence.append([evidence(3), other])).toEqual([{ ...other, position: 3 }]);
+    await store.evidence.append([evidence(1, { watch: "r2" })]);
     expect(await store.evidence.list("r1")).toEqual([
-      { ...record(4), position: 1 },
-      { ...record(3), position: 2 },
+      { ...evidence(4), position: 1 },
+      { ...evidence(3), position: 2 },
       { ...other, position: 3 },
     ]);
     expect(await store.evidence.list("r1", { after: 1, limit: 1 })).toEqual([
-      { ...record(3), position: 2 },
+      { ...evidence(3), position: 2 },
     ]);
     expect(await store.evidence.prune("fraud-prod", { before: 1_004, keep: ["r2"] })).toBe(2);
-    expect(await store.evidence.prune("another", { before: 9_999, keep: [] })).toBe(0);
+    expect(await store.evidence.prune("another", { before: 9_999 })).toBe(0);
+    expect(await store.evidence.prune("fraud-prod", { before: 9_999, of: ["r3"] })).toBe(0);
     expect((await store.evidence.list("r1")).map((one) => one.position)).toEqual([1]);
     expect(await store.evidence.list("r2")).toHaveLength(1);
   });

@@ -76,7 +76,7 @@ test.concurrent("Progressing: weights, pause and resume, what is refused, and th
   expect(replaced).toMatchObject({ code: 0, value: { rollout: { to: { version: "v1.2" } } } });
   expect(await statusOf(canary, "v1.1")).toBe("aborted");
   const promoted = await done(canary, "rollout", "promote", "canary", "--full");
-  expect(promoted.rollout).toMatchObject({ phase: "Baking", weight: 100 });
+  expect(promoted.rollout).toMatchObject({ phase: "Baking", weight: 95 });
   expect(await canary.answering()).toEqual(["v1.2"]);
 });
 

@@ -308,12 +308,17 @@ test("each protocol refuses in its own form, and what is not there is a 404 that
   });
 });
 
+/** Nobody answers for the version, and nothing sends it back: what it does is what callers see. */
+function alone(model: string): Record<string, unknown> {
+  return { model, name: model, rollback: { automatic: false, fallback: false } };
+}
+
 test.concurrent("NaN is the version's error: 5xx for those rows, the others 200, counted against the revision", async () => {
   const nan = stage(server, "nan");
   await nan.register("v1.0");
   await nan.deploy("v1.0");
   await nan.register("v2.0", "iris/v2.0-nan.onnx");
-  await nan.deploy("v2.0", { bakeMs: 600_000 });
+  await nan.deploy("v2.0", { bakeMs: 600_000, policy: alone("nan") });
   const rows = heldOutRows("iris");
   const answers = await Promise.all(rows.map((row) => nan.score(oipBody(row.features))));
   const failed = answers.filter(({ status }) => status !== 200);
@@ -340,7 +345,7 @@ test("rows that throw are 500, their neighbours in the same batch are answered",
   const bodies = rows.map((row) => oipBody(row.features));
   const good = await Promise.all(bodies.map((body) => throwing.score(body)));
   await throwing.register("v2.0", "iris/v2.0-throws.onnx");
-  await throwing.deploy("v2.0", { bakeMs: 600_000 });
+  await throwing.deploy("v2.0", { bakeMs: 600_000, policy: alone("throwing") });
   const { models } = server.pids;
   const answers = await Promise.all(bodies.map((body) => throwing.score(body)));
   const answered = rows.map((row, index) =>

@@ -23,6 +23,7 @@ import {
   routeAcknowledgedSchema,
   type GatewayRolledBack,
   type GatewayStatus,
+  type Inspected,
   type RouteAcknowledged,
 } from "../../src/link/message/index.ts";
 import {
@@ -37,7 +38,12 @@ import { DEFAULT_LIMITS, type Route, type RouteRevision } from "../../src/link/r
 
 const root = resolve(import.meta.dirname, "../..");
 const bundles = join(root, ".tmp", `gateway-${process.pid}`);
+/** The bundles that the suites of real processes are given. */
+export const DIST = join(root, "dist");
 const self = ownIdentity("control", "test", "test");
+
+/** What was found out of a model file once does not change. */
+const inspectedFiles = new Map<string, Inspected>();
 
 /** A request that the iris examples take. */
 export const SAMPLE = {
@@ -204,8 +210,12 @@ export class GatewayHarness {
     const digest = parseDigest(`sha256:${hex}`);
     const files = [{ path: "model.onnx", digest, size: bytes.length }];
     const runtime = { kind: "onnx", file: "model.onnx" } as const;
-    const body = { digest, runtime, files, signature: null, examples };
-    const inspected = inspectedSchema.parse(await this.control("version.inspect", body));
+    let inspected = inspectedFiles.get(given.file);
+    if (inspected === undefined) {
+      const body = { digest, runtime, files, signature: null, examples };
+      inspected = inspectedSchema.parse(await this.control("version.inspect", body));
+      inspectedFiles.set(given.file, inspected);
+    }
     return {
       revision: number,
       version: { model: parseModelName("iris"), name: parseVersionName(name), sequence: number },
@@ -231,6 +241,7 @@ export class GatewayHarness {
       hold: null,
       watch: null,
       safeguards: { fallback: false, breaker: false },
+      predictions: false,
       historyHead: null,
       rolledBack: null,
       acknowledges: [],

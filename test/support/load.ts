@@ -7,6 +7,10 @@ export interface Answer {
   /** Null when the connection failed. */
   readonly status: number | null;
   readonly version: string | null;
+  /** The gateway's name for it, as labels refer to it. */
+  readonly requestId: string | null;
+  /** Which of the bodies was sent. */
+  readonly index: number;
   readonly body: string;
   readonly error: string | null;
 }
@@ -71,13 +75,13 @@ export class Load {
   async #loop(): Promise<void> {
     while (!this.#stopped) {
       const { bodies, pauseMs } = this.#options;
-      const body = bodies[this.#next++ % bodies.length] ?? "";
-      this.answers.push(await this.#send(body));
+      this.answers.push(await this.#send(this.#next++ % bodies.length));
       if (pauseMs !== undefined) await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }
 
-  #send(body: string): Promise<Answer> {
+  #send(index: number): Promise<Answer> {
+    const body = this.#options.bodies[index] ?? "";
     const sentAt = monotonicMs();
     return new Promise((resolve) => {
       const failed = (error: Error): void =>
@@ -86,6 +90,8 @@ export class Load {
           doneAt: monotonicMs(),
           status: null,
           version: null,
+          requestId: null,
+          index,
           body: "",
           error: error.message,
         });
@@ -106,12 +112,17 @@ export class Load {
           incoming.once("end", () => {
             const status = incoming.statusCode ?? null;
             const kept = this.#options.keepBodies === true || status !== 200;
-            const version = incoming.headers["x-lastgood-version"];
+            const header = (name: string): string | null => {
+              const value = incoming.headers[name];
+              return typeof value === "string" ? value : null;
+            };
             resolve({
               sentAt,
               doneAt: monotonicMs(),
               status,
-              version: typeof version === "string" ? version : null,
+              version: header("x-lastgood-version"),
+              requestId: header("x-lastgood-request-id"),
+              index,
               body: kept ? Buffer.concat(chunks).toString() : "",
               error: null,
             });

@@ -163,11 +163,21 @@ function candidateShare(state: EndpointState): number {
   return armsOf(state).find((arm) => arm.revision === candidate)?.weight ?? 0;
 }
 
+/** Nothing and nobody keeps the endpoint from going back. */
+function mustGoBack({ before, event }: StepTaken): boolean {
+  const { activity } = before;
+  if (event.type !== "assessed" || event.verdict.decision !== "rollback") return false;
+  if (activity.phase !== "Progressing" && activity.phase !== "Baking") return false;
+  const { id, policy } = activity.rollout;
+  const may = policy.rollback.automatic && before.pin === null;
+  return may && id === event.rolloutId && event.choice.targets.length > 0;
+}
+
 /** Protection never waits, and the evidence alone never raises what it speaks against. */
-function evidenceIsHeeded({ before, event, after }: StepTaken): void {
+function evidenceIsHeeded(taken: StepTaken): void {
+  const { before, event, after } = taken;
   if (event.type !== "assessed") return;
   const { decision } = event.verdict;
-  const wasPinned = before.pin !== null && after.pin === before.pin;
   const went = after.activity.phase === "RollingBack" && before.activity.phase !== "RollingBack";
   holds(
     "I17 only evidence against it, or a deadline, sends it back",
@@ -181,11 +191,7 @@ function evidenceIsHeeded({ before, event, after }: StepTaken): void {
     decision !== "rollback" || candidateShare(after) <= candidateShare(before),
     armsOf(after),
   );
-  const { activity } = before;
-  const under = activity.phase === "Progressing" || activity.phase === "Baking";
-  const meant = under && activity.rollout.id === event.rolloutId;
-  const may = under && activity.rollout.policy.rollback.automatic && !wasPinned;
-  if (meant && may && decision === "rollback" && event.choice.targets.length > 0)
+  if (mustGoBack(taken))
     holds("I16 evidence against it sends it back at once", went, after.activity.phase);
 }
 

@@ -9,13 +9,18 @@ import { artifacts, registry, store } from "./registry-fixture.ts";
 
 const clock = { now: () => 1_000, monotonic: () => 1_000 };
 
+const noSignals = {
+  collect: () => Promise.resolve({ signals: {}, confirm: () => Promise.resolve() }),
+  recentLogLines: () => Promise.resolve([]),
+};
+
 /** Endpoints as a control plane runs them, on what the fixture has stored. */
 export function rolloutsOf(): Rollouts {
   return new Rollouts({
     store,
     artifacts,
     gateways: new Gateways(),
-    signals: { collect: () => Promise.resolve({}) },
+    signals: noSignals,
     clock,
     timers: systemTimers,
     checkpoint: () => undefined,
@@ -29,8 +34,9 @@ export function rolloutsOf(): Rollouts {
 /** The API over them, on a free port. */
 export function apiOf(endpoints: Rollouts): Promise<ApiServer> {
   const log = pino({ level: "silent" });
+  const feedback = { take: () => Promise.reject(new Error("not asked here")) };
   return serveApi(
-    { registry, endpoints, artifacts, store, clock, build: "test", log },
+    { registry, endpoints, feedback, artifacts, store, clock, build: "test", log },
     { host: "127.0.0.1", port: 0 },
   );
 }

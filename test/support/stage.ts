@@ -70,12 +70,17 @@ export class Stage {
   }
 
   /** Registers a file of `examples/` under bytes of its own, so that no other version shares them. */
-  async register(version: string, file = "iris/v1.1.onnx"): Promise<void> {
+  async register(
+    version: string,
+    file = "iris/v1.1.onnx",
+    inputExample: unknown = null,
+  ): Promise<void> {
     const bytes = withNote(readFileSync(example(file)), `${this.name} ${version}`);
     const { digest } = await this.#client.upload(bytes);
     await this.#client.register(this.name, {
       name: version,
       files: [{ path: `${version}.onnx`, digest }],
+      inputExample,
       actor: "tester",
     });
     this.#blobs.set(version, join(this.server.dataDir, blobPath(digest)));

@@ -131,7 +131,7 @@ export interface Behaviour {
 }
 
 /** A standard normal number (Box-Muller). */
-export function drawNormal(random: () => number): number {
+function drawNormal(random: () => number): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 }
 

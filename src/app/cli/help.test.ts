@@ -54,6 +54,13 @@ test("the first help screen", async () => {
       apply          put a policy file in force: lastgood.yaml
       policy         show the policy in force at an endpoint
       reinstate      take back a wrong rollback
+      pin            keep an endpoint from going back by itself for a while
+      unpin          let it go back by itself again
+
+    Evidence:
+      incident       what broke, when, for whom, and what was done
+      explain        compute the verdicts on a rollout again, and compare
+      feedback       tell what is known of predictions: correct, wrong, label or score
 
     This program:
       demo           a real update that fails and is taken back, live

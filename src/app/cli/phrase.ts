@@ -43,3 +43,17 @@ export function oneLine(value: unknown): string {
   if (value === null || value === undefined) return "-";
   return typeof value === "string" ? value : JSON.stringify(value);
 }
+
+/** A fraction for people: `4.1 %`; `-` where there is none. */
+export function percentText(fraction: number | null): string {
+  if (fraction === null) return "-";
+  const value = fraction * 100;
+  return `${Number(value.toPrecision(value >= 99 ? 3 : 2))} %`;
+}
+
+/** A whole number in groups of three: `20 000`. */
+export function grouped(value: number): string {
+  return Math.round(value)
+    .toFixed(0)
+    .replaceAll(/\B(?=(\d{3})+$)/g, " ");
+}

@@ -150,6 +150,7 @@ test("the exit codes are those that scripts rely on", () => {
     "reference.invalid",
     "endpoint.ambiguous",
     "config.invalid",
+    "evidence.invalid",
   ]);
   expect(byExit[3]).toEqual(["rollout.rolled-back"]);
   expect(byExit[5]).toEqual(["wait.undecided"]);

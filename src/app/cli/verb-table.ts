@@ -119,6 +119,35 @@ export const VERBS: readonly Verb[] = [
       changes: true,
       load: () => import("./verb/reinstate.ts"),
     },
+    {
+      name: "pin",
+      summary: "keep an endpoint from going back by itself for a while",
+      changes: true,
+      load: () => import("./verb/pin.ts"),
+    },
+    {
+      name: "unpin",
+      summary: "let it go back by itself again",
+      changes: true,
+      load: () => import("./verb/unpin.ts"),
+    },
+  ]),
+  ...inGroup("Evidence:", [
+    {
+      name: "incident",
+      summary: "what broke, when, for whom, and what was done",
+      load: () => import("./verb/incident.ts"),
+    },
+    {
+      name: "explain",
+      summary: "compute the verdicts on a rollout again, and compare",
+      load: () => import("./verb/explain.ts"),
+    },
+    {
+      name: "feedback",
+      summary: "tell what is known of predictions: correct, wrong, label or score",
+      load: () => import("./verb/feedback.ts"),
+    },
   ]),
   ...inGroup("This program:", [
     {

@@ -1,13 +1,15 @@
 import type { LastgoodClient } from "../../client/index.ts";
-import type { RolloutView } from "../../core/api/index.ts";
+import type { RolloutAnswer, RolloutView } from "../../core/api/index.ts";
 import { LastgoodError, type ErrorCode } from "../../core/errors/index.ts";
 import { formatDuration } from "../../core/time/index.ts";
+import { metricWords } from "./describe-evidence.ts";
+import { rolloutHeadline, rolloutKey } from "./describe-rollout.ts";
 
 /** How to wait for the end of a rollout. */
 export interface WaitOptions {
   readonly timeoutMs: number;
   readonly pollMs: number;
-  /** Told once per change of phase. */
+  /** Told of each change: a step, a weight, what holds it. */
   readonly note: (line: string) => void;
 }
 
@@ -27,8 +29,8 @@ const OUTCOMES: Readonly<Record<RolloutView["phase"], ErrorCode | "success" | "u
 /**
  * The rollout once it has succeeded.
  * @throws `rollout.rolled-back`, `rollout.superseded` (aborted, or another one took its place),
- * `preflight.rejected`, `rollback.no-target-left`; `wait.undecided` past the deadline, while the
- * rollout goes on.
+ * `preflight.rejected`, `rollback.no-target-left`; `wait.undecided` past the deadline, or at once when
+ * its evidence came to nothing, while the rollout goes on.
  */
 export async function waitForRollout(
   client: LastgoodClient,
@@ -36,34 +38,80 @@ export async function waitForRollout(
   options: WaitOptions,
 ): Promise<RolloutView> {
   const until = performance.now() + options.timeoutMs;
-  let phase: string | null = null;
+  let key: string | null = null;
   for (;;) {
-    const view = await client.endpoint(begun.endpoint);
-    const rollout = [view.rollout, view.lastRollout].find((each) => each?.id === begun.id) ?? null;
-    if (rollout === null)
-      throw ended("rollout.superseded", begun, "another rollout took its place");
-    if (rollout.phase !== phase) options.note(`${begun.endpoint}: ${rollout.phase}`);
-    phase = rollout.phase;
-    const outcome = OUTCOMES[rollout.phase];
-    if (outcome === "success") return rollout;
-    if (outcome !== "unfinished") throw ended(outcome, rollout, rollout.reason ?? rollout.phase);
-    if (performance.now() >= until) {
+    const answer = await client.rollout(begun.endpoint);
+    const rollout = answer.rollout?.id === begun.id ? answer.rollout : await lastOf(client, begun);
+    if (rolloutKey(rollout) !== key) options.note(rolloutHeadline(rollout));
+    key = rolloutKey(rollout);
+    if (outcomeOf(answer, rollout) === "success") return rollout;
+    if (performance.now() >= until)
       throw new LastgoodError(
         "wait.undecided",
         `the rollout of ${begun.to.version} on ${begun.endpoint} is still ${rollout.phase} after ${formatDuration(options.timeoutMs)}; it goes on`,
         { hint: `lastgood rollout status ${begun.endpoint}`, details: { rollout } },
       );
-    }
     await new Promise((resolve) => {
       setTimeout(resolve, options.pollMs);
     });
   }
 }
 
-function ended(code: ErrorCode, rollout: RolloutView, why: string): LastgoodError {
+/** The rollout after another one began. @throws `rollout.superseded` where that took its place. */
+export async function lastOf(client: LastgoodClient, begun: RolloutView): Promise<RolloutView> {
+  const { lastRollout } = await client.endpoint(begun.endpoint);
+  if (lastRollout?.id === begun.id) return lastRollout;
+  throw ended("rollout.superseded", begun, { why: "another rollout took its place" });
+}
+
+/** What a rollout has come to. @throws how it ended, unless it succeeded, and that it is undecided. */
+export function outcomeOf(
+  answer: Pick<RolloutAnswer, "assessment">,
+  rollout: RolloutView,
+): "success" | "unfinished" {
+  const { assessment } = answer;
+  const outcome = OUTCOMES[rollout.phase];
+  if (outcome === "unfinished" && rollout.undecided) throw undecided(rollout, assessment);
+  if (outcome === "success" || outcome === "unfinished") return outcome;
+  throw ended(outcome, rollout, { why: rollout.reason ?? rollout.phase, assessment });
+}
+
+function undecided(rollout: RolloutView, assessment: RolloutAnswer["assessment"]): LastgoodError {
+  const { endpoint, held, to } = rollout;
+  const why = held?.why ?? "too few requests came to decide by";
+  return new LastgoodError(
+    "wait.undecided",
+    `the rollout of ${to.version} on ${endpoint} is undecided: ${why}; it goes on until a person decides`,
+    {
+      hint: `lastgood rollout promote ${endpoint} --reason "…", lastgood rollout abort ${endpoint}, or another deploy with --replace`,
+      details: { rollout, assessment, evidence: evidenceIn(assessment) },
+    },
+  );
+}
+
+const evidenceIn = (assessment: RolloutAnswer["assessment"]): readonly string[] =>
+  assessment === null ? [] : metricWords(assessment.metrics);
+
+function ended(
+  code: ErrorCode,
+  rollout: RolloutView,
+  by: { readonly why: string; readonly assessment?: RolloutAnswer["assessment"] },
+): LastgoodError {
+  const { endpoint, to } = rollout;
+  const assessment = by.assessment ?? null;
+  const back = code === "rollout.rolled-back";
+  const itself = back && assessment?.decision === "rollback" ? " by itself" : "";
   return new LastgoodError(
     code,
-    `the rollout of ${rollout.to.version} on ${rollout.endpoint} ended: ${why}`,
-    { hint: `lastgood history ${rollout.endpoint}`, details: { rollout } },
+    back
+      ? `${to.version} on ${endpoint} was rolled back${itself}: ${by.why}`
+      : `the rollout of ${to.version} on ${endpoint} ended: ${by.why}`,
+    {
+      hint: back ? `lastgood incident ${rollout.id.slice(0, 8)}` : `lastgood history ${endpoint}`,
+      details: {
+        rollout,
+        ...(back ? { assessment, evidence: evidenceIn(assessment) } : {}),
+      },
+    },
   );
 }

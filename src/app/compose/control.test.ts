@@ -7,6 +7,7 @@ import { pino } from "pino";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
 import { LastgoodError } from "../../core/errors/index.ts";
+import { NO_SIGNAL_SOURCES } from "../../core/policy/index.ts";
 import { connectPeer, ownIdentity, type Peer } from "../../link/peer/index.ts";
 import { startControl, type ControlPlane } from "./index.ts";
 
@@ -34,6 +35,7 @@ async function start(): Promise<string> {
       apiPort: 0,
       socketFolder: folder,
       build: "b",
+      signals: NO_SIGNAL_SOURCES,
     },
     {
       log: pino({ level: "silent" }),
@@ -204,6 +206,7 @@ test("a start that fails leaves nothing running", async () => {
       apiPort: Number(port),
       socketFolder: mkdtempSync(join(folder, "s-")),
       build: "b",
+      signals: NO_SIGNAL_SOURCES,
     },
     { log: pino({ level: "silent" }), checkpoint: () => undefined, onShutdown: () => undefined },
   );

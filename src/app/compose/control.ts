@@ -10,8 +10,11 @@ import { generalChecks } from "../../control/doctor/index.ts";
 import { Gateways, type LinkHandlers } from "../../control/link/index.ts";
 import { RegistryService } from "../../control/registry/index.ts";
 import { Rollouts, type Journal } from "../../control/rollouts/index.ts";
+import { Signals } from "../../control/signals/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
+import { NO_SIGNAL_SOURCES, type SignalSources } from "../../core/policy/index.ts";
 import { ownIdentity, type PeerIdentity } from "../../link/peer/index.ts";
+import { requestIdKey } from "../../link/request-id/index.ts";
 import { systemTimers } from "../../link/timer/index.ts";
 import { openLocalArtifacts, type Artifacts } from "../../storage/artifacts/index.ts";
 import { openSqliteStore, type Store } from "../../storage/store/index.ts";
@@ -26,6 +29,8 @@ export const controlConfigSchema = z.object({
   /** Folder of the Unix sockets of this data folder. */
   socketFolder: z.string().min(1),
   build: z.string(),
+  /** What server.yaml names; checked where it was read. */
+  signals: z.custom<SignalSources>((value) => typeof value === "object").default(NO_SIGNAL_SOURCES),
 });
 
 /** What a control plane is started with. */
@@ -59,6 +64,7 @@ interface Parts {
   readonly registry: RegistryService;
   readonly gateways: Gateways;
   readonly rollouts: Rollouts;
+  readonly signals: Signals;
   readonly self: PeerIdentity;
 }
 
@@ -82,6 +88,15 @@ async function construct(config: ControlConfig, around: ControlSurroundings): Pr
   const gateways = new Gateways();
   const self = ownIdentity("control", config.build, dataDir);
   const clock = systemClock;
+  const signals = new Signals({
+    store,
+    now: () => clock.now(),
+    dataDir,
+    sources: config.signals,
+    env: process.env,
+    requestIdKey: () => requestIdKey(join(dataDir, "keys", "request-id.key")),
+    warn: (message, facts) => log.warn(facts ?? {}, message),
+  });
   const registry: RegistryService = new RegistryService({
     store,
     artifacts,
@@ -94,7 +109,7 @@ async function construct(config: ControlConfig, around: ControlSurroundings): Pr
     store,
     artifacts,
     gateways,
-    signals: { collect: () => Promise.resolve({}) },
+    signals,
     clock,
     timers: systemTimers,
     checkpoint,
@@ -109,7 +124,7 @@ async function construct(config: ControlConfig, around: ControlSurroundings): Pr
       return generalChecks(deps, new Set(named));
     },
   });
-  return { store, artifacts, registry, gateways, rollouts, self };
+  return { store, artifacts, registry, gateways, rollouts, signals, self };
 }
 
 interface Milestones {
@@ -177,11 +192,12 @@ export async function startControl(
   around: ControlSurroundings,
 ): Promise<ControlPlane> {
   const parts = await construct(config, around);
-  const { store, artifacts, registry, gateways, rollouts, self } = parts;
+  const { store, artifacts, registry, gateways, rollouts, signals, self } = parts;
   let api: ApiServer | null = null;
   const stop = async (): Promise<void> => {
     await api?.close(GRACE_MS);
     rollouts.stop();
+    signals.stop();
     await gateways.close();
     await store.close();
   };
@@ -194,6 +210,7 @@ export async function startControl(
     await registry.start();
     const socket = join(config.socketFolder, "control.sock");
     await gateways.listen(socket, self, linkHandlers(rollouts, milestones, around));
+    signals.start();
     await rollouts.start();
     milestones.running.resolve();
     await waitForGateway(store, milestones);
@@ -202,6 +219,7 @@ export async function startControl(
     const deps = {
       registry,
       endpoints: rollouts,
+      feedback: signals,
       artifacts,
       store,
       clock: systemClock,

@@ -1,29 +1,55 @@
-import * as z from "zod";
+import { dirname, isAbsolute, resolve } from "node:path";
 
-const remoteSchema = z.strictObject({
-  url: z.url({ protocol: /^https?$/, error: "must be an http or https URL" }),
-  protocol: z.enum(["oip"]),
-  /** The model's name there, where it differs from the remote's. */
-  model: z.string().min(1).optional(),
-  /** True where asking twice does no harm. */
-  retries: z.boolean().default(false),
-});
+import type * as z from "zod";
 
-const serverYamlSchema = z.strictObject({
-  remotes: z
-    .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, "is not a name"), remoteSchema)
-    .default({}),
-});
+import type { SignalSources } from "../../core/policy/index.ts";
+import type { serverYamlSchema } from "./server-yaml-schema.ts";
 
 /** Model servers elsewhere, by the name under which versions refer to them. */
 export type Remotes = z.infer<typeof serverYamlSchema>["remotes"];
 
+/** The server's own configuration. Programs are named here alone, never through the API. */
+export interface ServerConfig {
+  readonly remotes: Remotes;
+  /** Paths are absolute. */
+  readonly signals: SignalSources;
+}
+
 /**
- * The server's own configuration (`--config server.yaml`); null means none.
+ * The server's own configuration (`--config server.yaml`); null means none. Relative paths in it
+ * begin at the file's folder.
  * @throws `config.invalid` with line and column.
  */
-export async function readServerYaml(path: string | null): Promise<{ readonly remotes: Remotes }> {
-  if (path === null) return { remotes: {} };
+export async function readServerYaml(path: string | null): Promise<ServerConfig> {
+  if (path === null) return { remotes: {}, signals: { prometheus: {}, logs: {}, health: {} } };
+  // Few verbs need them, and every verb reads settings.
   const { readYaml } = await import("./yaml-file.ts");
-  return readYaml(path, serverYamlSchema);
+  const { serverYamlSchema: schema } = await import("./server-yaml-schema.ts");
+  const { remotes, ...signals } = readYaml(path, schema);
+  return { remotes, signals: withAbsolutePaths(signals, dirname(resolve(path))) };
+}
+
+/** The control plane runs in another folder than whoever wrote the file. */
+function withAbsolutePaths(
+  { logs, health, prometheus }: SignalSources,
+  folder: string,
+): SignalSources {
+  const inFolder = (path: string): string => (isAbsolute(path) ? path : resolve(folder, path));
+  return {
+    prometheus,
+    logs: Object.fromEntries(
+      Object.entries(logs).map(([name, source]) => [
+        name,
+        { ...source, files: source.files?.map(inFolder) ?? null },
+      ]),
+    ),
+    health: Object.fromEntries(
+      Object.entries(health).map(([name, check]) => {
+        const [program = "", ...args] = check.command ?? [];
+        // Without a slash it is looked up in PATH.
+        const found = program.includes("/") ? inFolder(program) : program;
+        return [name, { ...check, command: check.command === null ? null : [found, ...args] }];
+      }),
+    ),
+  };
 }

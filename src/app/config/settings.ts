@@ -92,7 +92,7 @@ export const SETTINGS = {
     flag: "--config <file>",
     env: "LASTGOOD_CONFIG",
     key: "config",
-    description: "server.yaml, which names the remote model servers",
+    description: "server.yaml, which names remote model servers and sources of evidence",
     defaultText: "none",
     defaultTo: () => null,
     schema: folder,

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 
 import { LastgoodError } from "../../core/errors/index.ts";
+import { NO_SIGNAL_SOURCES } from "../../core/policy/index.ts";
 import { readServerYaml } from "./server-yaml.ts";
 import { readUserFile } from "./user-file.ts";
 
@@ -32,9 +33,67 @@ test("remotes are read with their defaults", async () => {
   const path = serverYaml("remotes:\n  tf-1: {url: 'http://127.0.0.1:9', protocol: oip}\n");
   expect(await readServerYaml(path)).toEqual({
     remotes: { "tf-1": { url: "http://127.0.0.1:9", protocol: "oip", retries: false } },
+    signals: NO_SIGNAL_SOURCES,
   });
-  expect(await readServerYaml(null)).toEqual({ remotes: {} });
-  expect(await readServerYaml(serverYaml("# nothing yet\n"))).toEqual({ remotes: {} });
+  const nothing = { remotes: {}, signals: NO_SIGNAL_SOURCES };
+  expect(await readServerYaml(null)).toEqual(nothing);
+  expect(await readServerYaml(serverYaml("# nothing yet\n"))).toEqual(nothing);
+});
+
+test("sources of evidence are read with their defaults, and their paths begin at the file's folder", async () => {
+  const path = serverYaml(`
+prometheus:
+  main: {url: 'http://127.0.0.1:9090', tokenEnv: PROM_TOKEN, every: 15s}
+logs:
+  app: {files: [logs/*.log, /var/log/app.log], format: json, version: model.version}
+  models: {models: true, format: regex, error: '\\bError\\b'}
+health:
+  web: {http: 'http://127.0.0.1:81/ok?revision={{revision}}'}
+  rpc: {grpc: '127.0.0.1:81/shop.Cart', every: 1m}
+  own: {command: [checks/shop.sh, --fast], timeout: 10s}
+  node: {command: [node, check.js]}
+`);
+  const { signals } = await readServerYaml(path);
+  expect(signals.prometheus["main"]).toEqual({
+    url: "http://127.0.0.1:9090",
+    tokenEnv: "PROM_TOKEN",
+    every: 15_000,
+    timeout: 5_000,
+  });
+  expect(signals.logs["app"]).toMatchObject({
+    files: [join(folder, "logs/*.log"), "/var/log/app.log"],
+    level: "level",
+    version: "model.version",
+  });
+  expect(signals.logs["models"]).toMatchObject({ files: null, models: true });
+  const { web, rpc, own, node } = signals.health;
+  expect([web?.every, web?.timeout, rpc?.every]).toEqual([10_000, 5_000, 60_000]);
+  expect(own?.command).toEqual([join(folder, "checks/shop.sh"), "--fast"]);
+  expect(node?.command).toEqual(["node", "check.js"]);
+});
+
+test.each([
+  [
+    "prometheus:\n  p: {url: 'file:///x'}\n",
+    "2:12: prometheus.p.url: must be an http or https URL",
+  ],
+  [
+    "prometheus:\n  p: {url: 'http://x', token: s3cret}\n",
+    '2:24: prometheus.p: Unrecognized key: "token"',
+  ],
+  ["prometheus:\n  p: {url: 'http://x', every: 5}\n", "2:31: prometheus.p.every: is not a time"],
+  [
+    "logs:\n  l: {files: [a], format: regex, error: '('}\n",
+    "2:41: logs.l.error: is not a regular expression",
+  ],
+  ["logs:\n  l: {format: json}\n", "2:6: logs.l: needs either files, or models: true"],
+  ["logs:\n  l: {files: [a], format: xml}\n", "logs.l.format"],
+  ["health:\n  h: {http: 'http://{{version}}/'}\n", "2:13: health.h.http: {{…}} may not stand in"],
+  ["health:\n  h: {grpc: 'http://x:1'}\n", "2:13: health.h.grpc: must be host:port"],
+  ["health:\n  h: {command: 'rm -rf /'}\n", "health.h.command"],
+  ["health:\n  h: {http: 'http://x', grpc: 'x:1'}\n", "2:6: health.h: needs exactly one of http"],
+])("%j is refused with its place", async (text, why) => {
+  expect(await mistake(text)).toContain(why);
 });
 
 test("a mistake is named with its line and column", async () => {

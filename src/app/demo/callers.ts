@@ -13,6 +13,8 @@ export interface Seen {
   /** Who answered, as the answer says. */
   readonly version: string | null;
   readonly correct: boolean;
+  /** The gateway's name for it; null when there was no answer. */
+  readonly requestId: string | null;
 }
 
 /** What callers saw within one span of time. */
@@ -108,7 +110,8 @@ export class Callers {
     if (row === undefined) return;
     this.#underWay += 1;
     const sentMs = this.elapsedMs;
-    const lost = (): void => this.#note({ sentMs, status: null, version: null, correct: false });
+    const lost = (): void =>
+      this.#note({ sentMs, status: null, version: null, correct: false, requestId: null });
     const outgoing = request(
       this.#url,
       { method: "POST", agent: this.#agent, headers: { "content-type": "application/json" } },
@@ -119,11 +122,13 @@ export class Callers {
         incoming.once("error", lost);
         incoming.once("end", () => {
           const version = incoming.headers["x-lastgood-version"];
+          const requestId = incoming.headers["x-lastgood-request-id"];
           this.#note({
             sentMs,
             status: incoming.statusCode ?? null,
             version: typeof version === "string" ? version : null,
             correct: labelOf(body) === row.label,
+            requestId: typeof requestId === "string" ? requestId : null,
           });
         });
       },

@@ -35,6 +35,8 @@ export interface DemoVersion {
 export interface DemoModel {
   readonly name: string;
   readonly example: string;
+  /** How its versions reach production. */
+  readonly policy: string;
   readonly versions: ReadonlyMap<string, DemoVersion>;
   readonly rows: readonly DemoRow[];
 }
@@ -75,6 +77,7 @@ export function readModelFolder(folder: string): DemoModel {
   return {
     name: parsed.data.model,
     example: join(folder, "example.json"),
+    policy: join(folder, "lastgood.yaml"),
     versions: new Map(versions),
     rows: readRows(join(folder, "held-out.csv")),
   };

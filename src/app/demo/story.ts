@@ -1,7 +1,10 @@
 import { spawn } from "node:child_process";
+import { setTimeout as pause } from "node:timers/promises";
 
+import type { LastgoodClient } from "../../client/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import { Callers, summarise } from "./callers.ts";
+import { Labels } from "./labels.ts";
 import type { DemoModel } from "./model-folder.ts";
 import { LiveLine, sightLine, type DemoTerminal } from "./screen.ts";
 
@@ -12,6 +15,7 @@ export interface StoryOptions {
   /** Name of the broken version among the model's, such as `v2.0-scaled`. */
   readonly broken: string;
   readonly serveUrl: string;
+  readonly client: LastgoodClient;
   /** Runs the command line as a user would: program and arguments before the verb. */
   readonly program: readonly [string, ...string[]];
   /** For the commands: where the server is. */
@@ -27,6 +31,12 @@ export interface StoryResult {
   readonly failed: number;
   /** Answers of the broken version to requests sent after the rollback had been reported. */
   readonly late: number;
+}
+
+/** How a command ended. */
+interface CommandResult {
+  readonly output: string;
+  readonly code: number | null;
 }
 
 const SPAN_MS = 1_000;
@@ -59,21 +69,28 @@ class Story {
       perSecond,
     });
     await this.#watch(callers, 3);
-    this.#chapter("A better version follows: blue/green, with a bake of two seconds.");
+    this.#chapter(
+      "A better version follows, under a policy: a canary that takes its steps by itself, then a bake.",
+    );
     await this.#register("v1.1", "v1.1");
-    await this.#run(["deploy", `${model.name}@v1.1`, "--bake", "2s"]);
-    await this.#watch(callers, 4);
-    this.#chapter("And then an update that looked best of all.");
+    await this.#run(["apply", "-f", model.policy]);
+    const labels = new Labels(this.#options.client, callers);
+    await this.#whileWatching(callers, ["deploy", `${model.name}@v1.1`, "--wait"], 0);
+    this.#chapter(
+      "And then an update that looked best of all. Nobody touches anything from here on.",
+    );
     await this.#register("v2.0", this.#options.broken);
-    await this.#run(["deploy", `${model.name}@v2.0`]);
-    await this.#watch(callers, 4);
-    const why = model.versions.get(this.#options.broken)?.broken ?? "it is broken";
-    this.#chapter(`It is broken: ${why}. One command brings the last good version back.`);
-    await this.#run(["rollback", "--dry-run"]);
-    await this.#run(["rollback", "--reason", why]);
+    await this.#whileWatching(callers, ["deploy", `${model.name}@v2.0`, "--wait"], 3);
     const reportedMs = callers.elapsedMs;
+    const why = model.versions.get(this.#options.broken)?.broken ?? "it is broken";
+    this.#chapter(
+      `What was wrong: ${why}. The evidence found it, and the last good version is back.`,
+    );
     await this.#watch(callers, 3);
+    await labels.stop();
     await callers.stop();
+    const [newest] = (await this.#options.client.incidents(endpoint)).incidents;
+    if (newest !== undefined) await this.#run(["incident", newest.id.slice(0, 8)]);
     await this.#run(["history", endpoint]);
     const whole = summarise(callers.seen, 0);
     const late = callers.seen.filter(
@@ -118,12 +135,33 @@ class Story {
   }
 
   /** Types a command, with its own output below it. @throws `internal` when it fails. */
-  #run(argv: readonly string[]): Promise<void> {
+  async #run(argv: readonly string[]): Promise<void> {
+    const { shown, done } = this.#type(argv);
+    this.#result(shown, await done, 0);
+  }
+
+  /** Types a command that takes its time, and shows what callers see until it ends with `code`. */
+  async #whileWatching(callers: Callers, argv: readonly string[], code: number): Promise<void> {
+    const { shown, done } = this.#type(argv);
+    let result: CommandResult | null = null;
+    void done.then(
+      (how) => (result = how),
+      () => (result = { output: "", code: null }),
+    );
+    const isOver = (): boolean => result !== null;
+    while (!isOver()) await this.#watch(callers, 1, isOver);
+    this.#result(shown, await done, code);
+  }
+
+  #type(argv: readonly string[]): {
+    readonly shown: string;
+    readonly done: Promise<CommandResult>;
+  } {
     const { program, env, programName, terminal } = this.#options;
     const shown = [programName, ...argv].map((word) => quoted(shorter(word))).join(" ");
     terminal.print(`${terminal.style("dim", "$")} ${terminal.style("cyan", shown)}`);
     const [command, ...first] = program;
-    return new Promise((resolve, reject) => {
+    const done = new Promise<CommandResult>((resolve, reject) => {
       const child = spawn(command, [...first, ...argv], {
         env: { ...env, ...(terminal.isTerminal ? { FORCE_COLOR: "1" } : {}) },
         stdio: ["ignore", "pipe", "pipe"],
@@ -132,21 +170,26 @@ class Story {
       child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
       child.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()));
       child.once("error", reject);
-      child.once("close", (code) => {
-        terminal.print(
-          ...output
-            .trimEnd()
-            .split("\n")
-            .map((line) => `  ${line}`),
-        );
-        if (code === 0) resolve();
-        else reject(new LastgoodError("internal", `${shown} ended with exit code ${code}`));
-      });
+      child.once("close", (code) => resolve({ output, code }));
     });
+    return { shown, done };
+  }
+
+  #result(shown: string, { output, code }: CommandResult, expected: number): void {
+    const { terminal } = this.#options;
+    const lines = output.trimEnd().split("\n");
+    if (expected !== 0) lines.push(terminal.style("dim", `exit code ${code}`));
+    terminal.print(...lines.map((line) => `  ${line}`));
+    if (code !== expected)
+      throw new LastgoodError("internal", `${shown} ended with exit code ${code}`);
   }
 
   /** Shows what callers see for some seconds, a line a second. */
-  async #watch(callers: Callers, seconds: number): Promise<void> {
+  async #watch(
+    callers: Callers,
+    seconds: number,
+    isOver: () => boolean = () => false,
+  ): Promise<void> {
     const { terminal } = this.#options;
     for (let second = 0; second < seconds; second += 1) {
       const startedMs = callers.elapsedMs;
@@ -159,9 +202,8 @@ class Story {
           break;
         }
         this.#live.show(line);
-        await new Promise((resolve) => {
-          setTimeout(resolve, REDRAW_MS);
-        });
+        if (isOver()) return;
+        await pause(REDRAW_MS);
       }
     }
   }

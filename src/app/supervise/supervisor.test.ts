@@ -6,6 +6,7 @@ import { join, resolve } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 import { LastgoodError } from "../../core/errors/index.ts";
+import { NO_SIGNAL_SOURCES } from "../../core/policy/index.ts";
 import type { ProcessEvent } from "./kept-process.ts";
 import { commandLine, isAlive, signal } from "./process-end.ts";
 import { readServerFile, type ServerFile } from "./server-file.ts";
@@ -56,6 +57,7 @@ function options(more: Partial<ServerOptions> = {}): ServerOptions {
     workers: 2,
     defaultEndpoint: null,
     remotes: {},
+    signals: NO_SIGNAL_SOURCES,
     programs: {
       control: join(folder, "control.cjs"),
       gateway: join(folder, "gateway.cjs"),

@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, mkdirSync, realpathSync } from "node
 import { dirname, join } from "node:path";
 
 import { LastgoodError } from "../../core/errors/index.ts";
+import type { SignalSources } from "../../core/policy/index.ts";
 import { takeKernelLock, type KernelLock } from "../../link/lock/index.ts";
 import { ownIdentity, socketFolder, type PeerIdentity } from "../../link/peer/index.ts";
 import { PROGRAM_VERSION, type Programs } from "../build/index.ts";
@@ -25,6 +26,8 @@ export interface ServerOptions {
   readonly workers: number;
   readonly defaultEndpoint: string | null;
   readonly remotes: Remotes;
+  /** Sources of evidence that server.yaml names. */
+  readonly signals: SignalSources;
   readonly programs: Programs;
   readonly onEvent: (event: ProcessEvent) => void;
 }
@@ -254,6 +257,7 @@ function controlConfig(
     serveHost: serve.host,
     servePort: serve.port,
     remotes: options.remotes,
+    signals: options.signals,
   };
 }
 

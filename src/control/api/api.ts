@@ -1,7 +1,7 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Logger } from "pino";
 
-import type { EndpointService } from "../../core/api/index.ts";
+import type { EndpointService, FeedbackService } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Clock } from "../../core/time/index.ts";
 import type { Artifacts } from "../../storage/artifacts/index.ts";
@@ -10,6 +10,8 @@ import type { RegistryService } from "../registry/index.ts";
 import { blobUpload } from "./blob-upload.ts";
 import { endpointOperations } from "./endpoint-operations.ts";
 import type { EventStreams } from "./event-stream.ts";
+import { feedbackUpload } from "./feedback-upload.ts";
+import { incidentOperations } from "./incident-operations.ts";
 import { KeptAnswers } from "./kept-answers.ts";
 import { modelOperations } from "./model-operations.ts";
 import { ModelService } from "./model-service.ts";
@@ -29,6 +31,7 @@ export interface ApiStore {
 export interface ApiDeps {
   readonly registry: RegistryService;
   readonly endpoints: EndpointService;
+  readonly feedback: FeedbackService;
   readonly artifacts: Pick<Artifacts, "put">;
   readonly store: ApiStore;
   readonly clock: Clock;
@@ -68,9 +71,11 @@ export function createApp(
   const operations = [
     ...modelOperations(new ModelService(deps)),
     ...endpointOperations(deps.endpoints),
+    ...incidentOperations(deps.endpoints),
   ];
   for (const put of operations) put(app, { kept, refuse });
   blobUpload(app, deps.artifacts);
+  feedbackUpload(app, deps.feedback);
   rootRoutes(app, { ...deps, events });
   return app;
 }

@@ -54,6 +54,19 @@ function checkDepth(text: string, most: number): void {
 }
 
 /**
+ * The text of a body.
+ * @throws `body.too-large`; `input.invalid` for what is not UTF-8 or sent too slowly.
+ */
+export async function readText(request: Request, limits: JsonLimits): Promise<string> {
+  const bytes = await readBytes(request, limits);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new LastgoodError("input.invalid", "the body is not UTF-8", { cause });
+  }
+}
+
+/**
  * The value and the text of a JSON body.
  * @throws `body.too-large`; `input.invalid` for what is not UTF-8, not JSON, nested too deep or
  * sent too slowly.
@@ -62,13 +75,7 @@ export async function readJson(
   request: Request,
   limits: JsonLimits = JSON_LIMITS,
 ): Promise<{ readonly text: string; readonly value: unknown }> {
-  const bytes = await readBytes(request, limits);
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw new LastgoodError("input.invalid", "the body is not UTF-8", { cause });
-  }
+  const text = await readText(request, limits);
   checkDepth(text, limits.depth);
   try {
     return { text, value: JSON.parse(text) as unknown };

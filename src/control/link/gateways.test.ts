@@ -24,6 +24,7 @@ const route: Route = {
   hold: null,
   watch: null,
   safeguards: { fallback: false, breaker: false },
+  predictions: false,
   historyHead: null,
   rolledBack: null,
   acknowledges: [],

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 
+import { foresee, trafficOf, type Outlook } from "../../core/analysis/index.ts";
 import type { DeployBody, Deployed, Served } from "../../core/api/index.ts";
 import { defaultEndpointName, type EndpointIdentity } from "../../core/endpoint/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
@@ -8,6 +9,7 @@ import {
   newEndpoint,
   revisionOf,
   rolloutOf,
+  stepsOf,
   transition,
   type Deploy,
   type EndpointState,
@@ -16,9 +18,11 @@ import {
 } from "../../core/rollout/index.ts";
 import { parseEndpointName, versionLabel } from "../../core/version/index.ts";
 import type { VersionRecord } from "../../storage/store/index.ts";
+import { readBaseline } from "./baseline.ts";
 import type { Endpoints, RunningEndpoint } from "./endpoints.ts";
 import { checkCurrent } from "./named-version.ts";
 import { deployUnder, putInForce, underPolicy, type DeployUnder } from "./policy-command.ts";
+import { comparisonOf } from "./rollout-watch.ts";
 import { COLD_PROOF_AGE_MS } from "./target-choice.ts";
 import { rolloutView, servedView } from "./view.ts";
 
@@ -125,6 +129,7 @@ function answer(
     readonly dryRun: boolean;
     readonly notes: readonly string[];
     readonly rollout: Rollout | null;
+    readonly outlook: Outlook | null;
   },
   now: number,
 ): Deployed {
@@ -137,9 +142,32 @@ function answer(
     verified: did.measured?.verified ?? false,
     switchMs: did.measured?.switchMs ?? null,
     failedRequests: did.measured?.failedRequests ?? null,
+    outlook: did.outlook,
     dryRun: did.dryRun,
     notes: [...did.notes],
   };
+}
+
+/** What the rollout is about to do, and what it can see by the traffic so far. */
+async function outlookOf(
+  { deps }: Endpoints,
+  endpoint: string,
+  rollout: Rollout | null,
+): Promise<Outlook | null> {
+  if (rollout === null || rollout.from === null) return null;
+  const { policy, from: revision, startedAt: before, byHand, bakeMs } = rollout;
+  const baseline = await readBaseline(deps.store.evidence, endpoint, { revision, before });
+  return foresee(
+    {
+      analysis: policy.analysis,
+      comparison: comparisonOf(rollout),
+      steps: stepsOf(rollout),
+      byHand,
+      bakeMs,
+      holdback: policy.holdback,
+    },
+    trafficOf(baseline, policy.analysis.dispersion),
+  );
 }
 
 /** What a deploy would do, refusals included, without doing it. */
@@ -166,6 +194,7 @@ async function rehearse(
         dryRun: true,
         notes: [...notes, ...notesOf(state, event)],
         rollout: null,
+        outlook: started ? await outlookOf(endpoints, state.identity.name, rollout) : null,
       },
       now,
     ),
@@ -211,6 +240,7 @@ export async function deploy(endpoints: Endpoints, given: DeployBody): Promise<D
       dryRun: false,
       notes,
       rollout: outcome.rollout,
+      outlook: await outlookOf(endpoints, state.identity.name, outcome.rollout),
     },
     endpoints.deps.clock.now(),
   );

@@ -1,11 +1,10 @@
-import type { Signal } from "../../core/analysis/index.ts";
-import type { Metric } from "../../core/policy/index.ts";
 import type { EndpointState } from "../../core/rollout/index.ts";
 import type { Clock, Timers } from "../../core/time/index.ts";
 import type { Artifacts } from "../../storage/artifacts/index.ts";
 import type { ChainEntry } from "../../storage/history/index.ts";
 import type { Store, VersionRecord } from "../../storage/store/index.ts";
 import type { Gateways } from "../link/index.ts";
+import type { Signals } from "../signals/index.ts";
 
 /** Where alarms and notable events are told. */
 export interface Journal {
@@ -20,31 +19,13 @@ export interface StoredEndpoint {
   readonly historyHead: string | null;
 }
 
-/** What is watched now, for those who see it from elsewhere than the gateway. */
-export interface Watched {
-  readonly endpoint: string;
-  readonly rollout: string;
-  readonly candidate: number;
-  readonly stable: number | null;
-  readonly candidateVersion: string;
-  readonly stableVersion: string | null;
-  readonly metrics: readonly Metric[];
-  /** Start of the watch, ms since 1970. */
-  readonly since: number;
-}
-
-/** Sources of evidence other than the gateways' counts. */
-export interface SignalSource {
-  /** What each saw since it was last asked, by metric name; counted once. */
-  collect(watched: Watched, now: number): Promise<Readonly<Record<string, Signal>>>;
-}
-
 /** Everything endpoints are run with; constructed in one place. */
 export interface EndpointDeps {
   readonly store: Store;
   readonly artifacts: Artifacts;
   readonly gateways: Gateways;
-  readonly signals: SignalSource;
+  /** Sources of evidence other than the gateways' counts. */
+  readonly signals: Pick<Signals, "collect" | "recentLogLines">;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly journal: Journal;

@@ -141,6 +141,12 @@ function safeguardsOf(state: EndpointState, now: number): Route["safeguards"] {
   return { fallback: policy.fallback, breaker: policy.automatic && !isPinned(state, now) };
 }
 
+/** Labels are joined with what was predicted during a rollout: logged where its metrics ask for labels. */
+function needsPredictions(state: EndpointState): boolean {
+  const metrics = watchedRollout(state)?.policy.analysis.metrics ?? [];
+  return metrics.some(({ kind }) => kind === "accuracy" || kind === "meanError");
+}
+
 /** The rollback that put the endpoint where it is, or is doing so. */
 function rolledBack(state: EndpointState): Route["rolledBack"] {
   const { activity, lastRollback, current } = state;
@@ -175,6 +181,7 @@ export function desiredRoute(parts: RouteParts): Route {
     hold: exchanging(state) ? { maxMs: MAX_HOLD_MS } : null,
     watch: watchOf(state),
     safeguards: safeguardsOf(state, parts.now),
+    predictions: needsPredictions(state),
     historyHead: parts.historyHead,
     acknowledges: [...state.acknowledged],
     rolledBack: rolledBack(state),

@@ -8,10 +8,14 @@ import type {
   Doctor,
   DoctorCheck,
   EndpointService,
+  EndpointTraffic,
   EndpointView,
+  EvidencePage,
   History,
   HistoryEntry,
   HistoryVerified,
+  Incident,
+  Incidents,
   MarkBody,
   PolicyView,
   Readiness,
@@ -39,6 +43,9 @@ import { deploy } from "./deploy-command.ts";
 import type { EndpointDeps } from "./deps.ts";
 import { Endpoints, type RunningEndpoint } from "./endpoints.ts";
 import { gatewayRecord } from "./evidence-record.ts";
+import { evidencePage, showTraffic } from "./evidence-service.ts";
+import { FORGET_EVERY_MS, forgetEvidence } from "./forget-evidence.ts";
+import { listIncidents, showIncident, wholeHistory } from "./incident-service.ts";
 import { applyPolicy, showPolicy } from "./policy-command.ts";
 import { endpointFromRoute } from "./rebuild.ts";
 import { reinstate, rollback } from "./rollback-command.ts";
@@ -48,7 +55,6 @@ import { endpointView } from "./view.ts";
 /** A cold proof shown in a view may be this old, ms. */
 const VIEW_PROOF_AGE_MS = 60_000;
 const TICK_MS = 100;
-const PAGE = 1_000;
 
 /** What the composition adds to what endpoints are run with. */
 export interface EndpointServiceDeps extends Omit<EndpointDeps, "onEntry" | "onVersionFailed"> {
@@ -61,7 +67,7 @@ export class Rollouts implements EndpointService {
   readonly #endpoints: Endpoints;
   readonly #deps: EndpointServiceDeps;
   readonly #watchers = new Set<(entry: HistoryEntry) => void>();
-  #stopTicking: (() => void) | null = null;
+  readonly #timers: (() => void)[] = [];
 
   constructor(deps: EndpointServiceDeps) {
     this.#deps = deps;
@@ -75,13 +81,17 @@ export class Rollouts implements EndpointService {
   /** Goes on with what was under way when the last control plane ended. */
   async start(): Promise<void> {
     await this.#endpoints.resume();
-    this.#stopTicking = this.#deps.timers.every(TICK_MS, () => {
-      for (const { controller } of this.#endpoints.all()) controller.tick();
-    });
+    const { timers } = this.#deps;
+    this.#timers.push(
+      timers.every(TICK_MS, () => {
+        for (const { controller } of this.#endpoints.all()) controller.tick();
+      }),
+      timers.every(FORGET_EVERY_MS, () => void forgetEvidence(this.#endpoints)),
+    );
   }
 
   stop(): void {
-    this.#stopTicking?.();
+    for (const stopTimer of this.#timers.splice(0)) stopTimer();
     this.#endpoints.stop();
   }
 
@@ -145,13 +155,7 @@ export class Rollouts implements EndpointService {
 
   async verifyHistory(endpoint: string | null, expect: string | null): Promise<HistoryVerified> {
     const { name } = this.#endpoints.find(endpoint).controller.state.identity;
-    const entries: ChainEntry[] = [];
-    for (;;) {
-      const after = entries.at(-1)?.sequence ?? 0;
-      const page = await this.#deps.store.history.list(name, { after, limit: PAGE });
-      entries.push(...page);
-      if (page.length < PAGE) break;
-    }
+    const entries = await wholeHistory(this.#deps.store.history, name);
     const verdict = verifyChain(entries, expect);
     return {
       endpoint: name,
@@ -161,6 +165,22 @@ export class Rollouts implements EndpointService {
       firstAltered: verdict.ok ? null : verdict.firstAltered,
       problem: verdict.ok ? null : verdict.problem,
     };
+  }
+
+  incidents(endpoint: string | null): Promise<Incidents> {
+    return listIncidents(this.#endpoints, endpoint);
+  }
+
+  incident(id: string): Promise<Incident> {
+    return showIncident(this.#endpoints, id);
+  }
+
+  evidence(id: string, cursor: string | null): Promise<EvidencePage> {
+    return evidencePage(this.#endpoints, id, cursor);
+  }
+
+  traffic(endpoint: string | null): Promise<EndpointTraffic> {
+    return showTraffic(this.#endpoints, endpoint);
   }
 
   async doctor(): Promise<Doctor> {

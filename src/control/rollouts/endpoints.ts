@@ -40,7 +40,7 @@ export class Endpoints {
   async resume(): Promise<void> {
     for (const record of await this.deps.store.endpoints.list()) {
       const { controller } = this.run({
-        // Written by this module alone; a release that changes more than adding a field brings a migration.
+        // Written by this module alone; a release that changes its form brings a migration.
         state: record.state as EndpointState,
         revisionOfState: record.revisionOfState,
         historyHead: record.historyHead,

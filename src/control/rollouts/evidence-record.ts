@@ -102,17 +102,34 @@ export interface Compared {
   readonly stable: number | null;
 }
 
+/** Where a reader stopped: the newest split, and by source the number that is to come. */
+export const readerStateSchema = z.object({
+  split: z.number().int(),
+  expected: z.array(z.tuple([z.string().max(1_000), z.number().int()])).max(1_000),
+});
+
+/** Where a reader stopped. */
+export type ReaderState = z.infer<typeof readerStateSchema>;
+
 /**
  * Turns the records of one watch, in their order, into the intervals that are judged. A hole in a
  * source's numbers is a gap.
  */
 export class IntervalReader {
   readonly #compared: Compared;
-  readonly #expected = new Map<string, number>();
-  #split = 0;
+  readonly #expected: Map<string, number>;
+  #split: number;
 
-  constructor(compared: Compared) {
+  /** `state`: where another reader of the same watch stopped. */
+  constructor(compared: Compared, state?: ReaderState) {
     this.#compared = compared;
+    this.#expected = new Map(state?.expected);
+    this.#split = state?.split ?? 0;
+  }
+
+  /** To go on from here with another reader. */
+  get state(): ReaderState {
+    return { split: this.#split, expected: [...this.#expected] };
   }
 
   /** The interval of the next record, or null where it is none. */

@@ -8,12 +8,14 @@ import {
   type AnalysisPlan,
   type AnalysisState,
   type Assessment,
-  type Interval,
+  type AssessmentContext,
+  type Comparison,
 } from "../../core/analysis/index.ts";
 import {
   armsOf,
   bakeLeft,
   evidenceIdOf,
+  stepElapsed,
   stepsOf,
   type Assessed,
   type EndpointState,
@@ -22,10 +24,9 @@ import {
 } from "../../core/rollout/index.ts";
 import type { TargetChoice } from "../../core/target/index.ts";
 import { versionLabel } from "../../core/version/index.ts";
-import type { StoredEvidence } from "../../storage/store/index.ts";
+import { allRecords, readBaseline } from "./baseline.ts";
 import type { EndpointDeps } from "./deps.ts";
 import {
-  baselineId,
   IntervalReader,
   lastSignals,
   planIn,
@@ -33,8 +34,6 @@ import {
   signalsRecord,
 } from "./evidence-record.ts";
 
-/** What was seen at rest may be this old to be compared with, ms. */
-const BASELINE_MS = 2 * 3_600_000;
 const MAX_HORIZON = 1_000_000;
 const NO_TARGETS: TargetChoice = { targets: [], passedOver: [] };
 
@@ -47,8 +46,17 @@ interface Watching {
   analysis: AnalysisState;
   position: number;
   progress: Progress;
+  fallback: number;
+  fallbackFailed: number;
   lastEvidenceAt: number;
   signals: { sequence: number; at: number };
+}
+
+/** What has come of a rollout's traffic so far. */
+export interface Seen extends Progress {
+  /** Failed by the candidate: answered by stable, and failed by it too. */
+  readonly fallback: number;
+  readonly fallbackFailed: number;
 }
 
 /** What a look at a rollout found. */
@@ -86,6 +94,14 @@ export class RolloutWatch {
       : null;
   }
 
+  /** What has come of the rollout's traffic, or null while nothing is known. */
+  seenOf(rollout: Rollout | null): Seen | null {
+    const watching = this.#watching;
+    if (rollout === null || watching?.id !== evidenceIdOf(rollout)) return null;
+    const { progress, fallback, fallbackFailed } = watching;
+    return { ...progress, fallback, fallbackFailed };
+  }
+
   /** Whether it is time to look again: once per interval of the policy. */
   isDue(state: EndpointState): boolean {
     const rollout = watchedRollout(state);
@@ -101,9 +117,10 @@ export class RolloutWatch {
     const watching = await this.#watch(state, rollout);
     await this.#collectSignals(state, watching);
     await this.#read(watching);
-    const assessment = this.#assess(state, watching);
+    const context = this.#context(state, watching);
+    const assessment = assess(watching.analysis, context);
     this.#assessment = assessment;
-    return { assessment, event: await this.#eventOf(state, watching, assessment) };
+    return { assessment, event: await this.#eventOf(state, watching, assessment, context) };
   }
 
   async #watch(state: EndpointState, rollout: Rollout): Promise<Watching> {
@@ -120,6 +137,8 @@ export class RolloutWatch {
       analysis: startAnalysis(plan),
       position: 0,
       progress: { candidate: 0, pairs: 0 },
+      fallback: 0,
+      fallbackFailed: 0,
       // No evidence yet is silence from now on, not since ever.
       lastEvidenceAt: this.#deps.clock.now(),
       signals: { sequence: -1, at: rollout.startedAt },
@@ -136,7 +155,13 @@ export class RolloutWatch {
     const made = planAnalysis({
       analysis: rollout.policy.analysis,
       horizonIntervals: horizonOf(rollout),
-      baseline: await this.#baseline(endpoint, rollout),
+      baseline:
+        rollout.from === null
+          ? []
+          : await readBaseline(store.evidence, endpoint, {
+              revision: rollout.from,
+              before: rollout.startedAt,
+            }),
       comparison: comparisonOf(rollout),
     });
     await store.evidence.append([planRecord({ id, endpoint }, made, clock.now())]);
@@ -144,33 +169,8 @@ export class RolloutWatch {
     return JSON.parse(JSON.stringify(made)) as AnalysisPlan;
   }
 
-  /** What the stable revision did at rest, shortly before. */
-  async #baseline(endpoint: string, rollout: Rollout): Promise<readonly Interval[]> {
-    const { from, startedAt } = rollout;
-    if (from === null) return [];
-    const reader = new IntervalReader({ candidate: 0, stable: from });
-    const intervals: Interval[] = [];
-    for (const record of await this.#all(baselineId(endpoint, from), 0)) {
-      const interval = reader.next(record);
-      if (interval === null || interval.to > startedAt) continue;
-      if (startedAt - interval.to <= BASELINE_MS) intervals.push(interval);
-    }
-    return intervals;
-  }
-
-  async #all(watch: string, after: number): Promise<readonly StoredEvidence[]> {
-    const records: StoredEvidence[] = [];
-    for (;;) {
-      const page = await this.#deps.store.evidence.list(watch, {
-        after: records.at(-1)?.position ?? after,
-      });
-      records.push(...page);
-      if (page.length < 1_000) return records;
-    }
-  }
-
   async #read(watching: Watching): Promise<void> {
-    const records = await this.#all(watching.id, watching.position);
+    const records = await allRecords(this.#deps.store.evidence, watching.id, watching.position);
     for (const record of records) {
       const interval = watching.reader.next(record);
       watching.position = record.position;
@@ -180,6 +180,8 @@ export class RolloutWatch {
         candidate: watching.progress.candidate + interval.candidate.requests,
         pairs: watching.progress.pairs + interval.pairs.pairs,
       };
+      watching.fallback += interval.candidate.fallback;
+      watching.fallbackFailed += interval.candidate.fallbackFailed;
       watching.lastEvidenceAt = Math.max(watching.lastEvidenceAt, interval.to);
     }
     const sequence = Math.max(watching.signals.sequence, lastSignals(records));
@@ -204,32 +206,39 @@ export class RolloutWatch {
       metrics: rollout.policy.analysis.metrics,
       since: rollout.startedAt,
     };
-    const seen = await signals.collect(watched, now);
-    if (Object.keys(seen).length === 0) return;
+    const collected = await signals.collect(watched, now);
+    if (Object.keys(collected.signals).length === 0) return;
     const sequence = watching.signals.sequence + 1;
     const from = watching.signals.at;
     const about = { id: watching.id, endpoint: watched.endpoint };
-    await store.evidence.append([signalsRecord(about, { sequence, from, to: now, signals: seen })]);
+    const record = signalsRecord(about, { sequence, from, to: now, signals: collected.signals });
+    // What was seen is stored and counted as given, or neither: a crash repeats or loses nothing.
+    await store.transaction(async (nouns) => {
+      await nouns.evidence.append([record]);
+      await collected.confirm(nouns);
+    });
     watching.signals = { sequence, at: now };
   }
 
-  #assess(state: EndpointState, watching: Watching): Assessment {
+  #context(state: EndpointState, watching: Watching): AssessmentContext {
     const { activity } = state;
     const { rollout } = watching;
     const share = armsOf(state).find((arm) => arm.revision === rollout.candidate)?.weight ?? 0;
-    return assess(watching.analysis, {
-      now: this.#deps.clock.now(),
+    const now = this.#deps.clock.now();
+    return {
+      now,
       lastEvidenceAt: watching.lastEvidenceAt,
       phase: activity.phase === "Baking" ? "bake" : "canary",
-      plannedRequestsLeft: plannedRequestsLeft(state, watching, this.#deps.clock.now()),
+      plannedRequestsLeft: plannedRequestsLeft(state, watching, now),
       candidateShare: share / 100,
-    });
+    };
   }
 
   async #eventOf(
     state: EndpointState,
-    { rollout, progress }: Watching,
+    { rollout, progress, position }: Watching,
     assessment: Assessment,
+    context: AssessmentContext,
   ): Promise<Assessed> {
     const { decision, why, blamed, source } = assessment;
     const mayGoBack =
@@ -239,7 +248,11 @@ export class RolloutWatch {
       rolloutId: rollout.id,
       rollbackId: randomUUID(),
       verdict: { decision, why, blamed, source },
-      evidence: decision === "rollback" ? { id: evidenceIdOf(rollout), assessment } : null,
+      // With what it was asked and up to which record, so that anybody can compute it again.
+      evidence:
+        decision === "rollback"
+          ? { id: evidenceIdOf(rollout), position, context, assessment }
+          : null,
       trigger: triggerOf(assessment),
       progress,
       choice: mayGoBack ? await this.#chooseNow(state) : NO_TARGETS,
@@ -257,7 +270,8 @@ function horizonOf(rollout: Rollout): number {
   return Math.min(MAX_HORIZON, Math.max(1, intervals));
 }
 
-function comparisonOf(rollout: Rollout): "live" | "paired" | "absolute" {
+/** What the candidate of a rollout is compared with. */
+export function comparisonOf(rollout: Rollout): Comparison {
   switch (rollout.strategy) {
     case "canary":
       return "live";
@@ -268,16 +282,32 @@ function comparisonOf(rollout: Rollout): "live" | "paired" | "absolute" {
   }
 }
 
-/** Requests that the rest of the watch will bring, going by those that came so far, or null. */
+/** Time left of the step or the bake under way, ms; null: until a person says so. */
+function timeLeft({ activity }: EndpointState, progress: Progress, now: number): number | null {
+  if (activity.phase === "Baking") return bakeLeft(activity, now);
+  if (activity.phase !== "Progressing" || activity.rollout.byHand) return null;
+  const { rollout, step: at } = activity;
+  const step = stepsOf(rollout)[at.index];
+  if (step === undefined || step.kind === "pause") return step?.forMs ?? null;
+  const left = Math.max(0, step.until.timeMs - stepElapsed(at, now));
+  const elapsed = now - rollout.startedAt;
+  if (step.kind === "mirror" || at.entered === null || progress.candidate === 0) return left;
+  // Both, not either: a step that waits for requests takes as long as they do.
+  const missing = step.until.requests - (progress.candidate - at.entered.candidate);
+  return Math.max(left, (missing * elapsed) / progress.candidate);
+}
+
+/** Requests of both arms until its end, going by those that came so far; null: nobody knows. */
 function plannedRequestsLeft(
-  { activity }: EndpointState,
-  { rollout, progress }: Watching,
+  state: EndpointState,
+  { rollout, progress, analysis }: Watching,
   now: number,
 ): number | null {
   const elapsed = now - rollout.startedAt;
-  if (elapsed <= 0 || progress.candidate === 0) return null;
-  const left = activity.phase === "Baking" ? (bakeLeft(activity, now) ?? 0) : rollout.bakeMs;
-  return Math.round((progress.candidate / elapsed) * left);
+  const { candidate, stable } = analysis.requests;
+  const left = timeLeft(state, progress, now);
+  if (elapsed <= 0 || candidate + stable === 0 || left === null) return null;
+  return Math.round(((candidate + stable) / elapsed) * left);
 }
 
 /** What a rollback by this verdict is said to be triggered by. */

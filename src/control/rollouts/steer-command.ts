@@ -5,13 +5,15 @@ import { LastgoodError } from "../../core/errors/index.ts";
 import {
   revisionOf,
   rolloutOf,
+  stepsOf,
   type EndpointEvent,
   type EndpointState,
+  type Rollout,
 } from "../../core/rollout/index.ts";
 import type { TargetChoice } from "../../core/target/index.ts";
 import type { Endpoints, RunningEndpoint } from "./endpoints.ts";
 import { namedTarget } from "./named-version.ts";
-import { rolloutView, servedView } from "./view.ts";
+import { automaticView, pinView, rolloutView, servedView } from "./view.ts";
 
 /**
  * An abort goes back to what served before, also where that has the same content as the candidate,
@@ -57,6 +59,22 @@ async function eventFor(
   }
 }
 
+/** What came of the rollout's traffic, and of it since the step under way began. */
+function seenView(
+  { controller }: Pick<RunningEndpoint, "controller">,
+  rollout: Rollout | null,
+): RolloutAnswer["seen"] {
+  const { activity } = controller.state;
+  const seen = controller.watch.seenOf(rollout);
+  if (seen === null) return null;
+  const at = activity.phase === "Progressing" ? activity.step : null;
+  const kind = rollout === null || at === null ? null : stepsOf(rollout)[at.index]?.kind;
+  const entered = at?.entered ?? null;
+  const inMirror = entered === null ? null : seen.pairs - entered.pairs;
+  const inShare = entered === null ? null : seen.candidate - entered.candidate;
+  return { ...seen, inStep: kind === "mirror" ? inMirror : inShare };
+}
+
 /** The rollout under way, else the last one. */
 export function showRollout(
   { controller }: Pick<RunningEndpoint, "controller">,
@@ -71,6 +89,9 @@ export function showRollout(
     current: servedView(state, state.current),
     done,
     assessment: watch.assessmentOf(rollout),
+    seen: seenView({ controller }, rollout),
+    pin: pinView(state, now),
+    automatic: automaticView(state, now),
   };
 }
 

@@ -158,6 +158,22 @@ function targetView(choice: TargetChoice, sizeBytes: number): TargetView {
   };
 }
 
+/** Who keeps the endpoint from going back by itself, or null. */
+export function pinView(state: EndpointState, now: number): EndpointView["pin"] {
+  const { pin } = state;
+  if (pin === null || !isPinned(state, now)) return null;
+  return { by: pin.by, why: pin.why, until: pin.until };
+}
+
+/** Whether the endpoint goes back by itself: by the policy of the rollout under way, else its own. */
+export function automaticView(state: EndpointState, now: number): EndpointView["automatic"] {
+  const policy = rolloutOf(state)?.policy ?? state.policy;
+  if (policy?.rollback.automatic === false)
+    return { on: false, why: "its policy says automatic: false" };
+  const pin = pinView(state, now);
+  return pin === null ? { on: true, why: null } : { on: false, why: `pinned by ${pin.by}` };
+}
+
 /** What an endpoint's view is made of. */
 export interface EndpointFacts {
   readonly state: EndpointState;
@@ -221,10 +237,8 @@ export function endpointView(facts: EndpointFacts): EndpointView {
         errors: counts.reduce((sum, count) => sum + count.errors, 0),
       };
     }),
-    pin:
-      state.pin !== null && isPinned(state, now)
-        ? { by: state.pin.by, why: state.pin.why, until: state.pin.until }
-        : null,
+    pin: pinView(state, now),
+    automatic: automaticView(state, now),
     alarms: alarmsOf(facts),
     historyHead: facts.historyHead,
   };

@@ -2,9 +2,9 @@ import type { Assessment } from "./assessment.ts";
 import { describeMetric, namedWords } from "./describe-metric.ts";
 import { actingEvidence, combined, observe, startAnalysis, type AnalysisState } from "./engine.ts";
 import type { Interval } from "./interval.ts";
-import { metricLogSafe } from "./metric.ts";
+import { metricLogSafe, type MetricState } from "./metric.ts";
 import { bothFail } from "./outage.ts";
-import type { AnalysisPlan } from "./plan.ts";
+import type { AnalysisPlan, MetricPlan } from "./plan.ts";
 import { durationWords, grouped, percent } from "./words.ts";
 
 /** What an assessment needs beside the evidence. */
@@ -15,14 +15,14 @@ export interface AssessmentContext {
   readonly lastEvidenceAt: number | null;
   /** It is promoted early in `canary` only: a bake waits for what shows late. */
   readonly phase: "canary" | "bake";
-  /** Requests of both arms until the end of the step, or null. */
+  /** Requests that the candidate will still get, or null. */
   readonly plannedRequestsLeft: number | null;
   /** The candidate's share of the traffic now, a fraction; 0: it has none by plan. */
   readonly candidateShare: number;
 }
 
 /** What is decided, and why. */
-type Verdict = Pick<Assessment, "decision" | "why" | "blamed" | "source">;
+export type Verdict = Pick<Assessment, "decision" | "why" | "blamed" | "source">;
 
 /** A source that cannot be read, or a split that is not what was asked for. */
 function brokenWords({ plan, metrics, split }: AnalysisState): string | null {
@@ -99,19 +99,32 @@ function holding({ plan, metrics, held }: AnalysisState): readonly string[] {
 const weighted = ({ weight, logE }: { readonly weight: number; readonly logE: number }): number =>
   Math.log(weight) + logE;
 
+const LABELLED: ReadonlySet<string> = new Set(["accuracy", "meanError", "score"]);
+
+/**
+ * Labels are watched for without being asked; where none ever came there are none to wait for. What
+ * shows in the bake is seen there.
+ */
+function unlabelled({ metric, test }: MetricPlan, { seen }: MetricState): boolean {
+  if (!LABELLED.has(metric.kind) || test.test !== "rate") return false;
+  return test.rate.base.requests + seen.candidate.requests + seen.stable.requests === 0;
+}
+
 /** Whether all that is compared, and could bring it back, is within the margin. */
 function safe({ plan, metrics, requests, held }: AnalysisState): boolean {
   const { early, minRequests, beta } = plan.analysis;
   if (!early || held || requests.candidate < minRequests) return false;
-  const logs = plan.metrics.flatMap(({ role, weight }, at) => {
+  const logs = plan.metrics.flatMap((metric, at) => {
     const state = metrics[at];
-    const log = role !== "rollback" || state === undefined ? null : metricLogSafe(state);
-    return log === null || weight === 0 ? [] : [log];
+    if (state === undefined || metric.role !== "rollback" || metric.weight === 0) return [];
+    const log = metricLogSafe(state);
+    return log === null || unlabelled(metric, state) ? [] : [log];
   });
   return logs.length > 0 && logs.every((log) => log >= -Math.log(beta));
 }
 
-function decide(state: AnalysisState, context: AssessmentContext): Verdict {
+/** What is decided and why, without the metrics: what is asked after each interval of a long watch. */
+export function verdictOf(state: AnalysisState, context: AssessmentContext): Verdict {
   const { latched, plan, requests } = state;
   const broken = brokenWords(state);
   const outage = outageWords(state);
@@ -132,9 +145,10 @@ function decide(state: AnalysisState, context: AssessmentContext): Verdict {
     return { decision: plan.analysis.noData.action, why: silent, blamed: [], source };
   const names = holding(state);
   const proposed = proposalWords(state);
+  const words = namedWords(plan.metrics, state.metrics, names);
   if (proposed !== null)
-    return hold(`${namedWords(state.plan.metrics, state.metrics, names)}; ${proposed}`, names);
-  if (names.length > 0) return hold(namedWords(state.plan.metrics, state.metrics, names), names);
+    return hold([words, proposed].filter((part) => part !== "").join("; "), names);
+  if (names.length > 0) return hold(words, names);
   if (context.phase === "canary" && safe(state)) {
     const margin = percent(plan.analysis.margin.absolute);
     return {
@@ -155,7 +169,7 @@ function decide(state: AnalysisState, context: AssessmentContext): Verdict {
 /** What the evidence so far says: the decision, why, and every metric. */
 export function assess(state: AnalysisState, context: AssessmentContext): Assessment {
   const { plan, metrics, requests } = state;
-  const verdict = decide(state, context);
+  const verdict = verdictOf(state, context);
   const blamed = state.latched?.blamed ?? [];
   return {
     ...verdict,
@@ -174,7 +188,8 @@ export function assess(state: AnalysisState, context: AssessmentContext): Assess
   };
 }
 
-function contextOf({ to, candidateShare, candidate, stable }: Interval): AssessmentContext {
+/** What is known at the end of an interval of the clock and the rollout, where nothing else is. */
+export function contextOf({ to, candidateShare, candidate, stable }: Interval): AssessmentContext {
   const total = candidate.requests + stable.requests;
   return {
     now: to,

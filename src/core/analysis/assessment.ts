@@ -8,7 +8,7 @@ const rateSchema = z.object({
 });
 
 /** What the evidence says of one metric. `logE` is natural; acting needs `weight * e >= 1 / alpha`. */
-export const metricAssessmentSchema = z.object({
+const metricAssessmentSchema = z.object({
   name: z.string(),
   kind: z.string(),
   verdict: z.enum(["pass", "fail", "inconclusive"]),

@@ -11,7 +11,7 @@ import { mostShifted } from "./drift-test.ts";
 import { quantileMs } from "./histogram.ts";
 import { addJudged, NOTHING, rateOf, type JudgedArms } from "./judged.ts";
 import { latencyDispersion } from "./latency-test.ts";
-import { metricLogE, metricLogSafe, type MetricState, type TestState } from "./metric.ts";
+import { metricLogSafe, type MetricState, type TestState } from "./metric.ts";
 import type { MetricPlan, TestPlan } from "./plan.ts";
 import { chanceWords, grouped, milliseconds, percent, quantileWords, rateWords } from "./words.ts";
 
@@ -23,9 +23,9 @@ const LEAST_WEIGHT = 1e-12;
 
 /** What of the future tells which regression can still be seen. */
 export interface Ahead {
-  /** Requests of both arms; null: nobody knows. */
+  /** Requests of the candidate; null: nobody knows. */
   readonly plannedRequestsLeft: number | null;
-  /** The candidate's share of them. */
+  /** Its share of the traffic. */
   readonly candidateShare: number;
 }
 
@@ -44,22 +44,23 @@ function telling({ slower }: LatencyTest): number {
   return most;
 }
 
-function quantileAt(plan: MetricPlan, state: LatencyTest): number {
+function quantileAt(plan: MetricPlan, state: LatencyTest, log: number): number {
   const { metric, test } = plan;
   const quantiles = test.test === "latency" ? (test.slower?.quantiles ?? []) : [];
   const named = metric.kind === "latency" ? metric.quantile : null;
   // Before anything is known the tail is what people ask for.
   const asked = named ?? 0.99;
-  return metricLogE({ state }) > 0 ? (quantiles[telling(state)] ?? asked) : asked;
+  return log > 0 ? (quantiles[telling(state)] ?? asked) : asked;
 }
 
 /** What is shown as the arms' counts. */
-function seenOf(plan: MetricPlan, { state, seen }: MetricState): JudgedArms {
+function seenOf(plan: MetricPlan, metric: MetricState): JudgedArms {
+  const { state, seen } = metric;
   const none = { candidate: NOTHING, stable: NOTHING };
   if (state.test === "drift") return state.classes[mostShifted(state.classes) ?? -1] ?? none;
   if (state.test === "latency" && plan.test.test === "latency") {
     const quantiles = plan.test.slower?.quantiles ?? [];
-    return state.slow[quantiles.indexOf(quantileAt(plan, state))] ?? none;
+    return state.slow[quantiles.indexOf(quantileAt(plan, state, metric.logE))] ?? none;
   }
   if (plan.test.test === "rate" && plan.test.rate.tolerance === null && !plan.test.rate.guarded)
     return { candidate: seen.candidate, stable: addJudged(seen.stable, plan.test.rate.base) };
@@ -100,7 +101,7 @@ function detectableOf(
   if (baseRate >= 1) return null;
   const dispersion = dispersionNow(plan, metric);
   const comparison = { ...tolerance, split: candidateShare, baseRate, alpha, dispersion };
-  return smallestDetectableRate(comparison, Math.max(0, plannedRequestsLeft));
+  return smallestDetectableRate(comparison, Math.max(0, plannedRequestsLeft) / candidateShare);
 }
 
 function rateVerdict(test: TestPlan & { readonly test: "rate" }, chance: string): string {
@@ -110,8 +111,7 @@ function rateVerdict(test: TestPlan & { readonly test: "rate" }, chance: string)
   return `: ${chance}`;
 }
 
-function latencyWords(plan: MetricPlan, state: LatencyTest, chance: string): string {
-  const at = quantileAt(plan, state);
+function latencyWords(at: number, state: LatencyTest, chance: string): string {
   const candidate = quantileMs(state.shown.candidate, at);
   const stable = quantileMs(state.shown.stable, at);
   if (candidate === null) return "no latencies yet";
@@ -131,12 +131,13 @@ function driftWords(state: TestState & { readonly test: "drift" }, chance: strin
 }
 
 /** What is known of one metric, in words. */
-export function metricWords(plan: MetricPlan, metric: MetricState): string {
+function metricWords(plan: MetricPlan, metric: MetricState): string {
   const { state, broken } = metric;
   const { test } = plan;
   if (broken !== null) return `its source cannot be read: ${broken}`;
   const chance = chanceWords(metric.maxLogE);
-  if (state.test === "latency") return latencyWords(plan, state, chance);
+  if (state.test === "latency")
+    return latencyWords(quantileAt(plan, state, metric.logE), state, chance);
   if (state.test === "drift") return driftWords(state, chance);
   if (state.test === "health") return `${grouped(state.candidate)} failures in a row`;
   if (test.test === "none") return `not tested: ${test.why}`;
@@ -199,14 +200,14 @@ export function describeMetric(
   const { state } = metric;
   const safe = logSafe !== null && logSafe >= -Math.log(analysis.beta);
   const fails = blamed || metricFails(plan, metric, analysis);
-  const at = state.test === "latency" ? quantileAt(plan, state) : 0;
+  const at = state.test === "latency" ? quantileAt(plan, state, metric.logE) : 0;
   return {
     name: plan.metric.name,
     kind: plan.metric.kind,
     verdict: fails ? "fail" : safe ? "pass" : "inconclusive",
     action: plan.role === "propose" ? "rollback" : plan.role,
     weight: plan.weight,
-    logE: metricLogE(metric),
+    logE: metric.logE,
     threshold: -Math.log(alpha),
     alwaysValidP: alwaysValidP(metric.maxLogE),
     logPromote: logSafe,

@@ -30,7 +30,7 @@ export interface DriftTestState extends DriftTestPlan {
 }
 
 /** Shares within one percentage point are the same: two versions of a model never agree wholly. */
-export const SAME_SHARE: Tolerance = { absolute: 0.01, relative: 1 };
+const SAME_SHARE: Tolerance = { absolute: 0.01, relative: 1 };
 
 /** A share that could fall by more than what is the same, and then some. */
 const COMMON = 0.02;

@@ -3,7 +3,7 @@ import type { AnalysisPolicy } from "../policy/index.ts";
 import { metricFails, namedWords } from "./describe-metric.ts";
 import { addArmCounts, type ArmCounts, type Interval, type PairCounts } from "./interval.ts";
 import { addJudged, gatewayRate, NOTHING, type JudgedArms } from "./judged.ts";
-import { heldAt, metricLogE, observeMetric, startMetric, type MetricState } from "./metric.ts";
+import { directLogE, heldAt, observeMetric, startMetric, type MetricState } from "./metric.ts";
 import { addRecent, NO_RECENT } from "./outage.ts";
 import { planMetric, weighMetrics } from "./plan-metrics.ts";
 import type { AnalysisPlan, Comparison, MetricPlan } from "./plan.ts";
@@ -50,20 +50,24 @@ export interface AnalysisState {
 /**
  * Fixes everything that a watch decides by, when the rollout starts. `baseline`: stable alone before it,
  * in intervals of 10 s, its counts in `stable`; without it, edges and classes are taken from what stable
- * does first in the watch. `horizonIntervals`: all steps and the bake.
+ * does first in the watch. `horizonIntervals`: all steps and the bake. `alone`: a live comparison ends
+ * with all traffic on the candidate (a bake without holdback); its errors are then tested against what
+ * stable had before, and stable is asked before it goes back.
  */
 export function planAnalysis({
   analysis,
   horizonIntervals,
   baseline,
   comparison,
+  alone = false,
 }: {
   readonly analysis: AnalysisPolicy;
   readonly horizonIntervals: number;
   readonly baseline: readonly Interval[];
   readonly comparison: Comparison;
+  readonly alone?: boolean;
 }): AnalysisPlan {
-  const planning = { analysis, baseline, comparison };
+  const planning = { analysis, baseline, comparison, alone };
   let base = NOTHING;
   for (const { stable } of baseline) base = addJudged(base, gatewayRate("errors", stable));
   return {
@@ -107,8 +111,8 @@ export function actingEvidence(
   return plan.metrics.flatMap(({ metric, role, weight }, at) => {
     const state = metrics[at];
     if (state === undefined || (role !== "rollback" && role !== "propose")) return [];
-    const silent = directOnly && role !== "rollback";
-    return [{ name: metric.name, weight, logE: silent ? NO_SAY : metricLogE(state) }];
+    const direct = role === "rollback" ? directLogE(state) : NO_SAY;
+    return [{ name: metric.name, weight, logE: directOnly ? direct : state.logE }];
   });
 }
 
@@ -198,31 +202,32 @@ function failedHealth({ plan, metrics }: AnalysisState): readonly string[] {
   });
 }
 
-/** What goes back now: the names to blame; null: nothing does. */
-function blamedNow(state: AnalysisState, asked: boolean): readonly string[] | null {
+/** Metrics whose evidence brings it back now; none: it does not. */
+function blamedNow(state: AnalysisState, asked: boolean): readonly string[] {
   const { plan, metrics } = state;
   const { alpha } = plan.analysis;
-  const health = failedHealth(state);
-  if (health.length > 0) return health;
   const direct = actingEvidence(plan, metrics, true);
   if (combined(direct) >= -Math.log(alpha)) return blamedMetrics(direct, alpha);
-  return asked ? blamedMetrics(actingEvidence(plan, metrics, false), alpha) : null;
+  return asked ? blamedMetrics(actingEvidence(plan, metrics, false), alpha) : [];
 }
 
 function latch(state: AnalysisState, asked: boolean): AnalysisState {
-  // A comparison whose split is not what was asked for brings nothing back.
-  if (state.latched !== null || state.split.mismatched) return state;
-  const blamed = blamedNow(state, asked);
-  if (blamed === null) return state;
-  const why = asked
-    ? `${namedWords(state.plan.metrics, state.metrics, blamed)}; stable answers what it fails`
-    : namedWords(state.plan.metrics, state.metrics, blamed);
+  if (state.latched !== null) return state;
+  const health = failedHealth(state);
+  // A comparison whose split is not what was asked for brings nothing back; a check compares nothing.
+  const compares = health.length === 0 && !state.split.mismatched;
+  const blamed = compares ? blamedNow(state, asked) : health;
+  if (blamed.length === 0) return state;
+  const why =
+    asked && compares
+      ? `${namedWords(state.plan.metrics, state.metrics, blamed)}; stable answers what it fails`
+      : namedWords(state.plan.metrics, state.metrics, blamed);
   return { ...state, latched: { why, blamed, intervals: state.intervals } };
 }
 
 /**
- * A watch after one more interval: whoever calls sees to it that none counts twice. The fold is pure: computed again
- * from the stored intervals it gives the same digits.
+ * A watch after one more interval: whoever calls sees to it that none counts twice. The fold is pure:
+ * computed again from the stored intervals it gives the same digits.
  */
 export function observe(before: AnalysisState, interval: Interval): AnalysisState {
   const { plan } = before;
@@ -243,7 +248,9 @@ export function observe(before: AnalysisState, interval: Interval): AnalysisStat
     ),
   );
   const log = combined(actingEvidence(plan, metrics, false));
-  const asks = plan.metrics.some(({ role }) => role === "propose");
+  const asks = plan.metrics.some(
+    ({ role, test }) => role === "propose" || (test.test === "rate" && test.rate.alone !== null),
+  );
   const proposal = asks
     ? observeProposal(before.proposal, interval.candidate, { log, alpha: analysis.alpha })
     : null;

@@ -1,5 +1,5 @@
 import type { ArmCounts as Judged } from "../evidence/index.ts";
-import { addHistograms, latencyEdgeMs, type ArmCounts } from "./interval.ts";
+import { addHistograms, latencyEdgeMs, rising, type ArmCounts } from "./interval.ts";
 
 /** Buckets and how many fell into each. */
 export type Histogram = ArmCounts["latency"][string];
@@ -24,10 +24,9 @@ export function slowerThan(histogram: Histogram, bucket: number): Judged {
 
 /** The lowest bucket whose upper edge at most this share exceeds; null of nothing. */
 export function bucketAt(histogram: Histogram, tail: number): number | null {
-  const rising = histogram.toSorted(([a], [b]) => a - b);
-  let above = sizeOf(rising);
+  let above = sizeOf(histogram);
   const most = tail * above;
-  for (const [bucket, times] of rising) {
+  for (const [bucket, times] of rising(histogram)) {
     above -= times;
     if (above <= most) return bucket;
   }
@@ -38,6 +37,21 @@ export function bucketAt(histogram: Histogram, tail: number): number | null {
 export function quantileMs(histogram: Histogram, quantile: number): number | null {
   const bucket = bucketAt(histogram, 1 - quantile);
   return bucket === null ? null : latencyEdgeMs(bucket);
+}
+
+/** How many are slower than each of some buckets' upper edges, and how many there are. */
+export function tailsOf(
+  histogram: Histogram,
+  buckets: readonly number[],
+): { readonly size: number; readonly tails: readonly number[] } {
+  let size = 0;
+  const tails = buckets.map(() => 0);
+  for (const [at, times] of histogram) {
+    size += times;
+    for (let index = 0; index < buckets.length; index += 1)
+      if (at > (buckets[index] ?? Infinity)) tails[index] = (tails[index] ?? 0) + times;
+  }
+  return { size, tails };
 }
 
 /** All batches together: for display, never for a test. */

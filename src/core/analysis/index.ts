@@ -1,10 +1,5 @@
-export { assess, recompute, type AssessmentContext } from "./assess.ts";
-export {
-  assessmentSchema,
-  metricAssessmentSchema,
-  type Assessment,
-  type MetricAssessment,
-} from "./assessment.ts";
+export { assess, recompute, type AssessmentContext, type Verdict } from "./assess.ts";
+export { assessmentSchema, type Assessment, type MetricAssessment } from "./assessment.ts";
 export { observe, planAnalysis, startAnalysis, type AnalysisState } from "./engine.ts";
 export {
   addArmCounts,
@@ -13,7 +8,6 @@ export {
   batchBucket,
   intervalSchema,
   latencyBucket,
-  latencyEdgeMs,
   noArmCounts,
   noPairCounts,
   outputBin,
@@ -25,4 +19,7 @@ export {
   type PairCounts,
   type Signal,
 } from "./interval.ts";
+export { foresee, outlookSchema, type Outlook, type Planned } from "./outlook.ts";
 export type { AnalysisPlan, Comparison } from "./plan.ts";
+export { firstDifference, replay, type Decision, type Replayed } from "./replay.ts";
+export { trafficOf, trafficSchema, type Traffic } from "./traffic.ts";

@@ -162,13 +162,35 @@ export function noPairCounts(): PairCounts {
 
 type Histogram = ArmCounts["latency"][string];
 
+/** By rising bucket, as most histograms are already. */
+export function rising(histogram: Histogram): Histogram {
+  let last = -Infinity;
+  for (const [bucket] of histogram) {
+    if (bucket <= last) return histogram.toSorted(([a], [b]) => a - b);
+    last = bucket;
+  }
+  return histogram;
+}
+
 /** Both histograms together, by rising bucket. */
 export function addHistograms(one: Histogram, other: Histogram): Histogram {
-  if (one.length === 0) return other;
-  if (other.length === 0) return one;
-  const sums = new Map(one);
-  for (const [bucket, times] of other) sums.set(bucket, (sums.get(bucket) ?? 0) + times);
-  return [...sums].toSorted(([a], [b]) => a - b);
+  const [left, right] = [rising(one), rising(other)];
+  if (left.length === 0) return right;
+  if (right.length === 0) return left;
+  const sums: Histogram = [];
+  let at = 0;
+  for (const pair of left) {
+    for (let next = right[at]; next !== undefined && next[0] < pair[0]; next = right[at]) {
+      sums.push(next);
+      at += 1;
+    }
+    const same = right[at];
+    if (same?.[0] === pair[0]) {
+      sums.push([pair[0], pair[1] + same[1]]);
+      at += 1;
+    } else sums.push(pair);
+  }
+  return [...sums, ...right.slice(at)];
 }
 
 /** Merged by key; keys come from models, so `constructor` is one like any other. */

@@ -5,10 +5,17 @@ import {
   type EProcess,
 } from "../evidence/index.ts";
 import type { Tolerance } from "../policy/index.ts";
-import { bucketAt, sizeOf, slowerThan, type Histogram } from "./histogram.ts";
+import { bucketAt, sizeOf, slowerThan, tailsOf, type Histogram } from "./histogram.ts";
 import { addLatencies, latencyBucket, latencyEdgeMs, type ArmCounts } from "./interval.ts";
-import { addJudged, clampCentre, ENOUGH_TO_FREEZE, NOTHING, type JudgedArms } from "./judged.ts";
-import { advance, averageOf, MOST_DISPERSION, startRegression, startSafety } from "./process.ts";
+import { addArms, clampCentre, ENOUGH_TO_FREEZE, NOTHING, type JudgedArms } from "./judged.ts";
+import {
+  advance,
+  averageOf,
+  ENOUGH_FOR_DISPERSION,
+  MOST_DISPERSION,
+  startRegression,
+  startSafety,
+} from "./process.ts";
 
 /** The quantiles whose edges are compared when the policy names none. */
 export const QUANTILES: readonly number[] = [0.5, 0.75, 0.9, 0.95, 0.99, 0.999];
@@ -58,7 +65,7 @@ export interface LatencyTestState {
 }
 
 /** The edges of one batch, from what stable did; null while that is not enough. */
-export function freezeEdges(
+function freezeEdges(
   histogram: Histogram,
   { quantiles, slower, atLeastMs }: Pick<LatencyTestPlan, "quantiles" | "slower" | "atLeastMs">,
 ): readonly LatencyEdge[] | null {
@@ -102,10 +109,9 @@ export function startLatencyTest(plan: LatencyTestPlan, horizon: number): Latenc
 }
 
 const LEAST_INTERVALS = 30;
-const LEAST_BAD = 20;
 
 function spreadIndex({ intervals, requests, bad, squares }: Spread): number | null {
-  if (intervals < LEAST_INTERVALS || bad < LEAST_BAD || bad === requests) return null;
+  if (intervals < LEAST_INTERVALS || bad < ENOUGH_FOR_DISPERSION || bad === requests) return null;
   const rate = bad / requests;
   return (squares - bad * rate) / (rate * (1 - rate)) / (intervals - 1);
 }
@@ -140,31 +146,56 @@ export function latencyDispersion(
   });
 }
 
-/** What one interval has at one edge: a stratum for each batch that both arms had. */
+/** What one interval has at one edge, of one batch. */
 interface Stratum {
   readonly arms: JudgedArms;
   readonly centre: number;
 }
 
-function strataAt(
-  at: number,
-  { edges }: LatencyTestState,
-  arms: { readonly candidate: ArmCounts; readonly stable: ArmCounts },
-): readonly Stratum[] {
-  return Object.entries(arms.candidate.latency).flatMap(([batch, histogram]) => {
-    const edge = Object.hasOwn(edges, batch) ? edges[batch]?.[at] : undefined;
-    const beside = arms.stable.latency[batch];
-    if (edge === undefined || beside === undefined) return [];
-    return [
-      {
+/** What both arms did in one interval. */
+interface Arms {
+  readonly candidate: ArmCounts;
+  readonly stable: ArmCounts;
+}
+
+/** By quantile: the strata of an interval, one for each batch that has edges. */
+export type Strata = readonly (readonly Stratum[])[];
+
+/** What an interval has at the edges of a test, by quantile. */
+export function strataOf(
+  { edges }: Pick<LatencyTestState, "edges">,
+  quantiles: readonly number[],
+  arms: Arms,
+): Strata {
+  const strata: Stratum[][] = quantiles.map(() => []);
+  for (const [batch, frozen] of Object.entries(edges)) {
+    const ours = tailsOf(
+      arms.candidate.latency[batch] ?? [],
+      frozen.map(({ candidate }) => candidate),
+    );
+    const theirs = tailsOf(
+      arms.stable.latency[batch] ?? [],
+      frozen.map(({ stable }) => stable),
+    );
+    if (ours.size + theirs.size === 0) continue;
+    frozen.forEach(({ centre }, at) => {
+      strata[at]?.push({
         arms: {
-          candidate: slowerThan(histogram, edge.candidate),
-          stable: slowerThan(beside, edge.stable),
+          candidate: { requests: ours.size, bad: ours.tails[at] ?? 0 },
+          stable: { requests: theirs.size, bad: theirs.tails[at] ?? 0 },
         },
-        centre: edge.centre,
-      },
-    ];
-  });
+        centre,
+      });
+    });
+  }
+  return strata;
+}
+
+/** All strata of one quantile. */
+export function totalOf(strata: readonly Stratum[]): JudgedArms {
+  let total: JudgedArms = { candidate: NOTHING, stable: NOTHING };
+  for (const { arms } of strata) total = addArms(total, arms);
+  return total;
 }
 
 /** Independent strata of one hypothesis: the product of their e-values is one. Null of none. */
@@ -174,6 +205,8 @@ function sumOf(
 ): readonly number[] | null {
   let sum: readonly number[] | null = null;
   for (const stratum of strata) {
+    // A batch that one arm did not have says nothing.
+    if (stratum.arms.candidate.requests === 0 || stratum.arms.stable.requests === 0) continue;
     const own = incrementsOf(stratum);
     sum = sum === null ? own : sum.map((before, bet) => before + (own[bet] ?? 0));
   }
@@ -196,32 +229,17 @@ function gather(
   return { edges: { ...state.edges, ...edges }, gathered };
 }
 
-/** All batches of an arm at one quantile: what is shown, and what dispersion is estimated from. */
-export function totalAt(
-  arm: ArmCounts,
-  edges: LatencyTestPlan["edges"],
-  at: number,
-  which: "candidate" | "stable",
-): Judged {
-  let total = NOTHING;
-  for (const [batch, histogram] of Object.entries(arm.latency)) {
-    const edge = Object.hasOwn(edges, batch) ? edges[batch]?.[at] : undefined;
-    if (edge !== undefined) total = addJudged(total, slowerThan(histogram, edge[which]));
-  }
-  return total;
-}
-
 /** The test after one more interval; null: an arm has nothing to compare. */
 export function observeLatency(
   plan: LatencyTestPlan,
   state: LatencyTestState,
-  arms: { readonly candidate: ArmCounts; readonly stable: ArmCounts } | null,
+  arms: Arms | null,
   over: number,
 ): LatencyTestState {
   if (arms === null) return state;
   const { margin } = plan;
   const known = latencyDispersion(plan, state);
-  const strata = plan.quantiles.map((_, at) => strataAt(at, state, arms));
+  const strata = strataOf(state, plan.quantiles, arms);
   const next = (process: EProcess, at: number, tolerance: Tolerance, bet: typeof splitBet) =>
     advance(
       process,
@@ -234,9 +252,7 @@ export function observeLatency(
     safe: state.safe.map((process, at) =>
       margin === null ? process : next(process, at, margin, promotionBet),
     ),
-    spread: state.spread.map((sums, at) =>
-      addSpread(sums, totalAt(arms.stable, state.edges, at, "stable")),
-    ),
+    spread: state.spread.map((sums, at) => addSpread(sums, totalOf(strata[at] ?? []).stable)),
   };
 }
 

@@ -28,12 +28,14 @@ import {
   latencyLogE,
   observeLatency,
   startLatencyTest,
-  totalAt,
+  strataOf,
+  totalOf,
   type LatencyTestState,
 } from "./latency-test.ts";
 import type { MetricPlan, TestPlan } from "./plan.ts";
 import { averageLogE } from "./process.ts";
 import {
+  directRateLogE,
   NO_INPUT,
   observeRate,
   rateLogE,
@@ -81,7 +83,8 @@ export interface MetricState {
   readonly state: TestState;
   /** What was observed of each arm, and how much of it was bad; for display. */
   readonly seen: JudgedArms;
-  /** Largest natural log of its e-value so far. */
+  /** Natural log of its e-value now, and the largest so far. */
+  readonly logE: number;
   readonly maxLogE: number;
   /** Whether it stops the rollout from advancing: set at 1 / holdAlpha, unset at a quarter of that. */
   readonly held: boolean;
@@ -139,6 +142,7 @@ export function startMetric({ test }: MetricPlan, horizon: number): MetricState 
   return {
     state: startTest(test, horizon),
     seen: NO_ARMS,
+    logE: 0,
     maxLogE: 0,
     held: false,
     broken: null,
@@ -151,6 +155,7 @@ type DriftState = TestState & { readonly test: "drift" };
 
 function gatewayInput(source: GatewayRate, { interval, arms, pairs }: Step): RateInput {
   const { candidate } = interval;
+  const own = candidate.requests === 0 ? null : gatewayRate(source, candidate);
   return {
     arms:
       arms === null
@@ -160,7 +165,8 @@ function gatewayInput(source: GatewayRate, { interval, arms, pairs }: Step): Rat
             stable: gatewayRate(source, arms.stable),
           },
     pairs: source === "errors" ? pairs : null,
-    candidate: candidate.requests === 0 ? null : gatewayRate(source, candidate),
+    candidate: own,
+    alone: interval.stable.requests === 0 ? own : null,
   };
 }
 
@@ -170,7 +176,7 @@ const disagreementOf = ({ pairs, disagreed }: PairCounts): JudgedArms["candidate
 });
 
 /** A metric's signal in an interval, where its source had one. */
-export function signalOf(interval: Interval, name: string): Signal | null {
+function signalOf(interval: Interval, name: string): Signal | null {
   return (Object.hasOwn(interval.signals, name) ? interval.signals[name] : undefined) ?? null;
 }
 
@@ -193,14 +199,14 @@ function signalInput(
   const candidate = own.taken.requests === 0 ? null : own.taken;
   const { paired } = signal;
   if (paired !== null && paired.pairs > 0)
-    return { input: { arms: null, pairs: paired, candidate }, waiting: before, rest: own.left };
+    return { input: { ...NO_INPUT, pairs: paired, candidate }, waiting: before, rest: own.left };
   const arms = before === null ? fresh : addArms(before.arms, fresh);
   const [ours, theirs] = [takeWhole(arms.candidate), takeWhole(arms.stable)];
   const ready = ours.taken.requests > 0 && theirs.taken.requests > 0;
   return {
     input: {
+      ...NO_INPUT,
       arms: ready ? { candidate: ours.taken, stable: theirs.taken } : null,
-      pairs: null,
       candidate,
     },
     waiting: {
@@ -267,6 +273,7 @@ function observeLatencyMetric(
   const candidate = pooled(interval.candidate.latency);
   const stable = pooled(interval.stable.latency);
   const { slower, limit } = state;
+  const strata = slower === null ? [] : strataOf(slower, plan.slower?.quantiles ?? [], interval);
   return {
     test: "latency",
     slower:
@@ -280,18 +287,13 @@ function observeLatencyMetric(
             plan.limit.rate,
             limit,
             {
+              ...NO_INPUT,
               arms: arms === null ? null : limitArms(plan.limit.bucket, arms),
-              pairs: null,
               candidate: candidate.length === 0 ? null : slowerThan(candidate, plan.limit.bucket),
             },
             over,
           ),
-    slow: state.slow.map((sums, at) =>
-      addArms(sums, {
-        candidate: totalAt(interval.candidate, slower?.edges ?? {}, at, "candidate"),
-        stable: totalAt(interval.stable, slower?.edges ?? {}, at, "stable"),
-      }),
-    ),
+    slow: state.slow.map((sums, at) => addArms(sums, totalOf(strata[at] ?? []))),
     shown: {
       candidate: addHistograms(state.shown.candidate, candidate),
       stable: addHistograms(state.shown.stable, stable),
@@ -359,7 +361,7 @@ function observeTest(plan: MetricPlan, before: MetricState, step: Step): MetricS
 }
 
 /** ln of the evidence against the candidate in this metric; 0 where nothing is tested. */
-export function metricLogE({ state }: Pick<MetricState, "state">): number {
+function metricLogE({ state }: Pick<MetricState, "state">): number {
   switch (state.test) {
     case "rate":
       return rateLogE(state.rate);
@@ -380,6 +382,11 @@ export function metricLogE({ state }: Pick<MetricState, "state">): number {
 const least = (processes: readonly EProcess[]): number | null =>
   processes.length === 0 ? null : Math.min(...processes.map(logE));
 
+/** The part of a metric's evidence that brings it back without anybody being asked. */
+export function directLogE({ state, logE: all }: MetricState): number {
+  return state.test === "rate" ? directRateLogE(state.rate) : all;
+}
+
 /** ln of the evidence that the candidate is within the margin; null where that is not tested. */
 export function metricLogSafe({ state }: Pick<MetricState, "state">): number | null {
   if (state.test === "rate") return state.rate.safe === null ? null : logE(state.rate.safe);
@@ -388,7 +395,7 @@ export function metricLogSafe({ state }: Pick<MetricState, "state">): number | n
 }
 
 /** ln of the evidence that the candidate alone is above a limit that stable guards; null without one. */
-export function limitLogE({ state }: Pick<MetricState, "state">): number | null {
+function limitLogE({ state }: Pick<MetricState, "state">): number | null {
   const rate = state.test === "rate" ? state.rate : state.test === "latency" ? state.limit : null;
   if (rate === null || rate.limit === null || rate.better === null) return null;
   return logE(rate.limit);
@@ -414,6 +421,7 @@ export function observeMetric(
   if (limit !== null) holding.push(limit);
   return {
     ...next,
+    logE: log,
     maxLogE: Math.max(before.maxLogE, log),
     held: holding.some((one) => heldAt(before.held, one, holdAlpha)),
   };

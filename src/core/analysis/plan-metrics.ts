@@ -1,17 +1,26 @@
 import { limitWithoutBaseline, type ArmCounts as Judged } from "../evidence/index.ts";
 import type { AnalysisPolicy, Metric, Tolerance } from "../policy/index.ts";
 import { freezeClasses } from "./drift-test.ts";
-import { addLatencies, addOutputs, latencyBucket, type Interval } from "./interval.ts";
+import { pooled, slowerThan } from "./histogram.ts";
+import { addLatencies, addOutputs, latencyBucket, noArmCounts, type Interval } from "./interval.ts";
 import { addJudged, gatewayRate, NOTHING, type GatewayRate } from "./judged.ts";
-import { freezeBatches, QUANTILES, totalAt } from "./latency-test.ts";
+import {
+  freezeBatches,
+  QUANTILES,
+  strataOf,
+  totalOf,
+  type LatencyTestPlan,
+} from "./latency-test.ts";
 import type { Comparison, MetricPlan, Role, TestPlan } from "./plan.ts";
-import { dispersionOf } from "./process.ts";
+import { dispersionOf, ENOUGH_FOR_DISPERSION } from "./process.ts";
 import type { RateTestPlan } from "./rate-test.ts";
 
 /** What planning one metric needs. */
 interface Planning {
   readonly analysis: AnalysisPolicy;
   readonly comparison: Comparison;
+  /** Whether a live comparison ends with the candidate alone. */
+  readonly alone: boolean;
   readonly baseline: readonly Interval[];
 }
 
@@ -63,6 +72,7 @@ function ratePlan(
     tolerance: beside ? metric.tolerance : null,
     limit: beside ? metric.max : limitAlone(metric, base, analysis.alpha),
     guarded: beside,
+    alone: null,
     margin:
       comparison === "live" && metric.tolerance !== null
         ? marginOf(analysis, metric.tolerance)
@@ -98,7 +108,13 @@ function planGatewayRate(
   const { comparison, baseline } = planning;
   const beside = comparison === "live" || (comparison === "paired" && source === "errors");
   const intervals = baseline.map(({ stable }) => gatewayRate(source, stable));
-  const rate = ratePlan(planning, metric, { intervals, beside });
+  const planned = ratePlan(planning, metric, { intervals, beside });
+  const asked = planning.alone && comparison === "live" && source !== "rejected";
+  const alone =
+    asked && metric.action === "rollback"
+      ? limitAlone(metric, planned.base, planning.analysis.alpha)
+      : null;
+  const rate = { ...planned, alone };
   return { metric, ...rateTest(source, rate, gatewayRole(source, metric.action, beside)) };
 }
 
@@ -120,6 +136,7 @@ function planDisagreement(metric: Metric & { readonly kind: "disagreement" }): U
     tolerance: null,
     limit: metric.max,
     guarded: false,
+    alone: null,
     margin: null,
     base: NOTHING,
     dispersion: 1,
@@ -135,18 +152,12 @@ function latencyLimit(
   if (metric.maxMs === null) return null;
   // The bucket that holds the limit is still within it.
   const bucket = latencyBucket(metric.maxMs);
-  const everywhere = (arm: Interval["stable"]) =>
-    Object.fromEntries(
-      Object.keys(arm.latency).map((batch) => [
-        batch,
-        [{ stable: bucket, candidate: bucket, centre: 0 }],
-      ]),
-    );
-  const intervals = baseline.map(({ stable }) => totalAt(stable, everywhere(stable), 0, "stable"));
+  const intervals = baseline.map(({ stable }) => slowerThan(pooled(stable.latency), bucket));
   const rate: RateTestPlan = {
     tolerance: null,
     limit: 1 - (metric.quantile ?? 0.99),
     guarded: beside,
+    alone: null,
     margin: null,
     base: sum(intervals),
     dispersion: dispersionOf(analysis.dispersion, intervals),
@@ -158,15 +169,16 @@ function latencyLimit(
 function latencyDispersions(
   { analysis, baseline }: Planning,
   quantiles: readonly number[],
-  edges: Parameters<typeof totalAt>[1],
+  edges: LatencyTestPlan["edges"],
 ): readonly number[] {
+  const strata = baseline.map(({ stable }) =>
+    strataOf({ edges }, quantiles, { candidate: noArmCounts(), stable }),
+  );
   let nearer = 1;
   return quantiles.map((_, at) => {
-    const intervals = baseline.map(({ stable }) => totalAt(stable, edges, at, "stable"));
-    nearer = Math.max(
-      dispersionOf(analysis.dispersion, intervals),
-      sum(intervals).bad < 20 ? nearer : 1,
-    );
+    const intervals = strata.map((byQuantile) => totalOf(byQuantile[at] ?? []).stable);
+    const known = sum(intervals).bad >= ENOUGH_FOR_DISPERSION;
+    nearer = Math.max(dispersionOf(analysis.dispersion, intervals), known ? 1 : nearer);
     return nearer;
   });
 }

@@ -55,6 +55,9 @@ export function averageOf(processes: readonly EProcess[]): number {
  */
 export const MOST_DISPERSION = 20;
 
+/** Bad events from which it can be told how much they cluster. */
+export const ENOUGH_FOR_DISPERSION = 20;
+
 /** How much bad events cluster, from intervals of stable alone, or the policy's own number. */
 export function dispersionOf(policy: "auto" | number, intervals: readonly Judged[]): number {
   if (policy !== "auto") return Math.max(1, policy);

@@ -20,6 +20,8 @@ export interface RateTestPlan {
   readonly limit: number | null;
   /** The limit counts only where stable is better than the candidate, which must be beside it. */
   readonly guarded: boolean;
+  /** The limit where a compared candidate is without stable for a time; null: that is not tested. */
+  readonly alone: number | null;
   /** What has to be excluded for an early promotion; null: not tested. */
   readonly margin: Tolerance | null;
   /** Stable alone, before the rollout. */
@@ -36,6 +38,8 @@ export interface RateTestState {
   readonly limit: EProcess | null;
   /** Candidate against stable, nothing tolerated: what guards the limit. */
   readonly better: EProcess | null;
+  /** Candidate against the limit of the time without stable. */
+  readonly alone: EProcess | null;
   /** Candidate within the margin. */
   readonly safe: EProcess | null;
   /** The rate that is bet around; null until stable did enough to know it, which bets around 0. */
@@ -52,10 +56,12 @@ export interface RateInput {
   readonly pairs: PairCounts | null;
   /** All of the candidate's, for the limit. */
   readonly candidate: Judged | null;
+  /** The same, where stable had nothing in the interval. */
+  readonly alone: Judged | null;
 }
 
 /** Nothing happened. */
-export const NO_INPUT: RateInput = { arms: null, pairs: null, candidate: null };
+export const NO_INPUT: RateInput = { arms: null, pairs: null, candidate: null, alone: null };
 
 const NO_TOLERANCE: Tolerance = { absolute: 0, relative: 1 };
 
@@ -64,11 +70,12 @@ const LARGEST_DIFFERENCE = 0.99;
 
 /** The test before its first interval. */
 export function startRateTest(plan: RateTestPlan, horizon: number): RateTestState {
-  const { tolerance, limit, guarded, margin, base } = plan;
+  const { tolerance, limit, guarded, alone, margin, base } = plan;
   return {
     compared: tolerance === null ? null : startRegression(horizon),
     limit: limit === null ? null : startRegression(horizon),
     better: limit === null || !guarded ? null : startRegression(horizon),
+    alone: alone === null ? null : startRegression(horizon),
     safe: margin === null ? null : startSafety(),
     centre: centreOf(base, tolerance?.relative ?? 1),
     stable: base,
@@ -88,6 +95,11 @@ function comparedBy(
 ): readonly number[] | null {
   if (pairs !== null) return pairedBet(pairs, toleratedDifference(tolerance, base));
   return arms === null ? null : splitBet(arms, { ...tolerance, centre });
+}
+
+function against(counts: Judged | null, limit: number | null): readonly number[] | null {
+  if (counts === null || limit === null) return null;
+  return meanBet({ observations: counts.requests, bad: counts.bad }, limit);
 }
 
 /** The test after one more interval. */
@@ -110,13 +122,9 @@ export function observeRate(
       compared,
       tolerance === null ? null : comparedBy(input, tolerance, plan, centre),
     ),
-    limit: next(
-      state.limit,
-      limit === null || candidate === null
-        ? null
-        : meanBet({ observations: candidate.requests, bad: candidate.bad }, limit),
-    ),
+    limit: next(state.limit, against(candidate, limit)),
     better: next(better, comparedBy(input, NO_TOLERANCE, plan, centre)),
+    alone: next(state.alone, against(input.alone, plan.alone)),
     safe: next(
       safe,
       margin === null || arms === null ? null : promotionBet(arms, { ...margin, centre }),
@@ -131,10 +139,21 @@ export function observeRate(
  * e-values where there are both. The smaller of two e-values is one against either hypothesis holding,
  * so a guarded limit says "above the limit, and stable is better".
  */
-export function rateLogE({ compared, limit, better }: RateTestState): number {
+function besideLogE({ compared, limit, better }: RateTestState): number {
   const parts: number[] = [];
   if (compared !== null) parts.push(logE(compared));
   if (limit !== null)
     parts.push(better === null ? logE(limit) : Math.min(logE(limit), logE(better)));
   return averageLogE(parts);
+}
+
+/** ln of all evidence of a rate: beside stable and, where that is tested, alone. */
+export function rateLogE(state: RateTestState): number {
+  const beside = besideLogE(state);
+  return state.alone === null ? beside : averageLogE([beside, logE(state.alone)]);
+}
+
+/** The part of it that needs nobody to be asked: never more than all of it. */
+export function directRateLogE(state: RateTestState): number {
+  return besideLogE(state) - (state.alone === null ? 0 : Math.LN2);
 }

@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-import { assessmentSchema } from "../analysis/index.ts";
+import { assessmentSchema, outlookSchema } from "../analysis/index.ts";
 import { ENVIRONMENTS, REVISION_STATUSES, STRATEGIES, TRIGGERS } from "../endpoint/index.ts";
 import { wireSampleSchema } from "../tensor/index.ts";
 import {
@@ -268,6 +268,8 @@ export const deployedSchema = z.object({
   verified: z.boolean(),
   switchMs: z.number().nullable(),
   failedRequests: z.number().int().nullable(),
+  /** What comes next and what it can see; null where nothing is compared (an endpoint's first revision). */
+  outlook: outlookSchema.nullable(),
   dryRun: z.boolean(),
   notes: z.array(z.string()),
 });
@@ -362,6 +364,15 @@ export const rolloutCommandSchema = z.discriminatedUnion("command", [
   z.object({ command: z.literal("unpin"), endpoint: endpointChoice, actor, reason }),
 ]);
 
+const pin = z.object({ by: z.string(), why: z.string(), until: at }).nullable();
+
+/** Whether an endpoint goes back by itself. */
+const automatic = z.object({
+  on: z.boolean(),
+  /** Why it does not, or null. */
+  why: z.string().nullable(),
+});
+
 /** Answer to a rollout command. */
 export const rolloutAnswerSchema = z.object({
   endpoint: endpointNameSchema,
@@ -371,6 +382,21 @@ export const rolloutAnswerSchema = z.object({
   done: z.string(),
   /** What the evidence says; null before there is any, and of a rollout that nothing is compared in. */
   assessment: assessmentSchema.nullable(),
+  /** What has come so far; null where nothing is watched. */
+  seen: z
+    .object({
+      /** Requests that the candidate was assigned, and pairs of mirrored ones. */
+      candidate: z.number().int(),
+      pairs: z.number().int(),
+      /** Of either, what the step under way asks for, since it began; null outside of steps. */
+      inStep: z.number().int().nullable(),
+      /** Failed by the candidate: answered by stable, and failed by it too. */
+      fallback: z.number().int(),
+      fallbackFailed: z.number().int(),
+    })
+    .nullable(),
+  pin,
+  automatic,
 });
 
 /** What a rollback would do now. */
@@ -410,7 +436,8 @@ export const endpointViewSchema = z.object({
     }),
   ),
   /** Set while a person keeps it from going back by itself. */
-  pin: z.object({ by: z.string(), why: z.string(), until: at }).nullable(),
+  pin,
+  automatic,
   alarms: z.array(z.string()),
   historyHead: z.string().nullable(),
 });
@@ -471,3 +498,36 @@ export const doctorCheckSchema = z.object({
 
 /** What doctor found. */
 export const doctorSchema = z.object({ ok: z.boolean(), checks: z.array(doctorCheckSchema) });
+
+const truth = z.union([z.string().max(1_000), z.number(), z.boolean()]);
+
+/** What a caller knows of one prediction: whether it was right, what was true, or how good it was. */
+export const feedbackItemSchema = z
+  .strictObject({
+    /** The `x-lastgood-request-id` of the answer. */
+    requestId: z.string().min(1).max(300),
+    correct: z.boolean().optional(),
+    /** What was true: a class or a number, for a request of several rows a list of them. */
+    label: z.union([truth, z.array(truth).min(1).max(1_000)]).optional(),
+    /** In [0, 1], the higher the better. */
+    score: z.number().min(0).max(1).optional(),
+  })
+  .refine(
+    ({ correct, label, score }) =>
+      [correct, label, score].filter((each) => each !== undefined).length === 1,
+    "needs exactly one of correct, label and score",
+  );
+
+/** What became of feedback; the four numbers add up to what was sent. */
+export const feedbackTakenSchema = z.object({
+  /** Stored; it counts once a rollout that compares the revision is under watch. */
+  accepted: z.number().int(),
+  /** Ignored: the request's feedback was counted before. */
+  duplicates: z.number().int(),
+  /** Ignored: the prediction is older than feedback is kept. */
+  late: z.number().int(),
+  /** Refused: no request that is compared has this id. */
+  refused: z.number().int(),
+  /** The first 100 of those that were refused. */
+  unknown: z.array(z.object({ requestId: z.string(), why: z.string() })),
+});

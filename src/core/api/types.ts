@@ -1,5 +1,6 @@
 import type * as z from "zod";
 
+import type * as incident from "./incident-schema.ts";
 import type * as schema from "./schema.ts";
 
 /** A version's row in a list. */
@@ -68,6 +69,26 @@ export type HistoryVerified = z.infer<typeof schema.historyVerifiedSchema>;
 export type DoctorCheck = z.infer<typeof schema.doctorCheckSchema>;
 /** What doctor found. */
 export type Doctor = z.infer<typeof schema.doctorSchema>;
+/** A rollback as lists of incidents show it. */
+export type IncidentSummary = z.infer<typeof incident.incidentSummarySchema>;
+/** Incidents, the newest first. */
+export type Incidents = z.infer<typeof incident.incidentsSchema>;
+/** Everything that is known of a rollback. */
+export type Incident = z.infer<typeof incident.incidentSchema>;
+/** A page of the stored evidence of a rollout. */
+export type EvidencePage = z.infer<typeof incident.evidencePageSchema>;
+/** What an endpoint's stable revision did at rest. */
+export type EndpointTraffic = z.infer<typeof incident.endpointTrafficSchema>;
+
+/** What a caller knows of one prediction. */
+export type FeedbackItem = z.infer<typeof schema.feedbackItemSchema>;
+/** What became of feedback. */
+export type FeedbackTaken = z.infer<typeof schema.feedbackTakenSchema>;
+
+/** Takes what callers know of predictions. */
+export interface FeedbackService {
+  take(items: readonly FeedbackItem[]): Promise<FeedbackTaken>;
+}
 
 /** Whether everything that should serve does, and if not, what does not. */
 export interface Readiness {
@@ -92,6 +113,14 @@ export interface EndpointService {
   /** Entries after `after`, oldest first. */
   history(endpoint: string | null, after: number, limit: number): Promise<History>;
   verifyHistory(endpoint: string | null, expect: string | null): Promise<HistoryVerified>;
+  /** Rollbacks, the newest first; of all endpoints where none is named. */
+  incidents(endpoint: string | null): Promise<Incidents>;
+  /** By the id of a rollback or of its rollout, or the beginning of one. */
+  incident(id: string): Promise<Incident>;
+  /** A page of what a rollout was judged by; `cursor` is the last page's `next`. */
+  evidence(id: string, cursor: string | null): Promise<EvidencePage>;
+  /** What the stable revision did at rest. */
+  traffic(endpoint: string | null): Promise<EndpointTraffic>;
   doctor(): Promise<Doctor>;
   /** Whether everything that should serve does; cheap enough for a probe. */
   readiness(): Readiness;

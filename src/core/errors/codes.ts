@@ -39,6 +39,8 @@ export const ERROR_CODES = {
   "revision.not-found": absent("The endpoint has no such revision"),
   "alias.not-found": absent("The model has no such alias"),
   "rollback.not-found": absent("The endpoint has no such rollback"),
+  "incident.not-found": absent("No rollback and no rollout has this id"),
+  "evidence.not-found": absent("No evidence is stored under this id"),
   "route.not-found": absent("Nothing is served under this address"),
   "version.exists": refused("The version name is taken by other bytes"),
   "version.archived": refused("The version is archived"),

@@ -7,7 +7,6 @@ export {
 } from "./combine.ts";
 export {
   alwaysValidP,
-  asymptoticLowerLimit,
   limitWithoutBaseline,
   rateConfidenceSequence,
   type Interval,
@@ -15,7 +14,6 @@ export {
 } from "./confidence.ts";
 export type { ArmCounts, SplitCounts } from "./counts.ts";
 export { estimateDispersion } from "./dispersion.ts";
-export { addToEDetector, logDetection, startEDetector, type EDetector } from "./e-detector.ts";
 export {
   addIncrements,
   logE,
@@ -25,12 +23,7 @@ export {
   type IncrementOptions,
 } from "./e-process.ts";
 export { meanBet, type MeanCounts } from "./mean-bet.ts";
-export { pairedBet, pairedLossBet, type PairCounts } from "./paired-bet.ts";
-export {
-  costToDetect,
-  smallestDetectableRate,
-  type ComparisonPlan,
-  type DetectionCost,
-} from "./plan.ts";
+export { pairedBet, type PairCounts } from "./paired-bet.ts";
+export { smallestDetectableRate, type ComparisonPlan, type DetectionCost } from "./plan.ts";
 export { sampleRatioMismatch } from "./sample-ratio.ts";
 export { promotionBet, splitBet, type SplitBetSettings, type Tolerance } from "./split-bet.ts";

@@ -145,7 +145,10 @@ const rollback = keyed({
     .meta({ description: "Whether stable answers what the candidate fails" })
     .prefault(true),
   cooldown: duration(ANY_TIME)
-    .meta({ description: "After an automatic rollback, no other for this long" })
+    .meta({
+      description:
+        "After an automatic rollback the next rollout takes no step by itself for this long",
+    })
     .prefault("10m"),
   atMost: perTime
     .meta({ description: "More automatic rollbacks than this wait for a person" })

@@ -22,4 +22,12 @@ export {
   type PolicyFile,
 } from "./schema.ts";
 export { endpointPolicyToFile, policyToFile, type PolicyPartFile } from "./to-file.ts";
+export {
+  NO_SIGNAL_SOURCES,
+  signalSourceKeys,
+  type HealthCheck,
+  type LogSource,
+  type PrometheusServer,
+  type SignalSources,
+} from "./signal-sources.ts";
 export { actingWeights } from "./weights.ts";

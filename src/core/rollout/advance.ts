@@ -97,7 +97,8 @@ function stepWords(state: EndpointState, activity: Progressing): string {
       return `the rollout of ${candidate} waits`;
     case "analysis":
       return `${candidate} is being analysed at ${weight} %`;
-    default:
+    case "weight":
+    case undefined:
       return `${candidate} carries ${weight} % of the traffic`;
   }
 }

@@ -275,3 +275,23 @@ test("what a person took back is judged by new evidence", () => {
     standing: { held: null },
   });
 });
+
+test("after a rollback by itself the next rollout takes no step by itself until the cooldown is over", () => {
+  const policy = canaryOf(TWO_STEPS);
+  const of = started(policy).assessed("rollback").settles();
+  of.requests = 0;
+  of.deploys("v1.2", { policy }).settles().assessed("continue");
+  of.requests = 1_000;
+  of.later(5 * MINUTE)
+    .assessed("continue")
+    .assessed("promote");
+  expect(weights(of)).toBe("1:90 3:10");
+  expect(
+    of
+      .later(5 * MINUTE)
+      .assessed("continue")
+      .settles().phase,
+  ).toBe("Progressing");
+  expect(weights(of)).toBe("1:50 3:50");
+  expect(of.assessed("rollback").phase, "protection has no cooldown").toBe("RollingBack");
+});

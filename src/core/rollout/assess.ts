@@ -171,9 +171,10 @@ function steps(state: StateIn<"Progressing">, event: EventOf<"assessed">, now: n
   if (at === undefined || byHand || activity.switching !== null || pause !== null)
     return ignored(state);
   if (activity.step.entered === null) {
-    const step_ = { ...activity.step, entered: event.progress };
-    return step({ ...state, activity: { ...activity, step: step_ } });
+    const entered = { ...activity.step, entered: event.progress };
+    return step({ ...state, activity: { ...activity, step: entered } });
   }
+  if (isCooling(state, now)) return ignored(state);
   const by = { operation: null, actor: "lastgood" };
   if (event.verdict.decision === "promote" && at.kind !== "pause")
     return advanceTo(state, afterEvidence(state), { ...by, reason: event.verdict.why });
@@ -185,6 +186,13 @@ function steps(state: StateIn<"Progressing">, event: EventOf<"assessed">, now: n
     case "running":
       return ignored(state);
   }
+}
+
+/** It went back by itself a moment ago: the next rollout takes no step by itself yet. */
+function isCooling({ automatic, activity }: StateIn<"Progressing">, now: number): boolean {
+  const last = automatic.at(-1);
+  const { cooldownMs } = activity.rollout.policy.rollback;
+  return last !== undefined && now - last < cooldownMs;
 }
 
 /** Where a rollout goes whose candidate is shown to be good: past its steps, up to the next gate of a person. */

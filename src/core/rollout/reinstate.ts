@@ -68,8 +68,8 @@ function resumed(undone: RollbackRecord, now: number): Activity {
   const rollout = { ...activity.rollout, restarts: restarts + 1 };
   if (activity.phase === "Progressing") {
     const { index } = activity.step;
-    const step = { index, elapsedMs: 0, runningSince: paused ? null : now, entered: null };
-    return { ...activity, rollout, step, standing: NO_STANDING, switching: null };
+    const at = { index, elapsedMs: 0, runningSince: paused ? null : now, entered: null };
+    return { ...activity, rollout, step: at, standing: NO_STANDING, switching: null };
   }
   return {
     ...activity,

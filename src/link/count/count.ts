@@ -15,7 +15,16 @@ export const countSchema = z.object({
    * revision answered in place of a candidate that had failed it. `ineligible`: what this candidate
    * failed and no other revision was asked.
    */
-  arm: z.enum(["assigned", "targeted", "probe", "replay", "shed", "fallback", "ineligible"]),
+  arm: z.enum([
+    "assigned",
+    "targeted",
+    "probe",
+    "replay",
+    "mirror",
+    "shed",
+    "fallback",
+    "ineligible",
+  ]),
   /** Rises at each change of the split; both arms begin anew. */
   interval: z.number().int(),
   requests: z.number().int().nonnegative(),

@@ -4,8 +4,10 @@ import { armCountsSchema, pairCountsSchema } from "../../core/analysis/index.ts"
 
 /**
  * What one gateway saw of a rollout within one interval: complete, all its workers together, sent
- * once every request admitted in it has ended or passed the deadline. Kept by the gateway until it is
- * acknowledged; the same record twice is one.
+ * once every request admitted in it has ended or passed the deadline, and in the order of the
+ * intervals. Kept by the gateway until it is acknowledged; the same record twice is one. It covers
+ * what was empty before it, and several intervals of one split where the control plane was away; a
+ * record of nothing comes every 10 s, so that silence is known to be that.
  */
 export const evidenceSchema = z.object({
   gateway: z.string(),
@@ -14,7 +16,7 @@ export const evidenceSchema = z.object({
   rollout: z.string(),
   /** Rises by one with each record of this endpoint, gateway and incarnation: a hole is a gap. */
   sequence: z.number().int().nonnegative(),
-  /** Rises with each change of the split; within a record it is constant. */
+  /** Rises with each change of the split or the watch in an incarnation; constant within a record. */
   split: z.number().int(),
   /** Share of the traffic that the split gave the candidate by chance; null where keys decided too. */
   candidateShare: z.number().min(0).max(1).nullable().default(null),
@@ -34,7 +36,7 @@ export const evidenceSchema = z.object({
       }),
     )
     .max(20),
-  /** Intervals that a worker took with it when it ended. */
+  /** Intervals of a worker that it took with it when it ended. */
   lost: z.number().int().nonnegative(),
 });
 

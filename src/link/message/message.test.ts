@@ -121,7 +121,9 @@ for (const [kind, schema] of schemas) {
     for (const key of Object.keys(good)) {
       const { [key as keyof typeof good]: gone, ...rest } = good;
       expect(gone).not.toBeUndefined();
-      expect(schema.safeParse(rest).success, `without ${key}`).toBe(false);
+      // What came with a later release is left out by gateways of an earlier one.
+      const isLater = kind === "override.made" && key === "trigger";
+      expect(schema.safeParse(rest).success, `without ${key}`).toBe(isLater);
       expect(
         schema.safeParse({ ...good, [key]: { of: "another kind" } }).success,
         `${key} of another kind`,

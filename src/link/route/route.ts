@@ -146,6 +146,8 @@ export const routeSchema = z.object({
   watch: watchSchema.nullable().default(null),
   /** What the gateway may do on its own when a revision fails. */
   safeguards: safeguardsSchema.default({ fallback: false, breaker: false }),
+  /** What is predicted is logged, for labels that come later. */
+  predictions: z.boolean().default(false),
   historyHead: z.string().nullable(),
   /** Overrides this route has taken in. */
   acknowledges: z.array(z.string()),

@@ -1,15 +1,18 @@
 import {
   addArmCounts,
   addPairCounts,
+  batchBucket,
   noArmCounts,
   noPairCounts,
   type ArmCounts,
+  type PairCounts,
 } from "../../core/analysis/index.ts";
 import type { Evidence } from "../../link/count/index.ts";
 import { SharedLosses } from "./loss.ts";
 import { Labels } from "./prediction.ts";
 import {
   addError,
+  addPair,
   addUnit,
   bump,
   newArm,
@@ -25,7 +28,7 @@ export type EvidenceDraft = Omit<Evidence, "sequence">;
 /** What of a rollout has to be known across its windows to merge those of several workers. */
 export class MergeMemory {
   readonly #labels = new Labels<string>();
-  readonly #losses = new Map<number, SharedLosses>();
+  readonly #losses = new Map<string, SharedLosses>();
 
   /** One window as all workers together saw it. */
   merge(
@@ -42,9 +45,18 @@ export class MergeMemory {
           windows.flatMap(({ arms }) => arms.filter((arm) => arm.revision === revision)),
         ),
       })),
-      pairs: windows.reduce((sum, { pairs }) => addPairCounts(sum, pairs), noPairCounts()),
+      pairs: this.#pairCounts(windows),
       errors,
     };
+  }
+
+  #pairCounts(windows: readonly WindowTally[]): PairCounts {
+    const sum = windows.reduce((all, { pairs }) => addPairCounts(all, pairs), noPairCounts());
+    for (const incident of windows.flatMap(({ pairIncidents }) => pairIncidents)) {
+      const isNew = this.#lossesOf(`mirror ${incident.revision}`).isNew(incident);
+      if (!isNew) addPair(sum, incident.counted, -1);
+    }
+    return sum;
   }
 
   #armCounts(revision: number, tallies: readonly ArmTally[]): ArmCounts {
@@ -55,7 +67,9 @@ export class MergeMemory {
       for (const [label, times] of tally.outputs) bump(sum.outputs, this.#labels.of(label), times);
       for (const [key, outcome] of tally.keys)
         sum.keys.set(key, (sum.keys.get(key) ?? 0) | outcome);
-      const isKnown = tally.incidents.filter((each) => !this.#lossesOf(revision).isNew(each));
+      const isKnown = tally.incidents.filter(
+        (each) => !this.#lossesOf(`assigned ${revision}`).isNew(each),
+      );
       sum.requests -= isKnown.length;
       sum.errors -= isKnown.length;
       sum.aborted += isKnown.length;
@@ -64,11 +78,11 @@ export class MergeMemory {
     return countsOf(sum);
   }
 
-  #lossesOf(revision: number): SharedLosses {
-    let losses = this.#losses.get(revision);
+  #lossesOf(whose: string): SharedLosses {
+    let losses = this.#losses.get(whose);
     if (losses === undefined) {
       losses = new SharedLosses();
-      this.#losses.set(revision, losses);
+      this.#losses.set(whose, losses);
     }
     return losses;
   }
@@ -96,10 +110,10 @@ function countsOf(sum: ArmTally): ArmCounts {
   const slots = [...sum.latency].toSorted(([a], [b]) => a - b);
   for (const [slot, times] of slots) {
     const { rowsLog2, bucket } = slotParts(slot);
-    (counts.latency[String(2 ** rowsLog2)] ??= []).push([bucket, times]);
+    (counts.latency[batchBucket(2 ** rowsLog2)] ??= []).push([bucket, times]);
   }
-  for (const [label, times] of sum.outputs) counts.outputs[label] = times;
-  return counts;
+  // Labels come from models: `__proto__` is one like any other.
+  return { ...counts, outputs: Object.fromEntries(sum.outputs) };
 }
 
 /** Two records of one split as one: a coarser interval is as good as two. */

@@ -10,9 +10,9 @@ import { halfToNumber } from "../../core/version/index.ts";
 /** A float output whose last axis is this long at the most holds a score for each class. */
 const MOST_SCORES = 64;
 /** Distinct labels of one rollout; further ones are one. */
-export const MOST_LABELS = 64;
+const MOST_LABELS = 64;
 /** The label of what is beyond them. */
-export const OTHER = "other";
+const OTHER = "other";
 const LABEL_CHARACTERS = 100;
 
 /** A predicted class, or the bin of a number. */

@@ -1,3 +1,5 @@
+import { hash } from "node:crypto";
+
 import type { Watch } from "../../link/route/index.ts";
 import type { RunFrame } from "../runtime/index.ts";
 import { LossBook } from "./loss.ts";
@@ -12,16 +14,23 @@ import {
 import { RequestTicket, type TicketArm } from "./ticket.ts";
 import { EvidenceWindow } from "./window.ts";
 
+/** A longer sticky key is told by its hash. */
+const LONGEST_KEY = 64;
+/** What was open when a watch ended is looked at this often, ms. */
+const LEFT_OVER_MS = 250;
+
 /** What both arms of a rollout have in common in one worker. */
 class RolloutMemory {
   readonly labels = new Labels<Prediction>();
-  readonly #losses = new Map<number, LossBook>();
+  readonly #losses = new Map<string, LossBook>();
 
-  losses(revision: number): LossBook {
-    let losses = this.#losses.get(revision);
+  /** Assigned and mirrored requests are two tests: a loss is an event in each. */
+  losses(revision: number, of: "assigned" | "mirror"): LossBook {
+    const key = `${of} ${revision}`;
+    let losses = this.#losses.get(key);
     if (losses === undefined) {
       losses = new LossBook();
-      this.#losses.set(revision, losses);
+      this.#losses.set(key, losses);
     }
     return losses;
   }
@@ -33,13 +42,14 @@ export class ArmRecorder implements TicketArm {
   readonly isCandidate: boolean;
   readonly losses: LossBook;
   readonly labels: Labels<Prediction>;
+  readonly mirror: TicketArm["mirror"];
   readonly now: () => number;
   readonly #place: number;
   readonly #window: (at: number) => EvidenceWindow;
   #lastFrame: RunFrame | null = null;
 
   constructor(
-    parts: Pick<ArmRecorder, "deadlineMs" | "isCandidate" | "losses" | "labels" | "now"> & {
+    parts: Omit<TicketArm, "isNewFrame"> & {
       readonly place: number;
       readonly window: (at: number) => EvidenceWindow;
     },
@@ -48,6 +58,7 @@ export class ArmRecorder implements TicketArm {
     this.isCandidate = parts.isCandidate;
     this.losses = parts.losses;
     this.labels = parts.labels;
+    this.mirror = parts.mirror;
     this.now = parts.now;
     this.#place = parts.place;
     this.#window = parts.window;
@@ -56,7 +67,8 @@ export class ArmRecorder implements TicketArm {
   /** A request of the split keeps the contract and goes to this revision. `at`: its admission. */
   admit(at: number, key: string | null): RequestTicket {
     const window = this.#window(at);
-    return new RequestTicket(this, { window, tally: this.#tally(window) }, { at, key });
+    const request = { at, key: key === null ? null : shortened(key) };
+    return new RequestTicket(this, { window, tally: this.#tally(window) }, request);
   }
 
   /** A request of the split breaks the contract: its caller's mistake. */
@@ -117,7 +129,8 @@ export class EvidenceRecorder {
       arm = new ArmRecorder({
         deadlineMs: watch.deadlineMs,
         isCandidate: revision === watch.candidate,
-        losses: this.#memory.losses(revision),
+        losses: this.#memory.losses(revision, "assigned"),
+        mirror: this.#mirrorOf(watch, revision),
         labels: this.#memory.labels,
         now: this.#now,
         place,
@@ -160,6 +173,13 @@ export class EvidenceRecorder {
     };
   }
 
+  #mirrorOf(watch: Watch, revision: number): TicketArm["mirror"] {
+    const { mirror } = watch;
+    if (mirror === null || mirror.of !== revision) return null;
+    const isOther = mirror.to !== revision && revisionsOf(watch).includes(mirror.to);
+    return isOther ? { to: mirror.to, losses: this.#memory.losses(mirror.to, "mirror") } : null;
+  }
+
   #isOver({ tally }: EvidenceWindow, tick: number): boolean {
     return tally.interval < this.#interval || tally.tick < tick;
   }
@@ -180,8 +200,10 @@ export class EvidenceRecorder {
   }
 }
 
-/** What was open when a watch ended is looked at this often, ms. */
-const LEFT_OVER_MS = 250;
+/** Keys are kept until their window is told; a header may be long. */
+function shortened(key: string): string {
+  return key.length <= LONGEST_KEY ? key : hash("sha256", key, "base64url");
+}
 
 /** The revisions whose requests are counted, the candidate first. */
 export function revisionsOf({ candidate, stable }: Watch): readonly number[] {

@@ -77,6 +77,18 @@ test("a request past its deadline is an error once, and never again when it ends
   expect(stage.pass(60_000).map((later) => stage.counts(later).requests)).toEqual([0]);
 });
 
+test("a request that is ended twice counts once, while its window is still open too", () => {
+  const stage = new EvidenceStage();
+  const other = stage.admit();
+  const ticket = stage.admit();
+  ticket.failed(threw);
+  ticket.answered(answer());
+  ticket.failed(threw);
+  expect(stage.pass(1_500)).toEqual([]);
+  other.answered(answer());
+  expect(stage.counts(stage.pass(0)[0])).toMatchObject({ requests: 2, errors: 1 });
+});
+
 test("an answer that comes after the deadline but before its window closes is late as well", () => {
   const stage = new EvidenceStage();
   const early = stage.admit();
@@ -256,6 +268,36 @@ test("each kind of failure is told apart", () => {
     { revision: CANDIDATE, message: "why", count: 3, requestId: "id" },
     { revision: CANDIDATE, message: "no answer within 30000 ms", count: 1, requestId: null },
   ]);
+});
+
+test("the time that another revision takes to answer instead is not held against the one that failed", () => {
+  const stage = new EvidenceStage();
+  const failAndAsk = (error: LastgoodError): (() => void) => {
+    const ticket = stage.admit();
+    ticket.fails(error);
+    return () => ticket.failed(error, { requestId: null, fallback: "answered" });
+  };
+  const rejected = new LastgoodError("runtime.failed", "422", { details: { rejected: true } });
+  const ends = [failAndAsk(threw), failAndAsk(rejected), failAndAsk(away)];
+  stage.now += 10;
+  const ofLater = failAndAsk(away);
+  stage.now += 4_985;
+  // The fifth is never heard of again: it counts as what it failed of, not as late.
+  failAndAsk(threw);
+  stage.now += 10;
+  for (const end of [...ends, ofLater]) end();
+  const [first] = stage.pass(0);
+  const [second] = stage.pass(5_000);
+  // Two that were refused one after the other are two, however long stable took for them.
+  expect(stage.counts(first)).toMatchObject({
+    requests: 4,
+    errors: 3,
+    rejected: 1,
+    late: 0,
+    fallback: 3,
+    aborted: 0,
+  });
+  expect(stage.counts(second)).toMatchObject({ requests: 1, errors: 1, late: 0 });
 });
 
 test("errors of stable are counted and not listed, of the candidate's the first twenty", () => {

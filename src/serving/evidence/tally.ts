@@ -42,6 +42,16 @@ export interface ErrorTally {
   readonly requestId: string | null;
 }
 
+/** A pair that stands for a loss, which other workers may have seen too. */
+export interface PairIncident extends Incident {
+  /** The revision that was lost. */
+  readonly revision: number;
+  readonly counted: PairVerdict;
+}
+
+/** What a pair is counted as. */
+export type PairVerdict = "onlyCandidateBad" | "onlyStableBad" | "disagreed" | null;
+
 /** What one worker counted in one window. */
 export interface WindowTally {
   /** The route's interval: rises with each change of the split. */
@@ -50,6 +60,8 @@ export interface WindowTally {
   readonly tick: number;
   readonly arms: readonly ArmTally[];
   readonly pairs: PairCounts;
+  /** Of `pairs`. */
+  readonly pairIncidents: PairIncident[];
   readonly errors: ErrorTally[];
 }
 
@@ -82,7 +94,7 @@ export const OUTCOME = {
 /** Keys told apart in one window; requests of further ones count each by itself. */
 const MOST_KEYS = 10_000;
 /** Distinct errors told of one window. */
-export const MOST_ERRORS = 20;
+const MOST_ERRORS = 20;
 const MESSAGE_CHARACTERS = 500;
 
 /** Room for the buckets of one batch size: they lie within ±1023. */
@@ -125,7 +137,14 @@ export function newWindow(
   tick: number,
   revisions: readonly number[],
 ): WindowTally {
-  return { interval, tick, arms: revisions.map(newArm), pairs: noPairCounts(), errors: [] };
+  return {
+    interval,
+    tick,
+    arms: revisions.map(newArm),
+    pairs: noPairCounts(),
+    pairIncidents: [],
+    errors: [],
+  };
 }
 
 /** True where nothing was counted. */
@@ -171,6 +190,12 @@ export function addRequest(arm: ArmTally, outcome: number, key: string | null): 
 /** One more of a label in a histogram. */
 export function bump<K>(histogram: Map<K, number>, at: K, by = 1): void {
   histogram.set(at, (histogram.get(at) ?? 0) + by);
+}
+
+/** Counts one pair; `by` -1 takes it back. */
+export function addPair(pairs: PairCounts, verdict: PairVerdict, by = 1): void {
+  pairs.pairs += by;
+  if (verdict !== null) pairs[verdict] += by;
 }
 
 /** Notes an error; of distinct ones beyond the first few only the counts of the arm tell. */

@@ -2,6 +2,7 @@ import { latencyBucket } from "../../core/analysis/index.ts";
 import type { LastgoodError } from "../../core/errors/index.ts";
 import type { InferResult, RunFrame } from "../runtime/index.ts";
 import type { LossBook } from "./loss.ts";
+import { PairTicket, type PairOutcome } from "./pair.ts";
 import { predictionOf, type Labels, type Prediction } from "./prediction.ts";
 import {
   addError,
@@ -20,6 +21,8 @@ export interface TicketArm {
   readonly isCandidate: boolean;
   readonly losses: LossBook;
   readonly labels: Labels<Prediction>;
+  /** The revision that a share of its requests is also sent to, and the losses of those. */
+  readonly mirror: { readonly to: number; readonly losses: LossBook } | null;
   /** CLOCK_MONOTONIC, ms. */
   readonly now: () => number;
   /** False for the further requests of one frame. */
@@ -50,6 +53,9 @@ export class RequestTicket implements Pending {
   #diedAt: number | null = null;
   #diedOf: string | null = null;
   #waited = false;
+  /** What it failed of, and when; it has not ended while another revision is being asked. */
+  #failing: { readonly error: LastgoodError; readonly at: number } | null = null;
+  #outcome: PairOutcome | null = null;
 
   constructor(
     arm: TicketArm,
@@ -65,11 +71,6 @@ export class RequestTicket implements Pending {
     place.window.add(this);
   }
 
-  /** True once it has been in a process that died. */
-  get hasDied(): boolean {
-    return this.#diedAt !== null;
-  }
-
   /** The version's process died with it; `at` is the same for all that died then. */
   died(at: number, why: string): void {
     this.#diedAt = at;
@@ -79,6 +80,14 @@ export class RequestTicket implements Pending {
   /** The version is not there, and it waits for it. */
   waits(): void {
     this.#waited = true;
+  }
+
+  /**
+   * The version has failed it, and another one is being asked: `failed` says what came of that. The
+   * time that takes is not this version's.
+   */
+  fails(error: LastgoodError): void {
+    this.#failing = { error, at: this.#arm.now() };
   }
 
   /** The version answered. */
@@ -91,6 +100,7 @@ export class RequestTicket implements Pending {
     }
     const isFirst = addRequest(this.#tally, OUTCOME.counted | OUTCOME.answered, this.#key);
     if (isFirst) this.#observe(result);
+    this.#outcome = result.outputs;
   }
 
   /**
@@ -98,13 +108,17 @@ export class RequestTicket implements Pending {
    * letting go of the version, is no evidence.
    */
   failed(error: LastgoodError, failure: Failure = PLAIN): void {
-    if (!this.#window.end(this)) return;
+    if (this.#window.end(this)) this.#countFailure(error, failure);
+  }
+
+  #countFailure(error: LastgoodError, failure: Failure): void {
     const { code, message, details } = error;
     if (code === "overloaded" || details["unloaded"] === true) return;
-    const now = this.#arm.now();
+    const now = this.#failing?.at ?? this.#arm.now();
     const isPlain = this.#diedAt === null && now <= this.deadlineAt;
     if (details["rejected"] === true && isPlain) {
       addRequest(this.#tally, OUTCOME.counted | OUTCOME.rejected, this.#key);
+      this.#outcome = "bad";
       return;
     }
     const invalid = details["invalid"] !== undefined ? OUTCOME.invalid : 0;
@@ -116,8 +130,38 @@ export class RequestTicket implements Pending {
     this.#window.end(this);
   }
 
+  /**
+   * The pair of this request and the same one at the other revision, or null where there is nothing
+   * to compare: it has not ended as the version's doing, its window is closed, or it was lost with
+   * its process, which it may have taken down. A sticky key is one pair.
+   */
+  pair(compared: ReadonlySet<string>): PairTicket | null {
+    const { mirror, isCandidate, deadlineMs, now } = this.#arm;
+    const { pairedKeys } = this.#window;
+    if (mirror === null || this.#outcome === null) return null;
+    if (this.#key !== null) {
+      if (pairedKeys.has(this.#key)) return null;
+      pairedKeys.add(this.#key);
+    }
+    return new PairTicket({
+      window: this.#window,
+      original: this.#outcome,
+      isOriginalCandidate: isCandidate,
+      mirrored: mirror.to,
+      losses: mirror.losses,
+      compared,
+      sentAt: now(),
+      deadlineMs,
+      now,
+    });
+  }
+
   expire(now: number): void {
-    if (this.#window.end(this)) this.#count(now, 0, { ...PLAIN, message: this.#lateMessage });
+    if (!this.#window.end(this)) return;
+    if (this.#failing === null) this.#count(now, 0, { ...PLAIN, message: this.#lateMessage });
+    else this.#countFailure(this.#failing.error, PLAIN);
+    // Its window closes with it: a pair would come too late.
+    this.#outcome = null;
   }
 
   get #lateMessage(): string {
@@ -137,8 +181,10 @@ export class RequestTicket implements Pending {
       (isLate ? OUTCOME.late : 0) |
       fallbackOutcome(failure.fallback);
     const isLost = this.#diedAt !== null || failure.isAway === true || (isLate && this.#waited);
-    if (!isLost) addRequest(this.#tally, outcome, this.#key);
-    else if (!this.#charge(now, outcome)) return;
+    if (!isLost) {
+      addRequest(this.#tally, outcome, this.#key);
+      this.#outcome = "bad";
+    } else if (!this.#charge(now, outcome)) return;
     const { message, requestId } = failure;
     const revision = this.#tally.revision;
     if (this.#arm.isCandidate)

@@ -13,6 +13,8 @@ export interface Pending {
 /** The requests admitted within one interval, and what became of them. */
 export class EvidenceWindow {
   readonly tally: WindowTally;
+  /** Sticky keys that were compared already: one unit is one pair. */
+  readonly pairedKeys = new Set<string>();
   readonly #open: Pending[] = [];
 
   constructor(interval: number, tick: number, revisions: readonly number[]) {

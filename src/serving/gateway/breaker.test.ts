@@ -42,6 +42,7 @@ function route(weights: Readonly<Record<number, number>>, change: Partial<Route>
     watch: WATCH,
     safeguards: { fallback: false, breaker: true },
     historyHead: null,
+    predictions: false,
     acknowledges: [],
     rolledBack: null,
     targets: [],

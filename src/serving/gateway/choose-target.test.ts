@@ -54,6 +54,7 @@ function route(weights: Readonly<Record<number, number>>, targets: readonly numb
     hold: null,
     watch: null,
     safeguards: { fallback: false, breaker: false },
+    predictions: false,
     historyHead: null,
     rolledBack: null,
     acknowledges: [],

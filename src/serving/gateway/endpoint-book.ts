@@ -1,3 +1,4 @@
+import type { OutputValue } from "../../core/tensor/index.ts";
 import type { Count } from "../../link/count/index.ts";
 import { RequestIds, type RequestWay } from "../../link/request-id/index.ts";
 import type { Route } from "../../link/route/index.ts";
@@ -8,6 +9,7 @@ import { CountBook } from "./count-book.ts";
 import { EvidenceBook } from "./evidence-book.ts";
 import { Guard } from "./guard.ts";
 import { OwnFailures } from "./own-failures.ts";
+import { PredictionLog } from "./prediction-log.ts";
 import { RoutedEndpoint } from "./routed-endpoint.ts";
 import { ServedRevision, type ConnectModel } from "./served-revision.ts";
 import type { StrikeReport } from "./strikes.ts";
@@ -20,6 +22,7 @@ export class EndpointBook {
   readonly guard: Guard;
   readonly failures = new OwnFailures();
   readonly evidence: EvidenceBook;
+  readonly predictions: PredictionLog;
   readonly #settings: WorkerSettings;
   readonly #connect: ConnectModel;
   readonly #post: (message: FromWorker) => void;
@@ -43,6 +46,13 @@ export class EndpointBook {
     this.#post = post;
     this.#counts = new CountBook(settings);
     this.evidence = new EvidenceBook(monotonic, (report) => post({ kind: "evidence", report }));
+    this.predictions = new PredictionLog({
+      folder: settings.predictionsFolder,
+      incarnation: settings.incarnation,
+      worker: settings.worker,
+      now: Date.now,
+      onDropped: (count) => post({ kind: "predictionsDropped", count }),
+    });
     this.#table = new RouteTable([], settings.defaultEndpoint);
     this.suspects = new SuspectDesk(post);
     this.guard = new Guard(post);
@@ -110,6 +120,12 @@ export class EndpointBook {
       known.set(place, ids);
     }
     return ids.next(Date.now());
+  }
+
+  /** Notes what was answered to a request that the split assigned, where the route asks for it. */
+  predicted(endpoint: string, requestId: string, outputs: readonly OutputValue[]): void {
+    const routed = this.#routed.get(endpoint);
+    if (routed?.compiled.route.predictions === true) this.predictions.note(requestId, outputs);
   }
 
   /** Notes that the protocol is in use at the endpoint. */

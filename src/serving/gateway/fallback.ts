@@ -181,7 +181,8 @@ function refusalOf({ failed, stable, served }: Asked): Refusal | null {
     bodyBytes <= MAX_BODY_BYTES &&
     !response.destroyed &&
     timeLeft(failed) > 0 &&
-    served.gate.isOpen;
+    // Where neither is there, stable is waited for: it may well be the first to come.
+    (served.gate.isOpen || error.code === "runtime.unavailable");
   if (!isEligible) return "ineligible";
   const { inFlight, standingIn } = served;
   return inFlight + standingIn < fallbackRoom(stable.revision.limits) ? null : "no-room";

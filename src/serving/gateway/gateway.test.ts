@@ -144,7 +144,7 @@ test("a model process killed under load costs no request, and its requests are r
     await pause(50);
     await harness.until(async () => {
       const { revisions } = await harness.admin<GatewayStatus>("gateway.status", {});
-      return revisions.every((each) => each.state === "ready");
+      return revisions.every((each) => each.state === "ready" && each.pid !== null);
     }, "the replacement");
     await pause(100);
   }

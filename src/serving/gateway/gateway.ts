@@ -27,12 +27,14 @@ import type { GatewayConfig } from "./gateway-config.ts";
 import { gatewayRequests } from "./gateway-requests.ts";
 import { LoadedRevisions, type Runtimes } from "./loaded-revisions.ts";
 import type { Log } from "./log.ts";
+import { prunePredictions } from "./prediction-log.ts";
 import { probeEndpoint } from "./probe.ts";
 import { recordedEndpoints, RouteFile } from "./route-file.ts";
 import { WorkerPool, type WorkerNews } from "./worker-pool.ts";
 
 const REPLAY_EVERY_MS = 60_000;
 const FOLDER_CHECK_MS = 3_000;
+const PRUNE_PREDICTIONS_MS = 60_000;
 
 /** What a gateway is composed of. */
 export interface GatewayParts {
@@ -47,6 +49,7 @@ export class Gateway {
   readonly #parts: GatewayParts;
   readonly #self: PeerIdentity;
   readonly #routesFolder: string;
+  readonly #predictionsFolder: string;
   readonly #endpoints = new Map<string, EndpointSwitch>();
   readonly #inUse = new Map<string, Set<string>>();
   readonly #timers: NodeJS.Timeout[] = [];
@@ -68,6 +71,7 @@ export class Gateway {
     this.#lock = taken.lock;
     this.#self = ownIdentity("gateway", config.build, config.dataDir);
     this.#routesFolder = join(config.dataDir, "routes");
+    this.#predictionsFolder = join(config.dataDir, "predictions");
     this.#evidence = new EvidenceDesk({
       gateway: hostname(),
       incarnation: this.#self.nonce,
@@ -85,6 +89,7 @@ export class Gateway {
         port: taken.port,
         reusePort: taken.reusePort && config.workers > 1,
         defaultEndpoint: config.defaultEndpoint,
+        predictionsFolder: this.#predictionsFolder,
         requestIdKey: requestIdKey(join(config.dataDir, "keys", "request-id.key")),
         probeToken: this.#probeToken,
       },
@@ -236,6 +241,10 @@ export class Gateway {
     this.#timers.push(
       setInterval(() => void this.#loaded.replayAll(), REPLAY_EVERY_MS),
       setInterval(() => this.#checkFolder(), FOLDER_CHECK_MS),
+      setInterval(
+        () => void prunePredictions(this.#predictionsFolder, Date.now()),
+        PRUNE_PREDICTIONS_MS,
+      ),
     );
     log("info", "serving", { host: config.serveHost, port: this.#port });
   }
@@ -278,7 +287,13 @@ export class Gateway {
       const known = this.#inUse.get(news.endpoint) ?? new Set();
       this.#inUse.set(news.endpoint, known.add(news.protocol));
     } else if (news.kind === "evidence") this.#evidence.take(worker, news.report);
-    else if (news.kind === "defect") {
+    else if (news.kind === "predictionsDropped") {
+      const { count } = news;
+      this.#parts.log("warn", "predictions were not logged: labels of them count for nothing", {
+        worker,
+        count,
+      });
+    } else if (news.kind === "defect") {
       this.#parts.log("error", "a defect: an unhandled rejection", { worker, error: news.error });
     } else if (news.kind === "breach") {
       this.#breaker.breached(news.endpoint, news.revision, news.breach);

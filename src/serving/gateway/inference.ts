@@ -14,9 +14,10 @@ import { decompress, readBody } from "./body.ts";
 import { monotonic } from "./clock.ts";
 import type { EndpointBook } from "./endpoint-book.ts";
 import { Fallback } from "./fallback.ts";
+import { Mirror } from "./mirror.ts";
 import { isOwn } from "./own-failures.ts";
 import { parseProbeHeader, PROBE_HEADER } from "./probe-header.ts";
-import type { RoutedEndpoint, RoutedRevision } from "./routed-endpoint.ts";
+import type { MirrorPlan, RoutedEndpoint, RoutedRevision } from "./routed-endpoint.ts";
 import type { ServedRevision } from "./served-revision.ts";
 
 /** A request whose body is there. */
@@ -38,6 +39,8 @@ interface Admitted {
   readonly endpoint: string;
   /** Records what becomes of it; null where it is not under watch. */
   ticket: RequestTicket | null;
+  /** Where it is sent as well once it is answered, or null. */
+  readonly mirror: MirrorPlan | null;
 }
 
 /** The rest of an oversized body is read this long, ms. */
@@ -53,11 +56,13 @@ export class Inference {
   readonly #book: EndpointBook;
   readonly #fallback: Fallback;
   readonly #probeToken: string;
+  readonly #mirror: Mirror;
 
   constructor(book: EndpointBook, probeToken: string) {
     this.#book = book;
     this.#fallback = new Fallback(book);
     this.#probeToken = probeToken;
+    this.#mirror = new Mirror((key) => book.served(key));
   }
 
   /** Answers one inference request. */
@@ -124,6 +129,7 @@ export class Inference {
       admittedAt: monotonic(),
       endpoint: name,
       ticket: null,
+      mirror: arm === "assigned" ? endpoint.mirrorOf(routed) : null,
     });
     const probe = header(request, PROBE_HEADER);
     if (probe !== null) {
@@ -161,7 +167,7 @@ export class Inference {
     const { arrived, routed, served, arm } = admitted;
     const { protocol, request, response, body } = arrived;
     const { limits } = routed.revision;
-    if (served.inFlight >= limits.queue) {
+    if (served.inFlight >= limits.queue && arm !== "probe") {
       this.#shed(admitted, `more than ${limits.queue} requests are waiting for ${served.subject}`);
       return;
     }
@@ -189,18 +195,19 @@ export class Inference {
     served
       .infer({
         inputs: call.inputs,
-        ...routed.patience,
+        timeoutMs: routed.patience.timeoutMs,
+        waitMs: routed.patience.waitMs,
         replays: routed.count("replay"),
         isWanted: () => !response.destroyed,
         ticket: admitted.ticket,
       })
       .then(
-        (result) => this.#finish(admitted, () => this.#succeed(admitted, call, result)),
-        (error: unknown) => this.#finish(admitted, () => this.#fail(admitted, call, error)),
+        (result) => this.#finish(admitted, call, () => this.#succeed(admitted, call, result)),
+        (error: unknown) => this.#finish(admitted, call, () => this.#fail(admitted, call, error)),
       );
   }
 
-  #finish(admitted: Admitted, write: () => void): void {
+  #finish(admitted: Admitted, call: Call, write: () => void): void {
     try {
       write();
     } catch (error) {
@@ -208,7 +215,13 @@ export class Inference {
       this.#writeError(admitted, LastgoodError.from(error));
     } finally {
       if (admitted.arm === "assigned") admitted.served.release();
+      this.#sendOn(admitted, call);
     }
+  }
+
+  /** Nothing happens while it is not known how the request ended. */
+  #sendOn({ mirror, ticket }: Admitted, call: Call): void {
+    if (mirror !== null && ticket !== null) this.#mirror.send(mirror, call.inputs, ticket);
   }
 
   #succeed(admitted: Admitted, call: Call, result: InferResult): void {
@@ -223,11 +236,15 @@ export class Inference {
     }
     admitted.ticket?.answered(result);
     routed.count(arm).requests += 1;
-    if (arm === "assigned") this.#book.guard.good(admitted);
+    const requestId = this.#book.requestId(routed.key, arm);
+    if (arm === "assigned") {
+      this.#book.guard.good(admitted);
+      this.#book.predicted(endpoint, requestId, outputs);
+    }
     writeAnswer(
       arrived.response,
       arrived.protocol.encode(outputs, { endpoint, version: routed.label, call }),
-      answeredBy(arrived.request, routed, this.#book.requestId(routed.key, arm)),
+      answeredBy(arrived.request, routed, requestId),
     );
   }
 
@@ -261,9 +278,13 @@ export class Inference {
   ): void {
     const { call, error, requestId } = failure;
     const { body, ...arrived } = admitted.arrived;
-    const onEnd = (fallback: "answered" | "failed"): void =>
+    const onEnd = (fallback: "answered" | "failed"): void => {
       admitted.ticket?.failed(error, { requestId, fallback });
+      // Without those that the candidate failed, no pair could speak against it.
+      this.#sendOn(admitted, call);
+    };
     const failed = { ...arrived, ...admitted, bodyBytes: body.length, call, error, onEnd };
+    admitted.ticket?.fails(error);
     const refused = this.#fallback.ask(failed);
     if (refused === null) return;
     admitted.ticket?.failed(error, { requestId, fallback: "none" });

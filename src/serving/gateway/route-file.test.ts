@@ -27,6 +27,7 @@ function record(sequence: number, salt = "s"): RouteRecord {
     hold: null,
     watch: null,
     safeguards: { fallback: false, breaker: false },
+    predictions: false,
     historyHead: null,
     rolledBack: null,
     acknowledges: [],

@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from "node:util";
+
 import { versionLabel } from "../../core/version/index.ts";
 import type { Count } from "../../link/count/index.ts";
-import { mainArm, type Route, type RouteRevision } from "../../link/route/index.ts";
+import { mainArm, type Route, type RouteRevision, type Watch } from "../../link/route/index.ts";
 import type { ArmRecorder, EvidenceRecorder } from "../evidence/index.ts";
 import { CompiledRoute } from "../routing/index.ts";
 import type { CountBook, CountCell } from "./count-book.ts";
@@ -28,6 +30,15 @@ export interface RoutedRevision {
   count(arm: Count["arm"]): CountCell;
 }
 
+/** Where a share of one revision's requests is sent as well. */
+export interface MirrorPlan {
+  readonly of: RoutedRevision;
+  readonly to: RoutedRevision;
+  readonly percent: number;
+  /** Names of the outputs that are compared. */
+  readonly compared: ReadonlySet<string>;
+}
+
 /** An endpoint in one worker under one route. Immutable but for its counts. */
 export class RoutedEndpoint {
   readonly compiled: CompiledRoute;
@@ -37,6 +48,7 @@ export class RoutedEndpoint {
   /** Revisions that had traffic under this route, or under the last one before a hold. */
   readonly arms: ReadonlySet<number>;
   readonly #revisions: ReadonlyMap<number, RoutedRevision>;
+  readonly #mirror: MirrorPlan | null;
 
   constructor(
     route: Route,
@@ -75,6 +87,14 @@ export class RoutedEndpoint {
     if (standIn !== null && candidate !== undefined && stable !== undefined)
       revisions.set(standIn.candidate, { ...candidate, standIn: stable });
     this.#revisions = revisions;
+    this.#mirror = mirrorPlan(route.watch, this.#revisions);
+  }
+
+  /** Where a request of the revision is sent as well, by chance; null for most. */
+  mirrorOf(routedTo: RoutedRevision): MirrorPlan | null {
+    const mirror = this.#mirror;
+    if (mirror === null || mirror.of !== routedTo) return null;
+    return Math.random() * 100 < mirror.percent ? mirror : null;
   }
 
   /** The revision of one request; null while the endpoint serves nothing. */
@@ -92,6 +112,22 @@ export class RoutedEndpoint {
   revisions(): Iterable<RoutedRevision> {
     return this.#revisions.values();
   }
+}
+
+/** What a watch wants mirrored, or null where it cannot be: the revisions take other inputs. */
+function mirrorPlan(
+  watch: Watch | null,
+  revisions: ReadonlyMap<number, RoutedRevision>,
+): MirrorPlan | null {
+  const wanted = watch?.mirror ?? null;
+  if (wanted === null) return null;
+  const of = revisions.get(wanted.of);
+  const to = revisions.get(wanted.to);
+  if (of === undefined || to === undefined) return null;
+  const { contract } = of.revision;
+  if (!isDeepStrictEqual(contract.inputs, to.revision.contract.inputs)) return null;
+  const compared = new Set(contract.outputs.map((output) => output.name));
+  return { of, to, percent: wanted.percent, compared };
 }
 
 function isNotFinite(value: string | number): boolean {

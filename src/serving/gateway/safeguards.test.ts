@@ -42,6 +42,7 @@ function route(change: Partial<Route> = {}): Route {
       mirror: null,
     },
     safeguards: { fallback: true, breaker: false },
+    predictions: false,
     historyHead: null,
     acknowledges: [],
     rolledBack: null,

@@ -75,9 +75,14 @@ export class ServedRevision {
     this.#context = context;
   }
 
-  /** Whether a request that failed here may be run again, here or elsewhere. */
+  /** Whether a request may be run twice, here or besides at another revision. */
   get mayRepeat(): boolean {
     return this.#mayRepeat;
+  }
+
+  /** Requests that it has and has not answered; Infinity while it is not there. */
+  get pending(): number {
+    return this.#client !== null && this.gate.isOpen ? this.#client.pending : Infinity;
   }
 
   /** Notes that a request of the split was admitted; `at` is CLOCK_MONOTONIC, ms. */
@@ -145,6 +150,28 @@ export class ServedRevision {
       .catch((error: unknown) =>
         this.#recover(request, { client, error, deadline: startedAt + request.timeoutMs }),
       );
+  }
+
+  /**
+   * Runs a request that nobody waits for: at once or not at all, in no shared frame, and never again.
+   * @throws what `ModelClient.infer` throws.
+   */
+  async runOnce(request: {
+    readonly inputs: readonly Tensor[];
+    readonly timeoutMs: number;
+    readonly ticket: Pick<RequestTicket, "died">;
+  }): Promise<InferResult> {
+    const client = this.#client;
+    if (client === null || !this.gate.isOpen) throw this.#notLoaded();
+    const { inputs, timeoutMs, ticket } = request;
+    try {
+      return await client.infer(inputs, { timeoutMs, alone: true });
+    } catch (error) {
+      if (!(error instanceof ModelDied)) throw error;
+      this.#lost(client);
+      if (error.suspect) ticket.died(this.#lostAt, error.message);
+      throw error;
+    }
   }
 
   async #wait(request: ModelRequest, deadline: number): Promise<InferResult> {

@@ -5,6 +5,7 @@ import { parseDigest, parseEndpointName, parseModelName } from "../../core/versi
 import type { RevisionState } from "../../link/message/index.ts";
 import { DEFAULT_LIMITS, type RouteRevision } from "../../link/route/index.ts";
 import type { LoadedModel, LoadProof } from "../runtime/index.ts";
+import { monotonic } from "./clock.ts";
 import { CrashLog } from "./crash-log.ts";
 import { SupervisedRevision, type Trouble } from "./supervised-revision.ts";
 
@@ -191,4 +192,47 @@ test("an ended revision is unloaded and stays gone", async () => {
   expect(models[0]?.isUnloaded).toBe(true);
   models[0]?.die();
   expect(states.at(-1)?.state).toBe("gone");
+});
+
+test("a death is told once what was in it has run again, a killer at once", async () => {
+  const { supervised, models, troubles, crashes } = supervise();
+  await supervised.whenReady();
+  supervised.suspect(0, 11);
+  supervised.suspect(1, 22);
+  models[0]?.die();
+  await until(() => models.length === 2);
+  expect(troubles).toEqual([]);
+  supervised.suspectDone(0, 11, "a killer");
+  models[1]?.die();
+  expect(troubles).toEqual(["crashed"]);
+  await until(() => models.length === 3);
+  supervised.suspectDone(1, 22, null);
+  await until(() => supervised.isProven);
+  expect(crashes.counted(monotonic(), new Set()).count).toBe(1);
+  expect(crashes.counted(monotonic(), new Set(["a killer"])).count).toBe(0);
+  expect(troubles).toEqual(["crashed"]);
+});
+
+test("an idle process that dies again and again is told of each time", async () => {
+  const { supervised, models, troubles, crashes } = supervise();
+  await supervised.whenReady();
+  for (const deaths of [1, 2, 3]) {
+    models.at(-1)?.die();
+    await until(() => troubles.length === deaths);
+    await until(() => supervised.isProven);
+  }
+  expect(troubles).toEqual(["crashed", "crashed", "crashed"]);
+  expect(crashes.counted(monotonic(), new Set())).toEqual({ count: 3, why: "killed" });
+});
+
+test("what is refused for what it is, is never ready at once; what fails to start, at the third time", async () => {
+  const refused = supervise([new LastgoodError("artifact.corrupt", "other bytes")]);
+  await expect(refused.supervised.whenReady()).rejects.toThrow("other bytes");
+  expect(refused.troubles).toEqual([{ limit: "neverReady", count: 1, why: "other bytes" }]);
+  const failing = supervise(
+    Array.from({ length: 3 }, () => new LastgoodError("runtime.failed", "exit code 1")),
+  );
+  await until(() => failing.troubles.length > 0);
+  expect(failing.troubles).toEqual([{ limit: "neverReady", count: 3, why: "exit code 1" }]);
+  await until(() => failing.supervised.isProven);
 });

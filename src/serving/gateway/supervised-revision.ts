@@ -274,7 +274,8 @@ export class SupervisedRevision {
     this.#settled = unhandled();
     this.#options.log("warn", `${this.subject} died`, { why });
     this.#report({ state: "loading", why, pid: null });
-    await this.#pause(this.#nextBackoffMs());
+    // A suspect that ended it is not run again: those behind it wait for nothing else.
+    if (!isReplaying) await this.#pause(this.#nextBackoffMs());
   }
 
   /** Whether it counts depends on what killed it, which is known once its suspects have run again. */

@@ -15,6 +15,8 @@ export interface WorkerSettings {
   readonly port: number;
   readonly reusePort: boolean;
   readonly defaultEndpoint: string | null;
+  /** Where what is predicted is logged, while a route asks for it. */
+  readonly predictionsFolder: string;
   /** Key of the request ids, hex. */
   readonly requestIdKey: string;
   /** Marks the gateway's own probes; known to no one outside this process. */
@@ -87,6 +89,8 @@ export type FromWorker =
   | { readonly kind: "counts"; readonly counts: readonly Count[] }
   /** What became of the requests of a rollout under watch. */
   | { readonly kind: "evidence"; readonly report: EvidenceReport }
+  /** Predictions that could not be logged. */
+  | { readonly kind: "predictionsDropped"; readonly count: number }
   | { readonly kind: "defect"; readonly error: string };
 
 /** A worker's answer to `swap`. Times are CLOCK_MONOTONIC, ms. */

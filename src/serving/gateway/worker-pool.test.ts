@@ -24,6 +24,7 @@ const settings = {
   port: 0,
   reusePort: false,
   defaultEndpoint: null,
+  predictionsFolder: "/nowhere",
   requestIdKey: "",
   probeToken: "",
 };

@@ -86,7 +86,8 @@ function carryOut({ book, front, flush }: Worker, command: WorkerCommand): unkno
       return book.usage(command.endpoint, command.since);
     case "lastCounts":
       book.evidence.end();
-      return flush();
+      flush();
+      return book.predictions.end();
     case "strikes":
       return book.strikes(command.keys);
     case "stopListening":

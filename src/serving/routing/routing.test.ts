@@ -51,6 +51,7 @@ function route(
     hold: null,
     watch: null,
     safeguards: { fallback: false, breaker: false },
+    predictions: false,
     historyHead: null,
     rolledBack: null,
     acknowledges: [],

@@ -7,6 +7,7 @@ import type { Inspected } from "../../link/message/index.ts";
 import { ownIdentity } from "../../link/peer/index.ts";
 import type { RouteRevision } from "../../link/route/index.ts";
 import {
+  OWN_REQUESTS,
   replayGolden,
   type InspectRequest,
   type LoadedModel,
@@ -115,7 +116,7 @@ function loadedModel(model: ModelProcess, revision: RouteRevision, proof: LoadPr
       kind: "onnx",
       sockets: [model.socket],
       batching: revision.batching.on,
-      queue: revision.limits.queue,
+      queue: revision.limits.queue + OWN_REQUESTS,
     },
     proof,
     died: model.died,

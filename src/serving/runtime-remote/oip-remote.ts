@@ -18,6 +18,35 @@ export interface OipAddress {
   readonly retries: boolean;
 }
 
+/** Outputs and how long the model took for them. */
+export interface RemoteAnswer {
+  readonly outputs: Tensor[];
+  /** From when it was sent to when the answer was there, ms. */
+  readonly ms: number;
+}
+
+interface Exchanged {
+  readonly text: string;
+  readonly ms: number;
+}
+
+/** Tells when a request leaves: until then it waits here for a connection. */
+function noting(
+  handler: Dispatcher.DispatchHandler,
+  onLeave: () => void,
+): Dispatcher.DispatchHandler {
+  return {
+    onRequestStart: (controller, context) => {
+      onLeave();
+      handler.onRequestStart?.(controller, context);
+    },
+    onResponseStart: (...told) => handler.onResponseStart?.(...told),
+    onResponseData: (...told) => handler.onResponseData?.(...told),
+    onResponseEnd: (...told) => handler.onResponseEnd?.(...told),
+    onResponseError: (...told) => handler.onResponseError?.(...told),
+  };
+}
+
 /** The only schemes the server fetches. */
 function parseUrl(text: string): URL {
   const url = URL.parse(text);
@@ -67,21 +96,23 @@ export class OipRemote {
 
   /** @throws as `ready` does. */
   async metadata(timeoutMs: number): Promise<RemoteMetadata> {
-    return readMetadata(await this.#request({ method: "GET", path: this.#path }, timeoutMs));
+    const { text } = await this.#request({ method: "GET", path: this.#path }, timeoutMs);
+    return readMetadata(text);
   }
 
   /**
    * @throws `runtime.failed` for an answer of 4xx (with `rejected: true` in its details) or 5xx, or
    * one that is not understood; `runtime.unavailable` without a connection; `runtime.timeout`.
    */
-  async infer(inputs: readonly Tensor[], timeoutMs: number): Promise<Tensor[]> {
+  async infer(inputs: readonly Tensor[], timeoutMs: number): Promise<RemoteAnswer> {
     const request = {
       method: "POST",
       path: `${this.#path}/infer`,
       headers: { "content-type": "application/json" },
       body: writeRequest(inputs),
     } as const;
-    return readAnswer(await this.#requestTwice(request, timeoutMs));
+    const { text, ms } = await this.#requestTwice(request, timeoutMs);
+    return { outputs: readAnswer(text), ms };
   }
 
   close(): Promise<void> {
@@ -89,7 +120,7 @@ export class OipRemote {
   }
 
   /** Sent once more where that is allowed and a lost connection left it open what became of it. */
-  async #requestTwice(options: Dispatcher.RequestOptions, timeoutMs: number): Promise<string> {
+  async #requestTwice(options: Dispatcher.RequestOptions, timeoutMs: number): Promise<Exchanged> {
     try {
       return await this.#request(options, timeoutMs);
     } catch (error) {
@@ -99,9 +130,9 @@ export class OipRemote {
     }
   }
 
-  async #request(options: Dispatcher.RequestOptions, timeoutMs: number): Promise<string> {
-    const { statusCode, text } = await this.#exchange(options, timeoutMs);
-    if (statusCode >= 200 && statusCode < 300) return text;
+  async #request(options: Dispatcher.RequestOptions, timeoutMs: number): Promise<Exchanged> {
+    const { statusCode, text, ms } = await this.#exchange(options, timeoutMs);
+    if (statusCode >= 200 && statusCode < 300) return { text, ms };
     const rejected = statusCode >= 400 && statusCode < 500;
     throw new LastgoodError(
       "runtime.failed",
@@ -113,16 +144,26 @@ export class OipRemote {
   async #exchange(
     options: Dispatcher.RequestOptions,
     timeoutMs: number,
-  ): Promise<{ readonly statusCode: number; readonly text: string }> {
-    const limit = AbortSignal.timeout(timeoutMs);
+  ): Promise<Exchanged & { readonly statusCode: number }> {
+    // What is left of a request's time has fractions, which a timer refuses.
+    const limit = AbortSignal.timeout(Math.max(0, Math.ceil(timeoutMs)));
+    let leftAt = performance.now();
+    const pool = this.#pool.compose(
+      (dispatch) => (request, handler) =>
+        dispatch(
+          request,
+          noting(handler, () => (leftAt = performance.now())),
+        ),
+    );
     try {
-      const { statusCode, body } = await this.#pool.request({ ...options, signal: limit });
-      return { statusCode, text: await body.text() };
+      const { statusCode, body } = await pool.request({ ...options, signal: limit });
+      const text = await body.text();
+      return { statusCode, text, ms: performance.now() - leftAt };
     } catch (cause) {
       if (limit.aborted || TIMEOUTS.has(codeOf(cause)))
         throw new LastgoodError(
           "runtime.timeout",
-          `${this.#name} did not answer within ${timeoutMs} ms`,
+          `${this.#name} did not answer within ${Math.ceil(timeoutMs)} ms`,
           {
             cause,
           },

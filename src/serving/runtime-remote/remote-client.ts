@@ -38,11 +38,10 @@ class RemoteClient implements ModelClient {
         "overloaded",
         `${this.#pending} requests are waiting for this version`,
       );
-    const begun = performance.now();
     this.#pending += 1;
     try {
-      const outputs = await this.#remote.infer(inputs, timeoutMs);
-      return { outputs, modelMs: performance.now() - begun, batch: 1 };
+      const { outputs, ms } = await this.#remote.infer(inputs, timeoutMs);
+      return { outputs, modelMs: ms, batch: 1, frame: { rows: inputs[0]?.shape[0] ?? 1 } };
     } finally {
       this.#pending -= 1;
     }

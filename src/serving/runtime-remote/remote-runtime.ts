@@ -11,6 +11,7 @@ import type { Inspected } from "../../link/message/index.ts";
 import type { RouteRevision } from "../../link/route/index.ts";
 import {
   generateSamples,
+  OWN_REQUESTS,
   replayGolden,
   type InspectRequest,
   type LoadedModel,
@@ -47,7 +48,14 @@ export class RemoteRuntime implements Runtime {
       const proof = await prove(remote, settings, revision);
       const { url, protocol, model, retries } = settings;
       return {
-        address: { kind: "remote", url, protocol, model, retries, queue: revision.limits.queue },
+        address: {
+          kind: "remote",
+          url,
+          protocol,
+          model,
+          retries,
+          queue: revision.limits.queue + OWN_REQUESTS,
+        },
         proof,
         // Nobody watches a process there: `replay` finds out.
         died: new Promise(() => undefined),
@@ -130,7 +138,7 @@ async function recordSamples(
   const samples = given ? request.examples : generateSamples(signature, request.digest);
   for (const [index, inputs] of samples.entries()) {
     try {
-      golden.push({ inputs, outputs: await remote.infer(inputs, TIMEOUT_MS) });
+      golden.push({ inputs, outputs: (await remote.infer(inputs, TIMEOUT_MS)).outputs });
     } catch (error) {
       const failure = LastgoodError.from(error);
       if (failure.code !== "runtime.failed") throw error;
@@ -158,7 +166,10 @@ async function prove(
       { details: { differences } },
     );
   const samples = settings.retries
-    ? await replayGolden(revision.golden, (inputs) => remote.infer(inputs, TIMEOUT_MS))
+    ? await replayGolden(
+        revision.golden,
+        async (inputs) => (await remote.infer(inputs, TIMEOUT_MS)).outputs,
+      )
     : "no samples sent (retries: false)";
   return {
     proof: `remote, its bytes cannot be verified: ready, reports version ${metadata.version}, ${samples}`,

@@ -3,6 +3,7 @@ export { replayGolden } from "./replay-golden.ts";
 export {
   ModelDied,
   UNLOADED,
+  OWN_REQUESTS,
   type InferResult,
   type InspectRequest,
   type LoadedModel,

@@ -39,6 +39,12 @@ export class ModelDied extends Error {
  */
 export const UNLOADED = { details: { unloaded: true } } as const;
 
+/**
+ * What a connection takes beyond a revision's own limit: probes and second runs are the gateway's
+ * requests, and must not fail because callers have filled the queue.
+ */
+export const OWN_REQUESTS = 16;
+
 /** Where workers reach a loaded revision; plain data, so it can cross threads. */
 export type ModelAddress =
   | {
@@ -68,7 +74,7 @@ export interface ModelClient {
    * Runs one request. `alone` keeps it out of shared frames.
    * @throws {ModelDied} when the version died; `runtime.failed` with the version's own message when
    * it threw, with `rejected: true` in its details where a remote answered 4xx;
-   * `runtime.unavailable` when a remote takes no connection, or after `close`; `runtime.timeout` past
+   * `runtime.unavailable` when a remote takes no connection, or (with `UNLOADED`) after `close`; `runtime.timeout` past
    * `timeoutMs`; `overloaded` when its queue is full.
    */
   infer(

@@ -42,11 +42,12 @@ export function evidenceStore(executor: Executor): EvidenceStore {
         .execute();
       return rows.map((row) => ({ ...row, body: JSON.parse(row.body) as unknown }));
     },
-    prune: async (endpoint, { before, keep }) => {
+    prune: async (endpoint, { before, of, keep = [] }) => {
       let query = executor
         .deleteFrom("evidence")
         .where("endpoint", "=", endpoint)
         .where("at", "<", before);
+      if (of !== undefined) query = query.where("watch", "in", of);
       if (keep.length > 0) query = query.where("watch", "not in", keep);
       const { numDeletedRows } = await query.executeTakeFirst();
       return Number(numDeletedRows);

@@ -216,10 +216,17 @@ export interface EvidenceStore {
     watch: string,
     page?: { after?: number; limit?: number },
   ): Promise<readonly StoredEvidence[]>;
-  /** Forgets what an endpoint's watches saw before then (ms since 1970), but for those in `keep`. Gives how many. */
+  /**
+   * Forgets what an endpoint's watches saw before then (ms since 1970): those that are in `of`, where
+   * it is given, and none that are in `keep`. Gives how many.
+   */
   prune(
     endpoint: string,
-    which: { readonly before: number; readonly keep: readonly string[] },
+    which: {
+      readonly before: number;
+      readonly of?: readonly string[];
+      readonly keep?: readonly string[];
+    },
   ): Promise<number>;
 }
 

@@ -8,6 +8,8 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 
 import { build } from "../../../tools/build.ts";
+import { DIST } from "../../support/gateway-harness.ts";
+import { checkFallback, checkHardLimits } from "../../support/law-checks/fallback.ts";
 import { checkInstant } from "../../support/law-checks/instant.ts";
 import { checkNoRequestPays } from "../../support/law-checks/no-request-pays.ts";
 import { checkNothingLost } from "../../support/law-checks/nothing-lost.ts";
@@ -65,6 +67,22 @@ const SABOTAGES = [
   },
 ] as const;
 
+/** Laws that the gateway keeps by itself are checked on one without a server around it. */
+const GATEWAY_SABOTAGES = [
+  {
+    what: "law 5: nobody answers what the candidate fails",
+    module: "src/serving/gateway/fallback.ts",
+    check: checkFallback,
+    says: /^law 5: stable answers what the candidate fails/,
+  },
+  {
+    what: "law 6: hard limits do nothing",
+    module: "src/serving/gateway/breaker.ts",
+    check: checkHardLimits,
+    says: /^law 6: /,
+  },
+] as const;
+
 afterAll(() => rmSync(BUILDS, { recursive: true, force: true }));
 
 async function onServer(
@@ -79,11 +97,23 @@ async function onServer(
   }
 }
 
-test.each(SABOTAGES)("$what: its check fails, and holds without", async (sabotage) => {
-  const name = sabotage.module.split("/").at(-1) ?? "";
+/** Builds with the module of this name in place of the law's; gives the folder of the bundles. */
+async function buildWithout(module: string): Promise<string> {
+  const name = module.split("/").at(-1) ?? "";
   const dist = join(BUILDS, name);
   const by = join("test/laws/sabotage/modules", name);
-  await build({ outdir: dist, replace: [{ module: sabotage.module, by }] });
+  await build({ outdir: dist, replace: [{ module, by }] });
+  return dist;
+}
+
+test.each(SABOTAGES)("$what: its check fails, and holds without", async (sabotage) => {
+  const dist = await buildWithout(sabotage.module);
   await expect(onServer(dist, sabotage.check)).rejects.toThrow(sabotage.says);
   await onServer(null, sabotage.check);
+});
+
+test.each(GATEWAY_SABOTAGES)("$what: its check fails, and holds without", async (sabotage) => {
+  const dist = await buildWithout(sabotage.module);
+  await expect(sabotage.check(dist)).rejects.toThrow(sabotage.says);
+  await sabotage.check(DIST);
 });

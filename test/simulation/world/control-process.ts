@@ -71,7 +71,10 @@ export class ControlProcess {
       store,
       artifacts: artifactsOf(truths, (digest) => around.laws.hashed.set(digest, time.now)),
       gateways: this.gateways,
-      signals: { collect: () => Promise.resolve({}) },
+      signals: {
+        collect: () => Promise.resolve({ signals: {}, confirm: () => Promise.resolve() }),
+        recentLogLines: () => Promise.resolve([]),
+      },
       clock: time.clock,
       timers: life.timers,
       checkpoint: () => life.step(),

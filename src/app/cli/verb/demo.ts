@@ -4,6 +4,7 @@ import { dirname, join, relative } from "node:path";
 
 import { Option, type Command } from "@commander-js/extra-typings";
 
+import { LastgoodClient } from "../../../client/index.ts";
 import { LastgoodError } from "../../../core/errors/index.ts";
 import { findPrograms } from "../../build/index.ts";
 import type { Address } from "../../config/index.ts";
@@ -19,7 +20,7 @@ const LOOPBACK = "127.0.0.1";
 export function define(command: Command, session: Session): void {
   command
     .description(
-      "Show the main job on real models: v1.0, a better v1.1, a broken v2.0, and the rollback. It starts a server on a data folder of its own, which is removed at the end; on a terminal the server stays up for you to play with until Ctrl-C.",
+      "Show the main job on real models: v1.0, a better v1.1 that steps through a canary, a broken v2.0 that goes back by itself. It starts a server on a data folder of its own, which is removed at the end; on a terminal the server stays up for you to play with until Ctrl-C.",
     )
     .addOption(
       new Option("--model <name>", "which example")
@@ -53,6 +54,7 @@ export function define(command: Command, session: Session): void {
             model,
             broken: `v2.0-${options.broken}`,
             serveUrl: `http://${server.file.serveAddress}`,
+            client: new LastgoodClient({ url: `http://${server.file.apiAddress}` }),
             program: [process.execPath, join(session.programFolder, "cli.cjs")],
             env: { ...session.env, LASTGOOD_DATA_DIR: dataDir, LASTGOOD_URL: "" },
             programName: session.programName,
@@ -105,6 +107,7 @@ async function demoSettings(session: Session, dataDir: string): Promise<ServeSet
     workers: await session.required("workers"),
     defaultEndpoint: null,
     remotes: {},
+    signals: { prometheus: {}, logs: {}, health: {} },
     programs: findPrograms(session.programFolder),
   };
 }

@@ -5,6 +5,7 @@ import { ENVIRONMENTS, STRATEGIES } from "../../../core/endpoint/index.ts";
 import { LastgoodError } from "../../../core/errors/index.ts";
 import { formatDuration } from "../../../core/time/index.ts";
 import { readPolicyFile, type PolicyDocument } from "../../config/index.ts";
+import { outlookLines } from "../describe-outlook.ts";
 import { examples } from "../help-text.ts";
 import { countValue, durationValue, percentValue } from "../option-value.ts";
 import { measured } from "../phrase.ts";
@@ -15,7 +16,7 @@ import { waitForRollout } from "../wait.ts";
 export function define(command: Command, session: Session): void {
   command
     .description(
-      "Roll a version out to an endpoint, which is made where there is none yet. Returns when the candidate carries what was asked, verified; the bake goes on.",
+      "Roll a version out to an endpoint, which is made where there is none yet. Returns when the candidate carries what was asked, verified, and says what comes next and which regressions the traffic so far can show; --wait follows it to its end and says why it was taken back.",
     )
     .argument("<version>", "fraud@v1.1, models:/fraud/2, fraud@champion")
     .option("--to <endpoint>", "endpoint; may be left out where one serves the model")
@@ -96,6 +97,7 @@ export function describeDeployed(deployed: Deployed, session: Session): string[]
   return [
     headline(deployed, session),
     ...facts(deployed),
+    ...(deployed.outlook === null ? [] : outlookLines(deployed.outlook)),
     ...deployed.notes.map((note) => `  note: ${note}`),
   ];
 }

@@ -1,12 +1,12 @@
-import type { Command } from "@commander-js/extra-typings";
+import { Option, type Command } from "@commander-js/extra-typings";
 
-import type { RolloutAnswer, RolloutCommand, RolloutView } from "../../../core/api/index.ts";
+import type { RolloutCommand } from "../../../core/api/index.ts";
 import { LastgoodError } from "../../../core/errors/index.ts";
-import { formatDuration } from "../../../core/time/index.ts";
+import { describeRollout, rolloutLines } from "../describe-rollout.ts";
 import { examples } from "../help-text.ts";
-import { durationValue, percentValue } from "../option-value.ts";
-import { moment } from "../phrase.ts";
+import { countValue, durationValue, percentValue } from "../option-value.ts";
 import type { Session } from "../session.ts";
+import { watchRollout } from "../watch-rollout.ts";
 
 const ENDPOINT = "may be left out where only one fits";
 
@@ -15,7 +15,7 @@ export function define(command: Command, session: Session): void {
   command.usage("<what> [options]").addHelpText(
     "after",
     examples([
-      ["lastgood rollout status", "phase, weight, time left"],
+      ["lastgood rollout status --watch", "step, evidence, time left, until it has ended"],
       ["lastgood rollout set-weight 25", "canary: a quarter of the traffic"],
       ["lastgood rollout pause --for 2h", "stop advancing; protection stays"],
       ["lastgood rollout promote", "next step, or the end of the bake"],
@@ -51,11 +51,30 @@ export function define(command: Command, session: Session): void {
 function defineStatus(command: Command, session: Session): void {
   command
     .command("status")
-    .description("the rollout under way, or the last one")
+    .description(
+      "the rollout under way, or the last one: its step, each metric's evidence against its threshold, what it can still see",
+    )
     .argument("[endpoint]", ENDPOINT)
-    .addHelpText("after", examples([["lastgood rollout status fraud-prod", ""]]))
-    .action(async (endpoint) => {
-      const answer = await (await session.client()).rollout(endpoint ?? null);
+    .option(
+      "-w, --watch",
+      "follow it to its end, which is the exit code (0, 3, 5 or 6); Ctrl-C detaches",
+    )
+    .addOption(new Option("--poll <ms>").argParser(countValue).default(1_000).hideHelp())
+    .addHelpText(
+      "after",
+      examples([
+        ["lastgood rollout status fraud-prod", ""],
+        ["lastgood rollout status --watch", "live; in a pipe, a line for each change"],
+        ["lastgood rollout status --json", "everything, for scripts"],
+      ]),
+    )
+    .action(async (endpoint, options) => {
+      const client = await session.client();
+      if (options.watch === true) {
+        await watchRollout(session, client, { endpoint: endpoint ?? null, pollMs: options.poll });
+        return;
+      }
+      const answer = await client.rollout(endpoint ?? null);
       session.terminal.answer(answer, () => describeRollout(answer, session));
     });
 }
@@ -152,34 +171,4 @@ async function steer(
     session.terminal.style("green", `${answer.endpoint}: ${answer.done}`),
     ...(answer.rollout === null ? [] : rolloutLines(answer.rollout)),
   ]);
-}
-
-function describeRollout(answer: RolloutAnswer, session: Session): string[] {
-  const { rollout, endpoint } = answer;
-  if (rollout === null) return [`${endpoint}: no rollout yet`];
-  const from = rollout.from === null ? "" : ` from ${rollout.from.version}`;
-  return [
-    session.terminal.style(
-      "bold",
-      `${endpoint}: ${rollout.phase}, ${rollout.strategy}${from} to ${rollout.to.version}`,
-    ),
-    ...rolloutLines(rollout),
-  ];
-}
-
-function rolloutLines(rollout: RolloutView): string[] {
-  const { paused, bakeEndsAt } = rollout;
-  const lines = [`  weight    ${rollout.weight} % on ${rollout.to.version}`];
-  if (paused !== null) {
-    const until = paused.until === null ? "" : ` until ${moment(paused.until)}`;
-    lines.push(
-      `  paused    by ${paused.by}${until}${paused.why === null ? "" : `: ${paused.why}`}`,
-    );
-  }
-  if (bakeEndsAt !== null && rollout.phase === "Baking")
-    lines.push(`  bake      ${formatDuration(Math.max(0, bakeEndsAt - Date.now()))} left`);
-  lines.push(`  started   ${moment(rollout.startedAt)}`);
-  if (rollout.endedAt !== null) lines.push(`  ended     ${moment(rollout.endedAt)}`);
-  if (rollout.reason !== null) lines.push(`  reason    ${rollout.reason}`);
-  return lines;
 }

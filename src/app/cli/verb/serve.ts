@@ -68,7 +68,7 @@ async function readSettings(
       options.port === undefined ? await session.required("serveAddress") : local(options.port),
     workers: await session.required("workers"),
     defaultEndpoint: await session.setting("defaultEndpoint"),
-    remotes: (await readServerYaml(config)).remotes,
+    ...(await readServerYaml(config)),
     programs: findPrograms(session.programFolder),
   };
 }

@@ -3,6 +3,7 @@ import type { Command } from "@commander-js/extra-typings";
 import type { EndpointView, Status } from "../../../core/api/index.ts";
 import { LastgoodError } from "../../../core/errors/index.ts";
 import { formatDuration } from "../../../core/time/index.ts";
+import { automaticLines, stepName } from "../describe-rollout.ts";
 import { examples } from "../help-text.ts";
 import { ago, counted } from "../phrase.ts";
 import type { Session } from "../session.ts";
@@ -85,6 +86,9 @@ function describeStatus(status: Status, session: Session): string[] {
         session,
       ),
     ),
+    ...status.endpoints.flatMap((endpoint) =>
+      automaticLines(endpoint, session).map((line) => `${endpoint.name}:${line.slice(1)}`),
+    ),
   ];
 }
 
@@ -99,8 +103,13 @@ function rolloutText({ rollout }: EndpointView): string {
     rollout.phase === "Baking" && rollout.bakeEndsAt !== null
       ? ` ${formatDuration(Math.max(0, rollout.bakeEndsAt - Date.now()))} left`
       : "";
-  const paused = rollout.paused === null ? "" : ", paused";
-  return `${rollout.phase} ${rollout.to.version}${left}${paused}`;
+  const step = rollout.phase === "Progressing" ? stepName(rollout) : null;
+  const states = [
+    ...(step === null ? [] : [` ${step}`]),
+    ...(rollout.paused === null ? [] : [", paused"]),
+    ...(rollout.undecided ? [", undecided"] : rollout.held === null ? [] : [", held"]),
+  ];
+  return `${rollout.phase} ${rollout.to.version}${left}${states.join("")}`;
 }
 
 function targetText({ rollback }: EndpointView, session: Session): string {
@@ -108,6 +117,12 @@ function targetText({ rollback }: EndpointView, session: Session): string {
   if (target === null) return session.terminal.style("yellow", "no way back");
   if (warm) return `${target.version} ${session.terminal.style("green", "warm")}`;
   return `${target.version} ${session.terminal.style("yellow", `cold, about ${formatDuration(expectedSeconds * 1_000)}`)}`;
+}
+
+/** In the view of one endpoint it is told that it goes back by itself, too. */
+function automaticText(endpoint: EndpointView, session: Session): string[] {
+  const off = automaticLines(endpoint, session);
+  return off.length > 0 ? off : ["  automatic goes back by itself when the evidence says so"];
 }
 
 function alarmLines(alarms: readonly string[], session: Session): string[] {
@@ -135,6 +150,8 @@ function describeEndpoint(endpoint: EndpointView, session: Session): string[] {
     `  rollout   ${rolloutText(endpoint)}`,
     `  rollback  ${targetText(endpoint, session)}: ${rollback.why}`,
     ...rollback.passedOver.map(({ version, why }) => `    passed over ${version}: ${why}`),
+    ...(endpoint.rollout?.held ? [`  held      ${endpoint.rollout.held.why}`] : []),
+    ...automaticText(endpoint, session),
     `  history   ${endpoint.historyHead ?? "-"}`,
     "",
     ...tableLines([head.map((word) => terminal.style("dim", word)), ...rows]),

@@ -1,0 +1,272 @@
+/** What a person sees of a rollout: its evidence, its end, and what comes next. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+import {
+  badAssessment,
+  canaryView,
+  endpointView,
+  rolloutAnswer,
+  ScriptedApi,
+} from "../../../test/support/scripted-api.ts";
+
+let api: ScriptedApi;
+
+beforeAll(async () => {
+  api = await ScriptedApi.start();
+});
+
+afterAll(async () => {
+  await api.stop();
+});
+
+const SEEN = { candidate: 640, pairs: 0, inStep: 640, fallback: 26, fallbackFailed: 0 };
+const REASON = badAssessment().why;
+
+function goingOn(): NonNullable<ReturnType<typeof rolloutAnswer>["assessment"]> {
+  const [errors, latency] = badAssessment().metrics;
+  if (errors === undefined || latency === undefined) throw new Error("two metrics");
+  return {
+    ...badAssessment(),
+    decision: "hold",
+    logE: 4.6,
+    blamed: [],
+    metrics: [{ ...errors, verdict: "inconclusive", logE: 4.8, alwaysValidP: 0.0082 }, latency],
+  };
+}
+
+const answers = {
+  step1: rolloutAnswer(canaryView(), { seen: SEEN }),
+  held: rolloutAnswer(canaryView({ held: { why: REASON, since: Date.UTC(2026, 10, 21, 2, 43) } }), {
+    seen: SEEN,
+    assessment: goingOn(),
+  }),
+  baking: rolloutAnswer(
+    canaryView({ phase: "Baking", weight: 95, step: null, bakeEndsAt: Date.now() + 600_000 }),
+  ),
+  succeeded: rolloutAnswer(
+    canaryView({ phase: "Succeeded", step: null, weight: 100, endedAt: 1_800_000_000_000 }),
+  ),
+  back: rolloutAnswer(
+    canaryView({
+      phase: "RolledBack",
+      step: null,
+      weight: 0,
+      endedAt: 1_800_000_000_000,
+      reason: REASON,
+    }),
+    { assessment: badAssessment(), seen: SEEN },
+  ),
+  undecided: rolloutAnswer(
+    canaryView({ undecided: true, held: { why: "too little traffic", since: 1_800_000_000_000 } }),
+    { assessment: goingOn() },
+  ),
+};
+
+test("rollout status shows the step, what holds it, and each metric against its threshold", async () => {
+  api.script({ "GET /rollout": [answers.held] });
+  const { exit, out } = await api.run(["rollout", "status"]);
+  expect(exit).toBe(0);
+  expect(out).toMatchInlineSnapshot(`
+    "fraud-prod: Progressing, canary from v1.0 to v1.1
+      weight    10 % on v1.1
+      step      1 of 2 (10 %): 640 of 1 000 requests, 4 min left
+      held      since 2026-11-21 02:43:00Z: errorRate: 4.1 % errors, stable 0.5 %: 1 in 20 000 by chance
+      started   2026-11-21 02:40:00Z
+      fallback  26 answered by stable instead, 0 failed there too
+      decision  hold: errorRate: 4.1 % errors, stable 0.5 %: 1 in 20 000 by chance
+      evidence  ██████░░░░ 2.0 of 3.0, all metrics together; requests 640 candidate, 5 760 stable
+      METRIC      CANDIDATE        STABLE             EVIDENCE (log10)         P        CAN STILL SEE   VERDICT
+      errorRate   4.1 % (26/640)   0.5 % (29/5 760)   ██████░░░░ 2.1 of 3.1    0.0082   ≥ 2.3 %         not decided
+      latency     42.1 ms at p99   41.3 ms at p99     ░░░░░░░░░░ -0.3 of 3.6   1        -               not decided
+    "
+  `);
+});
+
+test("rollout status says who keeps it from going back, and that it waits for a person", async () => {
+  const until = Date.UTC(2026, 10, 21, 6, 40);
+  const pinned = {
+    ...answers.undecided,
+    pin: { by: "ana", why: "load test", until },
+    automatic: { on: false, why: "pinned by ana" },
+  };
+  api.script({ "GET /rollout": [pinned] });
+  const { out } = await api.run(["rollout", "status", "fraud-prod"]);
+  expect(out).toContain(
+    "pinned    does not go back by itself until 2026-11-21 06:40:00Z: load test (ana)",
+  );
+  expect(out).toContain("undecided it needs a person");
+  api.script({
+    "GET /rollout": [
+      rolloutAnswer(null, { automatic: { on: false, why: "its policy says automatic: false" } }),
+    ],
+  });
+  expect((await api.run(["rollout", "status"])).out).toBe(
+    "fraud-prod: no rollout yet\n  automatic does not go back by itself: its policy says automatic: false\n",
+  );
+});
+
+test("rollout status --json is the whole answer", async () => {
+  api.script({ "GET /rollout": [answers.held] });
+  const { out } = await api.run(["rollout", "status", "--json"]);
+  expect(JSON.parse(out)).toEqual(answers.held);
+});
+
+const WATCH = ["rollout", "status", "--watch", "--poll", "1"];
+
+test("rollout status --watch prints a line for each change and ends with the rollout", async () => {
+  const { step1, held, baking, succeeded } = answers;
+  api.script({ "GET /rollout": [step1, step1, held, held, baking, succeeded] });
+  const { exit, out } = await api.run(WATCH);
+  expect(exit).toBe(0);
+  expect(out.split("\n").slice(0, 5)).toEqual([
+    "fraud-prod: Progressing, step 1 of 2 (10 %), v1.1 at 10 %",
+    `fraud-prod: Progressing, step 1 of 2 (10 %), v1.1 at 10 %, held: ${REASON}`,
+    "fraud-prod: Baking, v1.1 at 95 %",
+    "fraud-prod: Succeeded",
+    "fraud-prod: Succeeded, canary from v1.0 to v1.1",
+  ]);
+});
+
+test("on a terminal it is redrawn", async () => {
+  api.script({ "GET /rollout": [answers.step1, answers.succeeded] });
+  const { exit, out } = await api.run(WATCH, true);
+  expect(exit).toBe(0);
+  expect(out.split("\u001b[2J\u001b[H")).toHaveLength(3);
+  expect(out).toContain("step      1 of 2 (10 %): 640 of 1 000 requests, 4 min left");
+});
+
+test("with --json it prints one value, at the end", async () => {
+  api.script({ "GET /rollout": [answers.step1, answers.succeeded] });
+  const { out, err } = await api.run([...WATCH, "--json"]);
+  expect(JSON.parse(out)).toEqual(answers.succeeded);
+  expect(err).toBe("");
+});
+
+const DEPLOYED = {
+  endpoint: "fraud-prod",
+  started: true,
+  rollout: canaryView(),
+  current: null,
+  verified: true,
+  switchMs: 4,
+  failedRequests: 0,
+  outlook: null,
+  dryRun: false,
+  notes: [],
+};
+const WAIT = ["deploy", "fraud@v1.1", "--wait", "--poll", "1"];
+
+test.each([
+  ["back", 3, "v1.1 on fraud-prod was rolled back by itself"],
+  ["undecided", 5, "is undecided: too little traffic"],
+] as const)("--watch and --wait end alike when it is %s", async (name, code, words) => {
+  for (const argv of [WAIT, WATCH]) {
+    api.script({ "GET /rollout": [answers.step1, answers[name]], "POST /deploy": [DEPLOYED] });
+    const { exit, err } = await api.run(argv);
+    expect(exit).toBe(code);
+    expect(err).toContain(words);
+  }
+});
+
+test("another rollout in its place: how it ended counts, else that it was superseded", async () => {
+  const another = rolloutAnswer(canaryView({ id: "another", phase: "Preparing" }));
+  for (const argv of [WAIT, WATCH]) {
+    for (const [lastRollout, code] of [
+      [null, 6],
+      [answers.back.rollout, 3],
+      [answers.succeeded.rollout, 0],
+    ] as const) {
+      api.script({
+        "GET /rollout": [answers.step1, another],
+        "POST /deploy": [DEPLOYED],
+        "GET /endpoints/fraud-prod": [endpointView(lastRollout)],
+      });
+      expect((await api.run(argv)).exit).toBe(code);
+    }
+  }
+});
+
+test("deploy --wait tells each change, and why it was taken back, in words", async () => {
+  api.script({
+    "POST /deploy": [DEPLOYED],
+    "GET /rollout": [answers.step1, answers.held, answers.back],
+  });
+  const { exit, out, err } = await api.run(WAIT);
+  expect(exit).toBe(3);
+  expect(out).toBe("");
+  expect(err.split("\n").slice(-7)).toEqual([
+    "fraud-prod: Progressing, step 1 of 2 (10 %), v1.1 at 10 %",
+    `fraud-prod: Progressing, step 1 of 2 (10 %), v1.1 at 10 %, held: ${REASON}`,
+    "fraud-prod: RolledBack",
+    `error: v1.1 on fraud-prod was rolled back by itself: ${REASON}`,
+    "  latency: p99 42.1 ms, stable 41.3 ms: no more than chance explains",
+    "next: lastgood incident 1f0c8a52",
+    "",
+  ]);
+  api.script({ "POST /deploy": [DEPLOYED], "GET /rollout": [answers.back] });
+  const json = JSON.parse((await api.run([...WAIT, "--json"])).out) as {
+    error: { code: string; details: { assessment: unknown } };
+  };
+  expect(json.error.code).toBe("rollout.rolled-back");
+  expect(json.error.details.assessment).toEqual(badAssessment());
+});
+
+test("deploy says what comes next, and what it can see with the traffic so far", async () => {
+  const stage = { percent: null, requests: null, timeMs: null, detectable: null };
+  const outlook = {
+    comparison: "live",
+    traffic: {
+      requestsPerSecond: 12.34,
+      errorRate: 0.005,
+      requests: 88_848,
+      observedMs: 7_200_000,
+    },
+    stages: [
+      { ...stage, kind: "weight", percent: 10, requests: 1_000, timeMs: 6e5, detectable: 0.031 },
+      { ...stage, kind: "pause" },
+      { ...stage, kind: "bake", percent: 95, timeMs: 3.6e6, detectable: 0.012 },
+    ],
+  };
+  const deployed = { ...DEPLOYED, outlook };
+  api.script({
+    "POST /deploy": [deployed, { ...deployed, outlook: { ...outlook, traffic: null } }],
+  });
+  const { out } = await api.run(["deploy", "fraud@v1.1"]);
+  expect(out).toContain(
+    [
+      "  next      step 1: 10 % until 1 000 requests and 10 min: sees errors from 3.1 % on",
+      "            step 2: waits for you",
+      "            bake for 1 h: sees errors from 1.2 % on",
+      "            by the traffic so far: 12 requests/s, 0.5 % errors, over 2 h; half of the time, each stage by itself",
+      "",
+    ].join("\n"),
+  );
+  expect((await api.run(["deploy", "fraud@v1.1"])).out).toContain("no baseline traffic yet");
+});
+
+test("pin sends why and for how long, and says how to end it", async () => {
+  const until = Date.UTC(2026, 10, 21, 6, 40);
+  const pinned = rolloutAnswer(null, {
+    done: "fraud-prod does not go back by itself until the pin ends",
+    pin: { by: "tester", why: "load test", until },
+    automatic: { on: false, why: "pinned by tester" },
+  });
+  api.script({ "POST /rollout": [pinned] });
+  const { exit, out } = await api.run(["pin", "--reason", "load test", "--for", "4h"]);
+  expect(exit).toBe(0);
+  expect(out).toBe(
+    "fraud-prod: fraud-prod does not go back by itself until the pin ends\n  pinned    does not go back by itself until 2026-11-21 06:40:00Z: load test (tester)\nnext: lastgood unpin fraud-prod ends it earlier\n",
+  );
+  expect(api.calls[0]?.body).toEqual({
+    command: "pin",
+    endpoint: null,
+    forMs: 14_400_000,
+    reason: "load test",
+    actor: "tester",
+  });
+  await api.run(["unpin", "fraud-prod"]);
+  expect(api.calls[1]?.body).toMatchObject({ command: "unpin", endpoint: "fraud-prod" });
+  const without = await api.run(["pin"]);
+  expect(without.exit).toBe(2);
+  expect(without.err).toContain("--reason");
+});

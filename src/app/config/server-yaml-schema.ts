@@ -1,0 +1,20 @@
+import * as z from "zod";
+
+import { signalSourceKeys } from "../../core/policy/index.ts";
+
+const remoteSchema = z.strictObject({
+  url: z.url({ protocol: /^https?$/, error: "must be an http or https URL" }),
+  protocol: z.enum(["oip"]),
+  /** The model's name there, where it differs from the remote's. */
+  model: z.string().min(1).optional(),
+  /** True where asking twice does no harm. */
+  retries: z.boolean().default(false),
+});
+
+/** What `server.yaml` may say. */
+export const serverYamlSchema = z.strictObject({
+  remotes: z
+    .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, "is not a name"), remoteSchema)
+    .default({}),
+  ...signalSourceKeys,
+});

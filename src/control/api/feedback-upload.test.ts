@@ -1,0 +1,66 @@
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { beforeEach, expect, test } from "vitest";
+
+import type { FeedbackItem } from "../../core/api/index.ts";
+import { LastgoodError } from "../../core/errors/index.ts";
+import { feedbackUpload } from "./feedback-upload.ts";
+import { problemOf, toResponse } from "./problem.ts";
+
+let app: OpenAPIHono;
+let taken: (readonly FeedbackItem[])[];
+
+beforeEach(() => {
+  taken = [];
+  app = new OpenAPIHono();
+  app.onError((error) => toResponse(problemOf(LastgoodError.from(error))));
+  feedbackUpload(app, {
+    take: (items) => {
+      taken.push(items);
+      const none = { duplicates: 0, late: 0, refused: 0, unknown: [] };
+      return Promise.resolve({ accepted: items.length, ...none });
+    },
+  });
+});
+
+async function post(body: string, type = "application/json"): Promise<[number, unknown]> {
+  const headers = { "content-type": type };
+  const answer = await app.request("/api/v1/feedback", { method: "POST", headers, body });
+  const json = (await answer.json()) as Record<string, unknown>;
+  return [answer.status, json["message"] ?? json["accepted"]];
+}
+
+test("one item, a list, and a CSV file are taken", async () => {
+  expect(await post('{"requestId":"a","correct":false}')).toEqual([200, 1]);
+  expect(await post('[{"requestId":"a","label":["x",2]},{"requestId":"b","score":0}]')).toEqual([
+    200, 2,
+  ]);
+  expect(await post("request_id,label\na,x\n", "text/csv; charset=utf-8")).toEqual([200, 1]);
+  expect(taken).toEqual([
+    [{ requestId: "a", correct: false }],
+    [
+      { requestId: "a", label: ["x", 2] },
+      { requestId: "b", score: 0 },
+    ],
+    [{ requestId: "a", label: "x" }],
+  ]);
+});
+
+test.each([
+  ['{"requestId":"a"}', 400, "body: needs exactly one of correct, label and score"],
+  ['{"requestId":"a","correct":true,"score":1}', 400, "body: needs exactly one of correct"],
+  ['{"requestId":"a","corect":true}', 400, "corect"],
+  ['[{"requestId":"a","correct":true},{"requestId":"b","score":2}]', 400, "body.1.score"],
+  ["[]", 400, "body: Too small"],
+  [`[${'{"requestId":"a","score":1},'.repeat(10_000)}{"requestId":"a","score":1}]`, 400, "Too big"],
+])("%.80s is refused", async (body, status, message) => {
+  expect(await post(body)).toEqual([status, expect.stringContaining(message)]);
+  expect(taken).toEqual([]);
+});
+
+test("a mistake in a CSV file names its line, and a form's content type is refused", async () => {
+  expect(await post("request_id,score\na,x\n", "text/csv")).toEqual([
+    400,
+    'line 2: score is "x"; accepted are numbers from 0 to 1',
+  ]);
+  expect(await post("{}", "text/plain")).toEqual([415, expect.stringContaining("text/plain")]);
+});

@@ -1,0 +1,212 @@
+import * as z from "zod";
+
+import { trafficOf } from "../../core/analysis/index.ts";
+import type { EndpointTraffic, EvidencePage } from "../../core/api/index.ts";
+import { LastgoodError } from "../../core/errors/index.ts";
+import { defaultPolicy } from "../../core/policy/index.ts";
+import { evidenceIdOf, rolloutOf, type Rollout } from "../../core/rollout/index.ts";
+import { readBaseline } from "./baseline.ts";
+import type { Endpoints, RunningEndpoint } from "./endpoints.ts";
+import { IntervalReader, planIn, readerStateSchema } from "./evidence-record.ts";
+import { meantBy, wholeHistory } from "./incident-service.ts";
+import { rollbacksIn, type Recorded } from "./rollback-reader.ts";
+import { servedView } from "./view.ts";
+
+/** A plan may follow what gateways told first. */
+const PLAN_WITHIN = 100;
+const PAGE = 1_000;
+
+/** A watch whose evidence may be stored. */
+interface Watch {
+  readonly running: RunningEndpoint;
+  readonly id: string;
+  readonly rollout: string;
+  readonly rollback: string | null;
+  readonly candidate: number;
+  readonly stable: number | null;
+  readonly recorded: Recorded | null;
+}
+
+/** Where a page begins: after which record, with what was known then. */
+const cursorSchema = z.object({ position: z.number().int().positive(), reader: readerStateSchema });
+
+function readCursor(cursor: string | null): z.infer<typeof cursorSchema> | null {
+  if (cursor === null) return null;
+  try {
+    return cursorSchema.parse(JSON.parse(Buffer.from(cursor, "base64url").toString("utf8")));
+  } catch (cause) {
+    throw new LastgoodError("input.invalid", "the cursor was not understood", {
+      hint: "give the `next` of the page before, as it is",
+      cause,
+    });
+  }
+}
+
+const writeCursor = (cursor: z.infer<typeof cursorSchema>): string =>
+  Buffer.from(JSON.stringify(cursor)).toString("base64url");
+
+function ofRollout(running: RunningEndpoint, rollout: Rollout): Watch {
+  const { candidate, from: stable } = rollout;
+  const id = evidenceIdOf(rollout);
+  return {
+    running,
+    id,
+    rollout: rollout.id,
+    rollback: null,
+    candidate,
+    stable,
+    recorded: null,
+  };
+}
+
+/** Who was compared in a rollout, by its first entry. */
+const comparedSchema = z.object({
+  rollout: z.string(),
+  from: z.object({ revision: z.number().int().positive() }).nullable(),
+  to: z.object({ revision: z.number().int().positive() }),
+});
+
+/** The watches of an endpoint, the newest first. */
+async function watchesAt(
+  endpoints: Endpoints,
+  running: RunningEndpoint,
+): Promise<readonly Watch[]> {
+  const { state } = running.controller;
+  const entries = await wholeHistory(endpoints.deps.store.history, state.identity.name);
+  const underWay = rolloutOf(state);
+  const watches = new Map<string, Watch>();
+  if (underWay !== null) watches.set(evidenceIdOf(underWay), ofRollout(running, underWay));
+  const began = entries.toReversed().flatMap(({ kind, data }) => {
+    const told = kind === "rollout.started" ? comparedSchema.safeParse(data) : null;
+    return told?.success === true ? [told.data] : [];
+  });
+  for (const { summary, watch, recorded } of rollbacksIn(entries)) {
+    const compared = began.find(({ rollout }) => rollout === summary.rollout);
+    if (watch === null || compared === undefined) continue;
+    watches.set(watch, {
+      running,
+      id: watch,
+      rollout: compared.rollout,
+      rollback: summary.id,
+      candidate: compared.to.revision,
+      stable: compared.from?.revision ?? null,
+      recorded,
+    });
+  }
+  for (const { rollout, from, to } of began) {
+    if ([...watches.values()].some((known) => known.rollout === rollout)) continue;
+    watches.set(rollout, {
+      running,
+      id: rollout,
+      rollout,
+      rollback: null,
+      candidate: to.revision,
+      stable: from?.revision ?? null,
+      recorded: null,
+    });
+  }
+  return [...watches.values()];
+}
+
+async function findWatch(endpoints: Endpoints, id: string): Promise<Watch> {
+  const all: Watch[] = [];
+  for (const running of endpoints.all()) all.push(...(await watchesAt(endpoints, running)));
+  const found = meantBy(id, all, (watch) => [watch.id, watch.rollback, watch.rollout]);
+  if (found !== null) return found;
+  throw new LastgoodError("evidence.not-found", `no rollback and no rollout has the id ${id}`, {
+    hint: "`lastgood incident` lists rollbacks with their ids, `lastgood rollout status --json` names the rollout",
+  });
+}
+
+const contextSchema = z.object({
+  now: z.number(),
+  lastEvidenceAt: z.number().nullable(),
+  phase: z.enum(["canary", "bake"]),
+  plannedRequestsLeft: z.number().nullable(),
+  candidateShare: z.number(),
+});
+
+function recordedView({ recorded, rollback }: Watch): EvidencePage["recorded"] {
+  if (recorded === null || rollback === null) return null;
+  const { sequence, at, evidence } = recorded;
+  const context = contextSchema.safeParse(evidence["context"]);
+  const { position } = evidence;
+  return {
+    sequence,
+    at,
+    rollback,
+    assessment: evidence["assessment"],
+    context: context.success ? context.data : null,
+    position: typeof position === "number" ? position : null,
+  };
+}
+
+/**
+ * A page of what a rollout was judged by, in the order in which it was.
+ * @throws `evidence.not-found`; `input.invalid` for a cursor of elsewhere.
+ */
+export async function evidencePage(
+  endpoints: Endpoints,
+  id: string,
+  cursor: string | null,
+): Promise<EvidencePage> {
+  const watch = await findWatch(endpoints, id);
+  const { store } = endpoints.deps;
+  const { state } = watch.running.controller;
+  const plan = planIn(await store.evidence.list(watch.id, { limit: PLAN_WITHIN }));
+  const candidate = servedView(state, watch.candidate);
+  if (plan === null || candidate === null)
+    throw new LastgoodError(
+      "evidence.not-found",
+      `no evidence is stored about the rollout ${watch.rollout}`,
+      {
+        hint: "a first revision, and one that never had traffic, is compared with nothing; evidence is forgotten after 90 days",
+      },
+    );
+  const from = readCursor(cursor);
+  const compared = { candidate: watch.candidate, stable: watch.stable };
+  const reader = new IntervalReader(compared, from?.reader);
+  const records = await store.evidence.list(watch.id, {
+    after: from?.position ?? 0,
+    limit: PAGE,
+  });
+  const intervals = records.flatMap((record) => {
+    const interval = reader.next(record);
+    return interval === null ? [] : [{ position: record.position, interval }];
+  });
+  const last = records.at(-1);
+  return {
+    id: watch.id,
+    rollout: watch.rollout,
+    endpoint: state.identity.name,
+    candidate,
+    stable: servedView(state, watch.stable),
+    plan: { ...plan },
+    recorded: recordedView(watch),
+    intervals,
+    next:
+      last === undefined || records.length < PAGE
+        ? null
+        : writeCursor({ position: last.position, reader: reader.state }),
+  };
+}
+
+/** What the stable revision did at rest, shortly before now or before the rollout under way. */
+export async function showTraffic(
+  endpoints: Endpoints,
+  endpoint: string | null,
+): Promise<EndpointTraffic> {
+  const { state } = endpoints.find(endpoint).controller;
+  const { name } = state.identity;
+  const rollout = rolloutOf(state);
+  const revision = rollout?.from ?? state.current;
+  if (revision === null) return { endpoint: name, revision: null, traffic: null };
+  const before = rollout?.startedAt ?? endpoints.deps.clock.now();
+  const { analysis } = state.policy ?? defaultPolicy("blueGreen");
+  const intervals = await readBaseline(endpoints.deps.store.evidence, name, { revision, before });
+  return {
+    endpoint: name,
+    revision: servedView(state, revision),
+    traffic: trafficOf(intervals, analysis.dispersion),
+  };
+}

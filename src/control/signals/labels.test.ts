@@ -1,0 +1,137 @@
+import { appendFileSync, mkdirSync, utimesSync } from "node:fs";
+import { join } from "node:path";
+
+import { afterEach, beforeEach, expect, test } from "vitest";
+
+import { metricOf, NOW, SignalsStage } from "../../../test/support/signals-stage.ts";
+import { lossOf, sameClass } from "./loss.ts";
+
+const accuracy = metricOf({ kind: "accuracy", name: "accuracy" });
+const meanError = metricOf({ kind: "meanError", name: "meanError", bound: 10 });
+
+let stage: SignalsStage;
+
+beforeEach(async () => {
+  stage = new SignalsStage();
+  await stage.open();
+});
+afterEach(() => stage.end());
+
+function segment(startedAt: number, worker = 0): string {
+  mkdirSync(stage.predictionsFolder, { recursive: true });
+  return join(stage.predictionsFolder, `${startedAt}-${worker}-0a1b2c3d.jsonl`);
+}
+
+/** Writes lines as the gateway does, at the stage's time. */
+function logged(path: string, text: string): void {
+  appendFileSync(path, text);
+  utimesSync(path, new Date(stage.now), new Date(stage.now));
+}
+
+const line = (id: string, ...values: (string | number)[]): string =>
+  `${JSON.stringify([id, values.length, values])}\n`;
+
+test("labels are joined with what was predicted, by class and by distance", async () => {
+  const [ids, stable] = [stage.ids(2), stage.ids(1)];
+  const [a, b, c, d] = [ids.next(NOW), ids.next(NOW), stable.next(NOW), stable.next(NOW)];
+  logged(segment(NOW - 5_000), line(a, 3) + line(b, 3, 5) + line(c, 7));
+  logged(segment(NOW - 5_000, 1), line(a, 9));
+  await stage.signals.take([
+    { requestId: a, label: "3.0" },
+    { requestId: b, label: [3, 10] },
+    { requestId: c, label: 30 },
+    { requestId: d, correct: false },
+  ]);
+  const seen = await stage.take(stage.watched([accuracy, meanError]));
+  expect(seen["accuracy"]).toMatchObject({
+    candidate: { observations: 2, bad: 0.5 },
+    stable: { observations: 2, bad: 2 },
+  });
+  expect(seen["meanError"]).toMatchObject({
+    candidate: { observations: 2, bad: 0.25 },
+    stable: { observations: 1, bad: 1 },
+  });
+  expect(await stage.take(stage.watched([accuracy, meanError]))).toEqual({});
+});
+
+test("a torn line, as kill -9 leaves it, is nobody's; what stands before it is read", async () => {
+  const ids = stage.ids(2);
+  const [a, torn, later] = [ids.next(NOW), ids.next(NOW), ids.next(NOW)];
+  const text = line(torn, "x");
+  logged(segment(NOW - 5_000), `${line(a, "x")}not ours\n${text.slice(0, -3)}`);
+  await stage.signals.take([a, torn, later].map((requestId) => ({ requestId, label: "y" })));
+  const watched = stage.watched([accuracy]);
+  expect((await stage.take(watched))["accuracy"]?.candidate).toEqual({ observations: 1, bad: 1 });
+  // The worker that took its place begins a segment of its own.
+  logged(segment(NOW + 1_000), line(later, "y"));
+  stage.now += 2_000;
+  expect((await stage.take(watched))["accuracy"]?.candidate).toEqual({ observations: 1, bad: 0 });
+});
+
+test("a label before its prediction is written waits for it, through a restart", async () => {
+  const id = stage.ids(2).next(NOW);
+  await stage.signals.take([{ requestId: id, label: "x" }]);
+  const watched = stage.watched([accuracy]);
+  expect(await stage.take(watched)).toEqual({});
+  await stage.restart();
+  logged(segment(NOW - 5_000), line(id, "x"));
+  expect((await stage.take(watched))["accuracy"]?.candidate).toEqual({ observations: 1, bad: 0 });
+});
+
+test("a label whose prediction was not logged is given up, and said to be", async () => {
+  const id = stage.ids(2).next(NOW);
+  logged(segment(NOW - 5_000), line("other.1.1.0.tag.1", 1));
+  stage.now += 20 * 60_000;
+  await stage.signals.take([{ requestId: id, label: "x" }]);
+  expect(await stage.take(stage.watched([accuracy], { since: NOW - 1 }))).toEqual({});
+  expect(stage.warnings).toEqual([
+    "labels count for nothing: what was predicted is not in the log (not logged then, or dropped)",
+  ]);
+  expect(await stage.signals.take([{ requestId: id, label: "x" }])).toMatchObject({
+    duplicates: 1,
+  });
+});
+
+test("without a log labels wait; what does not fit the rows counts for nothing", async () => {
+  const ids = stage.ids(2);
+  const [a, b] = [ids.next(NOW), ids.next(NOW)];
+  await stage.signals.take([
+    { requestId: a, label: [1, 2, 3] },
+    { requestId: b, label: "many" },
+  ]);
+  stage.now += 20 * 60_000;
+  const watched = stage.watched([meanError], { since: NOW - 1 });
+  expect(await stage.take(watched)).toEqual({});
+  expect(stage.warnings).toEqual([]);
+  logged(segment(NOW - 5_000), line(a, 1) + line(b, 2));
+  stage.now += 60_000;
+  expect(await stage.take(watched)).toEqual({});
+  expect(stage.warnings).toEqual([
+    "labels count for nothing: they do not fit the rows that were predicted",
+  ]);
+});
+
+test.each([
+  ["a", "a", true],
+  ["a", "A", false],
+  ["1.0", 1, true],
+  [1, "1", true],
+  ["1", "1.0", false],
+  [true, 1, true],
+  [false, 0, true],
+  ["true", "true", true],
+  ["", 0, false],
+  ["x", 0, false],
+])("%j and %j are the same class: %s", (label, predicted, same) => {
+  expect(sameClass(label, predicted)).toBe(same);
+});
+
+test("only the rows that the log holds are compared, and a list must have one label for each row", () => {
+  const about = { requestId: "a", endpoint: "e", revision: 1, minute: 1, at: 1 };
+  const prediction = { rows: 3, values: ["x", "y"] };
+  const label = (value: unknown) => ({ ...about, kind: "label", value, prediction }) as const;
+  const metric = { ...accuracy, kind: "accuracy", tolerance: null, max: null } as const;
+  expect(lossOf(metric, label(["x", "x", "x"]))).toBe(0.5);
+  expect(lossOf(metric, label(["x", "y"]))).toBeNull();
+  expect(lossOf(metric, label("x"))).toBeNull();
+});

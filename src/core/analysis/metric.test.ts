@@ -1,0 +1,405 @@
+/** What each metric compares: every test has the wrong decision without its rule. */
+import { describe, expect, test } from "vitest";
+
+import { seededRandom } from "../../../test/support/seeded-random.ts";
+import {
+  analysisOf,
+  drawArm,
+  drawBaseline,
+  drawLatencies,
+  fold,
+  intervalOf,
+  judge,
+  METRICS,
+  startWatch,
+  type Behaviour,
+} from "../../../test/support/watch.ts";
+import type { Metric } from "../policy/index.ts";
+import { latencyBucket, noArmCounts, noPairCounts, type Interval, type Signal } from "./index.ts";
+
+const only = (metric: Metric, baseline: readonly Interval[] = []) =>
+  startWatch(analysisOf([metric]), { baseline });
+
+/** Both arms with half of 200 requests in each interval. */
+function halves(
+  seed: number,
+  count: number,
+  candidate: Behaviour,
+  stable: Behaviour,
+): readonly Interval[] {
+  const random = seededRandom(seed);
+  return Array.from({ length: count }, (_, at) =>
+    intervalOf(at, {
+      candidate: drawArm(random, 100, candidate),
+      stable: drawArm(random, 100, stable),
+    }),
+  );
+}
+
+const slowerBy = (times: number, latencyMs = 100) =>
+  judge(
+    fold(only(METRICS.latency), halves(1, 100, { latencyMs: latencyMs * times }, { latencyMs })),
+  );
+
+describe("latency", () => {
+  test("half as slow again goes back, in the words of the quantile that shows it", () => {
+    const { decision, blamed, why } = slowerBy(1.5);
+    expect({ decision, blamed }).toEqual({ decision: "rollback", blamed: ["latency"] });
+    expect(why).toMatch(/^latency: (median|p[\d.]+) [\d.]+ ms, stable [\d.]+ ms: 1 in /);
+  });
+
+  test("eight percent is tolerated", () => {
+    expect(slowerBy(1.08).decision).toBe("continue");
+  });
+
+  test("half as slow again is tolerated where that is less than 2 ms", () => {
+    expect(slowerBy(1.5, 1).decision).toBe("continue");
+    const eager = { ...METRICS.latency, atLeastMs: 0 } as const;
+    const state = fold(only(eager), halves(1, 100, { latencyMs: 1.5 }, { latencyMs: 1 }));
+    expect(judge(state).decision).toBe("rollback");
+  });
+
+  test("larger batches are no slowdown: they are compared with batches of their size", () => {
+    const random = seededRandom(2);
+    const arm = (small: number, large: number): Interval["stable"] => ({
+      ...noArmCounts(),
+      requests: small + large,
+      latency: { "1": drawLatencies(random, small, 10), "8": drawLatencies(random, large, 60) },
+    });
+    const intervals = Array.from({ length: 60 }, (_, at) =>
+      intervalOf(at, { candidate: arm(10, 90), stable: arm(90, 10) }),
+    );
+    expect(judge(fold(only(METRICS.latency), intervals)).decision).toBe("continue");
+    const mixed = intervals.map((interval) => ({
+      ...interval,
+      candidate: {
+        ...interval.candidate,
+        latency: { "1": Object.values(interval.candidate.latency).flat() },
+      },
+      stable: {
+        ...interval.stable,
+        latency: { "1": Object.values(interval.stable.latency).flat() },
+      },
+    }));
+    expect(judge(fold(only(METRICS.latency), mixed)).decision).toBe("rollback");
+  });
+
+  test("pauses of a whole process raise the dispersion, from what stable shows", () => {
+    const bucket = latencyBucket(10);
+    const paused = latencyBucket(80);
+    // Now and then twenty requests at once wait, in whichever process it is.
+    const arm = (pause: boolean): Interval["stable"] => ({
+      ...noArmCounts(),
+      requests: 100,
+      latency: {
+        "1": pause
+          ? [
+              [bucket, 80],
+              [paused, 20],
+            ]
+          : [[bucket, 100]],
+      },
+    });
+    const random = seededRandom(3);
+    const intervals = Array.from({ length: 600 }, (_, at) =>
+      intervalOf(at, { candidate: arm(random() < 0.05), stable: arm(random() < 0.05) }),
+    );
+    const verdict = (dispersion: "auto" | number) =>
+      judge(fold(startWatch(analysisOf([METRICS.latency], { dispersion })), intervals));
+    expect(verdict("auto").decision).toBe("continue");
+    expect(verdict("auto").metrics[0]?.dispersion).toBeGreaterThan(10);
+    expect(verdict(1).decision).not.toBe("continue");
+  });
+
+  test("a limit counts where stable keeps it; where both exceed it, it only holds", () => {
+    const limited = { ...METRICS.latency, quantile: 0.9, slower: 9, maxMs: 50 } as const;
+    const run = (candidateMs: number, stableMs: number) =>
+      judge(fold(only(limited), halves(4, 60, { latencyMs: candidateMs }, { latencyMs: stableMs })))
+        .decision;
+    expect(run(60, 20)).toBe("rollback");
+    expect(run(60, 60)).toBe("hold");
+    expect(run(20, 20)).toBe("continue");
+  });
+
+  test("edges known from before the rollout are used at once", () => {
+    const stable: Behaviour = { latencyMs: 20 };
+    const baseline = drawBaseline(seededRandom(5), 10, 100, stable);
+    const intervals = halves(6, 2, { latencyMs: 100 }, stable);
+    expect(judge(fold(only(METRICS.latency, baseline), intervals)).decision).toBe("rollback");
+    expect(judge(fold(only(METRICS.latency), intervals)).decision).toBe("continue");
+  });
+});
+
+const failing = (requests: number, errors: number) => ({ ...noArmCounts(), requests, errors });
+
+const lone = (split: (at: number) => number) =>
+  Array.from({ length: 60 }, (_, at) =>
+    intervalOf(at, {
+      split: split(at),
+      candidate: at % 6 === 5 ? failing(1, 1) : noArmCounts(),
+      stable: at % 6 === 5 ? noArmCounts() : failing(1, 0),
+    }),
+  );
+
+describe("errors", () => {
+  test("invalid outputs and rejections have metrics of their own", () => {
+    for (const [metric, behaviour] of [
+      [METRICS.validity, { invalid: 0.2 }],
+      [METRICS.rejected, { rejected: 0.2 }],
+    ] as const) {
+      const bad = judge(fold(only(metric), halves(1, 20, behaviour, {})));
+      expect(bad).toMatchObject({ decision: "rollback", blamed: [metric.name] });
+      expect(judge(fold(only(metric), halves(1, 20, { errorRate: 0.2 }, {}))).decision).toBe(
+        "continue",
+      );
+    }
+  });
+
+  test("a limit needs stable to be better", () => {
+    const limited = { ...METRICS.errorRate, tolerance: null, max: 0.01 } as const;
+    const run = (candidate: number, stable: number) =>
+      judge(fold(only(limited), halves(2, 60, { errorRate: candidate }, { errorRate: stable })))
+        .decision;
+    expect(run(0.06, 0.005)).toBe("rollback");
+    expect(run(0.06, 0.06)).toBe("hold");
+    expect(run(0.005, 0.0001)).toBe("continue");
+  });
+
+  test("low traffic waits until both arms had a request, under one split", () => {
+    // One request at a time: no interval has both arms.
+    expect(
+      judge(
+        fold(
+          only(METRICS.errorRate),
+          lone(() => 1),
+        ),
+      ).decision,
+    ).toBe("rollback");
+    expect(
+      judge(
+        fold(
+          only(METRICS.errorRate),
+          lone((at) => at),
+        ),
+      ).decision,
+    ).toBe("continue");
+  });
+
+  test("bursts of one arm are no regression where stable is known to have them", () => {
+    const random = seededRandom(7);
+    const burst = (): number => (random() < 0.03 ? 10 : 0);
+    const arm = (requests: number) => ({ ...noArmCounts(), requests, errors: burst() });
+    const baseline = Array.from({ length: 200 }, (_, at) => intervalOf(at, { stable: arm(100) }));
+    const intervals = Array.from({ length: 300 }, (_, at) =>
+      intervalOf(at, { candidate: arm(50), stable: arm(50) }),
+    );
+    const verdict = (known: readonly Interval[]) =>
+      judge(fold(only(METRICS.errorRate, known), intervals));
+    expect(verdict(baseline).decision).toBe("continue");
+    expect(verdict(baseline).metrics[0]?.dispersion).toBeGreaterThan(5);
+    expect(verdict([]).decision).toBe("rollback");
+  });
+});
+
+const mirrored = (at: number, onlyCandidateBad: number): Interval =>
+  intervalOf(at, {
+    stable: { ...noArmCounts(), requests: 100 },
+    pairs: { ...noPairCounts(), pairs: 20, onlyCandidateBad },
+  });
+
+const baked = (at: number, onlyCandidateBad: number, onlyStableBad: number) =>
+  intervalOf(at, {
+    candidate: { ...noArmCounts(), requests: 100, errors: 10 },
+    pairs: { ...noPairCounts(), pairs: 10, onlyCandidateBad, onlyStableBad },
+  });
+
+const disagreeing = (disagreed: number) =>
+  judge(
+    fold(
+      only(METRICS.disagreement),
+      [0, 1, 2].map((at) => intervalOf(at, { pairs: { ...noPairCounts(), pairs: 50, disagreed } })),
+    ),
+  );
+
+describe("pairs", () => {
+  test("of a mirror step bring it back before anybody saw an answer", () => {
+    const state = fold(only(METRICS.errorRate), [mirrored(0, 10), mirrored(1, 10)]);
+    expect(judge(state)).toMatchObject({ decision: "rollback", blamed: ["errorRate"] });
+  });
+
+  test("count once: what stable did beside them is no second comparison", () => {
+    const steps = [0, 1, 2].map((at) => mirrored(at, 0));
+    const first = intervalOf(3, { candidate: { ...noArmCounts(), requests: 4, errors: 4 } });
+    const state = fold(only(METRICS.errorRate), [...steps, first]);
+    expect(judge(state).decision).toBe("continue");
+  });
+
+  test("of a bake are the comparison", () => {
+    const paired = startWatch(analysisOf([METRICS.errorRate, METRICS.latency]), {
+      comparison: "paired",
+    });
+    const run = (ours: number, theirs: number) =>
+      judge(
+        fold(
+          paired,
+          [0, 1, 2, 3].map((at) => baked(at, ours, theirs)),
+        ),
+        {
+          candidateShare: 1,
+        },
+      ).decision;
+    expect(run(5, 0)).toBe("rollback");
+    expect(run(5, 5)).toBe("continue");
+  });
+
+  test("that disagree too often bring it back", () => {
+    expect(disagreeing(20)).toMatchObject({ decision: "rollback", blamed: ["disagreement"] });
+    expect(disagreeing(20).why).toContain(
+      "40 % of answers differ from stable's, at most 5 % allowed",
+    );
+    expect(disagreeing(2).decision).toBe("continue");
+  });
+});
+
+const seen = (observations: number, bad: number) => ({ observations, bad });
+
+const signalled = (at: number, name: string, signal: Partial<Signal>, split = 1): Interval =>
+  intervalOf(at, {
+    split,
+    signals: {
+      [name]: {
+        candidate: seen(0, 0),
+        stable: seen(0, 0),
+        paired: null,
+        broken: null,
+        ...signal,
+      },
+    },
+  });
+const many = (count: number, name: string, signal: Partial<Signal>) =>
+  Array.from({ length: count }, (_, at) => signalled(at, name, signal));
+
+const labelledWrong = (wrong: number) =>
+  judge(
+    fold(
+      only(METRICS.accuracy),
+      many(50, "accuracy", { candidate: seen(20, wrong), stable: seen(20, 2) }),
+    ),
+  );
+
+const labelledPairs = (signal: Partial<Signal>) =>
+  judge(fold(only(METRICS.accuracy), many(7, "accuracy", signal))).decision;
+
+const turns = (split: (at: number) => number) =>
+  Array.from({ length: 80 }, (_, at) =>
+    signalled(
+      at,
+      "accuracy",
+      at % 2 === 0 ? { candidate: seen(20, 12) } : { stable: seen(20, 2) },
+      split(at),
+    ),
+  );
+
+const check = (at: number, ours: number, theirs: number) =>
+  signalled(at, "ready", { candidate: seen(1, ours), stable: seen(1, theirs) });
+
+describe("labels and other signals", () => {
+  test("more wrong answers than tolerated go back", () => {
+    expect(labelledWrong(6)).toMatchObject({ decision: "rollback", blamed: ["accuracy"] });
+    expect(labelledWrong(6).why).toContain("30 % wrong, stable 10 %");
+    expect(labelledWrong(2).decision).toBe("continue");
+  });
+
+  test("pairs need far fewer", () => {
+    const paired = { pairs: 10, onlyCandidateBad: 3, onlyStableBad: 0 };
+    const counts = { candidate: seen(10, 4), stable: seen(10, 1) };
+    expect(labelledPairs({ ...counts, paired })).toBe("rollback");
+    expect(labelledPairs(counts)).not.toBe("rollback");
+  });
+
+  test("fractions add up, of losses and of extrapolated counters", () => {
+    const error: Metric = { ...METRICS.accuracy, kind: "meanError", name: "error", bound: 100 };
+    const run = (loss: number) =>
+      judge(
+        fold(
+          only(error),
+          many(400, "error", { candidate: seen(0.5, loss * 0.5), stable: seen(2.5, 0.25) }),
+        ),
+      );
+    expect(run(0.4)).toMatchObject({ decision: "rollback", blamed: ["error"] });
+    expect(run(0.4).why).toMatch(/^error: mean error 40, stable mean error 10: /);
+    expect(run(0.1).decision).toBe("continue");
+  });
+
+  test("labels of one seen wait for the other's, but not across a change of the split", () => {
+    expect(
+      judge(
+        fold(
+          only(METRICS.accuracy),
+          turns(() => 1),
+        ),
+      ).decision,
+    ).toBe("rollback");
+    expect(
+      judge(
+        fold(
+          only(METRICS.accuracy),
+          turns((at) => at),
+        ),
+      ).decision,
+    ).toBe("continue");
+  });
+
+  test("a check that fails in a row acts at once, unless stable's fails as well", () => {
+    const start = startWatch(analysisOf([METRICS.errorRate, METRICS.health]));
+    const twice = [check(0, 1, 0), check(1, 1, 0)];
+    expect(judge(fold(start, twice)).decision).toBe("continue");
+    const thrice = judge(fold(start, [...twice, check(2, 1, 0)]));
+    expect(thrice).toMatchObject({ decision: "rollback", blamed: ["ready"] });
+    expect(thrice.why).toBe("ready: 3 failures in a row");
+    const between = [...twice, check(2, 0, 0), check(3, 1, 0)];
+    expect(judge(fold(start, between)).decision).toBe("continue");
+    const both = [0, 1, 2, 3].map((at) => check(at, 1, 1));
+    expect(judge(fold(start, both))).toMatchObject({ decision: "hold", source: "outage" });
+  });
+});
+
+describe("drift", () => {
+  const outputs = { a: 0.5, b: 0.3, c: 0.2 };
+  const run = (candidate: Readonly<Record<string, number>>, action: "hold" | "rollback" = "hold") =>
+    judge(
+      fold(
+        startWatch(analysisOf([METRICS.errorRate, { ...METRICS.drift, action }])),
+        halves(1, 100, { outputs: candidate }, { outputs }),
+      ),
+    );
+
+  test("of predictions holds, with its largest shift", () => {
+    const verdict = run({ a: 0.7, b: 0.2, c: 0.1 });
+    expect(verdict).toMatchObject({ decision: "hold", blamed: ["drift"] });
+    expect(verdict.why).toMatch(/output a: (69|7\d)(\.\d)? % of predictions, stable (49|5\d)/);
+    expect(run({ a: 1 }, "rollback").decision).toBe("rollback");
+  });
+
+  test("is none where shares differ by less than a point", () => {
+    expect(run({ a: 0.507, b: 0.297, c: 0.196 }).decision).toBe("continue");
+  });
+
+  test("outputs that stable never has are one of them, whatever they are called", () => {
+    const verdict = run({ a: 0.46, b: 0.27, c: 0.17, constructor: 0.1 });
+    expect(verdict).toMatchObject({ decision: "hold", blamed: ["drift"] });
+    expect(verdict.why).toContain("outputs that stable hardly ever has: ");
+  });
+
+  test("of inputs is the same for both: it never acts", () => {
+    const advice: Metric = {
+      kind: "inputDrift",
+      name: "inputs",
+      weight: 0,
+      action: "report",
+      reference: "train",
+    };
+    const [metric] = judge(fold(only(advice), halves(1, 3, {}, {}))).metrics;
+    expect(metric).toMatchObject({ action: "report", verdict: "inconclusive" });
+  });
+});

@@ -1,0 +1,69 @@
+import { assess, contextOf, verdictOf, type AssessmentContext, type Verdict } from "./assess.ts";
+import type { Assessment } from "./assessment.ts";
+import { actingEvidence, combined, observe, startAnalysis } from "./engine.ts";
+import type { Interval } from "./interval.ts";
+import type { AnalysisPlan } from "./plan.ts";
+
+/** A change of what the evidence said. */
+export interface Decision extends Verdict {
+  /** End of the interval after which it was so, ms since 1970. */
+  readonly at: number;
+  /** Intervals until then. */
+  readonly intervals: number;
+  /** ln of the evidence of all acting metrics together. */
+  readonly logE: number;
+}
+
+/** A watch computed again. */
+export interface Replayed {
+  /** What was decided over time, each time that it changed. */
+  readonly decisions: readonly Decision[];
+  /** After the last interval; null of none. */
+  readonly assessment: Assessment | null;
+}
+
+/**
+ * A watch computed again from its stored intervals, without assessing every metric after each. `asked`:
+ * what is known at the end beside the evidence; without it, what the last interval tells.
+ */
+export function replay(
+  plan: AnalysisPlan,
+  intervals: readonly Interval[],
+  asked: AssessmentContext | null = null,
+): Replayed {
+  const decisions: Decision[] = [];
+  let state = startAnalysis(plan);
+  intervals.forEach((interval, at) => {
+    state = observe(state, interval);
+    const isLast = at === intervals.length - 1;
+    const context = isLast && asked !== null ? asked : contextOf(interval);
+    const verdict = verdictOf(state, context);
+    const before = decisions.at(-1);
+    if (before?.decision === verdict.decision && before.source === verdict.source) return;
+    const logE = combined(actingEvidence(plan, state.metrics, false));
+    decisions.push({ ...verdict, at: interval.to, intervals: at + 1, logE });
+  });
+  const last = intervals.at(-1);
+  if (last === undefined) return { decisions, assessment: null };
+  return { decisions, assessment: assess(state, asked ?? contextOf(last)) };
+}
+
+/** Where two values differ first, with both of them there; null: nowhere, to the last digit. */
+export function firstDifference(
+  left: unknown,
+  right: unknown,
+  path = "",
+): { readonly path: string; readonly left: unknown; readonly right: unknown } | null {
+  if (Object.is(left, right)) return null;
+  // JSON has no -0.
+  if (left === 0 && right === 0) return null;
+  if (typeof left !== "object" || typeof right !== "object" || left === null || right === null)
+    return { path, left, right };
+  const [lefts, rights] = [new Map(Object.entries(left)), new Map(Object.entries(right))];
+  for (const name of new Set([...lefts.keys(), ...rights.keys()])) {
+    const within = path === "" ? name : `${path}.${name}`;
+    const found = firstDifference(lefts.get(name), rights.get(name), within);
+    if (found !== null) return found;
+  }
+  return null;
+}

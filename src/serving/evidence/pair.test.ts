@@ -1,0 +1,178 @@
+import { expect, test } from "vitest";
+
+import {
+  answer,
+  CANDIDATE,
+  EvidenceStage,
+  STABLE,
+  WATCH,
+} from "../../../test/support/evidence-stage.ts";
+import { LastgoodError } from "../../core/errors/index.ts";
+import { UNLOADED, type InferResult } from "../runtime/index.ts";
+import type { PairTicket } from "./pair.ts";
+
+const threw = new LastgoodError("runtime.failed", "it threw");
+const away = new LastgoodError("runtime.unavailable", "cannot be reached");
+const COMPARED = new Set(["label"]);
+
+/** A stage whose requests to one revision are mirrored to the other. */
+function mirroring(of = STABLE, workers = 1): EvidenceStage {
+  const stage = new EvidenceStage(workers);
+  const to = of === STABLE ? CANDIDATE : STABLE;
+  stage.watch({ ...WATCH, mirror: { of, to, percent: 100 } });
+  return stage;
+}
+
+interface Original {
+  readonly outcome: InferResult | LastgoodError;
+  readonly of?: number;
+  readonly key?: string;
+  readonly worker?: number;
+}
+
+function tryPair(stage: EvidenceStage, original: Original): PairTicket | null {
+  const { outcome, of = STABLE, key = null, worker = 0 } = original;
+  const ticket = stage.admit(of, key, worker);
+  if (outcome instanceof LastgoodError) ticket.failed(outcome);
+  else ticket.answered(outcome);
+  return ticket.pair(COMPARED);
+}
+
+/** The pair of a request that has ended so. */
+function pairOf(stage: EvidenceStage, original: Original): PairTicket {
+  const pair = tryPair(stage, original);
+  if (pair === null) throw new Error("there is no pair");
+  return pair;
+}
+
+test("pairs are told apart by who failed and whether the answers agree", () => {
+  const stage = mirroring();
+  pairOf(stage, { outcome: answer(1, 3) }).answered(answer(9, 3).outputs);
+  pairOf(stage, { outcome: answer(1, 3) }).answered(answer(1, 4).outputs);
+  pairOf(stage, { outcome: answer() }).failed(threw);
+  pairOf(stage, { outcome: threw }).answered(answer().outputs);
+  pairOf(stage, { outcome: threw }).failed(threw);
+  const [record] = stage.pass(1_000);
+  expect(record?.pairs).toEqual({
+    pairs: 5,
+    onlyCandidateBad: 1,
+    onlyStableBad: 1,
+    disagreed: 1,
+  });
+  // What was mirrored counts for neither arm.
+  expect(stage.counts(record)).toMatchObject({ requests: 0, errors: 0, outputs: {} });
+  expect(stage.counts(record, STABLE)).toMatchObject({ requests: 5, errors: 2 });
+});
+
+test("it is the same from the candidate to the old revision", () => {
+  const stage = mirroring(CANDIDATE);
+  pairOf(stage, { outcome: threw, of: CANDIDATE }).answered(answer().outputs);
+  pairOf(stage, { outcome: answer(), of: CANDIDATE }).failed(threw);
+  expect(stage.pass(1_000)[0]?.pairs).toMatchObject({ onlyCandidateBad: 1, onlyStableBad: 1 });
+});
+
+/** A score, and another output with it. */
+function result(score: number, extra: string): InferResult {
+  const data = Float32Array.of(score);
+  return {
+    ...answer(),
+    outputs: ["label", extra].map((name) => ({ name, dtype: "FP32", shape: [1], data })),
+  };
+}
+
+test("numbers agree within the tolerance of golden samples; what nobody promised is not compared", () => {
+  const stage = mirroring();
+  pairOf(stage, { outcome: result(1, "x") }).answered(result(1.000_05, "y").outputs);
+  pairOf(stage, { outcome: result(1, "x") }).answered(result(1.001, "x").outputs);
+  expect(stage.pass(1_000)[0]?.pairs).toMatchObject({ pairs: 2, disagreed: 1 });
+});
+
+test("a pair counts in the window of the original's admission, which waits for it", () => {
+  const stage = mirroring();
+  const slow = stage.admit(STABLE);
+  stage.now += 900;
+  slow.answered(answer());
+  const pair = slow.pair(COMPARED);
+  pairOf(stage, { outcome: answer() }).answered(answer().outputs);
+  expect(stage.pass(1_000)).toEqual([]);
+  pair?.failed(threw);
+  pair?.answered(answer().outputs);
+  expect(stage.pass(0)).toMatchObject([{ pairs: { pairs: 2, onlyCandidateBad: 1 } }]);
+});
+
+test("a mirrored request has its whole deadline, and is bad past it", () => {
+  const stage = mirroring();
+  const slow = stage.admit(STABLE);
+  stage.now += 4_000;
+  slow.answered(answer());
+  const pair = slow.pair(COMPARED);
+  stage.pass(4_000);
+  expect(stage.records).toEqual([]);
+  stage.pass(1_001);
+  expect(stage.records).toMatchObject([{ pairs: { pairs: 1, onlyCandidateBad: 1 } }]);
+  pair?.answered(answer().outputs);
+  expect(stage.pass(1_000)).toEqual([]);
+});
+
+test("one that is skipped, shed or let go of is no pair", () => {
+  const stage = mirroring();
+  const refusals = [
+    new LastgoodError("overloaded", "busy"),
+    new LastgoodError("runtime.unavailable", "not loaded any more", UNLOADED),
+    LastgoodError.from(new Error("died before its turn")),
+  ];
+  for (const refusal of refusals) pairOf(stage, { outcome: answer() }).failed(refusal);
+  expect(stage.pass(1_000)[0]?.pairs.pairs).toBe(0);
+});
+
+test("what says nothing of the original, or may have killed it, is not sent on", () => {
+  const stage = mirroring();
+  expect(tryPair(stage, { outcome: away })).toBeNull();
+  expect(tryPair(stage, { outcome: new LastgoodError("overloaded", "busy") })).toBeNull();
+  expect(tryPair(stage, { outcome: answer(), of: CANDIDATE })).toBeNull();
+  const killer = stage.admit(STABLE);
+  killer.died(stage.now, "died");
+  killer.answered(answer());
+  expect(killer.pair(COMPARED)).toBeNull();
+  const late = stage.admit(STABLE);
+  stage.pass(5_001);
+  late.answered(answer());
+  expect(late.pair(COMPARED)).toBeNull();
+});
+
+test("a mirror target that dies is one bad pair, however many were in it and in how many workers", () => {
+  const stage = mirroring(STABLE, 2);
+  const naive = { bad: 0 };
+  for (const worker of [0, 1])
+    for (let request = 0; request < 4; request += 1) {
+      const pair = pairOf(stage, { outcome: answer(), worker });
+      pair.died(10_050 + worker);
+      pair.failed(LastgoodError.from(new Error("died")));
+      naive.bad += 1;
+    }
+  const [record] = stage.pass(1_000);
+  expect(naive.bad).toBe(8);
+  expect(record?.pairs).toMatchObject({ pairs: 1, onlyCandidateBad: 1 });
+});
+
+test("a death that took mirrored and assigned requests is an event in each test", () => {
+  const stage = mirroring();
+  const pair = pairOf(stage, { outcome: answer() });
+  const assigned = stage.admit(CANDIDATE);
+  pair.died(10_050);
+  assigned.died(10_050, "died");
+  pair.failed(LastgoodError.from(new Error("died")));
+  assigned.answered(answer());
+  const [record] = stage.pass(1_000);
+  expect(record?.pairs).toMatchObject({ pairs: 1, onlyCandidateBad: 1 });
+  expect(stage.counts(record)).toMatchObject({ requests: 1, errors: 1 });
+});
+
+test("a sticky key is one pair in an interval", () => {
+  const stage = mirroring();
+  pairOf(stage, { outcome: answer(), key: "user" }).failed(threw);
+  expect(tryPair(stage, { outcome: answer(), key: "user" })).toBeNull();
+  pairOf(stage, { outcome: answer(), key: "other" }).answered(answer().outputs);
+  expect(stage.pass(1_000)[0]?.pairs).toMatchObject({ pairs: 2, onlyCandidateBad: 1 });
+  expect(tryPair(stage, { outcome: answer(), key: "user" })).not.toBeNull();
+});

@@ -1,0 +1,93 @@
+import type { LastgoodError } from "../../core/errors/index.ts";
+import type { OutputValue } from "../../core/tensor/index.ts";
+import { goldenDifference } from "../../core/version/index.ts";
+import type { LossBook } from "./loss.ts";
+import { addPair, type PairVerdict } from "./tally.ts";
+import type { EvidenceWindow, Pending } from "./window.ts";
+
+/** How a version did on one request: its outputs, or that it failed. */
+export type PairOutcome = readonly OutputValue[] | "bad";
+
+/** What a pair is judged by. */
+export interface PairTerms {
+  readonly window: EvidenceWindow;
+  /** How the revision did that the request was assigned to. */
+  readonly original: PairOutcome;
+  readonly isOriginalCandidate: boolean;
+  /** The revision that the request was also sent to. */
+  readonly mirrored: number;
+  /** Losses of mirrored requests: those of assigned ones are counted in a test of their own. */
+  readonly losses: LossBook;
+  /** Names of the outputs that were promised; what else a version gives is not compared. */
+  readonly compared: ReadonlySet<string>;
+  readonly sentAt: number;
+  readonly deadlineMs: number;
+  readonly now: () => number;
+}
+
+/** One request that is answered by both revisions; counts in the window of the original's admission. */
+export class PairTicket implements Pending {
+  place = -1;
+  readonly deadlineAt: number;
+  readonly #terms: PairTerms;
+  #diedAt: number | null = null;
+
+  constructor(terms: PairTerms) {
+    this.#terms = terms;
+    // From its own sending: what the original took is not held against it.
+    this.deadlineAt = terms.sentAt + terms.deadlineMs;
+    terms.window.add(this);
+  }
+
+  /** The process died with it; `at` is the same for all that died then. */
+  died(at: number): void {
+    this.#diedAt = at;
+  }
+
+  /** The other revision answered as well. */
+  answered(outputs: readonly OutputValue[]): void {
+    if (!this.#terms.window.end(this)) return;
+    this.#count(this.#verdict(this.#terms.now() > this.deadlineAt ? "bad" : outputs));
+  }
+
+  /**
+   * The other revision did not answer. What says nothing of it is no pair: that it is too busy, is
+   * being let go of, or is gone before the request's turn came.
+   */
+  failed(error: LastgoodError): void {
+    const { window } = this.#terms;
+    if (!window.end(this)) return;
+    const { code, details } = error;
+    const isOwn = code === "overloaded" || code === "internal" || details["unloaded"] === true;
+    if (this.#diedAt !== null || code === "runtime.unavailable") {
+      if (details["unloaded"] !== true) this.#lost();
+    } else if (!isOwn) this.#count(this.#verdict("bad"));
+  }
+
+  expire(): void {
+    if (this.#terms.window.end(this)) this.#count(this.#verdict("bad"));
+  }
+
+  /** One incident is one pair. */
+  #lost(): void {
+    const { window, losses, mirrored, sentAt, now } = this.#terms;
+    const incident = losses.charge({ admittedAt: sentAt, diedAt: this.#diedAt, now: now() });
+    if (incident === null) return;
+    const counted = this.#verdict("bad");
+    this.#count(counted);
+    window.tally.pairIncidents.push({ ...incident, revision: mirrored, counted });
+  }
+
+  #count(verdict: PairVerdict): void {
+    addPair(this.#terms.window.tally.pairs, verdict);
+  }
+
+  #verdict(mirrored: PairOutcome): PairVerdict {
+    const { original, isOriginalCandidate, compared } = this.#terms;
+    const [candidate, stable] = isOriginalCandidate ? [original, mirrored] : [mirrored, original];
+    if (candidate === "bad") return stable === "bad" ? null : "onlyCandidateBad";
+    if (stable === "bad") return "onlyStableBad";
+    const promised = stable.filter((output) => compared.has(output.name));
+    return goldenDifference(promised, candidate) === null ? null : "disagreed";
+  }
+}

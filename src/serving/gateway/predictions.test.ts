@@ -1,0 +1,62 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+
+import {
+  bundleGateway,
+  GatewayHarness,
+  removeGatewayBundles,
+  SAMPLE,
+} from "../../../test/support/gateway-harness.ts";
+import { readRequestId, requestIdKey } from "../../link/request-id/index.ts";
+
+let harness: GatewayHarness;
+
+beforeAll(bundleGateway, 30_000);
+afterEach(() => harness.end(), 20_000);
+afterAll(removeGatewayBundles);
+
+/** What the workers have logged. */
+function logged(): readonly (readonly [string, number, readonly unknown[]])[] {
+  const folder = join(harness.dataDir, "predictions");
+  const lines = readdirSync(folder).flatMap((name) =>
+    readFileSync(join(folder, name), "utf8").split("\n"),
+  );
+  return lines
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as [string, number, unknown[]]);
+}
+
+test("what the split assigned is logged by its id while the route asks for it, nothing else is", async () => {
+  harness = new GatewayHarness();
+  await harness.start();
+  await harness.startControl();
+  const one = await harness.revision(1, "v1.0");
+  const ask = (path: string): ReturnType<typeof harness.ask> => harness.ask(path, SAMPLE);
+  await harness.publish(harness.route([one], 1));
+  await ask("/v2/models/iris-prod/infer");
+  await harness.publish(harness.route([one], 1, { predictions: true }));
+  for (let times = 0; times < 3; times += 1) await ask("/v2/models/iris-prod/infer");
+  await ask("/v2/models/iris-prod/versions/v1.0/infer");
+  await harness.control("endpoint.probe", { endpoint: "iris-prod", revision: 1 });
+  await harness.publish(harness.route([one], 1));
+  await ask("/v2/models/iris-prod/infer");
+  const lines = await harness.until(
+    () => (logged().length >= 3 ? logged() : null),
+    "three predictions in the log",
+  );
+  const key = requestIdKey(join(harness.dataDir, "keys", "request-id.key"));
+  expect(lines?.map(([id]) => readRequestId(key, id).id)).toEqual(
+    Array.from({ length: 3 }, () => ({
+      endpoint: "iris-prod",
+      revision: 1,
+      minute: expect.any(Number) as number,
+      way: "assigned",
+    })),
+  );
+  for (const [, rows, values] of lines ?? []) {
+    expect(rows).toBe(1);
+    expect(values).toEqual([expect.any(Number)]);
+  }
+}, 60_000);

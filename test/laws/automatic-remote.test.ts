@@ -1,0 +1,136 @@
+/** Versions that are served elsewhere: one that breaks late goes back, an outage of both is no verdict. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+import { DoublingRemote } from "../support/canary.ts";
+import { Load, oipBody } from "../support/load.ts";
+import { startServer, until, type TestServer } from "../support/server.ts";
+import { stage, type Stage } from "../support/stage.ts";
+import { quickCanary } from "../support/under-traffic.ts";
+
+/** Two versions on two ports, and callers. */
+interface Pair {
+  readonly on: Stage;
+  readonly old: DoublingRemote;
+  readonly young: DoublingRemote;
+  readonly load: Load;
+}
+
+const NAMES = ["late", "outage"] as const;
+const folder = mkdtempSync(join(tmpdir(), "lastgood-remotes-"));
+const remotes = new Map<string, DoublingRemote>();
+const loads: Load[] = [];
+let server: TestServer;
+
+beforeAll(async () => {
+  for (const name of NAMES.flatMap((each) => [`${each}-old`, `${each}-young`]))
+    remotes.set(name, await DoublingRemote.start());
+  const config = join(folder, "server.yaml");
+  const settings = [...remotes].map(([name, remote]) => [name, remote.settings(true)] as const);
+  // Every JSON is YAML.
+  writeFileSync(config, JSON.stringify({ remotes: Object.fromEntries(settings) }));
+  server = await startServer({ args: ["--config", config] });
+});
+
+afterAll(async () => {
+  await Promise.all(loads.map((load) => load.stop()));
+  await server.destroy();
+  for (const remote of remotes.values()) await remote.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function remote(name: string): DoublingRemote {
+  const found = remotes.get(name);
+  if (found === undefined) throw new Error(`there is no remote ${name}`);
+  return found;
+}
+
+/** v1.0 is stable and serves; v1.1 is registered. */
+async function start(name: (typeof NAMES)[number], bake: string): Promise<Pair> {
+  const on = stage(server, name);
+  for (const [version, which] of [
+    ["v1.0", "old"],
+    ["v1.1", "young"],
+  ] as const)
+    await server.client.register(name, {
+      name: version,
+      runtime: "remote",
+      remote: `${name}-${which}`,
+      inputExample: { inputs: { x: [[1], [2]] } },
+      actor: "tester",
+    });
+  const policy = { model: name, ...quickCanary({ rollout: { bake } }) };
+  await server.client.applyPolicy(name, { actor: "tester", policy });
+  await on.deploy("v1.0");
+  const load = new Load({
+    url: on.url,
+    bodies: Array.from({ length: 50 }, (_, x) => oipBody([x], "x")),
+    concurrency: 6,
+    pauseMs: 15,
+  });
+  loads.push(load);
+  return { on, load, old: remote(`${name}-old`), young: remote(`${name}-young`) };
+}
+
+async function ended(on: Stage, id: string): Promise<string> {
+  const { phase, reason } = await until(
+    "the rollout ends",
+    async () => {
+      const { lastRollout } = await on.view();
+      return lastRollout?.id === id && lastRollout;
+    },
+    90_000,
+  );
+  return `${phase}: ${reason}`;
+}
+
+test.concurrent("a version that breaks after the switch, in its bake, is sent back by what the holdback shows", async () => {
+  const { on, young, load } = await start("late", "60s");
+  const { rollout } = await on.deploy("v1.1", { bakeMs: null });
+  await until("its bake", async () => (await on.view()).rollout?.phase === "Baking", 60_000);
+  // Many good answers before: they must not outweigh what is bad now.
+  const before = load.answers.length;
+  await until("many good answers", () => load.answers.length > before + 500, 60_000);
+  young.fails = "error";
+  expect(await ended(on, rollout?.id ?? "")).toMatch(/^RolledBack: errorRate: /);
+  const view = await on.view();
+  expect(view).toMatchObject({ current: { version: "v1.0" }, split: [{ weight: 100 }] });
+  expect(view.revisions.find(({ version }) => version === "v1.1")?.status).toBe("failed");
+  expect(load.failures).toEqual([]);
+}, 180_000);
+
+test.concurrent("an outage of both is held and told, never rolled back, and the rollout goes on after it", async () => {
+  const { on, old, young, load } = await start("outage", "8s");
+  const { rollout } = await on.deploy("v1.1", { bakeMs: null });
+  await until("its bake", async () => (await on.view()).rollout?.phase === "Baking", 60_000);
+  old.fails = "error";
+  young.fails = "error";
+  const since = load.answers.length;
+  await until(
+    "it is held as an outage",
+    async () => (await on.view()).rollout?.held?.why.startsWith("an outage: "),
+    60_000,
+  );
+  // However long it takes: past the planned end of the bake.
+  await until(
+    "the bake is over",
+    async () => {
+      const bakeEndsAt = (await on.view()).rollout?.bakeEndsAt ?? Infinity;
+      return Date.now() > bakeEndsAt + 2_000;
+    },
+    60_000,
+  );
+  expect(load.answers.slice(since).some(({ status }) => status === 500)).toBe(true);
+  expect((await on.view()).rollout).toMatchObject({ phase: "Baking" });
+  old.fails = null;
+  young.fails = null;
+  expect(await ended(on, rollout?.id ?? "")).toMatch(/^Succeeded/);
+  const { entries } = await server.client.history("outage");
+  const kinds = entries.map(({ kind }) => kind);
+  expect(kinds).toContain("rollout.released");
+  expect(kinds.filter((kind) => kind.startsWith("rollback."))).toEqual([]);
+  expect((await on.view()).current?.version).toBe("v1.1");
+}, 180_000);

@@ -1,0 +1,164 @@
+/**
+ * Automatic rollback beside a canary: blue/green and recreate, a policy or a person that keeps it from
+ * going back, what a waiting command learns, and a rollback that is taken back.
+ */
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+import type { Deployed, RolledBack, RolloutAnswer } from "../../src/core/api/index.ts";
+import { oipBody } from "../support/load.ts";
+import { heldOutRows } from "../support/rows.ts";
+import { startServer, until, type TestServer } from "../support/server.ts";
+import { quickCanary, UnderTraffic, type UnderTrafficOptions } from "../support/under-traffic.ts";
+
+let server: TestServer;
+const started: UnderTraffic[] = [];
+
+beforeAll(async () => {
+  server = await startServer();
+});
+
+afterAll(async () => {
+  await Promise.all(started.map(({ load }) => load.stop()));
+  await server.destroy();
+});
+
+async function start(name: string, options: UnderTrafficOptions = {}): Promise<UnderTraffic> {
+  const made = await UnderTraffic.start(server, name, { pauseMs: 25, ...options });
+  started.push(made);
+  return made;
+}
+
+/** Waits until the evidence holds the rollout, and gives it. */
+function held(on: UnderTraffic, why: RegExp): Promise<{ readonly alarms: readonly string[] }> {
+  return until(
+    `${on.name} is held`,
+    async () => {
+      const view = await on.view();
+      return why.test(view.rollout?.held?.why ?? "") && view;
+    },
+    60_000,
+  );
+}
+
+test.concurrent("blue/green under the default policy: mirrored requests send it back in its bake", async () => {
+  const on = await start("mirrored", { policy: null });
+  await on.registerBroken("v2.0-throws");
+  const { code, value } = await on.tell<Deployed>(
+    "deploy",
+    "mirrored@v2.0-throws",
+    "--bake",
+    "40s",
+  );
+  expect({ code, rollout: value.rollout }).toMatchObject({
+    code: 0,
+    rollout: { phase: "Baking", strategy: "blueGreen" },
+  });
+  await on.wasSentBackBy("errorRate", "v2.0-throws", await on.endOf(value.rollout?.id ?? ""));
+}, 120_000);
+
+test.concurrent("recreate: nothing runs beside it, so it holds and says so, and a person decides", async () => {
+  const on = await start("recreated", { policy: null });
+  // What stable did before is all there is to compare with: intervals of 10 s.
+  await until("a baseline", () => on.load.answers.length > 1_000, 60_000);
+  await new Promise((resolve) => setTimeout(resolve, 12_000));
+  await on.registerBroken("v2.0-throws");
+  await on.begin("v2.0-throws", { strategy: "recreate", bakeMs: 600_000 });
+  await held(on, /errorRate: .*nobody knows whether stable would do better/);
+  expect((await on.view()).split).toMatchObject([{ version: "v2.0-throws", weight: 100 }]);
+  const back = await on.tell<RolledBack>("rollback", "recreated", "--reason", "it throws");
+  expect(back).toMatchObject({ code: 0, value: { to: { version: "v1.1" }, warm: false } });
+  expect(await on.answering()).toEqual(["v1.1"]);
+}, 120_000);
+
+test.concurrent("a waiting deploy ends with 0 when it is stable, and with 3 when it was sent back", async () => {
+  const on = await start("waited");
+  await on.register("v1.2");
+  const good = await on.tell<Deployed>("deploy", "waited@v1.2", "--wait");
+  expect(good).toMatchObject({ code: 0, value: { rollout: { phase: "Succeeded" } } });
+  await on.registerBroken("v2.0-throws");
+  const refusal = await on.refused(3, "deploy", "waited@v2.0-throws", "--wait");
+  expect(refusal).toMatchObject({
+    code: "rollout.rolled-back",
+    message: expect.stringContaining("errorRate: "),
+  });
+  expect((await on.view()).current?.version).toBe("v1.2");
+  expect(on.load.failures).toEqual([]);
+}, 120_000);
+
+test.concurrent("automatic: false holds and raises an alarm, moves no traffic, and goes back by hand", async () => {
+  const on = await start("by-hand", { policy: quickCanary({ rollback: { automatic: false } }) });
+  await on.registerBroken("v2.0-throws");
+  await on.begin("v2.0-throws");
+  const { alarms } = await held(on, /errorRate: .*its policy says automatic: false/);
+  expect(alarms.join()).toMatch(/errorRate: .*lastgood rollback by-hand/);
+  const { split } = await on.view();
+  expect(split).toContainEqual(expect.objectContaining({ version: "v2.0-throws" }));
+  // More of the same evidence neither moves nor tells anything.
+  const answered = on.load.answers.length;
+  await until("more requests", () => on.load.answers.length > answered + 200, 60_000);
+  expect(await on.decisions()).toEqual([]);
+  expect((await on.view()).split).toEqual(split);
+  const holds = (await on.history()).filter(
+    ({ kind, data }) =>
+      kind === "rollout.held" && String(data["cause"]).includes("rollback.wanted"),
+  );
+  expect(holds).toHaveLength(1);
+  const back = await on.tell<RolledBack>("rollback", "by-hand");
+  expect(back).toMatchObject({ code: 0, value: { to: { version: "v1.1" }, trigger: "manual" } });
+  expect(await on.answering()).toEqual(["v1.1"]);
+  expect(on.load.failures).toEqual([]);
+}, 120_000);
+
+test.concurrent("a pin holds it and raises an alarm; without the pin it goes back by itself", async () => {
+  const on = await start("pinned");
+  await on.registerBroken("v2.0-throws");
+  const pin = await on.tell("pin", "pinned", "--reason", "we are looking at it");
+  expect(pin).toMatchObject({ code: 0 });
+  const { rollout } = await on.begin("v2.0-throws");
+  const { alarms } = await held(on, /errorRate: .*pinned by tester \(we are looking at it\)/);
+  expect(alarms.join()).toContain("pinned by tester");
+  expect(await on.decisions()).toEqual([]);
+  expect((await on.view()).split).toContainEqual(
+    expect.objectContaining({ version: "v2.0-throws" }),
+  );
+  expect(await on.tell("unpin", "pinned")).toMatchObject({ code: 0 });
+  await on.wasSentBackBy("errorRate", "v2.0-throws", await on.endOf(rollout?.id ?? ""));
+}, 120_000);
+
+test.concurrent("a candidate that fails every request at 50 % costs no caller an answer", async () => {
+  const wide = heldOutRows("iris").filter(({ features }) => (features[2] ?? 0) >= 5);
+  const on = await start("all-fail", {
+    bodies: wide.map(({ features }) => oipBody(features)),
+    concurrency: 8,
+    policy: quickCanary({ rollout: { canary: { steps: [{ weight: "50%" }] } } }),
+  });
+  await on.registerBroken("v2.0-throws");
+  const { phase, reason } = await on.rollsOut("v2.0-throws");
+  expect(phase).toBe("RolledBack");
+  await on.isBackFrom("v2.0-throws", reason);
+}, 120_000);
+
+test.concurrent("a rollback that was taken back goes on with evidence of its own, and may be sent back again", async () => {
+  const on = await start("reinstated");
+  await on.registerBroken("v2.0-throws");
+  const ended = await on.rollsOut("v2.0-throws");
+  expect(ended.phase).toBe("RolledBack");
+  const again = await on.tell<RolledBack>("reinstate", "reinstated", "--reason", "it was the data");
+  expect(again).toMatchObject({ code: 0, value: { to: { version: "v2.0-throws" } } });
+  const [first, second] = await until(
+    "a second decision",
+    async () => {
+      const decisions = await on.decisions();
+      return decisions.length === 2 && decisions;
+    },
+    60_000,
+  );
+  const evidence = [first, second].map(
+    (decision) => decision?.data["evidence"] as { readonly id: string },
+  );
+  expect(evidence[1]?.id).toBe(`${evidence[0]?.id}.1`);
+  await until("it is back again", async () => (await on.view()).rollout === null);
+  await on.isBackFrom("v2.0-throws", second?.reason ?? null);
+  const status = await on.tell<RolloutAnswer>("rollout", "status", "reinstated");
+  expect(status.value.rollout).toMatchObject({ phase: "RolledBack" });
+}, 120_000);

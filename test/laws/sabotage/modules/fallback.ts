@@ -1,0 +1,10 @@
+/** Law 5 taken out: what the candidate fails, the caller gets. */
+import type * as original from "../../../../src/serving/gateway/fallback.ts";
+
+export type { FailedRequest } from "../../../../src/serving/gateway/fallback.ts";
+
+export class Fallback {
+  ask({ error }: original.FailedRequest): original.FailedRequest["error"] {
+    return error;
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * Evidence from elsewhere than the gateway, on real processes: labels that arrive later send a version
+ * back that answers every request, also when the control plane is killed in between; so do a health
+ * check and an application's log.
+ */
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+import { ENDPOINT, TESTER } from "../support/iris-endpoint.ts";
+import { oipBody } from "../support/load.ts";
+import { heldOutRows } from "../support/rows.ts";
+import { example, startServer, until, type TestServer } from "../support/server.ts";
+
+const OFF = { off: true } as const;
+const folder = mkdtempSync(join(tmpdir(), "lg-signals-law-"));
+const sick = join(folder, "sick");
+const log = join(folder, "app.log");
+const rows = heldOutRows("iris");
+
+let server: TestServer;
+
+/** A canary that would take an hour, watched by nothing but the metrics that are given. */
+function policyOf(metrics: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const never = { requests: 1_000_000, time: "1h" };
+  return {
+    model: "iris",
+    rollout: { canary: { steps: [{ weight: "50%", until: never }] } },
+    analysis: {
+      flush: "250ms",
+      metrics: {
+        errorRate: OFF,
+        rejected: OFF,
+        latency: OFF,
+        drift: OFF,
+        accuracy: OFF,
+        ...metrics,
+      },
+    },
+    rollback: { atMost: "1000 per 1h" },
+  };
+}
+
+beforeAll(async () => {
+  const config = join(folder, "server.yaml");
+  const check = "process.exit(require('node:fs').existsSync(process.argv[1]) ? 1 : 0)";
+  const command = [process.execPath, "-e", check, sick];
+  writeFileSync(log, "");
+  writeFileSync(
+    config,
+    `health: {shop: {command: ${JSON.stringify(command)}, every: 1s}}
+logs: {app: {files: [app.log], format: json, version: version}}
+`,
+  );
+  server = await startServer({ args: ["--config", config] });
+  for (const name of ["v1.0", "v1.1", "v2.0-scaled"]) {
+    const bytes = new Uint8Array(readFileSync(example(`iris/${name}.onnx`)));
+    const { digest } = await server.client.upload(bytes);
+    const files = [{ path: "model.onnx", digest }];
+    await server.client.register("iris", { name, files, actor: TESTER.actor });
+  }
+  await server.client.deploy({ ...TESTER, reference: "iris@v1.0", endpoint: ENDPOINT });
+}, 120_000);
+
+afterAll(async () => {
+  await server.destroy();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Begins a rollout under those metrics. */
+async function roll(version: string, metrics: Readonly<Record<string, unknown>>): Promise<string> {
+  await server.client.applyPolicy(ENDPOINT, { ...TESTER, policy: policyOf(metrics) });
+  const { rollout } = await server.client.deploy({
+    ...TESTER,
+    reference: `iris@${version}`,
+    force: true,
+  });
+  return rollout?.id ?? "";
+}
+
+async function sentBack(id: string): Promise<string> {
+  return until(
+    "the version is sent back",
+    async () => {
+      const { lastRollout } = await server.client.endpoint(ENDPOINT);
+      return lastRollout?.id === id && lastRollout.phase === "RolledBack"
+        ? (lastRollout.reason ?? "")
+        : null;
+    },
+    60_000,
+  );
+}
+
+/** What was true of answered requests, by their ids. */
+async function labelled(count: number): Promise<{ id: string; label: string }[]> {
+  const told: { id: string; label: string }[] = [];
+  for (let at = 0; at < count; at += 1) {
+    const row = rows[at % rows.length];
+    if (row === undefined) throw new Error("there are no rows");
+    const answer = await fetch(`${server.serveUrl}/v2/models/${ENDPOINT}/infer`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: oipBody(row.features),
+    });
+    await answer.text();
+    expect(answer.status).toBe(200);
+    told.push({ id: answer.headers.get("x-lastgood-request-id") ?? "", label: row.label });
+  }
+  return told;
+}
+
+test("labels that come later send a wrong version back, and a killed control plane counts none twice", async () => {
+  const id = await roll("v2.0-scaled", { accuracy: { tolerance: { absolute: "1%" } } });
+  // Too few to decide anything yet.
+  const told = await labelled(12);
+  const csv = (labels: typeof told): string =>
+    ["request_id,label", ...labels.map((each) => `${each.id},${each.label}`)].join("\n");
+  expect(await server.client.feedbackCsv(csv(told))).toMatchObject({ accepted: 12, refused: 0 });
+  const observed = async (): Promise<number> => {
+    const { assessment } = await server.client.rollout(ENDPOINT);
+    const metric = assessment?.metrics.find(({ name }) => name === "accuracy");
+    return (metric?.candidate.observations ?? 0) + (metric?.stable.observations ?? 0);
+  };
+  await until("all labels are counted", async () => (await observed()) === 12, 20_000);
+  const [control = 0] = server.pids.control;
+  process.kill(control, "SIGKILL");
+  await until("another control plane runs", () =>
+    server.pids.control.some((pid) => pid !== control),
+  );
+  await server.ready();
+  expect(await server.client.feedbackCsv(csv(told))).toMatchObject({ accepted: 0, duplicates: 12 });
+  await until("the evidence is read again", async () => (await observed()) > 0, 20_000);
+  expect(await observed()).toBe(12);
+  for (let times = 0; times < 10; times += 1) {
+    if ((await server.client.rollout(ENDPOINT)).rollout?.phase !== "Progressing") break;
+    await server.client.feedbackCsv(csv(await labelled(40)));
+  }
+  expect(await sentBack(id)).toContain("accuracy: ");
+}, 180_000);
+
+test("a check that fails so many times in a row sends the candidate back", async () => {
+  const id = await roll("v1.1", { health: { source: "shop", failures: 2 } });
+  writeFileSync(sick, "");
+  expect(await sentBack(id)).toMatch(/health|shop/);
+  rmSync(sick);
+}, 90_000);
+
+const line = (version: string, level: string): string => JSON.stringify({ version, level });
+
+test("error lines of the candidate's version send it back", async () => {
+  const id = await roll("v1.1", { logs: { source: "app", tolerance: { absolute: "1%" } } });
+  for (let times = 0; times < 40; times += 1) {
+    const lines = [line("v1.1", "error"), line("v1.0", "info"), line("v1.0", "info")];
+    appendFileSync(log, `${[...lines, line("v1.1", "info")].join("\n")}\n`);
+    await labelled(4);
+    if ((await server.client.rollout(ENDPOINT)).rollout?.phase !== "Progressing") break;
+  }
+  expect(await sentBack(id)).toContain("logs: ");
+}, 90_000);

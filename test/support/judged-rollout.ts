@@ -1,0 +1,185 @@
+import {
+  IntervalReader,
+  planRecord,
+  signalsRecord,
+} from "../../src/control/rollouts/evidence-record.ts";
+/** A rollout that was taken back by its evidence, as a control plane leaves it in the store. */
+import {
+  assess,
+  noPairCounts,
+  observe,
+  planAnalysis,
+  startAnalysis,
+  type AnalysisPlan,
+  type AssessmentContext,
+} from "../../src/core/analysis/index.ts";
+import { newEndpoint, type EndpointState } from "../../src/core/rollout/index.ts";
+import { parseDigest, parseEndpointName, parseModelName } from "../../src/core/version/index.ts";
+import type { Signature } from "../../src/core/version/index.ts";
+import type { EvidenceRecord, Store } from "../../src/storage/store/index.ts";
+import { seededRandom } from "./seeded-random.ts";
+import { analysisOf, drawArm, drawBaseline, drawSplit, METRICS, type Behaviour } from "./watch.ts";
+
+/** Of the rollout, and of the rollback that ended it. */
+export const ROLLOUT = "5e0d3f10-aaaa-4000-8000-000000000001";
+export const ROLLBACK = "9c77ab42-bbbb-4000-8000-000000000002";
+
+const NAME = parseEndpointName("fraud-prod");
+const SIGNATURE: Signature = { inputs: [], outputs: [] };
+const START = Date.UTC(2026, 10, 21, 2, 40);
+const GOOD: Behaviour = { errorRate: 0.005, latencyMs: 20 };
+
+const served = (version: string, revision: number) => ({
+  version,
+  revision,
+  digest: parseDigest(`sha256:${String(revision).repeat(64)}`),
+});
+const STABLE = served("v1.0", 1);
+const CANDIDATE = served("v1.1", 2);
+
+function revisionOf(
+  { version: name, revision, digest }: typeof STABLE,
+  status: "stable" | "failed",
+): EndpointState["revisions"][number] {
+  return {
+    revision,
+    version: { model: parseModelName("fraud"), name, sequence: revision },
+    digest,
+    runtime: { kind: "onnx", file: "model.onnx" },
+    signature: SIGNATURE,
+    changedVersion: true,
+    status,
+    reason: null,
+    createdAt: START,
+    carriedAllAt: START,
+    stableAt: status === "stable" ? START : null,
+  };
+}
+
+function gatewayRecord(number: number, random: () => number, failing: number): EvidenceRecord {
+  const { candidates, stables } = drawSplit(random, 60, 0.1);
+  const from = START + number * 1_000;
+  const counts = drawArm(random, candidates, { ...GOOD, errorRate: failing });
+  return {
+    watch: ROLLOUT,
+    source: `gateway g${number % 2} i`,
+    sequence: Math.floor(number / 2),
+    endpoint: NAME,
+    at: from + 1_000,
+    body: {
+      gateway: `g${number % 2}`,
+      incarnation: "i",
+      endpoint: NAME,
+      rollout: ROLLOUT,
+      sequence: Math.floor(number / 2),
+      split: 1,
+      candidateShare: 0.1,
+      from,
+      to: from + 1_000,
+      arms: [
+        { revision: 2, counts: { ...counts, fallback: counts.errors } },
+        { revision: 1, counts: drawArm(random, stables, GOOD) },
+      ],
+      pairs: noPairCounts(),
+      errors:
+        counts.errors === 0
+          ? []
+          : [{ revision: 2, message: "timeout", count: counts.errors, requestId: `id-${number}` }],
+      lost: 0,
+    },
+  };
+}
+
+/** Its plan and what two gateways saw, until the evidence is enough. */
+function watch(goodIntervals: number): {
+  readonly plan: AnalysisPlan;
+  readonly records: readonly EvidenceRecord[];
+  readonly evidence: Readonly<Record<string, unknown>>;
+  readonly decidedAt: number;
+} {
+  const random = seededRandom(7);
+  const made = planAnalysis({
+    analysis: analysisOf([METRICS.errorRate, METRICS.latency]),
+    horizonIntervals: 5_400,
+    baseline: drawBaseline(random, 60, 200, GOOD),
+    comparison: "live",
+  });
+  const plan = JSON.parse(JSON.stringify(made)) as AnalysisPlan;
+  const reader = new IntervalReader({ candidate: 2, stable: 1 });
+  const records: EvidenceRecord[] = [planRecord({ id: ROLLOUT, endpoint: NAME }, plan, START)];
+  let state = startAnalysis(plan);
+  const take = (record: EvidenceRecord): void => {
+    records.push(record);
+    const interval = reader.next({ ...record, position: records.length });
+    if (interval !== null) state = observe(state, interval);
+  };
+  for (let number = 0; state.latched === null; number += 1) {
+    if (number > goodIntervals + 2_000) throw new Error("the evidence is never enough");
+    take(gatewayRecord(number, random, number < goodIntervals ? 0.005 : 0.3));
+    const to = START + number * 1_000;
+    if (number % 100 === 99)
+      take(
+        signalsRecord(
+          { id: ROLLOUT, endpoint: NAME },
+          { sequence: Math.floor(number / 100), from: to - 1_000, to, signals: {} },
+        ),
+      );
+  }
+  const now = (records.at(-1)?.at ?? START) + 137;
+  const context: AssessmentContext = {
+    now,
+    lastEvidenceAt: now - 137,
+    phase: "canary",
+    plannedRequestsLeft: 12_345,
+    candidateShare: 0.1,
+  };
+  const position = records.length;
+  // What came between the decision and the switch belongs to no verdict.
+  records.push(gatewayRecord(90_000, random, 0.3));
+  const evidence = { id: ROLLOUT, position, context, assessment: assess(state, context) };
+  return { plan, records, evidence, decidedAt: now };
+}
+
+/** Stores the endpoint, its history and what it was judged by. */
+export async function storeJudgedRollout(store: Store, goodIntervals = 30): Promise<void> {
+  const { records, evidence, decidedAt } = watch(goodIntervals);
+  const state: EndpointState = {
+    ...newEndpoint(
+      { name: NAME, model: parseModelName("fraud"), environment: "production" },
+      START,
+    ),
+    revisions: [revisionOf(STABLE, "stable"), revisionOf(CANDIDATE, "failed")],
+    current: 1,
+  };
+  const facts = { from: CANDIDATE, to: STABLE, trigger: "analysis", rollback: ROLLBACK };
+  await store.endpoints.save({
+    name: NAME,
+    model: state.identity.model,
+    state,
+    revisionOfState: 0,
+    entries: [
+      {
+        at: START,
+        kind: "rollout.started",
+        actor: "ana",
+        reason: null,
+        data: { rollout: ROLLOUT, strategy: "canary", from: STABLE, to: CANDIDATE },
+      },
+      {
+        at: decidedAt,
+        kind: "rollback.started",
+        actor: "lastgood",
+        reason: "errorRate: too many errors",
+        data: { ...facts, kind: "rollback", blamed: ["errorRate"], evidence },
+      },
+      {
+        at: decidedAt + 12,
+        kind: "rollback.completed",
+        actor: "lastgood",
+        reason: "errorRate: too many errors",
+        data: { ...facts, via: "api", switchMs: 6, verified: true, failedRequests: 0 },
+      },
+    ],
+  });
+  await store.evidence.append(records);
+}
