@@ -21,6 +21,7 @@ import { registry } from "./registry.ts";
 import { machine, resultText, type BenchContext, type BenchResult, type Effort } from "./report.ts";
 import { startUp } from "./start-up.ts";
 import { routeSwitch } from "./switch.ts";
+import { usersHurt } from "./users-hurt.ts";
 
 const BENCHMARKS: Readonly<Record<string, (context: BenchContext) => Promise<BenchResult>>> = {
   switch: routeSwitch,
@@ -30,6 +31,7 @@ const BENCHMARKS: Readonly<Record<string, (context: BenchContext) => Promise<Ben
   memory,
   detection,
   evaluation,
+  "users-hurt": usersHurt,
 };
 
 const results = join(import.meta.dirname, "results");
