@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import type { Assessment } from "../../src/core/analysis/index.ts";
-import type { EndpointView, HistoryEntry } from "../../src/core/api/index.ts";
+import type { HistoryEntry, RolloutView } from "../../src/core/api/index.ts";
 import { gatewayStatus, rollbacksIn } from "../support/iris-endpoint.ts";
 import { oipBody } from "../support/load.ts";
 import { isRunning, startServer, until, type TestServer } from "../support/server.ts";
@@ -29,12 +29,13 @@ const SLOWLY = quickCanary({
   rollout: { canary: { steps: [{ weight: "50%", until: { time: "60s" } }] }, bake: "60s" },
 });
 
-async function ended(on: UnderTraffic): Promise<EndpointView> {
+/** Its rollout, once it was sent back. */
+function ended(on: UnderTraffic): Promise<RolloutView> {
   return until(
     "it is back",
     async () => {
-      const view = await on.view();
-      return view.lastRollout?.phase === "RolledBack" && view;
+      const { lastRollout } = await on.view();
+      return lastRollout?.phase === "RolledBack" && lastRollout;
     },
     90_000,
   );
@@ -70,12 +71,7 @@ describe("in the middle of a canary of a version that throws", () => {
     await on.begin("v2.0-throws");
     await killed("control");
     await killed("control");
-    const view = await ended(on);
-    await on.wasSentBackBy(
-      "errorRate",
-      "v2.0-throws",
-      view.lastRollout ?? expect.fail("there was no rollout"),
-    );
+    await on.wasSentBackBy("errorRate", "v2.0-throws", await ended(on));
     const decisions = await on.decisions();
     expect(decisions).toHaveLength(1);
     expect(evidenceOf(decisions[0]).gaps).toBe(0);
@@ -89,9 +85,9 @@ describe("in the middle of a canary of a version that throws", () => {
     await on.registerBroken("v2.0-throws");
     await on.begin("v2.0-throws");
     await killed("gateway");
-    const view = await ended(on);
-    expect(view.current?.version).toBe("v1.1");
-    expect(view.lastRollout?.reason).toMatch(/^errorRate: /);
+    const { reason } = await ended(on);
+    expect((await on.view()).current?.version).toBe("v1.1");
+    expect(reason).toMatch(/^errorRate: /);
     expect(await on.decisions()).toHaveLength(1);
     expect(rollbacksIn(await on.history())).toHaveLength(1);
     await on.load.stop();
@@ -135,9 +131,9 @@ test("a version that kills its process is taken out while the control plane is s
   } finally {
     process.kill(control, "SIGCONT");
   }
-  const view = await ended(on);
-  expect(view.lastRollout?.reason).toMatch(/^3 crashes of the model process within 60 s: /);
-  await on.isBackFrom("v1.2", view.lastRollout?.reason ?? null);
+  const { reason } = await ended(on);
+  expect(reason).toMatch(/^3 crashes of the model process within 60 s: /);
+  await on.isBackFrom("v1.2", reason);
   expect(rollbacksIn(await on.history())).toMatchObject([
     { actor: "lastgood", data: { trigger: "limit", via: "gateway", to: { version: "v1.1" } } },
   ]);

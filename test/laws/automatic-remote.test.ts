@@ -29,7 +29,7 @@ beforeAll(async () => {
   for (const name of NAMES.flatMap((each) => [`${each}-old`, `${each}-young`]))
     remotes.set(name, await DoublingRemote.start());
   const config = join(folder, "server.yaml");
-  const settings = [...remotes].map(([name, remote]) => [name, remote.settings(true)] as const);
+  const settings = [...remotes].map(([name, each]) => [name, each.settings(true)] as const);
   // Every JSON is YAML.
   writeFileSync(config, JSON.stringify({ remotes: Object.fromEntries(settings) }));
   server = await startServer({ args: ["--config", config] });
@@ -38,11 +38,11 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all(loads.map((load) => load.stop()));
   await server.destroy();
-  for (const remote of remotes.values()) await remote.stop();
+  for (const each of remotes.values()) await each.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 
-function remote(name: string): DoublingRemote {
+function remoteOf(name: string): DoublingRemote {
   const found = remotes.get(name);
   if (found === undefined) throw new Error(`there is no remote ${name}`);
   return found;
@@ -72,7 +72,7 @@ async function start(name: (typeof NAMES)[number], bake: string): Promise<Pair> 
     pauseMs: 15,
   });
   loads.push(load);
-  return { on, load, old: remote(`${name}-old`), young: remote(`${name}-young`) };
+  return { on, load, old: remoteOf(`${name}-old`), young: remoteOf(`${name}-young`) };
 }
 
 /** Waits until it carries all traffic, verified, and its bake is under way. */

@@ -55,5 +55,7 @@ for (let run = 1; run <= RUNS; run += 1)
     test(`${version} is sent back by ${metric}, failed and kept, and no caller sees a failure (${run})`, async () => {
       const name = `${version}.${run}`;
       await iris.registerBroken(version, name);
-      await iris.wasSentBackBy(metric, name, await iris.rollsOut(name));
+      const ended = await iris.rollsOut(name);
+      expect(ended.phase).toBe("RolledBack");
+      await iris.wasSentBackBy(metric, name, ended);
     }, 90_000);

@@ -15,6 +15,7 @@ import { checkNoRequestPays } from "../../support/law-checks/no-request-pays.ts"
 import { checkNothingLost } from "../../support/law-checks/nothing-lost.ts";
 import { checkOutlives } from "../../support/law-checks/outlives.ts";
 import { checkProven } from "../../support/law-checks/proven.ts";
+import { checkSound } from "../../support/law-checks/sound.ts";
 import { checkVerified } from "../../support/law-checks/verified.ts";
 import { startServer, type TestServer } from "../../support/server.ts";
 
@@ -52,6 +53,24 @@ const SABOTAGES = [
     module: "src/serving/gateway/endpoint-book.ts",
     check: checkNoRequestPays,
     says: /^law 5: /,
+  },
+  {
+    what: "law 5: nobody answers what the candidate fails, on a whole server",
+    module: "src/serving/gateway/fallback.ts",
+    check: checkSound,
+    says: /^law 5: no caller sees what the candidate fails/,
+  },
+  {
+    what: "law 6: chance sends a good version back",
+    module: "src/core/analysis/engine.ts",
+    check: checkSound,
+    says: /^law 6: what is as good as stable is not sent back/,
+  },
+  {
+    what: "law 6: no evidence sends a broken version back",
+    module: "src/core/analysis/assess.ts",
+    check: checkSound,
+    says: /^law 6: what fails more often than stable is sent back/,
   },
   {
     what: "law 7: a rollback needs the control plane",

@@ -91,6 +91,7 @@ export class ControlProcess {
     });
     life.onEnd(() => {
       this.isUp = false;
+      this.#laws.knowsNothingOf(null);
       this.rollouts.stop();
     });
   }
@@ -123,9 +124,9 @@ export class ControlProcess {
         await rollouts.gatewayConnected(this.#isDeaf ? { ...status, overrides: [] } : status);
         this.#gatewayKnown.resolve();
       },
-      onRevisionState: async (state) => {
-        if (state.state === "failed") this.#laws.badSince.set(state.digest, this.#now());
-        else this.#laws.badSince.delete(state.digest);
+      onRevisionState: async (state, gateway) => {
+        const isBad = state.state === "failed";
+        this.#laws.knowsOf({ gateway, digest: state.digest, badSince: isBad ? this.#now() : null });
         await running;
         rollouts.revisionStateChanged(state);
       },
@@ -138,7 +139,7 @@ export class ControlProcess {
         await rollouts.evidenceArrived(evidence);
       },
       onCounts: (counts) => rollouts.counted(counts),
-      onGone: () => undefined,
+      onGone: (gateway) => this.#laws.knowsNothingOf(gateway),
       onShutdown: () => undefined,
       onRefused: () => undefined,
     };

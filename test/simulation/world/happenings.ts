@@ -19,7 +19,7 @@ const analysis = { flush: "1s", deadline: "1s", metrics: errors };
 
 /** Policies that are over within a minute. */
 export const POLICIES = {
-  blueGreen: { rollout: { blueGreen: {} }, analysis },
+  blueGreen: { rollout: { blueGreen: {} }, analysis, rollback: { cooldown: "0s" } },
   canary: {
     rollout: {
       canary: {

@@ -59,8 +59,8 @@ export class Laws implements GatewayWatch {
   readonly #toldHeads = new Set<string>();
   /** When files were last hashed and found right, by digest. */
   readonly hashed = new Map<string, number>();
-  /** Since when the control plane knows that a digest does not hold. */
-  readonly badSince = new Map<string, number>();
+  /** What the control plane knows not to hold: since when, by gateway and digest. */
+  readonly #bad = new Map<string, Map<string, number>>();
   #before: EndpointState | null = null;
 
   constructor(time: VirtualTime, disk: Disk) {
@@ -73,6 +73,24 @@ export class Laws implements GatewayWatch {
   get stored(): EndpointState | null {
     const kept = [...this.#disk.endpoints.values()][0];
     return kept === undefined ? null : (JSON.parse(kept.state) as EndpointState);
+  }
+
+  /** The control plane was told by a gateway how a version fares there. */
+  knowsOf(told: {
+    readonly gateway: string;
+    readonly digest: string;
+    readonly badSince: number | null;
+  }): void {
+    const bad = this.#bad.get(told.gateway) ?? new Map<string, number>();
+    this.#bad.set(told.gateway, bad);
+    if (told.badSince === null) bad.delete(told.digest);
+    else bad.set(told.digest, told.badSince);
+  }
+
+  /** With a gateway goes what was known from it; null: with the control plane all of it. */
+  knowsNothingOf(gateway: string | null): void {
+    if (gateway === null) this.#bad.clear();
+    else this.#bad.delete(gateway);
   }
 
   swapped(gateway: SimulatedGateway, worker: number, served: Served): void {
@@ -292,10 +310,11 @@ export class Laws implements GatewayWatch {
   }
 
   #wasProven(digest: string): boolean {
-    const bad = this.badSince.get(digest);
-    if (bad !== undefined && this.#time.now - bad > KNOWN_MS) return false;
+    const bad = [...this.#bad.values()].flatMap((known) => known.get(digest) ?? []);
+    const { now } = this.#time;
+    if (bad.some((since) => now - since > KNOWN_MS)) return false;
     const hashedAt = this.hashed.get(digest) ?? -Infinity;
-    return bad === undefined || this.#time.now - hashedAt < PROOF_AGE_MS;
+    return bad.length === 0 || now - hashedAt < PROOF_AGE_MS;
   }
 
   /** Law 4. */

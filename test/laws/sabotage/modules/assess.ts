@@ -1,0 +1,11 @@
+/** Law 6 taken out: whatever the evidence says, it goes on. */
+import * as original from "../../../../src/core/analysis/assess.ts";
+
+export type { AssessmentContext } from "../../../../src/core/analysis/assess.ts";
+
+export const { recompute } = original;
+
+export const assess: typeof original.assess = (state, context) => ({
+  ...original.assess(state, context),
+  decision: "continue",
+});
