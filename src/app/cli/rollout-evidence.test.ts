@@ -255,7 +255,7 @@ test("pin sends why and for how long, and says how to end it", async () => {
   const { exit, out } = await api.run(["pin", "--reason", "load test", "--for", "4h"]);
   expect(exit).toBe(0);
   expect(out).toBe(
-    "fraud-prod: fraud-prod does not go back by itself until the pin ends\n  pinned    does not go back by itself until 2026-11-21 06:40:00Z: load test (tester)\nnext: lastgood unpin fraud-prod ends it earlier\n",
+    "fraud-prod does not go back by itself until the pin ends\n  pinned    does not go back by itself until 2026-11-21 06:40:00Z: load test (tester)\nnext: lastgood unpin fraud-prod ends it earlier\n",
   );
   expect(api.calls[0]?.body).toEqual({
     command: "pin",

@@ -89,8 +89,9 @@ function undecided(rollout: RolloutView, assessment: RolloutAnswer["assessment"]
   );
 }
 
+/** What was observed, in words. */
 const evidenceIn = (assessment: RolloutAnswer["assessment"]): readonly string[] =>
-  assessment === null ? [] : metricWords(assessment.metrics);
+  metricWords((assessment?.metrics ?? []).filter(({ candidate }) => candidate.observations > 0));
 
 function ended(
   code: ErrorCode,

@@ -31,7 +31,7 @@ export function define(command: Command, session: Session): void {
         actor: await session.actor(),
       });
       session.terminal.answer(answer, () => [
-        session.terminal.style("yellow", `${answer.endpoint}: ${answer.done}`),
+        session.terminal.style("yellow", answer.done),
         ...automaticLines(answer, session),
         `${session.terminal.style("cyan", "next:")} ${session.programName} unpin ${answer.endpoint} ends it earlier`,
       ]);

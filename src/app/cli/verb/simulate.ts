@@ -97,7 +97,7 @@ export function define(command: Command, session: Session): void {
           requestsPerSecond: traffic.requestsPerSecond,
           errorRate: traffic.errorRate,
           dispersion: traffic.dispersion,
-          hasLatency: Object.keys(traffic.latency).length > 0,
+          seesSlowdowns: seesSlowdowns(simulated),
         },
         runs: options.runs,
         seed: options.seed,
@@ -174,9 +174,15 @@ function told(measured: Traffic | null, { rate, errorRate }: Asked): Traffic {
   };
 }
 
-function scenariosOf({ traffic }: Simulated, asked: Asked): readonly Scenario[] {
+/** Slowdowns can be seen where latencies are known, and compared. */
+function seesSlowdowns({ traffic, planned }: Simulated): boolean {
+  return planned.comparison === "live" && Object.keys(traffic.latency).length > 0;
+}
+
+function scenariosOf(simulated: Simulated, asked: Asked): readonly Scenario[] {
+  const { traffic } = simulated;
   const rates = asked.catch ?? RATES;
-  const slower = Object.keys(traffic.latency).length > 0 ? SLOWDOWNS : [];
+  const slower = seesSlowdowns(simulated) ? SLOWDOWNS : [];
   return [
     { errorRate: null, times: 1 },
     ...rates
@@ -239,7 +245,7 @@ interface Answer {
     readonly requestsPerSecond: number;
     readonly errorRate: number;
     readonly dispersion: number;
-    readonly hasLatency: boolean;
+    readonly seesSlowdowns: boolean;
   };
   readonly runs: number;
   readonly seed: number;
@@ -267,7 +273,13 @@ function describe(answer: Answer, { planned }: Simulated, session: Session): str
     terminal.style("bold", `${answer.endpoint ?? "traffic as told"}: ${planText(planned)}`),
     `  traffic   ${Number(requestsPerSecond.toPrecision(2))} requests/s, ${percentText(errorRate)} errors${clusters} (${traffic.source})`,
     `  false     ${answer.falseAlarmsPerThousand} of 1 000 rollouts of a candidate as good as stable went back; at most ${Number(alpha.toPrecision(2))} are allowed`,
-    ...(traffic.hasLatency ? [] : ["  latency   nothing was measured: slowdowns are left out"]),
+    ...(traffic.seesSlowdowns
+      ? []
+      : [
+          planned.comparison === "live"
+            ? "  latency   nothing was measured: slowdowns are left out"
+            : "  latency   only a canary compares it: slowdowns are left out",
+        ]),
     "",
     ...tableLines([head.map((word) => terminal.style("dim", word)), ...rows]),
     ...undecided.map(

@@ -87,7 +87,9 @@ function describeStatus(status: Status, session: Session): string[] {
       ),
     ),
     ...status.endpoints.flatMap((endpoint) =>
-      automaticLines(endpoint, session).map((line) => `${endpoint.name}:${line.slice(1)}`),
+      automaticLines(endpoint, session).map(
+        (line) => `${endpoint.name}: ${line.trim().replace(/ {2,}/, " ")}`,
+      ),
     ),
   ];
 }

@@ -18,8 +18,6 @@ export function define(command: Command, session: Session): void {
         reason: options.reason ?? null,
         actor: await session.actor(),
       });
-      session.terminal.answer(answer, () => [
-        session.terminal.style("green", `${answer.endpoint}: ${answer.done}`),
-      ]);
+      session.terminal.answer(answer, () => [session.terminal.style("green", answer.done)]);
     });
 }
