@@ -101,7 +101,11 @@ test("SIGTERM finishes what is in flight, ends the model processes, and exits wi
   await serving();
   const status = await harness.admin<GatewayStatus>("gateway.status", {});
   const pids = [1, 2].map((revision) => harness.modelPid(status, revision));
-  const answers = Promise.all(Array.from({ length: 50 }, () => harness.infer()));
+  const fifty = (): Promise<Awaited<ReturnType<typeof harness.infer>>[]> =>
+    Promise.all(Array.from({ length: 50 }, () => harness.infer()));
+  // On connections that are open: one that the system has not handed over yet dies with its listener.
+  await fifty();
+  const answers = fifty();
   await harness.infer();
   expect(await harness.terminate()).toBe(0);
   expect(failures(await answers)).toEqual([]);
