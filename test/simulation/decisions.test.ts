@@ -68,7 +68,7 @@ function mostByChance(runs: number): number {
   return count;
 }
 
-const { seed, runs, timeoutMs } = simulationRun(30);
+const { seed, runs, timeoutMs } = simulationRun(60);
 
 async function falseAlarms(of: Omit<Watched, "seed" | "errorRate">, from: number): Promise<number> {
   let alarms = 0;

@@ -6,7 +6,7 @@ import { simulationRun } from "./simulation-run.ts";
 import { history } from "./world/happenings.ts";
 import { runHistory } from "./world/run-history.ts";
 
-const { seed, runs, timeoutMs } = simulationRun(150);
+const { seed, runs, timeoutMs } = simulationRun(250);
 
 test(
   `no history of the whole system breaks a law (${runs} from seed ${seed})`,
