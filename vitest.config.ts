@@ -16,6 +16,9 @@ const resultsFile = process.env["TEST_RESULTS_FILE"];
 /** A run of these passes while neither is there yet; a folder without tests fails it. */
 const lateSuites = ["test/killpoints", "test/laws/sabotage"];
 
+/** Rollouts that watch themselves, at length: too slow for every change on a desk. */
+const watchedAtLength = ["test/laws/automatic-*.test.ts", "test/laws/aa-gate.test.ts"];
+
 const seconds = 1_000;
 
 /** Suites that start real processes: one file at a time, in a process of its own. */
@@ -55,8 +58,16 @@ export default defineConfig({
           ...realProcesses,
           name: "laws",
           include: ["test/{laws,conformance,clients,browser}/**/*.test.ts"],
-          exclude: [...configDefaults.exclude, "test/laws/sabotage/**"],
+          exclude: [...configDefaults.exclude, "test/laws/sabotage/**", ...watchedAtLength],
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          ...realProcesses,
+          name: "watched",
+          include: watchedAtLength,
+          sequence: { groupOrder: 5 },
         },
       },
       {
