@@ -5,6 +5,7 @@ import {
   isPinned,
   mirrorOf,
   neededRevisions,
+  resumingRollout,
   revisionOf,
   rolloutOf,
   type EndpointState,
@@ -108,8 +109,9 @@ function shareOf(state: EndpointState, revision: number): number | null {
 /** What gateways count for the comparison that is under way, or for one to come. */
 function watchOf(state: EndpointState): Watch | null {
   const { identity, current, activity } = state;
-  const rollout = watchedRollout(state);
-  if (rollout !== null) {
+  // A reinstated rollout is under watch, and stable answers for it, from its first request on.
+  const rollout = watchedRollout(state) ?? resumingRollout(state);
+  if (rollout !== null && rollout.from !== null) {
     const { flushMs, deadlineMs } = rollout.policy.analysis;
     const mirror = mirrorOf(state);
     return {

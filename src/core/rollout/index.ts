@@ -18,6 +18,7 @@ export {
   leavingRevision,
   neededRevisions,
   newEndpoint,
+  resumingRollout,
   revisionOf,
   rolloutOf,
   stepElapsed,

@@ -360,6 +360,13 @@ export function resumable(
   return activity.rollout.candidate === undone.from ? activity : null;
 }
 
+/** The rollout that a reinstate is going on with, while its traffic is on the way there; else null. */
+export function resumingRollout({ activity, lastRollback }: EndpointState): Rollout | null {
+  if (activity.phase !== "RollingBack" || activity.back.kind !== "reinstate") return null;
+  const before = lastRollback === null ? null : resumable(lastRollback);
+  return before === null ? null : { ...before.rollout, restarts: before.rollout.restarts + 1 };
+}
+
 /** The shares of the traffic that the state asks for. */
 export function armsOf(state: EndpointState): readonly Arm[] {
   const { activity, current } = state;
