@@ -88,13 +88,14 @@ test(
 );
 
 test(
-  `a bad version never survives its watch (${runs} from seed ${seed})`,
+  `a bad version never passes its watch (${runs} from seed ${seed})`,
   async () => {
     for (let run = 0; run < runs; run += 1) {
       const world = await rollout({ errorRate: 0.2, seed: seed + run });
       const { stored } = world.laws;
       const what = `seed ${seed + run}\n${world.trace.join("\n")}`;
-      expect(stored?.lastRollout?.phase, what).toBe("RolledBack");
+      // With the gateways down in the middle of it no target can be verified: it says so and stays.
+      expect(["RolledBack", "NoTarget"], what).toContain(stored?.lastRollout?.phase);
       expect(wentBack(world), what).toBe(true);
     }
   },
