@@ -29,7 +29,7 @@ function policyOf(fallback: boolean): Record<string, unknown> {
   return {
     model: "iris",
     rollout: { canary: { steps: [{ weight: "10%", until }] }, bake: "10m" },
-    rollback: { fallback, cooldown: "0", atMost: "10000 per 1h" },
+    rollback: { fallback, cooldown: "0", atMost: "1000 per 1h" },
   };
 }
 
