@@ -145,7 +145,8 @@ function safeguardsOf(state: EndpointState, now: number): Route["safeguards"] {
 
 /** Labels are joined with what was predicted during a rollout: logged where its metrics ask for labels. */
 function needsPredictions(state: EndpointState): boolean {
-  const metrics = watchedRollout(state)?.policy.analysis.metrics ?? [];
+  const rollout = watchedRollout(state) ?? resumingRollout(state);
+  const metrics = rollout?.policy.analysis.metrics ?? [];
   return metrics.some(({ kind }) => kind === "accuracy" || kind === "meanError");
 }
 
