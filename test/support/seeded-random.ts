@@ -1,13 +1,5 @@
-/** Uniform numbers in [0, 1) from a seed of 32 bits (mulberry32): the same seed, the same numbers. */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+// The generator that simulations of the product draw with.
+export { seededRandom } from "../../src/core/analysis/draw.ts";
 
 /** How many of `trials` succeed, each with probability `p`: by inversion, for means below some 500. */
 export function drawBinomial(random: () => number, trials: number, p: number): number {
