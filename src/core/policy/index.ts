@@ -30,4 +30,3 @@ export {
   type PrometheusServer,
   type SignalSources,
 } from "./signal-sources.ts";
-export { actingWeights } from "./weights.ts";

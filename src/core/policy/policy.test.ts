@@ -6,7 +6,6 @@ import { parse } from "yaml";
 
 import { refusalOf } from "../../../test/support/refusal.ts";
 import {
-  actingWeights,
   defaultPolicy,
   parseEndpointPolicy,
   policyChanges,
@@ -342,20 +341,6 @@ rollback: { automatic: false }
 analysis: { metrics: { errorRate: { action: report }, rejected: { off: true }, latency: { off: true }, accuracy: { off: true } } }
 `),
     ).toEqual([]);
-  });
-});
-
-describe("weights", () => {
-  test("are shared out over the metrics that roll back", () => {
-    const weights = actingWeights(defaultPolicy("canary"));
-    expect([...weights.keys()]).toEqual(["errorRate", "rejected", "latency", "accuracy"]);
-    expect(weights.get("errorRate")).toBeCloseTo(0.4 / 0.95, 12);
-    const { policy } = read(`
-model: m
-analysis: { metrics: { accuracy: { off: true }, health: { source: ping } } }
-`);
-    expect([...actingWeights(policy).keys()]).toEqual(["errorRate", "rejected", "latency"]);
-    expect([...actingWeights(policy).values()].reduce((sum, weight) => sum + weight)).toBe(1);
   });
 });
 
