@@ -26,7 +26,7 @@ const KEEP_ALIVE_MS = 75_000;
 const CHECK_MS = 5_000;
 const IDLE_CHECK_MS = 20;
 /** Between the end of accepting and the end of connections that are idle, ms. */
-const PARTING_MS = 500;
+const PARTING_MS = 2_000;
 const TEXT = { "content-type": "text/plain; charset=utf-8" };
 
 /** One worker's HTTP server. */
@@ -99,7 +99,11 @@ export class HttpFront {
     this.#draining = true;
     const closed = this.#closed.promise;
     await Promise.race([closed, pause(Math.min(PARTING_MS, timeoutMs), undefined, { ref: false })]);
-    const idle = setInterval(() => this.#server.closeIdleConnections(), IDLE_CHECK_MS);
+    // After the turn that reads: a request that waited while this thread was busy is not idle.
+    const idle = setInterval(
+      () => setImmediate(() => this.#server.closeIdleConnections()),
+      IDLE_CHECK_MS,
+    );
     const cut = setTimeout(() => this.#server.closeAllConnections(), timeoutMs);
     await closed;
     clearInterval(idle);
