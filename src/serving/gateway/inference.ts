@@ -135,8 +135,9 @@ export class Inference {
     if (probe !== null) {
       const wanted = parseProbeHeader(probe, this.#probeToken);
       const arms = endpoint.compiled.arms;
-      const only = arms.length === 1 ? endpoint.pick(null) : null;
-      const routed = only ?? (wanted === null ? undefined : endpoint.get(wanted));
+      // Where the split has one arm, that is what callers get, whoever is probed for.
+      const only = arms.length === 1 && wanted?.apart !== true ? endpoint.pick(null) : null;
+      const routed = only ?? (wanted === null ? undefined : endpoint.get(wanted.revision));
       if (wanted !== null && routed !== undefined) return admitted(routed, "probe");
     }
     if (address.version !== null)
