@@ -22,8 +22,15 @@ export {
   type EProcess,
   type IncrementOptions,
 } from "./e-process.ts";
-export { meanBet, type MeanCounts } from "./mean-bet.ts";
-export { pairedBet, type PairCounts } from "./paired-bet.ts";
+export { meanBet, meanPromotionBet, type MeanCounts } from "./mean-bet.ts";
+export {
+  pairedBet,
+  pairedLossBet,
+  pairedLossPromotionBet,
+  pairedPromotionBet,
+  type PairCounts,
+  type PairLosses,
+} from "./paired-bet.ts";
 export { smallestDetectableRate, type ComparisonPlan, type DetectionCost } from "./plan.ts";
 export { sampleRatioMismatch } from "./sample-ratio.ts";
 export { promotionBet, splitBet, type SplitBetSettings, type Tolerance } from "./split-bet.ts";
