@@ -5,9 +5,8 @@
 import { expect, test } from "vitest";
 
 import { PRIOR_LOG_WEIGHTS, SEVERITIES } from "./bet-grid.ts";
-import { asymptoticRadius, rateConfidenceSequence } from "./confidence.ts";
+import { rateConfidenceSequence } from "./confidence.ts";
 import { dispersionIndex } from "./dispersion.ts";
-import { addToEDetector, logDetection, startEDetector, type EDetector } from "./e-detector.ts";
 import { addIncrements, logE, startEProcess, type EProcess } from "./e-process.ts";
 import { logSumExp, stirlingError } from "./log-space.ts";
 import { meanBet, meanPromotionBet } from "./mean-bet.ts";
@@ -153,10 +152,6 @@ test("G7: sample-ratio mismatch", () => {
   expect(sampleRatioMismatch([1150, 8850], [0.1, 0.9], 100)).toBeCloseTo(9.49248457069, DECIMALS);
 });
 
-test("G8: one-sided radius of the asymptotic sequence", () => {
-  expect(Math.sqrt(0.04) * asymptoticRadius(1000, 0.01, 0.001)).toBeCloseTo(0.0255430216432, 12);
-});
-
 test("G9: Robbins' confidence sequence", () => {
   const first = rateConfidenceSequence({ requests: 1000, bad: 10 }, 0.05);
   expect(first.lower).toBeCloseTo(0.00207548120284, 12);
@@ -177,21 +172,6 @@ test("G10: promotion", () => {
     const increments = promotionBet(countsOf(four), { relative, absolute: 0.005, centre: 0 });
     const start = startEProcess({ bets: "safety", horizon: null });
     expect(logE(addIncrements(start, increments))).toBeCloseTo(golden, DECIMALS);
-  }
-});
-
-test("G11: the e-detector", () => {
-  let state: EDetector = startEDetector();
-  expect(logDetection(state)).toBeNull();
-  for (const [bad, golden] of [
-    [1, -1.25714704855],
-    [0, -1.16893764002],
-    [2, -0.0403328999651],
-    [5, 3.42705515426],
-    [9, 13.8879185949],
-  ] as const) {
-    state = addToEDetector(state, meanBet({ observations: 100, bad }, 0.01));
-    expect(logDetection(state) ?? NaN).toBeCloseTo(golden, DECIMALS);
   }
 });
 

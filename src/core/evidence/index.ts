@@ -10,18 +10,10 @@ export {
   limitWithoutBaseline,
   rateConfidenceSequence,
   type Interval,
-  type LossSums,
 } from "./confidence.ts";
 export type { ArmCounts, SplitCounts } from "./counts.ts";
 export { estimateDispersion } from "./dispersion.ts";
-export {
-  addIncrements,
-  logE,
-  startEProcess,
-  type AddOptions,
-  type EProcess,
-  type IncrementOptions,
-} from "./e-process.ts";
+export { addIncrements, logE, startEProcess, type AddOptions, type EProcess } from "./e-process.ts";
 export { meanBet, meanPromotionBet, type MeanCounts } from "./mean-bet.ts";
 export {
   pairedBet,
