@@ -26,4 +26,5 @@ export { meanBet, type MeanCounts } from "./mean-bet.ts";
 export { pairedBet, type PairCounts } from "./paired-bet.ts";
 export { smallestDetectableRate, type ComparisonPlan, type DetectionCost } from "./plan.ts";
 export { sampleRatioMismatch } from "./sample-ratio.ts";
+export { populationStability, rejectedByEvidence } from "./shift.ts";
 export { promotionBet, splitBet, type SplitBetSettings, type Tolerance } from "./split-bet.ts";
