@@ -194,7 +194,7 @@ export class Inference {
       served.admit(admitted.admittedAt);
       if (routed.evidence !== null) {
         const key = header(request, "x-lastgood-key");
-        admitted.ticket = routed.evidence.admit(admitted.admittedAt, key);
+        admitted.ticket = routed.evidence.admit(admitted.admittedAt, key, call.inputs);
       }
     }
     served
