@@ -97,6 +97,7 @@ export function canaryView(changes: Partial<RolloutView> = {}): RolloutView {
     from: served("v1.0", 1),
     to: served("v1.1", 2),
     weight: 10,
+    preview: "/v2/models/fraud-prod/versions/v1.1",
     step: {
       number: 1,
       of: 2,
@@ -105,6 +106,7 @@ export function canaryView(changes: Partial<RolloutView> = {}): RolloutView {
       byHand: false,
       requests: 1_000,
       timeLeftMs: 240_000,
+      coolingUntil: null,
     },
     held: null,
     undecided: false,

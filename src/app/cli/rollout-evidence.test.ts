@@ -70,6 +70,7 @@ test("rollout status shows the step, what holds it, and each metric against its 
     "fraud-prod: Progressing, canary from v1.0 to v1.1
       weight    10 % on v1.1
       step      1 of 2 (10 %): 640 of 1 000 requests, 4 min left
+      preview   v1.1 alone: POST /v2/models/fraud-prod/versions/v1.1/infer on the serving port
       held      since 2026-11-21 02:43:00Z: errorRate: 4.1 % errors, stable 0.5 %: 1 in 20 000 by chance
       started   2026-11-21 02:40:00Z
       fallback  26 answered by stable instead, 0 failed there too

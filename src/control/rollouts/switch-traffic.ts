@@ -1,5 +1,11 @@
 import { LastgoodError, type ErrorCode } from "../../core/errors/index.ts";
-import type { Effect, EndpointEvent, EndpointState, Measured } from "../../core/rollout/index.ts";
+import {
+  armsOf,
+  type Effect,
+  type EndpointEvent,
+  type EndpointState,
+  type Measured,
+} from "../../core/rollout/index.ts";
 import type { Target, TargetChoice } from "../../core/target/index.ts";
 import type { RouteDrained } from "../../link/message/index.ts";
 import type { Published } from "../link/index.ts";
@@ -126,7 +132,10 @@ export async function switchTraffic(
     if (published === null) return null;
     deps.checkpoint("switch.published");
     const endpoint = around.stored().state.identity.name;
-    const why = await probeFailure(deps, { endpoint, revision: effect.verify, apart: false });
+    // Mirrored to, or waiting for a person, it has no share of the traffic: it is asked at its own address.
+    const shares = armsOf(around.stored().state);
+    const apart = !shares.some(({ revision }) => revision === effect.verify);
+    const why = await probeFailure(deps, { endpoint, revision: effect.verify, apart });
     if (why !== null)
       throw new LastgoodError(
         "verification.failed",

@@ -1,6 +1,7 @@
 import type { EndpointView, RolloutView, Served, TargetView } from "../../core/api/index.ts";
 import {
   armsOf,
+  coolingUntil,
   bakeLeft,
   isPinned,
   revisionOf,
@@ -51,8 +52,18 @@ function weightOf(state: EndpointState, revision: number): number {
   return armsOf(state).find((arm) => arm.revision === revision)?.weight ?? 0;
 }
 
+/** Where the candidate of a rollout under way is reached whatever its weight: its version's own address. */
+function previewOf({ activity, identity, revisions }: EndpointState): string | null {
+  if (activity.phase !== "Progressing" && activity.phase !== "Baking") return null;
+  const candidate = revisions.find((one) => one.revision === activity.rollout.candidate);
+  if (candidate === undefined) return null;
+  const version = encodeURIComponent(versionLabel(candidate.version));
+  return `/v2/models/${identity.name}/versions/${version}`;
+}
+
 /** Where a rollout under way is among its steps. */
-function stepView({ activity }: EndpointState, now: number): RolloutView["step"] {
+function stepView(state: EndpointState, now: number): RolloutView["step"] {
+  const { activity } = state;
   if (activity.phase !== "Progressing") return null;
   const { rollout, step: at } = activity;
   const steps = stepsOf(rollout);
@@ -68,6 +79,7 @@ function stepView({ activity }: EndpointState, now: number): RolloutView["step"]
     byHand: rollout.byHand,
     requests: until?.requests ?? null,
     timeLeftMs: timeMs === null ? null : Math.max(0, timeMs - stepElapsed(at, now)),
+    coolingUntil: rollout.byHand ? null : coolingUntil(state, now),
   };
 }
 
@@ -86,7 +98,10 @@ function standingView({ activity }: EndpointState): Pick<RolloutView, "held" | "
 function rolloutFacts(
   state: EndpointState,
   rollout: Rollout,
-): Omit<RolloutView, "phase" | "bakeEndsAt" | "endedAt" | "step" | "held" | "undecided"> {
+): Omit<
+  RolloutView,
+  "phase" | "preview" | "bakeEndsAt" | "endedAt" | "step" | "held" | "undecided"
+> {
   const { pause } = rollout;
   return {
     id: rollout.id,
@@ -107,6 +122,7 @@ function endedView(state: EndpointState, ended: EndedRollout): RolloutView {
   return {
     ...facts,
     phase: ended.phase,
+    preview: null,
     step: null,
     held: null,
     undecided: false,
@@ -134,6 +150,7 @@ export function rolloutView(
     ...rolloutFacts(state, current),
     ...standingView(state),
     phase: activity.phase,
+    preview: previewOf(state),
     step: stepView(state, now),
     bakeEndsAt: running && left !== null ? now + left : null,
     endedAt: null,

@@ -21,7 +21,14 @@ import {
   type PairCounts,
   type Signal,
 } from "./interval.ts";
-import { addArms, gatewayRate, NOTHING, type GatewayRate, type JudgedArms } from "./judged.ts";
+import {
+  addArms,
+  gatewayRate,
+  NOTHING,
+  pairArms,
+  type GatewayRate,
+  type JudgedArms,
+} from "./judged.ts";
 import {
   latencyLogE,
   observeLatency,
@@ -208,10 +215,16 @@ function observeRateMetric(
       ...state,
       rate: observeRate(plan.rate, state.rate, gatewayInput(plan.source, step), step.over),
     },
-    seen: addArms(before.seen, {
-      candidate: gatewayRate(plan.source, interval.candidate),
-      stable: gatewayRate(plan.source, interval.stable),
-    }),
+    seen: addArms(before.seen, seenAtGateway(plan.source, step)),
+  };
+}
+
+/** What is shown of an interval: the pairs where they stand for the arms, else what callers got. */
+function seenAtGateway(source: GatewayRate, { interval, pairs }: Step): JudgedArms {
+  if (source === "errors" && pairs !== null) return pairArms(pairs);
+  return {
+    candidate: gatewayRate(source, interval.candidate),
+    stable: gatewayRate(source, interval.stable),
   };
 }
 

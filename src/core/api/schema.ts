@@ -238,6 +238,8 @@ export const rolloutViewSchema = z.object({
   to: servedSchema,
   /** Percent of the traffic the candidate carries. */
   weight: z.number(),
+  /** Below this path of the serving port the candidate alone answers, whatever its weight; null once it is over. */
+  preview: z.string().nullable(),
   /** Where a rollout of several steps is; null before and after them. */
   step: z
     .object({
@@ -253,6 +255,8 @@ export const rolloutViewSchema = z.object({
       requests: z.number().int().nullable(),
       /** Left of the step's time, ms; null where it has none. */
       timeLeftMs: z.number().nullable(),
+      /** It goes no further by itself before then, after a rollback by itself (`cooldown`); else null. */
+      coolingUntil: at.nullable(),
     })
     .nullable(),
   /** What the evidence keeps it from, or null. */

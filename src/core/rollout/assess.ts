@@ -6,6 +6,7 @@ import type { Effect, HistoryRecord } from "./effect.ts";
 import {
   isPinned,
   stepElapsed,
+  coolingUntil,
   stepsOf,
   type Held,
   type Progress,
@@ -180,7 +181,7 @@ function steps(state: StateIn<"Progressing">, event: EventOf<"assessed">, now: n
     const entered = { ...activity.step, entered: event.progress };
     return step({ ...state, activity: { ...activity, step: entered } });
   }
-  if (isCooling(state, now)) return ignored(state);
+  if (coolingUntil(state, now) !== null) return ignored(state);
   const by = { operation: null, actor: "lastgood" };
   if (event.verdict.decision === "promote" && at.kind !== "pause")
     return advanceTo(state, afterEvidence(state), { ...by, reason: event.verdict.why });
@@ -192,13 +193,6 @@ function steps(state: StateIn<"Progressing">, event: EventOf<"assessed">, now: n
     case "running":
       return ignored(state);
   }
-}
-
-/** It went back by itself a moment ago: the next rollout takes no step by itself yet. */
-function isCooling({ automatic, activity }: StateIn<"Progressing">, now: number): boolean {
-  const last = automatic.at(-1);
-  const { cooldownMs } = activity.rollout.policy.rollback;
-  return last !== undefined && now - last < cooldownMs;
 }
 
 /** Where a rollout goes whose candidate is shown to be good: past its steps, up to the next gate of a person. */

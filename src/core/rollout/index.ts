@@ -11,6 +11,7 @@ export type {
 export {
   armsOf,
   bakeLeft,
+  coolingUntil,
   contractOf,
   evidenceIdOf,
   isPinned,

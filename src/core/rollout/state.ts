@@ -417,7 +417,9 @@ export function armsOf(state: EndpointState): readonly Arm[] {
 export function neededRevisions(state: EndpointState): readonly number[] {
   const { activity } = state;
   const needed = armsOf(state).map((arm) => arm.revision);
-  if (activity.phase === "Preparing") needed.push(activity.rollout.candidate);
+  // While it is prepared, mirrored to, or waits for a person it has no share of the traffic.
+  if (activity.phase === "Preparing" || activity.phase === "Progressing")
+    needed.push(activity.rollout.candidate);
   if (activity.phase === "Baking" && activity.rollout.from !== null)
     needed.push(activity.rollout.from);
   if (activity.phase === "RollingBack") needed.push(activity.back.from);
@@ -429,6 +431,17 @@ export function bakeLeft(activity: Activity, now: number): number | null {
   if (activity.phase !== "Baking") return null;
   const elapsed = activity.runningSince === null ? 0 : Math.max(0, now - activity.runningSince);
   return Math.max(0, activity.remainingMs - elapsed);
+}
+
+/**
+ * It went back by itself a moment ago: until when the next rollout takes no step by itself, ms since
+ * 1970. Null when it may.
+ */
+export function coolingUntil({ automatic, activity }: EndpointState, now: number): number | null {
+  const last = automatic.at(-1);
+  if (last === undefined || activity.phase !== "Progressing") return null;
+  const until = last + activity.rollout.policy.rollback.cooldownMs;
+  return now < until ? until : null;
 }
 
 /** How long the clock of a step has run at `now`, ms. */
