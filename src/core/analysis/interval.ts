@@ -48,19 +48,34 @@ export const armCountsSchema = z.object({
 /** What became of the requests that one arm was assigned within an interval. */
 export type ArmCounts = z.infer<typeof armCountsSchema>;
 
-/** Requests that both revisions answered. */
+/** Requests that both revisions were given. */
 export const pairCountsSchema = z.object({
   pairs: count,
   /** Failed by the candidate, answered by stable. */
   onlyCandidateBad: count,
   /** Failed by stable, answered by the candidate. */
   onlyStableBad: count,
+  /** Failed by both; a gateway that does not tell counts them among those that both answered. */
+  bothBad: count.default(0),
   /** Both answered, differently (another class, or a number beyond the tolerance). */
   disagreed: count,
 });
 
-/** Requests that both revisions answered. */
+/** Requests that both revisions were given. */
 export type PairCounts = z.infer<typeof pairCountsSchema>;
+
+const lossSchema = z.number().min(0).max(1);
+
+/** What is known of the answers of both revisions to the same requests. */
+const pairedSignalSchema = z.object({
+  /** Those that were right or wrong. */
+  pairs: count,
+  onlyCandidateBad: count,
+  onlyStableBad: count,
+  bothBad: count.default(0),
+  /** Of further ones: how bad the candidate's answer was, and stable's. */
+  losses: z.array(z.tuple([lossSchema, lossSchema])).default([]),
+});
 
 const signalArmSchema = z.object({
   observations: z.number().nonnegative(),
@@ -72,11 +87,8 @@ const signalArmSchema = z.object({
 export const signalSchema = z.object({
   candidate: signalArmSchema,
   stable: signalArmSchema,
-  /** Both arms answered the same input. */
-  paired: z
-    .object({ pairs: count, onlyCandidateBad: count, onlyStableBad: count })
-    .nullable()
-    .default(null),
+  /** Both revisions answered the same request; such ones are not among those of the arms. */
+  paired: pairedSignalSchema.nullable().default(null),
   /** Why the source could not be read, or null. */
   broken: z.string().nullable().default(null),
 });
@@ -172,7 +184,7 @@ export function noArmCounts(): ArmCounts {
 
 /** No pairs. */
 export function noPairCounts(): PairCounts {
-  return { pairs: 0, onlyCandidateBad: 0, onlyStableBad: 0, disagreed: 0 };
+  return { pairs: 0, onlyCandidateBad: 0, onlyStableBad: 0, bothBad: 0, disagreed: 0 };
 }
 
 type Histogram = ArmCounts["latency"][string];
@@ -274,6 +286,7 @@ export function addPairCounts(one: PairCounts, other: PairCounts): PairCounts {
     pairs: one.pairs + other.pairs,
     onlyCandidateBad: one.onlyCandidateBad + other.onlyCandidateBad,
     onlyStableBad: one.onlyStableBad + other.onlyStableBad,
+    bothBad: one.bothBad + other.bothBad,
     disagreed: one.disagreed + other.disagreed,
   };
 }

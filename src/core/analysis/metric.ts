@@ -21,15 +21,7 @@ import {
   type PairCounts,
   type Signal,
 } from "./interval.ts";
-import {
-  addArms,
-  addJudged,
-  gatewayRate,
-  NOTHING,
-  takeWhole,
-  type GatewayRate,
-  type JudgedArms,
-} from "./judged.ts";
+import { addArms, gatewayRate, NOTHING, type GatewayRate, type JudgedArms } from "./judged.ts";
 import {
   latencyLogE,
   observeLatency,
@@ -49,22 +41,11 @@ import {
   type RateInput,
   type RateTestState,
 } from "./rate-test.ts";
-
-/** What a signal has that one arm still waits for the other with; sums of losses can be fractions. */
-interface WaitingSignal {
-  readonly split: number;
-  readonly arms: JudgedArms;
-}
+import { signalArms, signalInput, signalOf, signalSeen, type SignalRest } from "./signal-input.ts";
 
 /** Where the test of one metric stands. Plain JSON. */
 export type TestState =
-  | {
-      readonly test: "rate";
-      readonly rate: RateTestState;
-      readonly waiting: WaitingSignal | null;
-      /** The rest of the candidate's observations that is no whole one yet, for the limit. */
-      readonly rest: JudgedArms["candidate"];
-    }
+  | ({ readonly test: "rate"; readonly rate: RateTestState } & SignalRest)
   | {
       readonly test: "latency";
       readonly slower: LatencyTestState | null;
@@ -175,6 +156,7 @@ function gatewayInput(source: GatewayRate, { interval, arms, pairs }: Step): Rat
             stable: gatewayRate(source, arms.stable),
           },
     pairs: source === "errors" ? pairs : null,
+    losses: [],
     candidate: own,
     alone: interval.stable.requests === 0 ? own : null,
   };
@@ -184,48 +166,6 @@ const disagreementOf = ({ pairs, disagreed }: PairCounts): JudgedArms["candidate
   requests: pairs,
   bad: Math.min(pairs, disagreed),
 });
-
-/** A metric's signal in an interval, where its source had one. */
-function signalOf(interval: Interval, name: string): Signal | null {
-  return (Object.hasOwn(interval.signals, name) ? interval.signals[name] : undefined) ?? null;
-}
-
-const signalArms = ({ candidate, stable }: Signal): JudgedArms => ({
-  candidate: { requests: candidate.observations, bad: candidate.bad },
-  stable: { requests: stable.observations, bad: stable.bad },
-});
-
-/** The signal of an interval as a test takes it: whole observations of both arms, under one split. */
-function signalInput(
-  state: RateState,
-  { interval }: Step,
-  signal: Signal | null,
-): { readonly input: RateInput } & Pick<RateState, "waiting" | "rest"> {
-  const { rest } = state;
-  const before = state.waiting?.split === interval.split ? state.waiting : null;
-  if (signal === null || signal.broken !== null) return { input: NO_INPUT, waiting: before, rest };
-  const fresh = signalArms(signal);
-  const own = takeWhole(addJudged(rest, fresh.candidate));
-  const candidate = own.taken.requests === 0 ? null : own.taken;
-  const { paired } = signal;
-  if (paired !== null && paired.pairs > 0)
-    return { input: { ...NO_INPUT, pairs: paired, candidate }, waiting: before, rest: own.left };
-  const arms = before === null ? fresh : addArms(before.arms, fresh);
-  const [ours, theirs] = [takeWhole(arms.candidate), takeWhole(arms.stable)];
-  const ready = ours.taken.requests > 0 && theirs.taken.requests > 0;
-  return {
-    input: {
-      ...NO_INPUT,
-      arms: ready ? { candidate: ours.taken, stable: theirs.taken } : null,
-      candidate,
-    },
-    waiting: {
-      split: interval.split,
-      arms: ready ? { candidate: ours.left, stable: theirs.left } : arms,
-    },
-    rest: own.left,
-  };
-}
 
 function observeRateMetric(
   { metric }: MetricPlan,
@@ -237,7 +177,7 @@ function observeRateMetric(
   const { interval } = step;
   if (plan.source === "signal") {
     const signal = signalOf(interval, metric.name);
-    const { input, waiting, rest } = signalInput(state, step, signal);
+    const { input, waiting, rest } = signalInput(state, interval.split, signal);
     return {
       ...before,
       state: {
@@ -249,7 +189,7 @@ function observeRateMetric(
       seen:
         signal === null || signal.broken !== null
           ? before.seen
-          : addArms(before.seen, signalArms(signal)),
+          : addArms(before.seen, signalSeen(signal)),
       broken: signal === null ? before.broken : signal.broken,
     };
   }

@@ -67,7 +67,7 @@ interface ComparedMetric {
 }
 
 function ratePlan(
-  { analysis, comparison }: Planning,
+  { analysis }: Planning,
   metric: ComparedMetric,
   { intervals, beside }: { readonly intervals: readonly Judged[]; readonly beside: boolean },
 ): RateTestPlan {
@@ -77,10 +77,7 @@ function ratePlan(
     limit: beside ? metric.max : limitAlone(metric, base, analysis.alpha),
     guarded: beside,
     alone: null,
-    margin:
-      comparison === "live" && metric.tolerance !== null
-        ? marginOf(analysis, metric.tolerance)
-        : null,
+    margin: beside && metric.tolerance !== null ? marginOf(analysis, metric.tolerance) : null,
     base,
     dispersion: dispersionOf(analysis.dispersion, intervals),
   };
@@ -136,13 +133,16 @@ function planSignal(metric: Metric & ComparedMetric, planning: Planning): Unweig
   return { metric, ...rateTest("signal", rate, role) };
 }
 
-function planDisagreement(metric: Metric & { readonly kind: "disagreement" }): Unweighted {
+function planDisagreement(
+  metric: Metric & { readonly kind: "disagreement" },
+  { analysis }: Planning,
+): Unweighted {
   const rate: RateTestPlan = {
     tolerance: null,
     limit: metric.max,
     guarded: false,
     alone: null,
-    margin: null,
+    margin: marginOf(analysis, { absolute: metric.max, relative: 1 }),
     base: NOTHING,
     dispersion: 1,
   };
@@ -268,7 +268,7 @@ export function planMetric(metric: Metric, planning: Planning): Unweighted {
     case "drift":
       return planDrift(metric, planning);
     case "disagreement":
-      return planDisagreement(metric);
+      return planDisagreement(metric, planning);
     case "health":
       return {
         metric,

@@ -54,7 +54,7 @@ export interface PairIncident extends Incident {
 }
 
 /** What a pair is counted as. */
-export type PairVerdict = "onlyCandidateBad" | "onlyStableBad" | "disagreed" | null;
+export type PairVerdict = "onlyCandidateBad" | "onlyStableBad" | "bothBad" | "disagreed" | null;
 
 /** What one worker counted in one window. */
 export interface WindowTally {
