@@ -9,6 +9,7 @@ import { folder, prepare, store, tidyUp } from "../../../test/support/registry-f
 import { apiOf, rolloutsOf } from "../../../test/support/rollouts-fixture.ts";
 import type { ApiServer } from "../../control/api/index.ts";
 import type { Rollouts } from "../../control/rollouts/index.ts";
+import type { RolloutAnswer } from "../../core/api/index.ts";
 import { runCli } from "./run.ts";
 
 let rollouts: Rollouts;
@@ -55,6 +56,24 @@ interface Explained {
   readonly difference: { readonly path: string } | null;
   readonly decisions: readonly { readonly decision: string }[];
 }
+
+test("rollout status shows by what the last rollout was judged, although another control plane did", async () => {
+  await serve();
+  const status = await run("rollout", "status", "--json");
+  const answer = JSON.parse(status.out) as RolloutAnswer;
+  // The very assessment that the history recorded, not what a later record would make of it.
+  const explained = JSON.parse((await run("explain", ROLLOUT, "--json")).out) as {
+    assessment: unknown;
+  };
+  expect(answer.assessment).toEqual(explained.assessment);
+  expect(answer.assessment).toMatchObject({ decision: "rollback", blamed: ["errorRate"] });
+  expect(answer.seen?.candidate).toBe(answer.assessment?.requests.candidate);
+  expect(answer.seen?.fallback).toBeGreaterThan(0);
+  const { out } = await run("rollout", "status");
+  expect(out).toContain("fraud-prod: RolledBack, canary from v1.0 to v1.1");
+  expect(out).toMatch(/decision {2}go back: errorRate: /);
+  expect(out).toMatch(/errorRate .* fails/);
+});
 
 test("what was decided is computed again from what is stored, to the last digit", async () => {
   await serve();

@@ -9,6 +9,7 @@ import {
   revisionOf,
   rolloutOf,
   type EndpointState,
+  type Rollout,
 } from "../../core/rollout/index.ts";
 import type { TargetChoice } from "../../core/target/index.ts";
 import { contractDifferences, signatureSchema, versionLabel } from "../../core/version/index.ts";
@@ -115,6 +116,13 @@ function shareOf(state: EndpointState, revision: number): number | null {
   return weight > 0 && weight < 100 ? weight / 100 : null;
 }
 
+/** When two answers are different ones, where the policy says so. */
+function disagreementOf({ policy }: Rollout): Pick<Watch, "disagreement"> {
+  const metric = policy.analysis.metrics.find(({ kind }) => kind === "disagreement");
+  if (metric?.kind !== "disagreement") return {};
+  return { disagreement: { by: metric.by, ...metric.tolerance } };
+}
+
 /** What gateways count for the comparison that is under way, or for one to come. */
 function watchOf(state: EndpointState, manifests: RouteParts["manifests"]): Watch | null {
   const { identity, current, activity } = state;
@@ -131,6 +139,7 @@ function watchOf(state: EndpointState, manifests: RouteParts["manifests"]): Watc
       flushMs,
       deadlineMs,
       mirror: mirror === null ? null : { ...mirror },
+      ...disagreementOf(rollout),
       inputs:
         referenceOf(rollout, {
           candidate: manifests.get(rollout.candidate)?.reference ?? null,

@@ -43,7 +43,7 @@ import { deploy } from "./deploy-command.ts";
 import type { EndpointDeps } from "./deps.ts";
 import { Endpoints, type RunningEndpoint } from "./endpoints.ts";
 import { gatewayRecord } from "./evidence-record.ts";
-import { evidencePage, showTraffic } from "./evidence-service.ts";
+import { EndedAssessments, evidencePage, showTraffic } from "./evidence-service.ts";
 import { FORGET_EVERY_MS, forgetEvidence } from "./forget-evidence.ts";
 import { listIncidents, showIncident, wholeHistory } from "./incident-service.ts";
 import { applyPolicy, showPolicy } from "./policy-command.ts";
@@ -66,6 +66,7 @@ export interface EndpointServiceDeps extends Omit<EndpointDeps, "onEntry" | "onV
 export class Rollouts implements EndpointService {
   readonly #endpoints: Endpoints;
   readonly #deps: EndpointServiceDeps;
+  readonly #ended: EndedAssessments;
   readonly #watchers = new Set<(entry: HistoryEntry) => void>();
   readonly #timers: (() => void)[] = [];
 
@@ -76,6 +77,7 @@ export class Rollouts implements EndpointService {
       onEntry: (entry) => this.#onEntry(entry),
       onVersionFailed: (failed) => this.#tellOthers(failed),
     });
+    this.#ended = new EndedAssessments(this.#endpoints);
   }
 
   /** Goes on with what was under way when the last control plane ended. */
@@ -119,8 +121,15 @@ export class Rollouts implements EndpointService {
     return showPolicy(this.#endpoints, endpoint);
   }
 
-  rollout(endpoint: string | null): RolloutAnswer {
-    return showRollout(this.#endpoints.find(endpoint), this.#deps.clock.now(), "");
+  async rollout(endpoint: string | null): Promise<RolloutAnswer> {
+    const running = this.#endpoints.find(endpoint);
+    const answer = showRollout(running, this.#deps.clock.now(), "");
+    const { lastRollout } = running.controller.state;
+    if (answer.assessment !== null || lastRollout?.rollout.id !== answer.rollout?.id) return answer;
+    if (lastRollout === null || lastRollout === undefined) return answer;
+    const ended = await this.#ended.of(running, lastRollout.rollout);
+    if (ended === null) return answer;
+    return { ...answer, assessment: ended.assessment, seen: { ...ended.seen, inStep: null } };
   }
 
   async status(): Promise<Status> {

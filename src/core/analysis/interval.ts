@@ -57,7 +57,7 @@ export const pairCountsSchema = z.object({
   onlyStableBad: count,
   /** Failed by both; a gateway that does not tell counts them among those that both answered. */
   bothBad: count.default(0),
-  /** Both answered, differently (beyond the tolerance of golden samples, or another class). */
+  /** Both answered, differently (another class, or a number beyond the tolerance). */
   disagreed: count,
 });
 
@@ -153,6 +153,15 @@ export function outputBinLabel(bin: number): string {
   if (bin === 0) return "~0";
   const edge = BIN_GAMMA ** (Math.abs(bin) + SMALLEST_BIN);
   return `~${bin < 0 ? "-" : ""}${Number(edge.toPrecision(3))}`;
+}
+
+const BIN_LABEL = /^~(-?\d[\d.e+-]*)$/;
+
+/** The number that a bin is named by, or null where the label is no bin's. */
+export function binValue(label: string): number | null {
+  const found = BIN_LABEL.exec(label);
+  const value = Number(found?.[1] ?? Number.NaN);
+  return Number.isFinite(value) ? value : null;
 }
 
 /** An arm that did nothing. */

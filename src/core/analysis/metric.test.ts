@@ -15,7 +15,15 @@ import {
   type Behaviour,
 } from "../../../test/support/watch.ts";
 import type { Metric } from "../policy/index.ts";
-import { latencyBucket, noArmCounts, noPairCounts, type Interval, type Signal } from "./index.ts";
+import {
+  latencyBucket,
+  noArmCounts,
+  noPairCounts,
+  outputBin,
+  outputBinLabel,
+  type Interval,
+  type Signal,
+} from "./index.ts";
 
 const only = (metric: Metric, baseline: readonly Interval[] = []) =>
   startWatch(analysisOf([metric]), { baseline });
@@ -398,6 +406,27 @@ describe("labels and other signals", () => {
   });
 });
 
+const scores = (shift: number): Readonly<Record<string, number>> => {
+  // A bell of scores around 0.5, in the bins that a gateway would put them in.
+  const shares: Record<string, number> = {};
+  const values = Array.from({ length: 99 }, (_, at) => (at + 1) / 100);
+  const weights = values.map((value) => Math.exp(-(((value - 0.5) / 0.15) ** 2) / 2));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  for (const [at, value] of values.entries()) {
+    const label = outputBinLabel(outputBin(value + shift));
+    shares[label] = (shares[label] ?? 0) + (weights[at] ?? 0) / total;
+  }
+  return shares;
+};
+
+const ofNumbers = (shift: number) =>
+  judge(
+    fold(
+      startWatch(analysisOf([METRICS.errorRate, METRICS.drift])),
+      halves(1, 120, { outputs: scores(shift) }, { outputs: scores(0) }),
+    ),
+  );
+
 describe("drift", () => {
   const outputs = { a: 0.5, b: 0.3, c: 0.2 };
   const run = (candidate: Readonly<Record<string, number>>, action: "hold" | "rollback" = "hold") =>
@@ -423,6 +452,14 @@ describe("drift", () => {
     const verdict = run({ a: 0.46, b: 0.27, c: 0.17, constructor: 0.1 });
     expect(verdict).toMatchObject({ decision: "hold", blamed: ["drift"] });
     expect(verdict.why).toContain("outputs that stable hardly ever has: ");
+  });
+
+  test("of numbers shows where all of them moved a little", () => {
+    expect(ofNumbers(0).decision).toBe("continue");
+    const verdict = ofNumbers(0.06);
+    expect(verdict).toMatchObject({ decision: "hold", blamed: ["drift"] });
+    // No single bin moved as far as everything above one of them.
+    expect(verdict.why).toMatch(/^drift: output ~0\.[\d]+ and above: /);
   });
 
   test("of inputs is the same for both: it never acts", () => {

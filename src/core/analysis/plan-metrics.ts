@@ -1,7 +1,6 @@
 import { limitWithoutBaseline, type ArmCounts as Judged } from "../evidence/index.ts";
 import type { AnalysisPolicy, Metric, Tolerance } from "../policy/index.ts";
 import type { ReferenceSet } from "../version/index.ts";
-import { freezeClasses } from "./drift-test.ts";
 import { pooled, slowerThan } from "./histogram.ts";
 import { planInputDrift } from "./input-drift-test.ts";
 import { addLatencies, addOutputs, latencyBucket, noArmCounts, type Interval } from "./interval.ts";
@@ -13,6 +12,7 @@ import {
   totalOf,
   type LatencyTestPlan,
 } from "./latency-test.ts";
+import { freezeClasses } from "./output-class.ts";
 import type { Comparison, MetricPlan, Role, TestPlan } from "./plan.ts";
 import { dispersionOf, ENOUGH_FOR_DISPERSION } from "./process.ts";
 import type { RateTestPlan } from "./rate-test.ts";

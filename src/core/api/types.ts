@@ -109,7 +109,7 @@ export interface EndpointService {
   /** The policy in force. A null endpoint is the only one there is. */
   policy(endpoint: string | null): PolicyView;
   /** A null endpoint is the only one there is. */
-  rollout(endpoint: string | null): RolloutAnswer;
+  rollout(endpoint: string | null): Promise<RolloutAnswer>;
   status(): Promise<Status>;
   endpoint(name: string): Promise<EndpointView>;
   /** Entries after `after`, oldest first. */

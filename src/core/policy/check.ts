@@ -118,9 +118,13 @@ function metricMistakes({ analysis, rollback }: Policy): readonly Mistake[] {
         "is false and there is no max: nothing would be watched; `off: true` takes the metric out",
       ),
     );
-  const watched = analysis.metrics.filter(({ kind }) => kind === "inputDrift").slice(1);
-  const twice = watched.flatMap(({ name }) =>
-    mistake([...path, name], "is a second inputDrift: inputs are compared with one reference set"),
+  const twice = (["inputDrift", "disagreement"] as const).flatMap((once) =>
+    analysis.metrics
+      .filter(({ kind }) => kind === once)
+      .slice(1)
+      .flatMap(({ name }) =>
+        mistake([...path, name], `is a second ${once}: there is one comparison of that kind`),
+      ),
   );
   const acts = analysis.metrics.some(({ action }) => action === "rollback");
   if (acts || !rollback.automatic) return [...blind, ...twice];

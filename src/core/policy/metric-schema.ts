@@ -19,6 +19,7 @@ const RELATIVE: Range = {
   words: "1.0 (as good as stable) to 100",
   has: (relative) => relative >= 1 && relative <= 100,
 };
+const APART: Range = { words: "0% to 100%", has: (apart) => apart >= 0 && apart <= 1 };
 const SLOWDOWN: Range = { words: "0% to 10000%", has: (slower) => slower >= 0 && slower <= 100 };
 const LATENCY: Range = { words: "0 to 1h", has: (ms) => ms >= 0 && ms <= 3_600_000 };
 
@@ -223,8 +224,33 @@ const disagreement = metricKind(
   {
     ...evidence(0.1, "hold"),
     max: share(RATE).meta({ description: "The largest acceptable share of differing answers" }),
+    by: z
+      .enum(["class", "value"])
+      .meta({
+        description:
+          "class: another class, where outputs name or rank classes (else as value); value: a number beyond the tolerance, another text",
+      })
+      .prefault("class"),
+    tolerance: keyed({
+      relative: share(APART)
+        .meta({ description: "Numbers this near are the same, of the larger one" })
+        .prefault("5%"),
+      absolute: z
+        .number("is not a number from 0: by how much numbers may differ")
+        .min(0, "is not a number from 0: by how much numbers may differ")
+        .meta({ description: "Numbers this near are the same, whatever their size" })
+        .prefault(0.000001),
+    })
+      .meta({ description: "How far numbers may be apart and count as the same answer" })
+      .prefault({}),
   },
-  (options) => ({ weight: options.weight, action: options.action, max: options.max }),
+  (options) => ({
+    weight: options.weight,
+    action: options.action,
+    max: options.max,
+    by: options.by,
+    tolerance: options.tolerance,
+  }),
 );
 const prometheus = metricKind(
   "prometheus",

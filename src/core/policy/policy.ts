@@ -93,7 +93,14 @@ export type Metric =
       readonly tolerance: Tolerance;
     })
   /** Answers that differ from stable's on mirrored requests. */
-  | (MetricBase & { readonly kind: "disagreement"; readonly max: number })
+  | (MetricBase & {
+      readonly kind: "disagreement";
+      readonly max: number;
+      /** `class`: another class, where outputs name or rank classes, else as `value`: another number. */
+      readonly by: "class" | "value";
+      /** Of numbers: what is tolerated, as a fraction of the larger one and in all. */
+      readonly tolerance: { readonly relative: number; readonly absolute: number };
+    })
   /** A query whose result is a fraction of bad events, at a server named in server.yaml. */
   | (MetricBase &
       Compared & {

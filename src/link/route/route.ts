@@ -112,6 +112,15 @@ const watchSchema = z.object({
       percent: z.number().positive().max(100),
     })
     .nullable(),
+  /** When two answers to a mirrored request are different ones; left out: another class, or 5 % off. */
+  disagreement: z
+    .object({
+      by: z.enum(["class", "value"]),
+      /** Of numbers: what is tolerated, of the larger one and in all. */
+      relative: z.number().nonnegative(),
+      absolute: z.number().nonnegative(),
+    })
+    .optional(),
   /** Features whose inputs are counted, as the reference set cuts them; null: none. */
   inputs: z.array(featureBinsSchema).max(MOST_FEATURES).nullable().default(null),
 });

@@ -3,6 +3,7 @@ import { hash } from "node:crypto";
 import type { Tensor } from "../../core/tensor/index.ts";
 import type { Watch } from "../../link/route/index.ts";
 import type { RunFrame } from "../runtime/index.ts";
+import { USUAL_TERMS } from "./disagreement.ts";
 import { InputBinner, MOST_SAMPLED } from "./inputs.ts";
 import { LossBook } from "./loss.ts";
 import { Labels, type Prediction } from "./prediction.ts";
@@ -188,7 +189,12 @@ export class EvidenceRecorder {
     const { mirror } = watch;
     if (mirror === null || mirror.of !== revision) return null;
     const isOther = mirror.to !== revision && revisionsOf(watch).includes(mirror.to);
-    return isOther ? { to: mirror.to, losses: this.#memory.losses(mirror.to, "mirror") } : null;
+    if (!isOther) return null;
+    return {
+      to: mirror.to,
+      losses: this.#memory.losses(mirror.to, "mirror"),
+      disagreement: watch.disagreement ?? USUAL_TERMS,
+    };
   }
 
   #isOver({ tally }: EvidenceWindow, tick: number): boolean {

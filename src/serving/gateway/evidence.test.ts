@@ -353,6 +353,30 @@ test("the same version under two names disagrees with itself never", async () =>
   expect(mirrored().requests).toBeLessThanOrEqual(answers.length);
 }, 60_000);
 
+/** The class that a revision names for a row. */
+async function classOf(revision: number, data: readonly number[] | undefined): Promise<unknown> {
+  const body = { inputs: [{ name: "features", shape: [1, 4], datatype: "FP32", data }] };
+  const answer = await harness.ask(`/v2/models/iris-prod/versions/${revision}/infer`, body);
+  const { outputs } = JSON.parse(answer.body) as {
+    outputs: { datatype: string; data: unknown[] }[];
+  };
+  return outputs.find(({ datatype }) => datatype === "INT64" || datatype === "BYTES")?.data[0];
+}
+
+test("a classifier trained anew disagrees where its class is another, whatever its probabilities", async () => {
+  await begin("v1.1");
+  let others = 0;
+  await harness.publish(mirroring());
+  for (const data of rows) {
+    const body = { inputs: [{ name: "features", shape: [1, 4], datatype: "FP32", data }] };
+    await harness.ask("/v2/models/iris-prod/infer", body);
+    others += Number((await classOf(STABLE, data)) !== (await classOf(CANDIDATE, data)));
+  }
+  await harness.until(() => pairs().pairs >= rows.length, "the pairs");
+  expect(pairs()).toEqual({ ...noPairCounts(), pairs: rows.length, disagreed: others });
+  expect(others).toBeLessThan(rows.length / 4);
+}, 60_000);
+
 test("a mirror target that hangs and then dies costs callers nothing and is bad only for what it had", async () => {
   await begin("v1.1");
   await harness.publish(mirroring(1_000));
