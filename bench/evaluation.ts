@@ -42,7 +42,10 @@ const METRICS: readonly Metric[] = [
     weight: 0.1,
     bets: [
       ({ candidate: { requests, bad } }) =>
-        pairedBet({ pairs: requests, onlyCandidateBad: bad, onlyStableBad: 0 }, 0.01),
+        pairedBet(
+          { pairs: requests, onlyCandidateBad: bad, onlyStableBad: 0, bothBad: 0 },
+          { relative: 1, absolute: 0.01 },
+        ),
     ],
   },
   {

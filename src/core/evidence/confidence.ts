@@ -1,6 +1,5 @@
 import {
   checkArm,
-  checkCount,
   checkFinite,
   checkRange,
   HALF_OPEN_UNIT,
@@ -101,49 +100,4 @@ export function limitWithoutBaseline(
   checkRange("objective", objective, HALF_OPEN_UNIT);
   const { upper } = rateConfidenceSequence(lastWindow, alpha);
   return Math.min(1, Math.max(objective, relative * upper + absolute));
-}
-
-/** Sums over the differences of two losses on the same inputs. */
-export interface LossSums {
-  readonly observations: number;
-  readonly sum: number;
-  readonly sumOfSquares: number;
-}
-
-/** Half the width of the one-sided asymptotic sequence at `observations`, in standard deviations. */
-export function asymptoticRadius(observations: number, tuning: number, alpha: number): number {
-  const scaled = observations * tuning;
-  const log = Math.log1p(Math.sqrt(scaled + 1) / (2 * alpha));
-  return Math.sqrt(((2 * (scaled + 1)) / (observations * scaled)) * log);
-}
-
-/** Below this many observations the normal approximation is not trusted. */
-const LEAST_OBSERVATIONS = 200;
-
-/**
- * Lower end of the asymptotic confidence sequence of a mean, for losses without a bound: the candidate
- * is worse than tolerated once it exceeds the tolerance. Narrowest at `plannedObservations`. Null below
- * 200 observations. It holds only asymptotically; rates of rare events are tested by `pairedBet`
- * (STATISTICS.md 1.3).
- * @throws `evidence.invalid` for sums that cannot be, or alpha outside (0, 0.5).
- */
-export function asymptoticLowerLimit(
-  { observations, sum, sumOfSquares }: LossSums,
-  { alpha, plannedObservations }: { readonly alpha: number; readonly plannedObservations: number },
-): number | null {
-  checkCount("observations", observations);
-  checkFinite("sum", sum);
-  checkRange("sumOfSquares", sumOfSquares, { least: 0, most: Infinity, withLeast: true });
-  checkRange("alpha", alpha, { least: 0, most: 0.5 });
-  checkRange("plannedObservations", plannedObservations, {
-    least: 1,
-    most: Infinity,
-    withLeast: true,
-  });
-  if (observations < LEAST_OBSERVATIONS) return null;
-  const mean = sum / observations;
-  const deviation = Math.sqrt(Math.max(0, sumOfSquares / observations - mean * mean));
-  const log = -2 * Math.log(2 * alpha);
-  const tuning = (log + Math.log1p(log)) / plannedObservations;
-  return mean - deviation * asymptoticRadius(observations, tuning, alpha);
 }

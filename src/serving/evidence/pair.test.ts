@@ -56,6 +56,7 @@ test("pairs are told apart by who failed and whether the answers agree", () => {
   expect(record?.pairs).toEqual({
     pairs: 5,
     onlyCandidateBad: 1,
+    bothBad: 1,
     onlyStableBad: 1,
     disagreed: 1,
   });

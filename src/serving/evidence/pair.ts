@@ -85,7 +85,7 @@ export class PairTicket implements Pending {
   #verdict(mirrored: PairOutcome): PairVerdict {
     const { original, isOriginalCandidate, compared } = this.#terms;
     const [candidate, stable] = isOriginalCandidate ? [original, mirrored] : [mirrored, original];
-    if (candidate === "bad") return stable === "bad" ? null : "onlyCandidateBad";
+    if (candidate === "bad") return stable === "bad" ? "bothBad" : "onlyCandidateBad";
     if (stable === "bad") return "onlyStableBad";
     const promised = stable.filter((output) => compared.has(output.name));
     return goldenDifference(promised, candidate) === null ? null : "disagreed";

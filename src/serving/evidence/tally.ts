@@ -28,6 +28,10 @@ export interface ArmTally {
   /** By `latencySlot`. */
   readonly latency: Map<number, number>;
   readonly outputs: Map<string, number>;
+  /** By feature and bin of the watch's reference set; empty until there is one. */
+  inputs: number[][];
+  /** Units whose inputs are among them. */
+  sampled: number;
   /** What became of each sticky key: `OUTCOME` bits. Counted above only when workers are merged. */
   readonly keys: Map<string, number>;
   /** Of `errors`: those that stand for a loss, which other workers may have seen too. */
@@ -50,7 +54,7 @@ export interface PairIncident extends Incident {
 }
 
 /** What a pair is counted as. */
-export type PairVerdict = "onlyCandidateBad" | "onlyStableBad" | "disagreed" | null;
+export type PairVerdict = "onlyCandidateBad" | "onlyStableBad" | "bothBad" | "disagreed" | null;
 
 /** What one worker counted in one window. */
 export interface WindowTally {
@@ -126,6 +130,8 @@ export function newArm(revision: number): ArmTally {
     fallbackFailed: 0,
     latency: new Map(),
     outputs: new Map(),
+    inputs: [],
+    sampled: 0,
     keys: new Map(),
     incidents: [],
   };

@@ -558,6 +558,7 @@ export class SimulatedGateway {
     window.pairs.pairs += pairs;
     const bad = drawBinomial(random, pairs, candidate.errorRate);
     const both = drawBinomial(random, bad, stable.errorRate);
+    window.pairs.bothBad += both;
     window.pairs.onlyCandidateBad += bad - both;
     window.pairs.onlyStableBad += drawBinomial(random, pairs - bad, stable.errorRate);
   }
