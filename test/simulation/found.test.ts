@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 
 import type { Happening } from "./world/happenings.ts";
 import { runHistory } from "./world/run-history.ts";
-import { World } from "./world/world.ts";
+import { World, type Sabotage } from "./world/world.ts";
 
 type Happens = readonly [afterMs: number, what: Happening];
 
@@ -216,4 +216,45 @@ test("an outage in the switch of a rollout judges nobody: it goes on after it", 
     ).toEqual([]);
     await world.heal();
   }
+});
+
+/** v1.1 is deployed over v1.0 after the only gateway, which found v1.0's samples to disagree, has died. */
+async function gatewayDiesKnowing(sabotage: Sabotage = {}): Promise<World> {
+  const world = new World({ seed: 1, gateways: 1, sabotage });
+  await world.begin();
+  world.deploy("v1.0", { policy: "blueGreen", bakeMs: 0 });
+  await world.pass(3_000);
+  world.happens({ do: "spoil", name: "v1.0", how: "wrong", is: true });
+  await world.pass(6_000);
+  world.happens({ do: "crashGateway", gateway: 0, downMs: 6_000 });
+  await world.pass(300);
+  world.control?.life.end();
+  await world.pass(2_000);
+  world.deploy("v1.1", { policy: "blueGreen", bakeMs: 0 });
+  await world.pass(2_000);
+  return world;
+}
+
+test("samples that disagreed are known after the only gateway that knew of them has died", async () => {
+  const world = await gatewayDiesKnowing();
+  const what = world.trace.join("\n");
+  expect(what).toContain("deploy v1.1: target.unproven");
+  expect(world.laws.stored?.revisions, what).toHaveLength(1);
+  // Once it is loaded again and its samples agree, it is a way back again.
+  await world.heal();
+  world.deploy("v1.1", { policy: "blueGreen", bakeMs: 0 });
+  await world.pass(6_000);
+  expect(world.laws.stored?.current, world.trace.join("\n")).toBe(2);
+});
+
+test("law 2: a build that never asks for them is found", async () => {
+  const never: Sabotage = {
+    control: {
+      store: (store) => ({
+        ...store,
+        disagreements: { ...store.disagreements, get: () => Promise.resolve(null) },
+      }),
+    },
+  };
+  await expect(gatewayDiesKnowing(never)).rejects.toThrow(/law 2: /);
 });

@@ -27,6 +27,7 @@ import type {
   Status,
   VersionView,
 } from "../../core/api/index.ts";
+import { LastgoodError } from "../../core/errors/index.ts";
 import {
   armsOf,
   leavingRevision,
@@ -272,13 +273,14 @@ export class Rollouts implements EndpointService {
       if (this.#endpoints.get(route.endpoint) === undefined) await this.#takeOver(route);
     }
     for (const override of status.overrides) await this.overridden(override);
+    for (const state of status.revisions) await this.#heard(state);
     for (const { controller, publisher } of this.#endpoints.all()) {
       publisher.forget();
       controller.refresh();
     }
   }
 
-  revisionStateChanged(state: RevisionState): void {
+  async revisionStateChanged(state: RevisionState): Promise<void> {
     const running = this.#endpoints.get(state.endpoint);
     if (running === undefined || state.state === "loading") return;
     if (state.state === "failed")
@@ -286,7 +288,20 @@ export class Rollouts implements EndpointService {
         `revision ${state.revision} of ${state.endpoint} does not hold: ${state.why ?? ""}`,
         { alarm: "revision.unproven", endpoint: state.endpoint },
       );
+    await this.#heard(state);
     running.controller.proofChanged();
+  }
+
+  /** What a gateway found out by replaying samples outlives it. */
+  async #heard(state: RevisionState): Promise<void> {
+    try {
+      await this.#endpoints.disagreements.heard(state);
+    } catch (error) {
+      const { code, message } = LastgoodError.from(error);
+      const { endpoint, revision } = state;
+      const what = `how revision ${revision} of ${endpoint} fares`;
+      this.#deps.journal.error(`${what} is not stored yet: ${message}`, { code, endpoint });
+    }
   }
 
   /** Takes in what a gateway did on its own; @throws `store.unavailable`: it is to tell it again. */

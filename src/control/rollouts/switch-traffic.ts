@@ -1,6 +1,7 @@
 import { LastgoodError, type ErrorCode } from "../../core/errors/index.ts";
 import {
   armsOf,
+  rolloutOf,
   type Effect,
   type EndpointEvent,
   type EndpointState,
@@ -10,6 +11,7 @@ import type { Target, TargetChoice } from "../../core/target/index.ts";
 import type { RouteDrained } from "../../link/message/index.ts";
 import type { Published } from "../link/index.ts";
 import type { EndpointDeps, StoredEndpoint } from "./deps.ts";
+import { preflightObjection } from "./preflight.ts";
 import type { RoutePublisher } from "./route-publisher.ts";
 
 /** When the command behind a switch was read, monotonic ms, by switch id. */
@@ -80,6 +82,11 @@ export async function prepareCandidate(
   const { checkpoint, gateways } = around.deps;
   const wanted = (state: EndpointState): boolean =>
     state.activity.phase === "Preparing" && state.activity.rollout.id === effect.rolloutId;
+  const { rolloutId } = effect;
+  const { state } = around.stored();
+  const rollout = rolloutOf(state);
+  const objection = rollout === null ? null : await preflightObjection(around.deps, state, rollout);
+  if (objection !== null) return { type: "preparationFailed", rolloutId, error: objection };
   try {
     const published = await publishUntilTaken(around, wanted);
     if (published === null) return null;
@@ -90,15 +97,11 @@ export async function prepareCandidate(
       PREPARE_TIMEOUT_MS,
     );
     checkpoint("prepare.loaded");
-    if (ready.state === "ready") return { type: "prepared", rolloutId: effect.rolloutId };
+    if (ready.state === "ready") return { type: "prepared", rolloutId };
     const error = new LastgoodError("preflight.rejected", ready.why ?? "it did not load");
-    return { type: "preparationFailed", rolloutId: effect.rolloutId, error };
+    return { type: "preparationFailed", rolloutId, error };
   } catch (error) {
-    return {
-      type: "preparationFailed",
-      rolloutId: effect.rolloutId,
-      error: LastgoodError.from(error),
-    };
+    return { type: "preparationFailed", rolloutId, error: LastgoodError.from(error) };
   }
 }
 
@@ -127,7 +130,9 @@ export async function switchTraffic(
   const startedAt = readAt.get(switchId) ?? deps.clock.monotonic();
   // Done again, it still began then.
   readAt.set(switchId, startedAt);
+  const objection = await unpreparedObjection(around, switchId);
   try {
+    if (objection !== null) throw objection;
     const published = await publishUntilTaken(around, (state) => isCurrent(state, switchId));
     if (published === null) return null;
     deps.checkpoint("switch.published");
@@ -157,6 +162,17 @@ export async function switchTraffic(
     const outage = isCurrent(state, switchId) ? await outageOf(deps, state, choice) : null;
     return { type: "switchFailed", switchId, error: failure, choice, outage };
   }
+}
+
+/** What takes the place of what serves without being prepared beside it passes preflight right before. */
+async function unpreparedObjection(
+  { deps, stored }: Surroundings,
+  switchId: string,
+): Promise<LastgoodError | null> {
+  const { state } = stored();
+  const { activity } = state;
+  if (activity.phase !== "Baking" || activity.rollout.strategy !== "recreate") return null;
+  return isCurrent(state, switchId) ? preflightObjection(deps, state, activity.rollout) : null;
 }
 
 /** Why a probe was not answered as it should be, or null. */

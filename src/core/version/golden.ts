@@ -84,3 +84,39 @@ export function goldenDifference(
   }
   return null;
 }
+
+/** The first value of an output that is a NaN or an infinity, or null. */
+export function notFiniteIn(
+  output: OutputValue,
+): { readonly at: number; readonly value: number } | null {
+  if (!isMapSequence(output) && !["FP16", "FP32", "FP64"].includes(output.dtype)) return null;
+  const values = isMapSequence(output) ? output.values : output.data;
+  const isHalf = !isMapSequence(output) && output.dtype === "FP16";
+  for (const [at, raw] of [...values].entries()) {
+    const value = isHalf ? halfToNumber(Number(raw)) : Number(raw);
+    if (!Number.isFinite(value)) return { at, value };
+  }
+  return null;
+}
+
+/**
+ * What of the candidate's golden outputs is a NaN or an infinity in an output in which stable's golden
+ * samples hold neither, in words; null where there is no such.
+ */
+export function notFiniteObjection(
+  candidate: readonly Pick<GoldenSample, "outputs">[],
+  stable: readonly Pick<GoldenSample, "outputs">[],
+): string | null {
+  const usual = new Set(
+    stable.flatMap(({ outputs }) =>
+      outputs.filter((output) => notFiniteIn(output) !== null).map(({ name }) => name),
+    ),
+  );
+  for (const [at, { outputs }] of candidate.entries())
+    for (const output of outputs) {
+      const found = usual.has(output.name) ? null : notFiniteIn(output);
+      if (found !== null)
+        return `golden sample ${at + 1} of ${candidate.length}: ${output.name}[${found.at}] is ${found.value}`;
+    }
+  return null;
+}

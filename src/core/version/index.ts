@@ -24,7 +24,14 @@ export {
   type Signature,
   type TensorSpec,
 } from "./signature.ts";
-export { GOLDEN_TOLERANCE, goldenDifference, halfToNumber, type GoldenSample } from "./golden.ts";
+export {
+  GOLDEN_TOLERANCE,
+  goldenDifference,
+  halfToNumber,
+  notFiniteIn,
+  notFiniteObjection,
+  type GoldenSample,
+} from "./golden.ts";
 export {
   versionLabel,
   type ArtefactFile,

@@ -45,6 +45,7 @@ export interface Tables {
     counted: 0 | 1;
     at: number;
   };
+  disagreements: { digest: string; why: string; at: number };
   cursors: { watch: string; sequence: number; body: string; at: number };
   evidence: {
     watch: string;

@@ -77,7 +77,7 @@ interface Loaded {
   readonly endpoint: Route["endpoint"];
   state: RevisionState;
   readyAt: number | null;
-  readonly ready: PromiseWithResolvers<void>;
+  ready: PromiseWithResolvers<void>;
 }
 
 /**
@@ -382,6 +382,7 @@ export class SimulatedGateway {
       state: "loading",
       proof: "",
       provenAt: null,
+      samples: 1,
       why: null,
       code: null,
       engine: null,
@@ -418,6 +419,9 @@ export class SimulatedGateway {
     code: "artifact.corrupt" | "preflight.rejected" | null = null,
   ): void {
     const provenAt = state === "ready" ? this.#around.time.clock.now() : null;
+    // What failed and was brought back is waited for anew.
+    if (loaded.state.state === "failed") loaded.ready = Promise.withResolvers<void>();
+    loaded.ready.promise.catch(() => undefined);
     loaded.state = { ...loaded.state, state, why, code, provenAt };
     loaded.readyAt = this.#around.time.now;
     this.#control?.revisionState(loaded.state);

@@ -6,6 +6,7 @@ import { firstTables } from "./0001-first-tables.ts";
 import { watchedRollouts } from "./0002-watched-rollouts.ts";
 import { feedbackTables } from "./0003-feedback.ts";
 import { wantedReturns } from "./0004-wanted-returns.ts";
+import { disagreementTable } from "./0005-disagreements.ts";
 import type { Migration } from "./migration.ts";
 
 /** Every step, in order. */
@@ -14,6 +15,7 @@ export const MIGRATIONS: readonly Migration[] = [
   watchedRollouts,
   feedbackTables,
   wantedReturns,
+  disagreementTable,
 ];
 
 async function numberInMeta(database: Kysely<Tables>, key: string): Promise<number> {
