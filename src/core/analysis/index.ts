@@ -6,6 +6,7 @@ export {
   addPairCounts,
   armCountsSchema,
   batchBucket,
+  batchLog2,
   intervalSchema,
   latencyBucket,
   noArmCounts,

@@ -15,13 +15,7 @@ import {
   type PairCounts,
   type Signal,
 } from "./interval.ts";
-import {
-  addArms,
-  gatewayRate,
-  NOTHING,
-  type GatewayRate,
-  type JudgedArms,
-} from "./judged.ts";
+import { addArms, gatewayRate, NOTHING, type GatewayRate, type JudgedArms } from "./judged.ts";
 import {
   latencyLogE,
   observeLatency,
