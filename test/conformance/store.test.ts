@@ -52,6 +52,7 @@ function manifest(sequence: number, name: string | null, model = "fraud"): Store
       },
     ],
     inputExample: { inputs: { x: [[0.5]] } },
+    reference: null,
     metrics: { auc: 0.9 },
     params: { depth: "6" },
     lineage: { run: "r1" },

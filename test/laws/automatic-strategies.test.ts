@@ -97,6 +97,7 @@ test.concurrent("automatic: false holds and raises an alarm, moves no traffic, a
   await held(on, /errorRate: .*its policy says automatic: false.*lastgood rollback by-hand/);
   const alarms = alarmsOf(on.name, "rollback.wanted");
   expect(alarms).toHaveLength(1);
+  expect((await on.view()).alarms.join()).toMatch(/a rollback is wanted: errorRate: /);
   const { split } = await on.view();
   expect(split).toContainEqual(expect.objectContaining({ version: "v2.0-throws" }));
   // More of the same evidence neither moves nor tells anything.
@@ -119,6 +120,7 @@ test.concurrent("a pin holds it and raises an alarm; without the pin it goes bac
   const { rollout } = await on.begin("v2.0-throws");
   await held(on, /errorRate: .*pinned by tester \(we are looking at it\)/);
   expect(alarmsOf(on.name, "rollback.pinned")).toHaveLength(1);
+  expect((await on.view()).alarms.join()).toMatch(/a rollback is wanted: .*pinned by tester/);
   expect(await on.decisions()).toEqual([]);
   expect((await on.view()).split).toContainEqual(
     expect.objectContaining({ version: "v2.0-throws" }),

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 
 import type { Happening } from "./world/happenings.ts";
 import { runHistory } from "./world/run-history.ts";
+import { World } from "./world/world.ts";
 
 type Happens = readonly [afterMs: number, what: Happening];
 
@@ -94,4 +95,63 @@ test("what cannot be loaded is not tried again without a pause", async () => {
   const tries = world.alarms.filter((code) => code === "revision.unproven").length;
   expect(tries).toBeGreaterThan(1);
   expect(tries).toBeLessThan(15);
+});
+
+function answersNoProbe(world: World, ms: number): void {
+  for (const gateway of world.gateways) gateway.probesFailUntil = world.time.now + ms;
+}
+
+/** v1.1 fails its callers in a canary beside v1.0 while no probe is answered. */
+async function sentBackUnverified(seed: number): Promise<World> {
+  const world = new World({ seed, gateways: 1, rate: 100 });
+  await world.begin();
+  world.deploy("v1.0", { policy: "watched", bakeMs: 0 });
+  await world.pass(3_000);
+  world.deploy("v1.1", { policy: "watched", bakeMs: 60_000 });
+  await world.pass(1_500);
+  answersNoProbe(world, 40_000);
+  world.truth("v1.1").errorRate = 0.3;
+  await world.pass(30_000);
+  return world;
+}
+
+test("a rollback by itself that nothing could verify is told, and done once a target can be", async () => {
+  for (let seed = 0; seed < 4; seed += 1) {
+    const world = await sentBackUnverified(seed);
+    const what = world.trace.join("\n");
+    expect(world.laws.stored?.lastRollout?.phase, what).toBe("NoTarget");
+    expect(world.alarms, what).toContain("rollback.no-target-left");
+    // Until a target answers no traffic is moved to find out.
+    const moved = world.disk.witnessed.filter(({ kind }) => kind === "rollback.started").length;
+    expect(moved, what).toBe(1);
+    world.happens({ do: "crashControl", steps: 0, downMs: 400 });
+    await world.pass(60_000);
+    const { stored } = world.laws;
+    expect(stored?.current, world.trace.join("\n")).toBe(1);
+    expect(stored).toMatchObject({ wanted: null, lastRollout: { phase: "RolledBack" } });
+    await world.heal();
+  }
+});
+
+test("an outage in the switch of a rollout judges nobody: it goes on after it", async () => {
+  for (let seed = 0; seed < 4; seed += 1) {
+    const world = new World({ seed, gateways: 1 });
+    await world.begin();
+    world.deploy("v1.0", { policy: "blueGreen", bakeMs: 0 });
+    await world.pass(3_000);
+    answersNoProbe(world, 20_000);
+    world.deploy("v1.1", { policy: "blueGreen", bakeMs: 3_000 });
+    await world.pass(15_000);
+    expect(world.alarms, world.trace.join("\n")).toContain("rollout.outage");
+    expect(world.laws.stored?.activity.phase).toBe("Baking");
+    await world.pass(60_000);
+    const what = world.trace.join("\n");
+    expect(world.laws.stored?.lastRollout?.phase, what).toBe("Succeeded");
+    const kinds = world.disk.witnessed.map(({ kind }) => kind);
+    expect(
+      kinds.filter((kind) => kind.startsWith("rollback.")),
+      what,
+    ).toEqual([]);
+    await world.heal();
+  }
 });

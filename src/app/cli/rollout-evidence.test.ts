@@ -105,6 +105,26 @@ test("rollout status says who keeps it from going back, and that it waits for a 
   );
 });
 
+test("rollout status names the features in which inputs shifted", async () => {
+  const [, latency] = badAssessment().metrics;
+  if (latency === undefined) throw new Error("two metrics");
+  const words = "amount above 7.9: 40 % of inputs, reference 0 % (PSI 3.1): 1 in 300 by chance";
+  const feature = { name: "amount", bin: "above 7.9", live: 0.4, reference: 0, psi: 3.1 };
+  const inputs = {
+    ...latency,
+    name: "inputDrift",
+    kind: "inputDrift",
+    action: "report" as const,
+    verdict: "fail" as const,
+    quantiles: null,
+    features: [{ ...feature, logE: 5.7, shifted: true }],
+    words,
+  };
+  const assessment = { ...goingOn(), metrics: [...goingOn().metrics, inputs] };
+  api.script({ "GET /rollout": [rolloutAnswer(canaryView(), { assessment })] });
+  expect((await api.run(["rollout", "status"])).out).toContain(`\n  inputDrift: ${words}\n`);
+});
+
 test("rollout status --json is the whole answer", async () => {
   api.script({ "GET /rollout": [answers.held] });
   const { out } = await api.run(["rollout", "status", "--json"]);

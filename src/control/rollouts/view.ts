@@ -7,6 +7,7 @@ import {
   rolloutOf,
   stepElapsed,
   stepsOf,
+  wantsBack,
   type EndedRollout,
   type EndpointState,
   type Rollout,
@@ -75,8 +76,9 @@ function standingView({ activity }: EndpointState): Pick<RolloutView, "held" | "
   if (activity.phase !== "Progressing" && activity.phase !== "Baking")
     return { held: null, undecided: false };
   const { held, undecidedAt } = activity.standing;
+  const holds = activity.switching?.outage ?? held;
   return {
-    held: held === null ? null : { why: held.why, since: held.since },
+    held: holds === null ? null : { why: holds.why, since: holds.since },
     undecided: undecidedAt !== null,
   };
 }
@@ -187,7 +189,7 @@ export interface EndpointFacts {
 
 function alarmsOf(facts: EndpointFacts): string[] {
   const { state, choice } = facts;
-  const alarms = [...state.alarms];
+  const alarms = [...state.alarms, ...decisionAlarms(state, facts.now)];
   const resting = state.activity.phase !== "RollingBack";
   if (
     resting &&
@@ -200,6 +202,25 @@ function alarmsOf(facts: EndpointFacts): string[] {
     if (revision.state === "failed")
       alarms.push(`revision ${revision.revision} does not hold: ${revision.why ?? revision.proof}`);
   }
+  return alarms;
+}
+
+/** What the machine would do and cannot, or waits for: an alarm for as long as it is so. */
+function decisionAlarms(state: EndpointState, now: number): readonly string[] {
+  const { wanted, activity } = state;
+  const alarms: string[] = [];
+  if (wanted !== null) {
+    const next = isPinned(state, now) ? "not tried while it is pinned" : "tried again by itself";
+    alarms.push(`a rollback is wanted: ${wanted.why}; ${next} (tries so far: ${wanted.tries})`);
+  }
+  if (activity.phase !== "Progressing" && activity.phase !== "Baking") return alarms;
+  const { standing, switching } = activity;
+  if (switching !== null && switching.outage !== null)
+    alarms.push(`the rollout is held: ${switching.outage.why}`);
+  if (standing.held !== null && wantsBack(standing.held))
+    alarms.push(`a rollback is wanted: ${standing.held.why}`);
+  if (standing.undecidedAt !== null)
+    alarms.push("the rollout stays undecided: see `lastgood rollout status`");
   return alarms;
 }
 

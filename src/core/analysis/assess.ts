@@ -154,7 +154,7 @@ export function verdictOf(state: AnalysisState, context: AssessmentContext): Ver
     return { decision: plan.analysis.noData.action, why: silent, blamed: [], source };
   const names = holding(state);
   const proposed = proposalWords(state);
-  const words = namedWords(plan.metrics, state.metrics, names);
+  const words = namedWords(plan, state.metrics, names);
   if (proposed !== null)
     return hold([words, proposed].filter((part) => part !== "").join("; "), names);
   if (names.length > 0) return hold(words, names);

@@ -1,5 +1,6 @@
 import { blamedMetrics, combineEvidence, type NamedEvidence } from "../evidence/index.ts";
 import type { AnalysisPolicy } from "../policy/index.ts";
+import type { ReferenceSet } from "../version/index.ts";
 import { metricFails, namedWords } from "./describe-metric.ts";
 import { addArmCounts, type ArmCounts, type Interval, type PairCounts } from "./interval.ts";
 import { addJudged, gatewayRate, NOTHING, pairArms, type JudgedArms } from "./judged.ts";
@@ -62,14 +63,16 @@ export function planAnalysis({
   baseline,
   comparison,
   alone = false,
+  reference = null,
 }: {
   readonly analysis: AnalysisPolicy;
   readonly horizonIntervals: number;
   readonly baseline: readonly Interval[];
   readonly comparison: Comparison;
   readonly alone?: boolean;
+  readonly reference?: ReferenceSet | null;
 }): AnalysisPlan {
-  const planning = { analysis, baseline, comparison, alone };
+  const planning = { analysis, baseline, comparison, alone, reference };
   let base = NOTHING;
   for (const { stable } of baseline) base = addJudged(base, gatewayRate("errors", stable));
   return {
@@ -251,8 +254,8 @@ function latch(
   if (blamed.length === 0) return state;
   const why =
     asked && compares
-      ? `${namedWords(state.plan.metrics, state.metrics, blamed)}; stable answers what it fails`
-      : namedWords(state.plan.metrics, state.metrics, blamed);
+      ? `${namedWords(state.plan, state.metrics, blamed)}; stable answers what it fails`
+      : namedWords(state.plan, state.metrics, blamed);
   return { ...state, latched: { why, blamed, intervals: state.intervals } };
 }
 

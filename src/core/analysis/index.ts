@@ -3,6 +3,7 @@ export { assessmentSchema, type Assessment, type MetricAssessment } from "./asse
 export { observe, planAnalysis, startAnalysis, type AnalysisState } from "./engine.ts";
 export {
   addArmCounts,
+  addInputs,
   addPairCounts,
   armCountsSchema,
   batchBucket,

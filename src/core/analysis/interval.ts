@@ -38,6 +38,11 @@ export const armCountsSchema = z.object({
   latency: z.record(z.string(), histogramSchema),
   /** Predicted class, or bin of a numeric prediction (`outputBinLabel`), of a unit's first row. */
   outputs: z.record(z.string().max(100), count),
+  /**
+   * Inputs by feature and bin of the watch's reference set, each unit's first row, of the first units
+   * of each worker. Empty where none is watched.
+   */
+  inputs: z.array(z.array(count).max(100)).max(100).default([]),
 });
 
 /** What became of the requests that one arm was assigned within an interval. */
@@ -169,6 +174,7 @@ export function noArmCounts(): ArmCounts {
     fallbackFailed: 0,
     latency: {},
     outputs: {},
+    inputs: [],
   };
 }
 
@@ -240,6 +246,18 @@ export function addOutputs(
   return merged(one, other, (a, b) => a + b);
 }
 
+/** Inputs of both, by feature and bin. */
+export function addInputs(one: ArmCounts["inputs"], other: ArmCounts["inputs"]): number[][] {
+  const [longer, shorter] = one.length >= other.length ? [one, other] : [other, one];
+  return longer.map((bins, feature) => {
+    const more = shorter[feature] ?? [];
+    return Array.from(
+      { length: Math.max(bins.length, more.length) },
+      (_, bin) => (bins[bin] ?? 0) + (more[bin] ?? 0),
+    );
+  });
+}
+
 /** Both counts together. */
 export function addArmCounts(one: ArmCounts, other: ArmCounts): ArmCounts {
   return {
@@ -254,6 +272,7 @@ export function addArmCounts(one: ArmCounts, other: ArmCounts): ArmCounts {
     fallbackFailed: one.fallbackFailed + other.fallbackFailed,
     latency: addLatencies(one.latency, other.latency),
     outputs: addOutputs(one.outputs, other.outputs),
+    inputs: addInputs(one.inputs, other.inputs),
   };
 }
 

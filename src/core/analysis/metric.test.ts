@@ -431,7 +431,8 @@ describe("drift", () => {
       name: "inputs",
       weight: 0,
       action: "report",
-      reference: "train",
+      reference: "candidate",
+      tolerance: { absolute: 0.02, relative: 1.25 },
     };
     const [metric] = judge(fold(only(advice), halves(1, 3, {}, {}))).metrics;
     expect(metric).toMatchObject({ action: "report", verdict: "inconclusive" });

@@ -9,6 +9,12 @@ import {
 import { slowerThan, type Histogram } from "./histogram.ts";
 import { pooled } from "./histogram.ts";
 import {
+  inputDriftLogE,
+  observeInputDrift,
+  startInputDrift,
+  type InputDriftState,
+} from "./input-drift-test.ts";
+import {
   addHistograms,
   type ArmCounts,
   type Interval,
@@ -55,6 +61,7 @@ export type TestState =
       /** By class: how many were predicted. */
       readonly classes: readonly JudgedArms[];
     }
+  | { readonly test: "inputs"; readonly inputs: InputDriftState }
   /** Failures in a row, of each arm. */
   | { readonly test: "health"; readonly candidate: number; readonly stable: number }
   | { readonly test: "none" };
@@ -111,6 +118,8 @@ function startTest(test: TestPlan, horizon: number): TestState {
         drift: startDriftTest(test.drift, horizon),
         classes: (test.drift.classes ?? []).map(() => NO_ARMS),
       };
+    case "inputs":
+      return { test: "inputs", inputs: startInputDrift(test.inputs, horizon) };
     case "health":
       return { test: "health", candidate: 0, stable: 0 };
     case "none":
@@ -119,14 +128,15 @@ function startTest(test: TestPlan, horizon: number): TestState {
 }
 
 /** A metric before its first interval. */
-export function startMetric({ test }: MetricPlan, horizon: number): MetricState {
+export function startMetric({ test, role }: MetricPlan, horizon: number): MetricState {
   return {
     state: startTest(test, horizon),
     seen: NO_ARMS,
     logE: 0,
     maxLogE: 0,
     held: false,
-    broken: null,
+    // Who is asked to stop for it must hear that it is not looked at.
+    broken: test.test === "none" && role === "hold" ? test.why : null,
   };
 }
 
@@ -294,6 +304,10 @@ function observeTest(plan: MetricPlan, before: MetricState, step: Step): MetricS
   if (test.test === "latency" && state.test === "latency")
     return { ...before, state: observeLatencyMetric(test, state, step) };
   if (state.test === "drift") return { ...before, state: observeDriftMetric(state, step) };
+  if (test.test === "inputs" && state.test === "inputs") {
+    const inputs = observeInputDrift(test.inputs, state.inputs, step.interval, step);
+    return { ...before, state: { test: "inputs", inputs } };
+  }
   if (state.test === "health") return observeHealth(plan, before, step);
   const signal = signalOf(step.interval, plan.metric.name);
   if (signal === null || signal.broken !== null) return before;
@@ -313,6 +327,8 @@ function metricLogE({ state }: Pick<MetricState, "state">): number {
     }
     case "drift":
       return driftLogE(state.drift);
+    case "inputs":
+      return inputDriftLogE(state.inputs);
     case "health":
     case "none":
       return 0;

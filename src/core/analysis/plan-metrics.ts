@@ -1,7 +1,9 @@
 import { limitWithoutBaseline, type ArmCounts as Judged } from "../evidence/index.ts";
 import type { AnalysisPolicy, Metric, Tolerance } from "../policy/index.ts";
+import type { ReferenceSet } from "../version/index.ts";
 import { freezeClasses } from "./drift-test.ts";
 import { pooled, slowerThan } from "./histogram.ts";
+import { planInputDrift } from "./input-drift-test.ts";
 import { addLatencies, addOutputs, latencyBucket, noArmCounts, type Interval } from "./interval.ts";
 import { addJudged, gatewayRate, NOTHING, type GatewayRate } from "./judged.ts";
 import {
@@ -22,6 +24,8 @@ interface Planning {
   /** Whether a live comparison ends with the candidate alone. */
   readonly alone: boolean;
   readonly baseline: readonly Interval[];
+  /** What inputs are expected to look like; null: nobody said. */
+  readonly reference: ReferenceSet | null;
 }
 
 /** A metric without its weight. */
@@ -79,6 +83,7 @@ function ratePlan(
   };
 }
 
+const NO_REFERENCE = "no reference set was registered with the version (register --reference)";
 const NO_LIMIT = "nothing runs beside it, and no limit is known";
 
 function rateTest(
@@ -228,6 +233,21 @@ function planDrift(
   return { metric, role: metric.action, test: { test: "drift", drift } };
 }
 
+/** Inputs are the same for both revisions: whatever is found speaks against neither. */
+function planInputs(
+  metric: Metric & { readonly kind: "inputDrift" },
+  { reference }: Planning,
+): Unweighted {
+  const role = metric.action === "hold" ? "hold" : "report";
+  if (reference === null || reference.features.length === 0)
+    return { metric, role, test: { test: "none", why: NO_REFERENCE } };
+  return {
+    metric,
+    role,
+    test: { test: "inputs", inputs: planInputDrift(reference, metric.tolerance) },
+  };
+}
+
 /** How one metric is tested, and what its evidence can do. */
 export function planMetric(metric: Metric, planning: Planning): Unweighted {
   switch (metric.kind) {
@@ -256,11 +276,7 @@ export function planMetric(metric: Metric, planning: Planning): Unweighted {
         test: { test: "health", failures: metric.failures },
       };
     case "inputDrift":
-      return {
-        metric,
-        role: "report",
-        test: { test: "none", why: "inputs are the same for both revisions: advice only" },
-      };
+      return planInputs(metric, planning);
   }
 }
 

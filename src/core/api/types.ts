@@ -11,6 +11,8 @@ export type VersionView = z.infer<typeof schema.versionViewSchema>;
 export type ModelSummary = z.infer<typeof schema.modelSummarySchema>;
 /** Answer to an upload of bytes. */
 export type Blob = z.infer<typeof schema.blobSchema>;
+/** Rows of inputs that were uploaded before, as they are expected to look like. */
+export type ReferenceFile = z.infer<typeof schema.referenceFileSchema>;
 /** Registers a version of files uploaded before. */
 export type RegisterBody = z.infer<typeof schema.registerBodySchema>;
 /** Answer to a registration. */

@@ -25,4 +25,5 @@ export {
 } from "./paired-bet.ts";
 export { smallestDetectableRate, type ComparisonPlan, type DetectionCost } from "./plan.ts";
 export { sampleRatioMismatch } from "./sample-ratio.ts";
+export { populationStability, rejectedByEvidence } from "./shift.ts";
 export { promotionBet, splitBet, type SplitBetSettings, type Tolerance } from "./split-bet.ts";

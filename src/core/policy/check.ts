@@ -103,7 +103,9 @@ function analysisMistakes({ analysis, rollback, bakeMs }: Policy): readonly Mist
 }
 
 function isBlind(metric: Metric): boolean {
-  return "tolerance" in metric && metric.tolerance === null && metric.max === null;
+  return (
+    "max" in metric && "tolerance" in metric && metric.tolerance === null && metric.max === null
+  );
 }
 
 function metricMistakes({ analysis, rollback }: Policy): readonly Mistake[] {
@@ -116,10 +118,15 @@ function metricMistakes({ analysis, rollback }: Policy): readonly Mistake[] {
         "is false and there is no max: nothing would be watched; `off: true` takes the metric out",
       ),
     );
+  const watched = analysis.metrics.filter(({ kind }) => kind === "inputDrift").slice(1);
+  const twice = watched.flatMap(({ name }) =>
+    mistake([...path, name], "is a second inputDrift: inputs are compared with one reference set"),
+  );
   const acts = analysis.metrics.some(({ action }) => action === "rollback");
-  if (acts || !rollback.automatic) return blind;
+  if (acts || !rollback.automatic) return [...blind, ...twice];
   return [
     ...blind,
+    ...twice,
     ...mistake(
       path,
       "none of them rolls back: give one `action: rollback`, or write `rollback: { automatic: false }`",

@@ -23,10 +23,18 @@ const SLOWDOWN: Range = { words: "0% to 10000%", has: (slower) => slower >= 0 &&
 const LATENCY: Range = { words: "0 to 1h", has: (ms) => ms >= 0 && ms <= 3_600_000 };
 
 /** How much worse than stable a candidate may be; `absolute` where the file leaves it out. */
-export function tolerance(absolute: string): z.ZodType<Tolerance, ToleranceFile> {
+export function tolerance(
+  absolute: string,
+  relative = 1,
+  of = "stable's rate",
+): z.ZodType<Tolerance, ToleranceFile> {
   return keyed({
-    absolute: share(ABSOLUTE).meta({ description: "Added to stable's rate" }).prefault(absolute),
-    relative: share(RELATIVE).meta({ description: "Times stable's rate" }).prefault(1),
+    absolute: share(ABSOLUTE)
+      .meta({ description: `Added to ${of}` })
+      .prefault(absolute),
+    relative: share(RELATIVE)
+      .meta({ description: `Times ${of}` })
+      .prefault(relative),
   });
 }
 
@@ -198,9 +206,25 @@ const inputDrift = metricKind(
   "Distribution of inputs against a reference set: advice, never a rollback",
   {
     action: z.enum(["hold", "report"]).meta({ description: "hold or report" }).prefault("report"),
-    reference: text.meta({ description: "Name of the reference set" }),
+    reference: z
+      .enum(["candidate", "stable"])
+      .meta({
+        description:
+          "Whose reference set (register --reference): the candidate's, or stable's where it has none; or stable's",
+      })
+      .prefault("candidate"),
+    tolerance: tolerance("2%", 1.25, "the set's share")
+      .meta({
+        description: "How much a bin's share of the inputs may differ from the set's, either way",
+      })
+      .prefault({}),
   },
-  (options) => ({ weight: 0, action: options.action, reference: options.reference }),
+  (options) => ({
+    weight: 0,
+    action: options.action,
+    reference: options.reference,
+    tolerance: options.tolerance,
+  }),
 );
 const disagreement = metricKind(
   "disagreement",
@@ -278,7 +302,7 @@ const OTHER = {
   score: score.ownOrEmpty.optional(),
   meanError: meanError.own.optional(),
   disagreement: disagreement.own.optional(),
-  inputDrift: inputDrift.own.optional(),
+  inputDrift: inputDrift.ownOrEmpty.optional(),
   prometheus: prometheus.own.optional(),
   logs: logs.own.optional(),
   health: health.own.optional(),

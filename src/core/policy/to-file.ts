@@ -105,7 +105,7 @@ function ownKeys(metric: Metric): Readonly<Record<string, unknown>> {
     case "drift":
       return {};
     case "inputDrift":
-      return { reference: metric.reference };
+      return { reference: metric.reference, tolerance: toleranceFile(metric.tolerance) };
     case "disagreement":
       return { max: shareText(metric.max) };
     case "prometheus":

@@ -27,6 +27,12 @@ type Under = StateIn<"Progressing"> | StateIn<"Baking">;
 /** A person is told again that a rollout stays undecided after this time, ms. */
 const TOLD_AGAIN_MS = 24 * 3_600_000;
 const REMEMBERED_ROLLBACKS = 32;
+const WANTS_BACK = "wants back";
+
+/** Whether the evidence would send the rollout back, and something named in `why` keeps it from that. */
+export function wantsBack({ cause }: Held): boolean {
+  return cause.startsWith(WANTS_BACK);
+}
 
 /** What the evidence says now: back, stay, or go on (DESIGN.md section 7, two axes). */
 export function assessed(state: Under, event: EventOf<"assessed">, now: number): Step {
@@ -48,7 +54,7 @@ function backByItself(state: Under, event: EventOf<"assessed">, now: number): St
   const { why, blamed } = event.verdict;
   const refused = whyNotBack(state, event, now);
   if (refused !== null) {
-    const cause = `wants back, ${refused.cause}`;
+    const cause = `${WANTS_BACK}, ${refused.cause}`;
     return hold(state, { why: `${why}; ${refused.why}`, since: now, cause }, refused.cause);
   }
   const begun = beginReturn(state, {

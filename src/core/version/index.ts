@@ -36,17 +36,32 @@ export {
   type VersionStatus,
 } from "./version.ts";
 export {
-  artefactFileSchema,
-  batchingSchema,
   digestSchema,
   endpointNameSchema,
+  modelNameSchema,
+  versionNameSchema,
+} from "./name-schema.ts";
+export {
+  binCount,
+  binLabel,
+  binning,
+  featureBinsSchema,
+  featureValue,
+  LEAST_REFERENCE_ROWS,
+  MOST_FEATURES,
+  referenceSetSchema,
+  summariseInputs,
+  type FeatureBins,
+  type ReferenceSet,
+} from "./reference-set.ts";
+export {
+  artefactFileSchema,
+  batchingSchema,
   engineStampSchema,
   manifestSchema,
-  modelNameSchema,
   runtimeSpecSchema,
   sampleFromWire,
   sampleToWire,
   signatureSchema,
   tensorSpecSchema,
-  versionNameSchema,
 } from "./schema.ts";

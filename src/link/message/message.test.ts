@@ -62,7 +62,7 @@ const EVIDENCE: Evidence = {
 const GOOD: Record<keyof typeof GATEWAY_REQUESTS | keyof typeof CONTROL_REQUESTS, object> = {
   "route.publish": { route: routeOf() },
   "route.drained": { endpoint: "fraud-prod", order, since: 1.5, timeoutMs: 10 },
-  "endpoint.probe": { endpoint: "fraud-prod", revision: 1 },
+  "endpoint.probe": { endpoint: "fraud-prod", revision: 1, apart: true },
   "version.inspect": {
     digest: digestOf(1),
     runtime: { kind: "onnx", file: "model.onnx" },
@@ -122,7 +122,7 @@ for (const [kind, schema] of schemas) {
       const { [key as keyof typeof good]: gone, ...rest } = good;
       expect(gone).not.toBeUndefined();
       // What came with a later release is left out by gateways of an earlier one.
-      const isLater = kind === "override.made" && key === "trigger";
+      const isLater = ["override.made trigger", "endpoint.probe apart"].includes(`${kind} ${key}`);
       expect(schema.safeParse(rest).success, `without ${key}`).toBe(isLater);
       expect(
         schema.safeParse({ ...good, [key]: { of: "another kind" } }).success,

@@ -142,6 +142,8 @@ export const GATEWAY_REQUESTS = {
   "endpoint.probe": z.object({
     endpoint: endpointNameSchema,
     revision: z.number().int().positive(),
+    /** Asks the revision itself, whatever the split sends callers to; else it has to be what they get. */
+    apart: z.boolean().default(false),
   }),
   "version.inspect": z.object({
     digest: digestSchema,

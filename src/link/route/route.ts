@@ -6,6 +6,8 @@ import {
   batchingSchema,
   digestSchema,
   endpointNameSchema,
+  featureBinsSchema,
+  MOST_FEATURES,
   modelNameSchema,
   runtimeSpecSchema,
   signatureSchema,
@@ -110,6 +112,8 @@ const watchSchema = z.object({
       percent: z.number().positive().max(100),
     })
     .nullable(),
+  /** Features whose inputs are counted, as the reference set cuts them; null: none. */
+  inputs: z.array(featureBinsSchema).max(MOST_FEATURES).nullable().default(null),
 });
 
 /** A rollout whose arms are compared. */

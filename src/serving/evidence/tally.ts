@@ -24,6 +24,10 @@ export interface ArmTally extends Omit<ArmCounts, "latency" | "outputs"> {
   /** By `latencySlot`. */
   readonly latency: Map<number, number>;
   readonly outputs: Map<string, number>;
+  /** By feature and bin of the watch's reference set; empty until there is one. */
+  inputs: number[][];
+  /** Units whose inputs are among them. */
+  sampled: number;
   /** What became of each sticky key: `OUTCOME` bits. Counted above only when workers are merged. */
   readonly keys: Map<string, number>;
   /** Of `errors`: those that stand for a loss, which other workers may have seen too. */
@@ -114,6 +118,8 @@ export function newArm(revision: number): ArmTally {
     revision,
     latency: new Map(),
     outputs: new Map(),
+    inputs: [],
+    sampled: 0,
     keys: new Map(),
     incidents: [],
   };

@@ -17,6 +17,8 @@ import {
   type ArmCounts,
   type PairCounts,
 } from "../../core/analysis/index.ts";
+import { tensorFromWire } from "../../core/tensor/index.ts";
+import { parseDigest, summariseInputs } from "../../core/version/index.ts";
 import type { Count, Evidence } from "../../link/count/index.ts";
 import { CONTROL_REQUESTS, type GatewayStatus } from "../../link/message/index.ts";
 import type { Route, RouteRevision, Watch } from "../../link/route/index.ts";
@@ -32,6 +34,7 @@ const WATCH: Watch = {
   flushMs: 100,
   deadlineMs: 10_000,
   mirror: null,
+  inputs: null,
 };
 
 let harness: GatewayHarness;
@@ -258,6 +261,32 @@ test("requests of one key are one unit in each interval, whichever worker they c
   expect([1, 2]).toContain(counts.requests);
   expect(counts.violations).toBe(6);
   expect(new Set(answers.map((answer) => answer.revision)).size).toBe(1);
+}, 60_000);
+
+test("inputs are counted by feature and bin, each request once, also those that break the version", async () => {
+  await begin("v2.0-throws");
+  const data = rows.flat();
+  const features = tensorFromWire({
+    name: "features",
+    dtype: "FP32",
+    shape: [rows.length, 4],
+    data,
+  });
+  const digest = parseDigest(`sha256:${"0".repeat(64)}`);
+  const reference = summariseInputs(digest, [features], null);
+  const inputs = reference.features.map(({ input, element, bins }) => ({ input, element, bins }));
+  await harness.publish(canary(50, { ...WATCH, flushMs: 60_000, inputs }));
+  for (const row of rows) {
+    const body = { inputs: [{ name: "features", shape: [1, 4], datatype: "FP32", data: row }] };
+    await harness.ask("/v2/models/iris-prod/infer", body);
+  }
+  expect(await harness.terminate()).toBe(0);
+  const [stable, candidate] = [total(STABLE), total(CANDIDATE)];
+  expect(candidate.errors).toBeGreaterThan(0);
+  // Every row of the set was asked once: together both arms saw exactly the set.
+  expect(addArmCounts(stable, candidate).inputs).toEqual(
+    reference.features.map(({ counts }) => counts),
+  );
 }, 60_000);
 
 test("what was counted before the gateway ends is told before it is gone", async () => {

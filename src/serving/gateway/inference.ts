@@ -139,8 +139,9 @@ export class Inference {
     if (probe !== null) {
       const wanted = parseProbeHeader(probe, this.#probeToken);
       const arms = endpoint.compiled.arms;
-      const only = arms.length === 1 ? endpoint.pick(null) : null;
-      const routed = only ?? (wanted === null ? undefined : endpoint.get(wanted));
+      // Where the split has one arm, that is what callers get, whoever is probed for.
+      const only = arms.length === 1 && wanted?.apart !== true ? endpoint.pick(null) : null;
+      const routed = only ?? (wanted === null ? undefined : endpoint.get(wanted.revision));
       if (wanted !== null && routed !== undefined) return admitted(routed, "probe");
     }
     if (address.version !== null)
@@ -193,7 +194,7 @@ export class Inference {
       served.admit(admitted.admittedAt);
       if (routed.evidence !== null) {
         const key = header(request, "x-lastgood-key");
-        admitted.ticket = routed.evidence.admit(admitted.admittedAt, key);
+        admitted.ticket = routed.evidence.admit(admitted.admittedAt, key, call.inputs);
       }
     }
     served

@@ -48,6 +48,7 @@ test("what another revision made of the same request is logged by the same id", 
     flushMs: 100,
     deadlineMs: 10_000,
     mirror: { of: 1, to: 2, percent: 100 },
+    inputs: null,
   };
   await harness.publish(harness.route(revisions, 1, { predictions: true, watch }));
   await harness.ask("/v2/models/iris-prod/infer", SAMPLE);

@@ -15,7 +15,7 @@ import type { ChainEntry, ChainHead, HistoryDraft } from "../history/index.ts";
 export type StoredManifest = z.infer<typeof manifestSchema>;
 
 /** A version without its samples and input example: what lists and decisions need. */
-export type VersionRecord = Omit<ModelVersion, "golden" | "inputExample">;
+export type VersionRecord = Omit<ModelVersion, "golden" | "inputExample" | "reference">;
 
 /** The heavy part of a version. */
 export interface VersionSamples {

@@ -14,7 +14,7 @@ export interface Tables {
     status_at: number;
     /** The manifest without what `samples` holds. */
     manifest: string;
-    /** `{golden, inputExample}`: read only when asked for. */
+    /** `{golden, inputExample, reference}`: read only when asked for. */
     samples: string;
   };
   tags: { model: string; sequence: number; key: string; value: string };

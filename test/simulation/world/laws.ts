@@ -210,6 +210,10 @@ export class Laws implements GatewayWatch {
         assert.equal(holdMs, null, "law 5: no request is held for ever");
       }
       this.#isKeptWarm(gateway, record.route, state);
+      assert.ok(
+        state.wanted === null || record.route.targets.length === 0,
+        "law 1: what is wanted back is back as soon as a target can be verified",
+      );
     }
     this.#overridesAreHistory(gateways);
     this.#verdictsAreReproduced();
