@@ -7,6 +7,17 @@ import { World, type Sabotage } from "./world/world.ts";
 
 type Happens = readonly [afterMs: number, what: Happening];
 
+type Deploy = Extract<Happening, { do: "deploy" }>;
+
+const deploy = (name: Deploy["name"]): Deploy => ({
+  do: "deploy",
+  name,
+  policy: "blueGreen",
+  bakeMs: 0,
+  force: false,
+  replace: false,
+});
+
 const FOUND: readonly {
   readonly what: string;
   readonly gateways: number;
@@ -17,58 +28,18 @@ const FOUND: readonly {
     gateways: 1,
     happens: [
       [0, { do: "storeSlow", ms: 300 }],
-      [
-        0,
-        {
-          do: "deploy",
-          name: "v1.0",
-          policy: "blueGreen",
-          bakeMs: 0,
-          force: false,
-          replace: false,
-        },
-      ],
-      [
-        0,
-        {
-          do: "deploy",
-          name: "v1.0",
-          policy: "blueGreen",
-          bakeMs: 0,
-          force: false,
-          replace: false,
-        },
-      ],
+      [0, deploy("v1.0")],
+      [0, deploy("v1.0")],
     ],
   },
   {
     what: "what was done alone is taken in while the store is away: the route that says so was not published",
     gateways: 1,
     happens: [
-      [
-        0,
-        {
-          do: "deploy",
-          name: "v2.0",
-          policy: "blueGreen",
-          bakeMs: 0,
-          force: false,
-          replace: false,
-        },
-      ],
+      [0, deploy("v2.0")],
       [0, { do: "storeSlow", ms: 300 }],
       [12_000, { do: "noProbes", gateway: 0, ms: 50 }],
-      [
-        0,
-        {
-          do: "deploy",
-          name: "v1.0",
-          policy: "blueGreen",
-          bakeMs: 15000,
-          force: true,
-          replace: false,
-        },
-      ],
+      [0, { ...deploy("v1.0"), bakeMs: 15_000, force: true }],
       [12_000, { do: "alone", gateway: 0 }],
       [1_000, { do: "storeFails", ms: 1_500 }],
       [1_000, { do: "steer", command: "promote" }],
@@ -78,17 +49,7 @@ const FOUND: readonly {
     what: "a way back fails while the store is away: nobody heard of it",
     gateways: 1,
     happens: [
-      [
-        0,
-        {
-          do: "deploy",
-          name: "v1.0",
-          policy: "blueGreen",
-          bakeMs: 0,
-          force: false,
-          replace: false,
-        },
-      ],
+      [0, deploy("v1.0")],
       [4_000, { do: "rollback", to: null, again: false, keepStatus: false }],
       [0, { do: "noProbes", gateway: 0, ms: 6_000 }],
       [0, { do: "rollback", to: "v1.3", again: false, keepStatus: false }],
@@ -100,28 +61,8 @@ const FOUND: readonly {
     what: "a gateway comes while a route is on its way to the other: it never got it",
     gateways: 2,
     happens: [
-      [
-        0,
-        {
-          do: "deploy",
-          name: "v1.0",
-          policy: "blueGreen",
-          bakeMs: 0,
-          force: false,
-          replace: false,
-        },
-      ],
-      [
-        1_000,
-        {
-          do: "deploy",
-          name: "v1.3",
-          policy: "blueGreen",
-          bakeMs: 0,
-          force: false,
-          replace: false,
-        },
-      ],
+      [0, deploy("v1.0")],
+      [1_000, deploy("v1.3")],
       [12_000, { do: "crashControl", steps: 0, downMs: 50 }],
       [0, { do: "steer", command: "promote" }],
       [0, { do: "rollback", to: null, again: false, keepStatus: false }],
@@ -141,10 +82,7 @@ test.each(FOUND)("$what", async ({ gateways, happens }) => {
 
 test("what cannot be loaded is not tried again without a pause", async () => {
   const happenings: readonly Happens[] = [
-    [
-      0,
-      { do: "deploy", name: "v1.0", policy: "recreate", bakeMs: 0, force: false, replace: false },
-    ],
+    [0, { ...deploy("v1.0"), policy: "recreate" }],
     [4_000, { do: "spoil", name: "v1.0", how: "corrupt", is: true }],
     [0, { do: "crashGateway", gateway: 0, downMs: 50 }],
     [60_000, { do: "steer", command: "unpin" }],

@@ -4,13 +4,13 @@ import { join } from "node:path";
 
 import { afterEach, beforeEach, expect, test } from "vitest";
 
+import { runCommandLine, type Ran } from "../../../test/support/command-line.ts";
 import { ROLLBACK, ROLLOUT, storeJudgedRollout } from "../../../test/support/judged-rollout.ts";
 import { folder, prepare, store, tidyUp } from "../../../test/support/registry-fixture.ts";
 import { apiOf, rolloutsOf } from "../../../test/support/rollouts-fixture.ts";
 import type { ApiServer } from "../../control/api/index.ts";
 import type { Rollouts } from "../../control/rollouts/index.ts";
 import type { RolloutAnswer } from "../../core/api/index.ts";
-import { runCli } from "./run.ts";
 
 let rollouts: Rollouts;
 let api: ApiServer;
@@ -33,21 +33,13 @@ async function serve(goodIntervals?: number): Promise<void> {
   api = await apiOf(rollouts);
 }
 
-async function run(
-  ...argv: readonly string[]
-): Promise<{ exit: number; out: string; err: string }> {
-  let out = "";
-  let err = "";
-  const exit = await runCli({
-    argv,
-    env: { HOME: folder, LASTGOOD_URL: `http://127.0.0.1:${api.port}`, LASTGOOD_ACTOR: "tester" },
-    programFolder: folder,
-    stdout: { write: (text) => (out += text) },
-    stderr: { write: (text) => (err += text) },
-    isTerminal: false,
-    colour: false,
-  });
-  return { exit, out, err };
+function run(...argv: readonly string[]): Promise<Ran> {
+  const env = {
+    HOME: folder,
+    LASTGOOD_URL: `http://127.0.0.1:${api.port}`,
+    LASTGOOD_ACTOR: "tester",
+  };
+  return runCommandLine(argv, { env, programFolder: folder });
 }
 
 interface Explained {

@@ -228,20 +228,29 @@ function failedHealth({ plan, metrics }: AnalysisState): readonly string[] {
 }
 
 /** Metrics whose evidence brings it back now; none: it does not. */
-function blamedNow(state: AnalysisState, asked: boolean): readonly string[] {
+function blamedNow(
+  state: AnalysisState,
+  { asked, log }: { readonly asked: boolean; readonly log: number },
+): readonly string[] {
   const { plan, metrics } = state;
   const { alpha } = plan.analysis;
+  // What needs nobody to be asked is never more than all of it.
+  if (!asked && log < -Math.log(alpha)) return [];
   const direct = actingEvidence(plan, metrics, true);
   if (combined(direct) >= -Math.log(alpha)) return blamedMetrics(direct, alpha);
   return asked ? blamedMetrics(actingEvidence(plan, metrics, false), alpha) : [];
 }
 
-function latch(state: AnalysisState, asked: boolean): AnalysisState {
+function latch(
+  state: AnalysisState,
+  evidence: { readonly asked: boolean; readonly log: number },
+): AnalysisState {
+  const { asked } = evidence;
   if (state.latched !== null) return state;
   const health = failedHealth(state);
   // A comparison whose split is not what was asked for brings nothing back; a check compares nothing.
   const compares = health.length === 0 && !state.split.mismatched;
-  const blamed = compares ? blamedNow(state, asked) : health;
+  const blamed = compares ? blamedNow(state, evidence) : health;
   if (blamed.length === 0) return state;
   const why =
     asked && compares
@@ -287,5 +296,5 @@ export function observe(before: AnalysisState, interval: Interval): AnalysisStat
     held: heldAt(before.held, log, analysis.holdAlpha),
     proposal: proposal === "rollback" ? before.proposal : proposal,
   };
-  return latch(next, proposal === "rollback");
+  return latch(next, { asked: proposal === "rollback", log });
 }

@@ -7,6 +7,7 @@ export {
   addPairCounts,
   armCountsSchema,
   batchBucket,
+  batchLog2,
   intervalSchema,
   latencyBucket,
   noArmCounts,

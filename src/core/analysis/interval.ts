@@ -131,9 +131,14 @@ export function latencyEdgeMs(bucket: number): number {
   return LATENCY_GAMMA ** bucket;
 }
 
-/** How many rows were run together, as a power of two. */
-export function batchBucket(rows: number): string {
-  return String(2 ** Math.floor(Math.log2(Math.max(1, rows))));
+/** How many rows were run together, rounded down to a power of two: its exponent. */
+export function batchLog2(rows: number): number {
+  return 31 - Math.clz32(Math.max(1, rows));
+}
+
+/** The same as `latency` is kept by. */
+export function batchBucket(rowsLog2: number): string {
+  return String(2 ** rowsLog2);
 }
 
 /** Bins of numeric predictions: neighbours differ by a quarter, what is below a billionth is 0. */

@@ -25,21 +25,27 @@ export function alwaysValidP(maxLogE: number): number {
   return Math.min(1, Math.exp(-maxLogE));
 }
 
-/** ln of Robbins' mixture likelihood ratio against the rate p, without cancellation at large counts. */
-function robbinsLog(requests: number, bad: number, p: number): number {
+/**
+ * ln of Robbins' mixture likelihood ratio against a rate, without cancellation at large counts. What does
+ * not depend on the rate is computed once.
+ */
+function robbinsLog(requests: number, bad: number): (p: number) => number {
   const a = bad + 1;
   const b = requests - bad + 1;
   const n = requests + 2;
-  return (
-    times(bad, Math.log(a / n / p)) +
-    times(requests - bad, Math.log(b / n) - Math.log1p(-p)) +
-    Math.log(a / n) +
-    Math.log(b / n) +
-    0.5 * Math.log((2 * Math.PI * n) / a / b) +
-    stirlingError(a) +
-    stirlingError(b) -
-    stirlingError(n)
-  );
+  const share = a / n;
+  const [logA, logB] = [Math.log(share), Math.log(b / n)];
+  const half = 0.5 * Math.log((2 * Math.PI * n) / a / b);
+  const [ofA, ofB, ofN] = [stirlingError(a), stirlingError(b), stirlingError(n)];
+  return (p) =>
+    times(bad, Math.log(share / p)) +
+    times(requests - bad, logB - Math.log1p(-p)) +
+    logA +
+    logB +
+    half +
+    ofA +
+    ofB -
+    ofN;
 }
 
 /** Halvings of a double's interval until nothing is left to halve, and some more. */
@@ -70,7 +76,8 @@ export function rateConfidenceSequence(counts: ArmCounts, alpha: number): Interv
   const { requests, bad } = counts;
   if (requests === 0) return { lower: 0, upper: 1 };
   const limit = -Math.log(alpha);
-  const within = (p: number): boolean => robbinsLog(requests, bad, p) <= limit;
+  const log = robbinsLog(requests, bad);
+  const within = (p: number): boolean => log(p) <= limit;
   const rate = bad / requests;
   return {
     lower: bad === 0 ? 0 : boundary(rate, 0, within),

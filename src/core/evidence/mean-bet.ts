@@ -1,6 +1,6 @@
 import { PROMOTION_FRACTIONS, SEVERITIES } from "./bet-grid.ts";
 import { checkShare, checkRange, OPEN_UNIT } from "./counts.ts";
-import { times } from "./log-space.ts";
+import { timesLog1p } from "./log-space.ts";
 
 /** What one version did in one interval, judged against a limit. */
 export interface MeanCounts {
@@ -39,7 +39,7 @@ export function meanPromotionBet(
   checkRange("limit", limit, OPEN_UNIT);
   return PROMOTION_FRACTIONS.map(
     (fraction) =>
-      times(bad, Math.log1p(-fraction)) +
+      timesLog1p(bad, -fraction) +
       (observations - bad) * Math.log1p((fraction * limit) / (1 - limit)),
   );
 }

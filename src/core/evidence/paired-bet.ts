@@ -1,6 +1,6 @@
 import { PROMOTION_FRACTIONS, SEVERITIES } from "./bet-grid.ts";
 import { checkCount, checkRange, HALF_OPEN_UNIT, invalidEvidence } from "./counts.ts";
-import { times } from "./log-space.ts";
+import { timesLog1p } from "./log-space.ts";
 import type { Tolerance } from "./split-bet.ts";
 
 /** What both versions answered to the same inputs. */
@@ -71,10 +71,10 @@ function payoffsOf(tolerance: Tolerance, sign: 1 | -1): PairPayoffs {
 function logIncrement(stake: number, payoffs: PairPayoffs, counts: PairCounts): number {
   const { pairs, onlyCandidateBad, onlyStableBad, bothBad } = counts;
   return (
-    times(onlyCandidateBad, Math.log1p(stake * payoffs.onlyCandidateBad)) +
-    times(onlyStableBad, Math.log1p(stake * payoffs.onlyStableBad)) +
-    times(bothBad, Math.log1p(stake * payoffs.bothBad)) +
-    times(pairs - onlyCandidateBad - onlyStableBad - bothBad, Math.log1p(stake * payoffs.bothGood))
+    timesLog1p(onlyCandidateBad, stake * payoffs.onlyCandidateBad) +
+    timesLog1p(onlyStableBad, stake * payoffs.onlyStableBad) +
+    timesLog1p(bothBad, stake * payoffs.bothBad) +
+    timesLog1p(pairs - onlyCandidateBad - onlyStableBad - bothBad, stake * payoffs.bothGood)
   );
 }
 

@@ -90,6 +90,15 @@ function comparison({ compare, tolerance: tolerated, max }: ComparedOptions) {
   return { tolerance: compare ? tolerated : null, max: max ?? null };
 }
 
+/** A metric that is a rate and nothing else. */
+function comparedOnly({
+  weight,
+  action,
+  ...options
+}: ComparedOptions & Pick<Metric, "weight" | "action">) {
+  return { weight, action, ...comparison(options) };
+}
+
 /** One kind of metric, under its own key (`kind:` may be left out) and under a free name. */
 function metricKind<K extends MetricKind, S extends z.core.$ZodLooseShape>(
   kind: K,
@@ -120,19 +129,19 @@ const errorRate = metricKind(
   "errorRate",
   "5xx, timeouts, refused connections and invalid outputs",
   { ...evidence(0.4), ...compared("0.1%") },
-  (options) => ({ weight: options.weight, action: options.action, ...comparison(options) }),
+  comparedOnly,
 );
 const rejected = metricKind(
   "rejected",
   "4xx of a version although the contract was kept",
   { ...evidence(0.1), ...compared("0.1%") },
-  (options) => ({ weight: options.weight, action: options.action, ...comparison(options) }),
+  comparedOnly,
 );
 const validity = metricKind(
   "validity",
   "Outputs that break the signature, hold NaN or infinity; errorRate counts them too",
   { ...evidence(0.1), ...compared("0.1%") },
-  (options) => ({ weight: options.weight, action: options.action, ...comparison(options) }),
+  comparedOnly,
 );
 const latencyKind = metricKind(
   "latency",
@@ -161,7 +170,7 @@ const accuracy = metricKind(
   "accuracy",
   "Share of wrong answers, by delayed labels",
   { ...evidence(0.2), ...compared("1%") },
-  (options) => ({ weight: options.weight, action: options.action, ...comparison(options) }),
+  comparedOnly,
 );
 const meanError = metricKind(
   "meanError",
@@ -185,7 +194,7 @@ const score = metricKind(
   "score",
   "A score in [0, 1] that callers send, the higher the better; what is missing to 1 is the rate",
   { ...evidence(0.2), ...compared("1%") },
-  (options) => ({ weight: options.weight, action: options.action, ...comparison(options) }),
+  comparedOnly,
 );
 const drift = metricKind(
   "drift",

@@ -112,7 +112,7 @@ function countsOf(sum: ArmTally): ArmCounts {
   const slots = [...sum.latency].toSorted(([a], [b]) => a - b);
   for (const [slot, times] of slots) {
     const { rowsLog2, bucket } = slotParts(slot);
-    (counts.latency[batchBucket(2 ** rowsLog2)] ??= []).push([bucket, times]);
+    (counts.latency[batchBucket(rowsLog2)] ??= []).push([bucket, times]);
   }
   // Labels come from models: `__proto__` is one like any other.
   return { ...counts, outputs: Object.fromEntries(sum.outputs), inputs: sum.inputs };

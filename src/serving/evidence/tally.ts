@@ -1,4 +1,9 @@
-import { noPairCounts, type PairCounts } from "../../core/analysis/index.ts";
+import {
+  noArmCounts,
+  noPairCounts,
+  type ArmCounts,
+  type PairCounts,
+} from "../../core/analysis/index.ts";
 
 /*
  * What one worker counted: plain data, so that it crosses threads as it is.
@@ -14,17 +19,8 @@ export interface Incident {
 }
 
 /** What became of one arm's requests in one window, in one worker. */
-export interface ArmTally {
+export interface ArmTally extends Omit<ArmCounts, "latency" | "outputs"> {
   readonly revision: number;
-  requests: number;
-  errors: number;
-  invalid: number;
-  late: number;
-  rejected: number;
-  violations: number;
-  aborted: number;
-  fallback: number;
-  fallbackFailed: number;
   /** By `latencySlot`. */
   readonly latency: Map<number, number>;
   readonly outputs: Map<string, number>;
@@ -118,16 +114,8 @@ export function slotParts(slot: number): { readonly rowsLog2: number; readonly b
 /** An arm that did nothing. */
 export function newArm(revision: number): ArmTally {
   return {
+    ...noArmCounts(),
     revision,
-    requests: 0,
-    errors: 0,
-    invalid: 0,
-    late: 0,
-    rejected: 0,
-    violations: 0,
-    aborted: 0,
-    fallback: 0,
-    fallbackFailed: 0,
     latency: new Map(),
     outputs: new Map(),
     inputs: [],

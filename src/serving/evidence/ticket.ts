@@ -1,4 +1,4 @@
-import { latencyBucket } from "../../core/analysis/index.ts";
+import { batchLog2, latencyBucket } from "../../core/analysis/index.ts";
 import type { LastgoodError } from "../../core/errors/index.ts";
 import type { InferResult, RunFrame } from "../runtime/index.ts";
 import type { DisagreementTerms } from "./disagreement.ts";
@@ -215,8 +215,8 @@ export class RequestTicket implements Pending {
     if (prediction !== null) bump(this.#tally.outputs, this.#arm.labels.of(prediction));
     // Those who share a run share its time: it was seen once.
     if (!this.#arm.isNewFrame(frame)) return;
-    const rowsLog2 = 31 - Math.clz32(Math.max(1, frame?.rows ?? batch));
-    bump(this.#tally.latency, latencySlot(rowsLog2, latencyBucket(modelMs)));
+    const slot = latencySlot(batchLog2(frame?.rows ?? batch), latencyBucket(modelMs));
+    bump(this.#tally.latency, slot);
   }
 }
 
