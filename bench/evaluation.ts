@@ -39,7 +39,15 @@ const METRICS: readonly Metric[] = [
   { ...compared, kind: "accuracy", name: "accuracy" },
   { ...compared, kind: "meanError", name: "mean error", bound: 100 },
   { kind: "drift", name: "drift, ten classes", weight: 0.05, action: "rollback" },
-  { kind: "disagreement", name: "disagreement", weight: 0.05, action: "rollback", max: 0.05 },
+  {
+    kind: "disagreement",
+    name: "disagreement",
+    weight: 0.05,
+    action: "rollback",
+    max: 0.05,
+    by: "class",
+    tolerance: { relative: 0.05, absolute: 1e-6 },
+  },
   { ...compared, kind: "prometheus", name: "queue", source: "main", bad: "bad", total: "all" },
   { ...compared, kind: "logs", name: "logs", source: "journal" },
 ];
