@@ -119,12 +119,17 @@ function rateVerdict(test: TestPlan & { readonly test: "rate" }, chance: string)
   return `: ${chance}`;
 }
 
-function latencyWords(at: number, state: LatencyTest, chance: string): string {
+function latencyWords(
+  at: number,
+  state: LatencyTest,
+  { maxMs, chance }: { readonly maxMs: number | null; readonly chance: string },
+): string {
   const candidate = quantileMs(state.shown.candidate, at);
   const stable = quantileMs(state.shown.stable, at);
   if (candidate === null) return "no latencies yet";
   const beside = stable === null ? "" : `, stable ${milliseconds(stable)}`;
-  return `${quantileWords(at)} ${milliseconds(candidate)}${beside}: ${chance}`;
+  const limit = maxMs === null ? "" : `, at most ${milliseconds(maxMs)} allowed`;
+  return `${quantileWords(at)} ${milliseconds(candidate)}${beside}${limit}: ${chance}`;
 }
 
 const share = (arm: Judged): string => percent(rateOf(arm) ?? 0);
@@ -154,8 +159,10 @@ function metricWords(plan: MetricPlan, metric: MetricState, holdAlpha: number): 
   const { test } = plan;
   if (broken !== null) return `its source cannot be read: ${broken}`;
   const chance = chanceWords(metric.maxLogE);
-  if (state.test === "latency")
-    return latencyWords(quantileAt(plan, state, metric.logE), state, chance);
+  if (state.test === "latency") {
+    const maxMs = plan.metric.kind === "latency" ? plan.metric.maxMs : null;
+    return latencyWords(quantileAt(plan, state, metric.logE), state, { maxMs, chance });
+  }
   if (state.test === "drift") return driftWords(state, chance);
   const features = featuresOf(plan, metric, holdAlpha);
   if (features !== null) return inputDriftWords(features, metric.maxLogE);
