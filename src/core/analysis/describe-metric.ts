@@ -17,7 +17,7 @@ import {
 } from "./input-drift-test.ts";
 import { addJudged, NOTHING, rateOf, type JudgedArms } from "./judged.ts";
 import { latencyDispersion } from "./latency-test.ts";
-import { metricLogSafe, type MetricState, type TestState } from "./metric.ts";
+import { limitLogE, metricLogSafe, type MetricState, type TestState } from "./metric.ts";
 import type { AnalysisPlan, MetricPlan, TestPlan } from "./plan.ts";
 import { chanceWords, grouped, milliseconds, percent, quantileWords, rateWords } from "./words.ts";
 
@@ -112,9 +112,12 @@ function detectableOf(
   return smallestDetectableRate(comparison, Math.max(0, plannedRequestsLeft) / candidateShare);
 }
 
-function rateVerdict(test: TestPlan & { readonly test: "rate" }, chance: string): string {
+function rateVerdict(
+  test: TestPlan & { readonly test: "rate" },
+  { chance, byLimit }: { readonly chance: string; readonly byLimit: boolean },
+): string {
   const { limit, guarded, tolerance } = test.rate;
-  if (limit !== null && (!guarded || tolerance === null))
+  if (limit !== null && (!guarded || tolerance === null || byLimit))
     return `, at most ${percent(limit)} allowed: ${chance}`;
   return `: ${chance}`;
 }
@@ -158,7 +161,10 @@ function metricWords(plan: MetricPlan, metric: MetricState, holdAlpha: number): 
   const { state, broken } = metric;
   const { test } = plan;
   if (broken !== null) return `its source cannot be read: ${broken}`;
-  const chance = chanceWords(metric.maxLogE);
+  // Above its limit alone it holds: the words are about what holds.
+  const beyondLimit = metric.held ? (limitLogE(metric) ?? 0) : 0;
+  const byLimit = beyondLimit > metric.maxLogE;
+  const chance = chanceWords(Math.max(metric.maxLogE, beyondLimit));
   if (state.test === "latency") {
     const maxMs = plan.metric.kind === "latency" ? plan.metric.maxMs : null;
     return latencyWords(quantileAt(plan, state, metric.logE), state, { maxMs, chance });
@@ -177,7 +183,7 @@ function metricWords(plan: MetricPlan, metric: MetricState, holdAlpha: number): 
     stable === null
       ? ""
       : `, stable ${rateWords(plan.metric, stable).replace(/ (errors|rejected|invalid outputs|wrong|bad)$/, "")}`;
-  return `${figure}${beside}${test.test === "rate" ? rateVerdict(test, chance) : ""}`;
+  return `${figure}${beside}${test.test === "rate" ? rateVerdict(test, { chance, byLimit }) : ""}`;
 }
 
 const shownRate = (counts: Judged): MetricAssessment["candidate"] => ({

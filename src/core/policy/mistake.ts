@@ -17,15 +17,18 @@ const KINDS: Readonly<Record<string, string>> = {
   array: "a list",
 };
 
+function wordOf(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
 /**
  * What a schema says of a value where it has no words of its own: an error map of zod.
  * `is missing`, `is soon: accepted are hold, rollback`.
  */
 export function plainWords(issue: z.core.$ZodRawIssue): string | undefined {
   const { input } = issue;
-  const is = typeof input === "object" ? "is not one value" : `is ${String(input)}`;
   if (issue.code === "invalid_value")
-    return `${input === undefined ? "is missing" : is}: accepted are ${issue.values.map(String).join(", ")}`;
+    return `${input === undefined ? "is missing" : `is ${wordOf(input)}`}: accepted are ${issue.values.map(String).join(", ")}`;
   if (issue.code !== "invalid_type") return undefined;
   const expected = KINDS[issue.expected] ?? issue.expected;
   return input === undefined ? "is missing" : `is not ${expected}`;
