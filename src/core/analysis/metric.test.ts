@@ -173,6 +173,14 @@ describe("errors", () => {
     expect(run(0.005, 0.0001)).toBe("continue");
   });
 
+  test("what holds by its limit alone names the limit, and how sure that is", () => {
+    const limited = { ...METRICS.errorRate, max: 0.01 } as const;
+    const watched = fold(only(limited), halves(1, 60, { errorRate: 0.06 }, { errorRate: 0.06 }));
+    const { decision, why } = judge(watched);
+    expect(decision).toBe("hold");
+    expect(why).toMatch(/^errorRate: .*, at most 1 % allowed: (less than )?1 in [\d ]+ by chance$/);
+  });
+
   test("low traffic waits until both arms had a request, under one split", () => {
     // One request at a time: no interval has both arms.
     expect(
