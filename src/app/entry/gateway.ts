@@ -43,5 +43,6 @@ void runGateway({
   config,
   runtimes: { onnx: new OnnxRuntime(config), remote: remoteRuntime(config) },
   protocols: [oip, mlflow, tfserving],
+  grpc: async () => (await import("../../serving/protocol-oip-grpc/index.ts")).oipGrpc,
   log: (level, message, fields = {}) => logger[level](fields, message),
 });

@@ -12,4 +12,5 @@ runWorker({
     return remote.connectRemoteModel(address);
   },
   protocols: [oip, mlflow, tfserving],
+  grpc: async () => (await import("../../serving/protocol-oip-grpc/index.ts")).oipGrpc,
 });

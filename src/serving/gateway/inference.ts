@@ -1,18 +1,16 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { RequestTicket } from "../evidence/index.ts";
 import {
   outputViolation,
   type Call,
   type InferAddress,
-  type ScoringProtocol,
+  type MessageProtocol,
 } from "../protocol/index.ts";
 import type { InferResult } from "../runtime/index.ts";
-import { answeredBy, echoHeaders, errorHeaders, writeAnswer } from "./answer.ts";
-import { decompress, readBody } from "./body.ts";
+import { answeredBy, echoHeaders, errorHeaders } from "./answer.ts";
 import { monotonic } from "./clock.ts";
 import type { EndpointBook } from "./endpoint-book.ts";
+import type { Exchange } from "./exchange.ts";
 import { Fallback } from "./fallback.ts";
 import { Mirror } from "./mirror.ts";
 import { isOwn } from "./own-failures.ts";
@@ -21,10 +19,9 @@ import type { MirrorPlan, RoutedEndpoint, RoutedRevision } from "./routed-endpoi
 import type { ServedRevision } from "./served-revision.ts";
 
 /** A request whose body is there. */
-interface Arrived {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly protocol: ScoringProtocol;
+export interface Arrived {
+  readonly exchange: Exchange;
+  readonly protocol: MessageProtocol;
   readonly address: InferAddress;
   readonly body: Buffer;
 }
@@ -43,14 +40,6 @@ interface Admitted {
   readonly mirror: MirrorPlan | null;
 }
 
-/** The rest of an oversized body is read this long, ms. */
-const DISCARD_MS = 2_000;
-
-function header(request: IncomingMessage, name: string): string | null {
-  const value = request.headers[name];
-  return typeof value === "string" ? value : null;
-}
-
 /** The predict path of one worker: body, arm, contract, version, answer. */
 export class Inference {
   readonly #book: EndpointBook;
@@ -65,35 +54,13 @@ export class Inference {
     this.#mirror = new Mirror((key) => book.served(key));
   }
 
-  /** Answers one inference request. */
-  handle(
-    request: IncomingMessage,
-    response: ServerResponse,
-    { protocol, address }: { readonly protocol: ScoringProtocol; readonly address: InferAddress },
-  ): void {
-    let limit: number;
-    try {
-      limit = this.#book.find(address.endpoint).compiled.bodyBytes;
-    } catch (error) {
-      refuse({ request, response, protocol }, LastgoodError.from(error));
-      return;
-    }
-    readBody(request, limit, (error, body) => {
-      const encoding = request.headers["content-encoding"];
-      const arrived = { request, response, protocol, address, body };
-      if (error !== null) refuse(arrived, error);
-      else if (encoding === undefined || encoding === "identity") this.#admit(arrived);
-      else {
-        decompress(body, encoding, limit).then(
-          (plain) => this.#admit({ ...arrived, body: plain }),
-          (cause: unknown) => refuse(arrived, LastgoodError.from(cause)),
-        );
-      }
-    });
+  /** Longest body that the address takes, bytes. @throws `route.not-found`. */
+  bodyLimit(address: InferAddress): number {
+    return this.#book.find(address.endpoint).compiled.bodyBytes;
   }
 
-  /** Gives the request to a revision; from here on it keeps it, whatever is switched. */
-  #admit(arrived: Arrived): void {
+  /** Answers a request: gives it to a revision, which from here on keeps it, whatever is switched. */
+  answer(arrived: Arrived): void {
     try {
       const routed = this.#book.find(arrived.address.endpoint);
       if (routed.hold !== null) this.#hold(arrived, routed, routed.hold);
@@ -113,13 +80,13 @@ export class Inference {
       return;
     }
     gate.pass(maxMs, "the next version").then(
-      () => this.#admit(arrived),
+      () => this.answer(arrived),
       (error: unknown) => this.#refuseOwn(arrived, LastgoodError.from(error)),
     );
   }
 
   #choose(arrived: Arrived, endpoint: RoutedEndpoint): Admitted {
-    const { request, address } = arrived;
+    const { exchange, address } = arrived;
     const name = endpoint.compiled.endpoint;
     const admitted = (routed: RoutedRevision, arm: Admitted["arm"]): Admitted => ({
       arrived,
@@ -131,7 +98,7 @@ export class Inference {
       ticket: null,
       mirror: arm === "assigned" ? endpoint.mirrorOf(routed) : null,
     });
-    const probe = header(request, PROBE_HEADER);
+    const probe = exchange.header(PROBE_HEADER);
     if (probe !== null) {
       const wanted = parseProbeHeader(probe, this.#probeToken);
       const arms = endpoint.compiled.arms;
@@ -141,7 +108,7 @@ export class Inference {
     }
     if (address.version !== null)
       return admitted(this.#ofVersion(endpoint, address.version), "targeted");
-    const picked = endpoint.pick(header(request, "x-lastgood-key"));
+    const picked = endpoint.pick(exchange.header("x-lastgood-key"));
     if (picked === null) {
       throw new LastgoodError("runtime.unavailable", `${name} serves no version yet`, {
         hint: "deploy one: lastgood deploy MODEL@VERSION",
@@ -165,7 +132,7 @@ export class Inference {
 
   #run(admitted: Admitted): void {
     const { arrived, routed, served, arm } = admitted;
-    const { protocol, request, response, body } = arrived;
+    const { protocol, exchange, body } = arrived;
     const { limits } = routed.revision;
     if (served.inFlight >= limits.queue && arm !== "probe") {
       this.#shed(admitted, `more than ${limits.queue} requests are waiting for ${served.subject}`);
@@ -175,8 +142,8 @@ export class Inference {
     try {
       call = protocol.decode(
         {
-          contentType: header(request, "content-type"),
-          inferenceHeaderLength: header(request, "inference-header-content-length"),
+          contentType: exchange.header("content-type"),
+          inferenceHeaderLength: exchange.header("inference-header-content-length"),
           body,
         },
         routed.revision.contract,
@@ -188,7 +155,7 @@ export class Inference {
     if (arm === "assigned") {
       served.admit(admitted.admittedAt);
       if (routed.evidence !== null) {
-        const key = header(request, "x-lastgood-key");
+        const key = exchange.header("x-lastgood-key");
         admitted.ticket = routed.evidence.admit(admitted.admittedAt, key);
       }
     }
@@ -198,7 +165,7 @@ export class Inference {
         timeoutMs: routed.patience.timeoutMs,
         waitMs: routed.patience.waitMs,
         replays: routed.count("replay"),
-        isWanted: () => !response.destroyed,
+        isWanted: () => !exchange.isGone,
         ticket: admitted.ticket,
       })
       .then(
@@ -241,10 +208,9 @@ export class Inference {
       this.#book.guard.good(admitted);
       this.#book.predicted(endpoint, requestId, outputs);
     }
-    writeAnswer(
-      arrived.response,
+    arrived.exchange.write(
       arrived.protocol.encode(outputs, { endpoint, version: routed.label, call }),
-      answeredBy(arrived.request, routed, requestId),
+      answeredBy(arrived.exchange, routed, requestId),
     );
   }
 
@@ -259,7 +225,7 @@ export class Inference {
     const cell = admitted.routed.count(admitted.arm);
     cell.requests += 1;
     // Nobody waited for it any more, so it was not run to its end.
-    if (!admitted.arrived.response.destroyed) {
+    if (!admitted.arrived.exchange.isGone) {
       cell.errors += 1;
       if (admitted.arm === "assigned") this.#book.guard.failed(admitted, error);
     }
@@ -313,34 +279,23 @@ export class Inference {
     requestId = this.#book.requestId(admitted.routed.key, admitted.arm),
   ): void {
     const { arrived, routed } = admitted;
-    if (isOwn(error) && !arrived.response.destroyed) this.#book.failures.note(admitted.admittedAt);
-    writeAnswer(arrived.response, arrived.protocol.encodeError(error), {
-      ...answeredBy(arrived.request, routed, requestId),
+    if (isOwn(error) && !arrived.exchange.isGone) this.#book.failures.note(admitted.admittedAt);
+    arrived.exchange.write(arrived.protocol.encodeError(error), {
+      ...answeredBy(arrived.exchange, routed, requestId),
       ...errorHeaders(error),
     });
   }
 
   /** An error before any revision was chosen. */
   #refuseOwn(arrived: Arrived, error: LastgoodError): void {
-    if (isOwn(error) && !arrived.response.destroyed) this.#book.failures.note(monotonic());
+    if (isOwn(error) && !arrived.exchange.isGone) this.#book.failures.note(monotonic());
     refuse(arrived, error);
   }
 }
 
 function refuse(
-  { request, response, protocol }: Pick<Arrived, "request" | "response" | "protocol">,
+  { exchange, protocol }: Pick<Arrived, "exchange" | "protocol">,
   error: LastgoodError,
 ): void {
-  writeAnswer(response, protocol.encodeError(error), {
-    ...echoHeaders(request),
-    ...errorHeaders(error),
-  });
-  // Closing at once would reset the connection under a caller who still sends, and take the answer
-  // away: what is coming of an oversized body is thrown away for a while.
-  if (error.code === "body.too-large") {
-    request.resume();
-    setTimeout(() => {
-      if (!request.complete) request.destroy();
-    }, DISCARD_MS).unref();
-  }
+  exchange.write(protocol.encodeError(error), { ...echoHeaders(exchange), ...errorHeaders(error) });
 }
