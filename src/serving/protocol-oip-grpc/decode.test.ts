@@ -57,22 +57,36 @@ const SAMPLES: Readonly<Record<DType, TensorData>> = {
   BYTES: ["grün", ""],
 };
 
-test.each(DTYPES)("%s comes through raw, and typed where it has a field", (dtype) => {
-  const data = SAMPLES[dtype];
-  const tensor = { name: "x", dtype, shape: [2], data };
+function sample(dtype: DType): {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: number[];
+  readonly data: TensorData;
+} {
+  return { name: "x", dtype, shape: [2], data: SAMPLES[dtype] };
+}
+
+test.each(DTYPES)("%s comes through raw", (dtype) => {
   const input = { name: "x", datatype: dtype, shape: [2n] };
-  const given = read({ inputs: [input], rawInputContents: [outputBinary(tensor)] }, single(dtype));
-  expect(given.inputs).toEqual([tensor]);
+  const rawInputContents = [outputBinary(sample(dtype))];
+  const given = read({ inputs: [input], rawInputContents }, single(dtype));
+  expect(given.inputs).toEqual([sample(dtype)]);
   expect(given.form).toEqual({ kind: "grpc", outputs: null, raw: true });
-  const contents = typedContents(dtype, data);
-  if (contents === null) {
-    const wrong = { inputs: [{ ...input, contents: { uintContents: [1, 2] } }] };
-    expect(refusal(() => read(wrong, single(dtype)))).toContain("raw_input_contents");
-    return;
-  }
-  const typed = read({ inputs: [{ ...input, contents }] }, single(dtype));
-  expect(typed.inputs).toEqual([tensor]);
-  expect(typed.form).toEqual({ kind: "grpc", outputs: null, raw: false });
+});
+
+test.each(DTYPES.filter((dtype) => dtype !== "FP16"))("%s comes through typed", (dtype) => {
+  const contents = typedContents(dtype, SAMPLES[dtype]) ?? {};
+  const input = { name: "x", datatype: dtype, shape: [2n], contents };
+  const given = read({ inputs: [input] }, single(dtype));
+  expect(given.inputs).toEqual([sample(dtype)]);
+  expect(given.form).toEqual({ kind: "grpc", outputs: null, raw: false });
+});
+
+test("FP16 has no typed contents", () => {
+  expect(typedContents("FP16", SAMPLES.FP16)).toBeNull();
+  const input = { name: "x", datatype: "FP16", shape: [2n], contents: { uintContents: [1, 2] } };
+  const message = refusal(() => read({ inputs: [input] }, single("FP16")));
+  expect(message).toContain("raw_input_contents");
 });
 
 test("the id, the outputs asked for, and parameters that are not known", () => {
