@@ -80,8 +80,9 @@ export interface HarnessStart {
       string,
       {
         readonly url: string;
-        readonly protocol: "oip";
-        readonly model: string;
+        readonly protocol: "oip" | "passthrough";
+        readonly model?: string;
+        readonly health?: string;
         readonly retries: boolean;
       }
     >

@@ -12,15 +12,20 @@ import { fallbackRoom } from "./safeguards.ts";
 import type { ServedRevision } from "./served-revision.ts";
 
 /** Says which revision failed the request that another one answered. */
-const FALLBACK_HEADER = "x-lastgood-fallback";
+export const FALLBACK_HEADER = "x-lastgood-fallback";
 /** Longest body that is given to a second revision, bytes. */
-const MAX_BODY_BYTES = 1024 * 1024;
+export const MAX_REPEATED_BYTES = 1024 * 1024;
 /** Failures of the version; whatever else went wrong, asking another one would not help. */
 const ELIGIBLE: ReadonlySet<string> = new Set([
   "runtime.failed",
   "runtime.timeout",
   "runtime.unavailable",
 ]);
+
+/** Whether another revision may do better with a request that failed so. */
+export function isEligible(error: LastgoodError): boolean {
+  return ELIGIBLE.has(error.code) && error.details["elsewhere"] !== false;
+}
 
 /** A request that the revision it was assigned to has failed. */
 export interface FailedRequest {
@@ -171,16 +176,15 @@ function timeLeft({ routed, admittedAt }: FailedRequest): number {
 
 function refusalOf({ failed, stable, served }: Asked): Refusal | null {
   const { error, exchange, bodyBytes } = failed;
-  const isEligible =
-    ELIGIBLE.has(error.code) &&
-    error.details["elsewhere"] !== false &&
+  const mayBeAsked =
+    isEligible(error) &&
     failed.served.mayRepeat &&
-    bodyBytes <= MAX_BODY_BYTES &&
+    bodyBytes <= MAX_REPEATED_BYTES &&
     !exchange.isGone &&
     timeLeft(failed) > 0 &&
     // Where neither is there, stable is waited for: it may well be the first to come.
     (served.gate.isOpen || error.code === "runtime.unavailable");
-  if (!isEligible) return "ineligible";
+  if (!mayBeAsked) return "ineligible";
   const { inFlight, standingIn } = served;
   return inFlight + standingIn < fallbackRoom(stable.revision.limits) ? null : "no-room";
 }

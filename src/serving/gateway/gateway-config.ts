@@ -5,6 +5,8 @@ const remoteConfigSchema = z.object({
   url: z.string(),
   protocol: z.string(),
   model: z.string().optional(),
+  /** `passthrough`: a path that says 2xx when it is ready. */
+  health: z.string().optional(),
   retries: z.boolean().default(false),
 });
 

@@ -27,6 +27,7 @@ import type { GatewayConfig } from "./gateway-config.ts";
 import { gatewayRequests } from "./gateway-requests.ts";
 import { LoadedRevisions, type Runtimes } from "./loaded-revisions.ts";
 import type { Log } from "./log.ts";
+import { isPassedThrough } from "./passed-through.ts";
 import { prunePredictions } from "./prediction-log.ts";
 import { probeEndpoint } from "./probe.ts";
 import { recordedEndpoints, RouteFile } from "./route-file.ts";
@@ -342,8 +343,11 @@ export class Gateway {
     const { config, protocols, grpc } = this.#parts;
     const inUse = this.#inUse.get(target.endpoint) ?? new Set();
     const port = inUse.has("oip-grpc") ? this.#grpcPort : null;
+    const { runtime } = target.revision;
+    const remote = runtime.kind === "remote" ? config.remotes[runtime.remote] : undefined;
     return probeEndpoint({
       ...target,
+      passedPath: isPassedThrough(target.revision) ? (remote?.health ?? "/") : null,
       host: config.serveHost,
       port: this.#port,
       token: this.#probeToken,

@@ -16,6 +16,8 @@ import { echoHeaders, errorHeaders } from "./answer.ts";
 import type { EndpointBook } from "./endpoint-book.ts";
 import { HttpExchange } from "./http-exchange.ts";
 import type { Inference } from "./inference.ts";
+import { PassThrough } from "./pass-through.ts";
+import { passedTo } from "./passed-path.ts";
 import { statusFacts } from "./status-facts.ts";
 import type { WorkerSettings } from "./thread-messages.ts";
 
@@ -36,6 +38,7 @@ export class HttpFront {
   readonly #settings: WorkerSettings;
   readonly #book: EndpointBook;
   readonly #inference: Inference;
+  readonly #passThrough: PassThrough;
   readonly #protocols: ReadonlyMap<ProtocolName, ScoringProtocol>;
   readonly #address: (method: string, pathname: string) => Address | null;
   readonly #server: Server;
@@ -53,6 +56,7 @@ export class HttpFront {
     this.#settings = settings;
     this.#book = book;
     this.#inference = inference;
+    this.#passThrough = new PassThrough(book, settings.probeToken);
     this.#protocols = new Map(protocols.map((protocol) => [protocol.name, protocol]));
     this.#address = addressMatcher(protocols);
     this.#server = createServer(
@@ -67,7 +71,9 @@ export class HttpFront {
         if (this.#draining) response.shouldKeepAlive = false;
         const exchange = new HttpExchange(request, response);
         try {
-          this.#handle(exchange, request.method ?? "GET", request.url ?? "/");
+          const to = passedTo(book, request.url ?? "/");
+          if (to !== null) this.#passThrough.handle({ request, response, exchange, to });
+          else this.#handle(exchange, request.method ?? "GET", request.url ?? "/");
         } catch (error) {
           // A defect of ours costs one request, not the worker.
           this.#refuse(exchange, { error: LastgoodError.from(error), protocol: "oip" });

@@ -7,6 +7,7 @@ import {
   type MessageProtocol,
 } from "../protocol/index.ts";
 import type { InferResult } from "../runtime/index.ts";
+import { admit } from "./admission.ts";
 import { answeredBy, echoHeaders, errorHeaders } from "./answer.ts";
 import { monotonic } from "./clock.ts";
 import type { EndpointBook } from "./endpoint-book.ts";
@@ -14,7 +15,7 @@ import type { Exchange } from "./exchange.ts";
 import { Fallback } from "./fallback.ts";
 import { Mirror } from "./mirror.ts";
 import { isOwn } from "./own-failures.ts";
-import { parseProbeHeader, PROBE_HEADER } from "./probe-header.ts";
+import { isPassedThrough } from "./passed-through.ts";
 import type { MirrorPlan, RoutedEndpoint, RoutedRevision } from "./routed-endpoint.ts";
 import type { ServedRevision } from "./served-revision.ts";
 
@@ -86,9 +87,20 @@ export class Inference {
   }
 
   #choose(arrived: Arrived, endpoint: RoutedEndpoint): Admitted {
-    const { exchange, address } = arrived;
+    const { exchange, address, protocol } = arrived;
     const name = endpoint.compiled.endpoint;
-    const admitted = (routed: RoutedRevision, arm: Admitted["arm"]): Admitted => ({
+    const { version } = address;
+    const probeToken = this.#probeToken;
+    const { routed, arm } = admit(this.#book, endpoint, { exchange, version, probeToken });
+    if (isPassedThrough(routed.revision)) {
+      throw new LastgoodError(
+        "protocol.unsupported",
+        `${name} speaks something of its own, which is passed on and not read`,
+        { hint: `send requests to /endpoints/${name}/ and whatever path it has` },
+      );
+    }
+    if (arm === "assigned") this.#book.notice(name, protocol.name);
+    return {
       arrived,
       routed,
       arm,
@@ -97,37 +109,7 @@ export class Inference {
       endpoint: name,
       ticket: null,
       mirror: arm === "assigned" ? endpoint.mirrorOf(routed) : null,
-    });
-    const probe = exchange.header(PROBE_HEADER);
-    if (probe !== null) {
-      const wanted = parseProbeHeader(probe, this.#probeToken);
-      const arms = endpoint.compiled.arms;
-      const only = arms.length === 1 ? endpoint.pick(null) : null;
-      const routed = only ?? (wanted === null ? undefined : endpoint.get(wanted));
-      if (wanted !== null && routed !== undefined) return admitted(routed, "probe");
-    }
-    if (address.version !== null)
-      return admitted(this.#ofVersion(endpoint, address.version), "targeted");
-    const picked = endpoint.pick(exchange.header("x-lastgood-key"));
-    if (picked === null) {
-      throw new LastgoodError("runtime.unavailable", `${name} serves no version yet`, {
-        hint: "deploy one: lastgood deploy MODEL@VERSION",
-      });
-    }
-    this.#book.notice(name, arrived.protocol.name);
-    return admitted(picked, "assigned");
-  }
-
-  #ofVersion(endpoint: RoutedEndpoint, version: string): RoutedRevision {
-    for (const { revision } of endpoint.compiled.ofVersion(version)) {
-      const routed = endpoint.get(revision);
-      if (routed !== undefined && this.#book.isReady(routed.key)) return routed;
-    }
-    const loaded = [...endpoint.revisions()].filter((each) => this.#book.isReady(each.key));
-    throw new LastgoodError(
-      "route.not-found",
-      `version "${version}" is not loaded at ${endpoint.compiled.endpoint}; loaded: ${loaded.map((each) => each.label).join(", ") || "none"}`,
-    );
+    };
   }
 
   #run(admitted: Admitted): void {

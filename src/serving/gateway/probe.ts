@@ -23,6 +23,8 @@ export interface ProbeOptions {
   readonly protocols: readonly ScoringProtocol[];
   /** Null where gRPC is not in use. */
   readonly grpc: { readonly protocol: GrpcProtocol; readonly port: number } | null;
+  /** A path of the revision's own, where its requests are passed on unread; else null. */
+  readonly passedPath: string | null;
   /** Numbers of the workers that listen: a probe tries to hear from each. */
   readonly workers: readonly number[];
 }
@@ -184,6 +186,16 @@ async function probeReadiness(options: ProbeOptions): Promise<Outcome> {
   }
 }
 
+/** Nothing of the answer is known but that it must be the revision's, and no failure. */
+async function probePassed(options: ProbeOptions, path: string): Promise<Outcome> {
+  const send = async (asked: ProbeRequest): Promise<Answer> => {
+    const answer = await ask(options, { path: asked.path });
+    return { ...answer, isOk: answer.status > 0 && answer.status < 500 };
+  };
+  const asked = { path, headers: {}, body: Buffer.alloc(0), difference: () => null };
+  return probeWorkers({ options, protocol: "passthrough", ask: send }, asked);
+}
+
 async function probeProtocol(
   probing: Probing,
   prepare: () => ProbeRequest | null,
@@ -204,8 +216,12 @@ async function probeProtocol(
  * samples is asked for its readiness.
  */
 export async function probeEndpoint(options: ProbeOptions): Promise<Probed> {
-  const { endpoint, revision, protocols, grpc } = options;
+  const { endpoint, revision, protocols, grpc, passedPath } = options;
   const probes: Outcome[] = [];
+  if (passedPath !== null) {
+    const outcome = await probePassed(options, `/endpoints/${endpoint}${passedPath}`);
+    return { ok: outcome.ok, probes: [outcome] };
+  }
   for (const protocol of protocols) {
     const probing = { options, protocol: protocol.name, ask: ask.bind(null, options) };
     const prepare = (): ProbeRequest | null => probeRequest(protocol, endpoint, revision);
