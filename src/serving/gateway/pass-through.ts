@@ -189,7 +189,7 @@ export class PassThrough {
 
   async #fail(sent: Sent, error: LastgoodError): Promise<void> {
     const { passing, routed, ticket, requestId } = sent;
-    if (hasLeft(passing)) {
+    if (passing.exchange.isGone) {
       // Nobody waited for it any more, and what it sent may have ended with it.
       routed.count(sent.arm).requests += 1;
       ticket?.dropped();
@@ -298,11 +298,6 @@ function messageOf({ request, to, body }: Ready, timeoutMs: number): ForwardRequ
     body,
     timeoutMs: Math.max(1, Math.ceil(timeoutMs)),
   };
-}
-
-/** Whether the caller is gone, or will be: its request ended before its end. */
-function hasLeft({ exchange, request }: Passing): boolean {
-  return exchange.isGone || (request.destroyed && !request.complete);
 }
 
 /** What a status says: 5xx is the version's error, 4xx one that it refused. */
