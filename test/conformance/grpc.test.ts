@@ -259,6 +259,7 @@ test("a request that the candidate fails is answered by stable, and the trailers
         flushMs: 1_000,
         deadlineMs: 30_000,
         mirror: null,
+        inputs: null,
       },
     });
   });

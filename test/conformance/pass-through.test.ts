@@ -108,6 +108,7 @@ const candidate: Partial<Route> = {
     flushMs: 1_000,
     deadlineMs: 5_000,
     mirror: null,
+    inputs: null,
   },
 };
 

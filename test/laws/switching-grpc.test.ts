@@ -20,7 +20,7 @@ test("the gRPC address is told when the server starts", () => {
   expect(server.output).toContain(`gRPC      ${server.grpcAddress}`);
 });
 
-test("20 switches under gRPC load: no call fails, no channel is closed, none is stale", async () => {
+test("10 switches under gRPC load: no call fails, no channel is closed, none is stale", async () => {
   const callers = Array.from({ length: 8 }, () => new GrpcCaller(server.grpcAddress));
   const request = floatsRequest("iris", [4.8, 3, 1.4, 0.1]);
   const failures: GrpcAnswered<unknown>[] = [];
@@ -41,7 +41,7 @@ test("20 switches under gRPC load: no call fails, no channel is closed, none is 
   const base = { reason: null, actor: "tester" } as const;
   try {
     expect(await versions()).toEqual(new Set(["v1.0"]));
-    for (let round = 0; round < 10; round += 1) {
+    for (let round = 0; round < 5; round += 1) {
       const reference = "iris@v1.1";
       const deployed = await server.client.deploy({ ...base, reference, force: true });
       expect(deployed.verified).toBe(true);
@@ -56,5 +56,5 @@ test("20 switches under gRPC load: no call fails, no channel is closed, none is 
     for (const caller of callers) caller.close();
   }
   expect(failures).toEqual([]);
-  expect(count).toBeGreaterThan(500);
+  expect(count).toBeGreaterThan(200);
 }, 120_000);

@@ -130,6 +130,7 @@ export async function uploaded(
     remote: null,
     signature: null,
     inputExample: null,
+    reference: null,
     metrics: {},
     params: {},
     tags: {},

@@ -29,8 +29,10 @@ export function admit(
   const probe = exchange.header(PROBE_HEADER);
   if (probe !== null) {
     const wanted = parseProbeHeader(probe, probeToken);
-    const only = endpoint.compiled.arms.length === 1 ? endpoint.pick(null) : null;
-    const routed = only ?? (wanted === null ? undefined : endpoint.get(wanted));
+    // Where the split has one arm, that is what callers get, whoever is probed for.
+    const isOnly = endpoint.compiled.arms.length === 1 && wanted?.apart !== true;
+    const only = isOnly ? endpoint.pick(null) : null;
+    const routed = only ?? (wanted === null ? undefined : endpoint.get(wanted.revision));
     if (wanted !== null && routed !== undefined) return { routed, arm: "probe" };
   }
   if (version !== null) return { routed: ofVersion(book, endpoint, version), arm: "targeted" };

@@ -82,6 +82,10 @@ test("a published route is served in every protocol, and errors come in each one
   ]);
   const wrong = await harness.control("endpoint.probe", { endpoint: "iris-prod", revision: 2 });
   expect(probedSchema.parse(wrong).ok).toBe(false);
+  const apart = { endpoint: "iris-prod", revision: 2, apart: true };
+  const own = probedSchema.parse(await harness.control("endpoint.probe", apart));
+  expect(own.ok).toBe(true);
+  expect(new Set(own.probes.map(({ answeredBy }) => answeredBy))).toEqual(new Set([2]));
 }, 30_000);
 
 test("odd and hostile requests get the right 4xx and leave the gateway as it was", async () => {

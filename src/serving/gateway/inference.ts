@@ -1,4 +1,5 @@
 import { LastgoodError } from "../../core/errors/index.ts";
+import type { OutputValue } from "../../core/tensor/index.ts";
 import type { RequestTicket } from "../evidence/index.ts";
 import {
   outputViolation,
@@ -39,6 +40,8 @@ interface Admitted {
   ticket: RequestTicket | null;
   /** Where it is sent as well once it is answered, or null. */
   readonly mirror: MirrorPlan | null;
+  /** The id under which its answer is noted for labels, or null. */
+  notedAs: string | null;
 }
 
 /** The predict path of one worker: body, arm, contract, version, answer. */
@@ -109,6 +112,7 @@ export class Inference {
       endpoint: name,
       ticket: null,
       mirror: arm === "assigned" ? endpoint.mirrorOf(routed) : null,
+      notedAs: null,
     };
   }
 
@@ -138,7 +142,7 @@ export class Inference {
       served.admit(admitted.admittedAt);
       if (routed.evidence !== null) {
         const key = exchange.header("x-lastgood-key");
-        admitted.ticket = routed.evidence.admit(admitted.admittedAt, key);
+        admitted.ticket = routed.evidence.admit(admitted.admittedAt, key, call.inputs);
       }
     }
     served
@@ -169,8 +173,21 @@ export class Inference {
   }
 
   /** Nothing happens while it is not known how the request ended. */
-  #sendOn({ mirror, ticket }: Admitted, call: Call): void {
-    if (mirror !== null && ticket !== null) this.#mirror.send(mirror, call.inputs, ticket);
+  #sendOn({ mirror: plan, ticket, endpoint, notedAs }: Admitted, call: Call): void {
+    if (plan === null || ticket === null) return;
+    const onEnd = (outputs: readonly OutputValue[] | null): void => {
+      if (notedAs === null) return;
+      this.#book.mirrored({ endpoint, requestId: notedAs }, plan.to.revision.revision, outputs);
+    };
+    this.#mirror.send({ plan, inputs: call.inputs, onEnd }, ticket);
+  }
+
+  /** Notes the answer for labels that come later. */
+  #note(admitted: Admitted, requestId: string, outputs: readonly OutputValue[]): void {
+    const { endpoint, mirror, ticket } = admitted;
+    const to = ticket === null ? null : (mirror?.to.revision.revision ?? null);
+    admitted.notedAs = requestId;
+    this.#book.predicted({ endpoint, requestId }, outputs, to);
   }
 
   #succeed(admitted: Admitted, call: Call, result: InferResult): void {
@@ -188,7 +205,7 @@ export class Inference {
     const requestId = this.#book.requestId(routed.key, arm);
     if (arm === "assigned") {
       this.#book.guard.good(admitted);
-      this.#book.predicted(endpoint, requestId, outputs);
+      this.#note(admitted, requestId, outputs);
     }
     arrived.exchange.write(
       arrived.protocol.encode(outputs, { endpoint, version: routed.label, call }),

@@ -118,7 +118,7 @@ export class PassThrough {
       arm,
       admittedAt,
       requestId: this.#book.requestId(routed.key, arm),
-      ticket: isAssigned ? (routed.evidence?.admit(admittedAt, key) ?? null) : null,
+      ticket: isAssigned ? (routed.evidence?.admit(admittedAt, key, []) ?? null) : null,
     };
     this.#forward(sent)
       .catch((error: unknown) => this.#fail(sent, LastgoodError.from(error)))

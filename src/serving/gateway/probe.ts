@@ -19,6 +19,7 @@ export interface ProbeOptions {
   readonly token: string;
   readonly endpoint: string;
   readonly revision: RouteRevision;
+  readonly apart: boolean;
   /** Over HTTP. */
   readonly protocols: readonly ScoringProtocol[];
   /** Null where gRPC is not in use. */
@@ -59,7 +60,7 @@ function ask(
         headers: {
           ...("headers" in asked ? asked.headers : {}),
           ...(body === null ? {} : { "content-length": body.length }),
-          [PROBE_HEADER]: probeHeader(token, revision.revision),
+          [PROBE_HEADER]: probeHeader(token, { revision: revision.revision, apart: options.apart }),
         },
       },
       (response) => {
@@ -86,7 +87,7 @@ function ask(
 
 /** The same over gRPC. */
 async function askGrpc(
-  { host, token, revision }: ProbeOptions,
+  { host, token, revision, apart }: ProbeOptions,
   port: number,
   { path, headers, body }: ProbeRequest,
 ): Promise<Answer> {
@@ -96,7 +97,10 @@ async function askGrpc(
     address: `${name.includes(":") ? `[${name}]` : name}:${port}`,
     path,
     message: body,
-    headers: { ...headers, [PROBE_HEADER]: probeHeader(token, revision.revision) },
+    headers: {
+      ...headers,
+      [PROBE_HEADER]: probeHeader(token, { revision: revision.revision, apart }),
+    },
     timeoutMs: PROBE_TIMEOUT_MS,
   });
   return { ...answer, isOk: answer.status === 0, body: answer.message };

@@ -152,6 +152,7 @@ test("stable and canary are labels of what a rollout compares, where no version 
     flushMs: 1,
     deadlineMs: 1,
     mirror: null,
+    inputs: null,
   };
   expect(labelled({ watch })).toEqual([1, 2]);
   expect(labelled({ watch: { ...watch, stable: null } })).toEqual([undefined, 2]);

@@ -1,6 +1,6 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 
-import type { RegisterBody, Registered } from "../../../core/api/index.ts";
+import type { ReferenceFile, RegisterBody, Registered } from "../../../core/api/index.ts";
 import { LastgoodError } from "../../../core/errors/index.ts";
 import { describeSpec, parseModelName, parseVersionName } from "../../../core/version/index.ts";
 import { examples } from "../help-text.ts";
@@ -8,7 +8,7 @@ import { listModelFiles, readJsonFile, uploadFiles, type ModelFile } from "../mo
 import { numberPairValue, pairValue } from "../option-value.ts";
 import { bytes, counted, shortDigest } from "../phrase.ts";
 import type { Session } from "../session.ts";
-import { fullName } from "../version-words.ts";
+import { fullName, referenceText } from "../version-words.ts";
 
 /** `register`: uploads a model's files and stores them as a version. */
 export function define(command: Command, session: Session): void {
@@ -23,6 +23,10 @@ export function define(command: Command, session: Session): void {
     .option("--param <key=value>", "a parameter of the training, repeatable: depth=6", pairValue)
     .option("--tag <key=value>", "a tag, repeatable: team=risk", pairValue)
     .option("--input-example <file>", "JSON file with real inputs; golden samples come from it")
+    .option(
+      "--reference <file>",
+      "CSV or JSON file with rows of inputs as they should look: what drift of inputs is told by",
+    )
     .option("--run <id>", "lineage: the training run")
     .option("--git-commit <sha>", "lineage: the code")
     .option("--dataset-digest <digest>", "lineage: the data")
@@ -37,6 +41,7 @@ export function define(command: Command, session: Session): void {
         ["lastgood register fraud ./model.onnx --version v1.0", ""],
         ["lastgood register fraud ./model.onnx --version v1.1 --metric auc=0.94 \\", ""],
         ["    --param depth=6 --tag team=risk --input-example example.json", ""],
+        ["lastgood register fraud ./model.onnx --version v1.2 --reference rows.csv", ""],
         ["lastgood register fraud --runtime remote --remote tf-1", "a model server elsewhere"],
       ]),
     )
@@ -48,6 +53,7 @@ export function define(command: Command, session: Session): void {
       checkSource(isRemote, path, options.remote);
       const files = path === undefined ? [] : await listModelFiles(path);
       const { inputExample, run, gitCommit, datasetDigest } = options;
+      const reference = await referenceFile(options.reference);
       const body: RegisterBody = {
         name,
         files: files.map((file) => ({ path: file.name, digest: file.digest })),
@@ -55,6 +61,7 @@ export function define(command: Command, session: Session): void {
         remote: options.remote ?? null,
         signature: null,
         inputExample: inputExample === undefined ? null : readJsonFile(inputExample),
+        reference: reference?.body ?? null,
         metrics: options.metric ?? {},
         params: options.param ?? {},
         tags: options.tag ?? {},
@@ -69,7 +76,8 @@ export function define(command: Command, session: Session): void {
         return;
       }
       const client = await session.client();
-      await uploadFiles(client, files, (line) => session.terminal.note(line));
+      const uploads = reference === null ? files : [...files, reference.file];
+      await uploadFiles(client, uploads, (line) => session.terminal.note(line));
       const registered = await client.register(model, body);
       session.terminal.answer(registered, () => describeRegistered(registered, session));
     });
@@ -97,6 +105,20 @@ function checkSource(
   }
 }
 
+/** @throws `usage.invalid` for a file that is not one of rows. */
+async function referenceFile(
+  path: string | undefined,
+): Promise<{ readonly file: ModelFile; readonly body: ReferenceFile } | null> {
+  if (path === undefined) return null;
+  const format = /\.csv$/i.test(path) ? "csv" : /\.json$/i.test(path) ? "json" : null;
+  const [file, second] = format === null ? [] : await listModelFiles(path);
+  if (format !== null && file !== undefined && second === undefined)
+    return { file, body: { digest: file.digest, format } };
+  throw new LastgoodError("usage.invalid", `${path} is no reference set`, {
+    hint: "give one .csv file with the columns' names in its first line, or one .json file in a form of input examples",
+  });
+}
+
 function withoutGaps(given: Readonly<Record<string, string | undefined>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(given).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
@@ -122,6 +144,7 @@ function describeRegistered(registered: Registered, session: Session): string[] 
     `  takes     ${version.signature.inputs.map(describeSpec).join(", ")}`,
     `  gives     ${version.signature.outputs.map(describeSpec).join(", ")}`,
     `  checked   ${counted(version.golden.length, "golden sample")}, batching ${batching}`,
+    ...(version.reference === null ? [] : [`  reference ${referenceText(version.reference)}`]),
     ...notes.map((note) => `  note: ${note}`),
     `${terminal.style("cyan", "next:")} ${session.programName} deploy ${name}`,
   ];
