@@ -31,6 +31,7 @@ import {
   OnnxRuntime,
   type OnnxRuntimeOptions,
 } from "../../src/serving/runtime-onnx/index.ts";
+import { connectPassThrough } from "../../src/serving/runtime-passthrough/index.ts";
 import { connectRemoteModel, RemoteRuntime } from "../../src/serving/runtime-remote/index.ts";
 import type {
   InspectRequest,
@@ -113,6 +114,7 @@ export function inspectRequest(
 /** A worker's connection to whatever was loaded. */
 export function connect(loaded: LoadedModel): Promise<ModelClient> {
   const { address } = loaded;
+  if (address.kind === "passthrough") return connectPassThrough(address);
   return address.kind === "onnx" ? connectModel(address) : connectRemoteModel(address);
 }
 

@@ -8,8 +8,13 @@ runWorker({
   connectModel: async (address) => {
     if (address.kind === "onnx") return connectModel(address);
     // Its HTTP client is larger than all the rest of a worker, and few gateways need it.
+    if (address.kind === "passthrough") {
+      const passed = await import("../../serving/runtime-passthrough/index.ts");
+      return passed.connectPassThrough(address);
+    }
     const remote = await import("../../serving/runtime-remote/index.ts");
     return remote.connectRemoteModel(address);
   },
   protocols: [oip, mlflow, tfserving],
+  grpc: async () => (await import("../../serving/protocol-oip-grpc/index.ts")).oipGrpc,
 });

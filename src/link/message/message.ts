@@ -46,6 +46,8 @@ export const gatewayStatusSchema = z.object({
   incarnation: z.string(),
   workers: z.number().int().positive(),
   serveAddress: z.string(),
+  /** Where gRPC is spoken; null: nowhere. */
+  grpcAddress: z.string().nullable().default(null),
   routes: z.array(routeSchema),
   overrides: z.array(overrideSchema),
   revisions: z.array(revisionStateSchema),

@@ -5,6 +5,8 @@ const remoteConfigSchema = z.object({
   url: z.string(),
   protocol: z.string(),
   model: z.string().optional(),
+  /** `passthrough`: a path that says 2xx when it is ready. */
+  health: z.string().optional(),
   retries: z.boolean().default(false),
 });
 
@@ -14,6 +16,11 @@ export const gatewayConfigSchema = z.object({
   serveHost: z.string().min(1),
   /** 0: a free one. */
   servePort: z.number().int().min(0).max(65_535),
+  /** Where gRPC is spoken; null: nowhere. */
+  grpc: z
+    .object({ host: z.string().min(1), port: z.number().int().min(0).max(65_535) })
+    .nullable()
+    .default(null),
   workers: z.number().int().positive().default(2),
   /** Answers addresses without a name where several endpoints exist. */
   defaultEndpoint: z.string().nullable().default(null),

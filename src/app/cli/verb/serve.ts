@@ -14,6 +14,7 @@ const SERVE_SETTINGS = [
   "dataDir",
   "apiAddress",
   "serveAddress",
+  "grpcAddress",
   "workers",
   "defaultEndpoint",
   "config",
@@ -36,7 +37,7 @@ export function define(command: Command, session: Session): void {
     .addHelpText(
       "after",
       examples([
-        ["lastgood serve", "API on port 5000, models on port 8080"],
+        ["lastgood serve", "API on port 5000, models on 8080, over gRPC on 8081"],
         ["lastgood serve --data-dir ./data --serve-address 127.0.0.1:9000", "elsewhere"],
         ["lastgood serve -m models:/iris/1 -p 1234", "one version, answers like MLflow"],
         ["lastgood serve -m models:/iris/2 -p 1234", "…and again: switches that open port"],
@@ -66,6 +67,7 @@ async function readSettings(
     api: await session.required("apiAddress"),
     serve:
       options.port === undefined ? await session.required("serveAddress") : local(options.port),
+    grpc: await session.setting("grpcAddress"),
     workers: await session.required("workers"),
     defaultEndpoint: await session.setting("defaultEndpoint"),
     ...(await readServerYaml(config)),
