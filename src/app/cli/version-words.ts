@@ -1,6 +1,6 @@
 import type { LastgoodClient } from "../../client/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
-import { versionLabel } from "../../core/version/index.ts";
+import { pipelineSteps, versionLabel, type RuntimeSpec } from "../../core/version/index.ts";
 
 /** A version as two words of the API: its model, and a name, sequence number or `@alias`. */
 export interface NamedVersion {
@@ -49,4 +49,12 @@ export function fullName(version: {
   return version.name === null
     ? `${version.model}@${version.sequence}`
     : `${version.model}@${versionLabel(version)}`;
+}
+
+/** `preprocess pre.onnx → predict model.onnx`, where the version is a pipeline; else nothing. */
+export function pipelineLines(runtime: RuntimeSpec): readonly string[] {
+  if (runtime.kind !== "onnx") return [];
+  const steps = pipelineSteps(runtime);
+  if (steps.length < 2) return [];
+  return [steps.map(({ step, file }) => `${step} ${file}`).join(" → ")];
 }

@@ -64,6 +64,11 @@ export const modelSummarySchema = z.object({
 /** Answer to an upload of bytes. */
 export const blobSchema = z.object({ digest: digestSchema, size: z.number().int().nonnegative() });
 
+const stepFile = artefactFileSchema.shape.path.nullable().default(null);
+
+/** Which of the files is which step of an ONNX version; null: there is none, or (the model) it is found by its name. */
+const stepsSchema = z.object({ preprocess: stepFile, model: stepFile, postprocess: stepFile });
+
 /** Registers a version of files uploaded before. */
 export const registerBodySchema = z.object({
   name: versionNameSchema.nullable().default(null),
@@ -73,6 +78,7 @@ export const registerBodySchema = z.object({
     .default([]),
   runtime: z.enum(["onnx", "remote"]).default("onnx"),
   remote: z.string().nullable().default(null),
+  steps: stepsSchema.default({ preprocess: null, model: null, postprocess: null }),
   signature: signatureSchema.nullable().default(null),
   inputExample: z.unknown().default(null),
   metrics: z.record(z.string().min(1).max(250), z.number()).default({}),

@@ -26,11 +26,13 @@ export {
 } from "./signature.ts";
 export { GOLDEN_TOLERANCE, goldenDifference, halfToNumber, type GoldenSample } from "./golden.ts";
 export {
+  pipelineSteps,
   versionLabel,
   type ArtefactFile,
   type Batching,
   type EngineStamp,
   type ModelVersion,
+  type PipelineStep,
   type RuntimeSpec,
   type VersionManifest,
   type VersionStatus,

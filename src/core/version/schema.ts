@@ -71,7 +71,12 @@ export const artefactFileSchema = z.object({
 
 /** Schema of the runtime that serves a version. */
 export const runtimeSpecSchema = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("onnx"), file: z.string() }),
+  z.object({
+    kind: z.literal("onnx"),
+    file: z.string(),
+    preprocess: z.string().optional(),
+    postprocess: z.string().optional(),
+  }),
   z.object({ kind: z.literal("remote"), remote: z.string() }),
 ]);
 

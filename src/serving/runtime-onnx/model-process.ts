@@ -13,7 +13,8 @@ import {
 import { loadEngine } from "./engine.ts";
 import { modelArgumentsSchema, type ModelArguments } from "./model-arguments.ts";
 import { encodeRan, runSchema, type Described } from "./model-requests.ts";
-import { openSession, type OnnxSession } from "./session.ts";
+import { openPipeline } from "./pipeline.ts";
+import type { OnnxSession } from "./session.ts";
 import { decodeTensors } from "./tensor-frame.ts";
 
 /** A process that could not load its model waits this long for someone to ask why, ms. */
@@ -25,7 +26,7 @@ interface Loaded {
 }
 
 /** Reads the file once; what is hashed is what will be loaded. */
-async function readVerified(file: ModelArguments["file"]): Promise<Buffer> {
+async function readVerified(file: ModelArguments["steps"][number]): Promise<Buffer> {
   let bytes: Buffer;
   try {
     bytes = await readFile(file.path);
@@ -44,9 +45,13 @@ async function readVerified(file: ModelArguments["file"]): Promise<Buffer> {
 }
 
 async function load(options: ModelArguments, env: NodeJS.ProcessEnv): Promise<Loaded> {
-  const bytes = await readVerified(options.file);
+  const files = await Promise.all(options.steps.map(readVerified));
   const engine = await loadEngine(env["LASTGOOD_ENGINE"] === "wasm" ? "wasm" : "native");
-  const session = await openSession(engine, bytes);
+  const steps = options.steps.map(({ step }, index) => ({
+    step,
+    bytes: files[index] ?? Buffer.of(),
+  }));
+  const session = await openPipeline(engine, steps);
   return { session, described: { signature: session.signature, engine: engine.stamp } };
 }
 

@@ -2,7 +2,12 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 
 import { LastgoodError } from "../../core/errors/index.ts";
-import { blobPath, type ArtefactFile, type RuntimeSpec } from "../../core/version/index.ts";
+import {
+  blobPath,
+  pipelineSteps,
+  type ArtefactFile,
+  type RuntimeSpec,
+} from "../../core/version/index.ts";
 import type { Inspected } from "../../link/message/index.ts";
 import { ownIdentity } from "../../link/peer/index.ts";
 import type { RouteRevision } from "../../link/route/index.ts";
@@ -38,13 +43,20 @@ export interface OnnxRuntimeOptions {
   readonly orphanMs?: number;
 }
 
-function modelFile(runtime: RuntimeSpec, files: readonly ArtefactFile[]): ArtefactFile {
+function stepsOf(
+  dataDir: string,
+  runtime: RuntimeSpec,
+  files: readonly ArtefactFile[],
+): ModelArguments["steps"] {
   if (runtime.kind !== "onnx")
     throw new LastgoodError("internal", `a ${runtime.kind} version came to the onnx runtime`);
-  const file = files.find((each) => each.path === runtime.file);
-  if (file !== undefined) return file;
-  throw new LastgoodError("artifact.missing", `the version has no file ${runtime.file}`, {
-    details: { files: files.map((each) => each.path) },
+  return pipelineSteps(runtime).map(({ step, file: path }) => {
+    const file = files.find((each) => each.path === path);
+    if (file !== undefined)
+      return { step, path: join(dataDir, blobPath(file.digest)), digest: file.digest };
+    throw new LastgoodError("artifact.missing", `the version has no file ${path}`, {
+      details: { files: files.map((each) => each.path) },
+    });
   });
 }
 
@@ -87,13 +99,12 @@ export class OnnxRuntime implements Runtime {
     version: Pick<RouteRevision, "digest" | "runtime" | "files">,
   ): Promise<ModelProcess> {
     const { dataDir, build, orphanMs = ORPHAN_MS } = this.#options;
-    const file = modelFile(version.runtime, version.files);
     const args: ModelArguments = {
       socket: modelSocket(dataDir, subject, version.digest),
       build,
       subject,
       digest: version.digest,
-      file: { path: join(dataDir, blobPath(file.digest)), digest: file.digest },
+      steps: stepsOf(dataDir, version.runtime, version.files),
       orphanMs,
     };
     return claimModelProcess(this.#process, args);

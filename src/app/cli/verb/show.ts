@@ -5,7 +5,7 @@ import { describeSpec } from "../../../core/version/index.ts";
 import { examples } from "../help-text.ts";
 import { bytes, counted, moment, shortDigest } from "../phrase.ts";
 import type { Session } from "../session.ts";
-import { fullName, readVersionWords } from "../version-words.ts";
+import { fullName, pipelineLines, readVersionWords } from "../version-words.ts";
 
 /** `show`: everything about a version. */
 export function define(command: Command, session: Session): void {
@@ -42,6 +42,7 @@ function describeVersion(version: VersionView, session: Session): string[] {
     `  digest      ${version.digest}`,
     `  aliases     ${version.aliases.map((alias) => `@${alias}`).join(" ") || "-"}`,
     `  runtime     ${version.runtime.kind === "remote" ? `remote ${version.runtime.remote}` : "onnx"}, ${version.engine.name} ${version.engine.version}`,
+    ...listed("steps", pipelineLines(version.runtime)),
     `  batching    ${batching}`,
     `  golden      ${counted(version.golden.length, "sample")}`,
     ...listed("takes", version.signature.inputs.map(describeSpec)),

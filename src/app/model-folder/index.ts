@@ -1,0 +1,4 @@
+export { readJsonFile, type ModelFile } from "./model-files.ts";
+export { modelNameOf } from "./model-name.ts";
+export { readModel, readSteps, type FoundModel, type StepFiles } from "./read-model.ts";
+export { registerBody, registerModel, type Registering } from "./register-model.ts";
