@@ -57,7 +57,7 @@ export default defineConfig({
         test: {
           ...realProcesses,
           name: "laws",
-          include: ["test/{laws,conformance,clients,browser}/**/*.test.ts"],
+          include: ["test/{laws,conformance,browser}/**/*.test.ts"],
           exclude: [...configDefaults.exclude, "test/laws/sabotage/**", ...watchedAtLength],
           sequence: { groupOrder: 2 },
         },
@@ -68,6 +68,15 @@ export default defineConfig({
           name: "watched",
           include: watchedAtLength,
           sequence: { groupOrder: 5 },
+        },
+      },
+      {
+        test: {
+          ...realProcesses,
+          name: "clients",
+          include: ["test/clients/**/*.test.ts"],
+          testTimeout: 300 * seconds,
+          sequence: { groupOrder: 6 },
         },
       },
       {
