@@ -1,7 +1,7 @@
 /** Versions of several steps: one signature, one digest, one answer. */
 import { createHash } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 
 import { afterEach, expect, test } from "vitest";
 
@@ -140,3 +140,31 @@ test.each([
     message: expect.stringMatching(message) as string,
   });
 });
+
+test("weights beside a model are part of it: loaded, and verified like it", async () => {
+  const folder = dataFolder();
+  const files = ["model.onnx", "model.onnx.data"].map((name) => {
+    const bytes = readFileSync(join(import.meta.dirname, "../fixtures/onnx/weights-beside", name));
+    return { ...folder.store(bytes).files[0], path: `data/${name}` };
+  });
+  const version = artefacts(files);
+  const runtime = folder.onnxRuntime();
+  const x: Tensor = { name: "x", dtype: "FP32", shape: [1, 2], data: Float32Array.of(1, 1) };
+  const { golden } = await runtime.inspect(inspectRequest(version, [[x]]));
+  expect(golden).toMatchObject([{ outputs: [{ name: "y", data: [14, 26] }] }]);
+
+  writeFileSync(folder.blob(version.files[1]?.digest ?? version.digest), "other bytes");
+  await expect(runtime.inspect(inspectRequest(version))).rejects.toMatchObject({
+    code: "artifact.corrupt",
+  });
+});
+
+function artefacts(files: readonly Partial<Version["files"][number]>[]): Version {
+  const whole = files as Version["files"];
+  const digest = createHash("sha256").update(JSON.stringify(files)).digest("hex");
+  return {
+    digest: parseDigest(`sha256:${digest}`),
+    runtime: { kind: "onnx", file: "data/model.onnx" },
+    files: whole,
+  };
+}

@@ -18,6 +18,8 @@ export const modelArgumentsSchema = z.object({
         step: z.enum(["preprocess", "predict", "postprocess"]),
         path: z.string(),
         digest: digestSchema,
+        /** Files that weights may lie in, by their paths from the step's own folder. */
+        beside: z.array(z.object({ name: z.string(), path: z.string(), digest: digestSchema })),
       }),
     )
     .min(1),

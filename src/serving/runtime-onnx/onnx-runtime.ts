@@ -31,6 +31,8 @@ import {
 
 /** A model process that nobody is connected to ends itself after this long, ms. */
 const ORPHAN_MS = 30_000;
+/** Files that the weights of one step may be spread over. */
+const MAX_BESIDE = 50;
 
 /** What the runtime needs to know of the server it is in. */
 export interface OnnxRuntimeOptions {
@@ -52,12 +54,32 @@ function stepsOf(
     throw new LastgoodError("internal", `a ${runtime.kind} version came to the onnx runtime`);
   return pipelineSteps(runtime).map(({ step, file: path }) => {
     const file = files.find((each) => each.path === path);
-    if (file !== undefined)
-      return { step, path: join(dataDir, blobPath(file.digest)), digest: file.digest };
+    if (file !== undefined) {
+      const beside = besideOf(dataDir, path, files);
+      return { step, path: join(dataDir, blobPath(file.digest)), digest: file.digest, beside };
+    }
     throw new LastgoodError("artifact.missing", `the version has no file ${path}`, {
       details: { files: files.map((each) => each.path) },
     });
   });
+}
+
+/** The largest files in and below a step's folder: they have to fit the argument of a process. */
+function besideOf(
+  dataDir: string,
+  step: string,
+  files: readonly ArtefactFile[],
+): ModelArguments["steps"][number]["beside"] {
+  const folder = step.slice(0, step.lastIndexOf("/") + 1);
+  return files
+    .filter(({ path }) => path !== step && path.startsWith(folder))
+    .toSorted((a, b) => b.size - a.size)
+    .slice(0, MAX_BESIDE)
+    .map(({ path, digest }) => ({
+      name: path.slice(folder.length),
+      path: join(dataDir, blobPath(digest)),
+      digest,
+    }));
 }
 
 /** Runs ONNX versions, each in a process of its own. */

@@ -19,8 +19,8 @@ interface Step {
 
 type Named = Pick<Step, "step"> & { readonly signature: Signature };
 
-/** What an error of one step is, told with the step. */
-function ofStep(step: PipelineStep["step"], error: unknown): LastgoodError {
+/** An error of one step of several, told with the step. */
+export function ofStep(step: PipelineStep["step"], error: unknown): LastgoodError {
   const { code, message, hint, details, cause } = LastgoodError.from(error);
   return new LastgoodError(code, `${step}: ${message}`, { hint, details, cause });
 }
