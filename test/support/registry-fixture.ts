@@ -131,6 +131,7 @@ export async function uploaded(
     steps: { preprocess: null, model: null, postprocess: null },
     signature: null,
     inputExample: null,
+    reference: null,
     metrics: {},
     params: {},
     tags: {},

@@ -1,6 +1,12 @@
 import type { LastgoodClient } from "../../client/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
-import { pipelineSteps, versionLabel, type RuntimeSpec } from "../../core/version/index.ts";
+import {
+  pipelineSteps,
+  versionLabel,
+  type ReferenceSet,
+  type RuntimeSpec,
+} from "../../core/version/index.ts";
+import { grouped } from "./phrase.ts";
 
 /** A version as two words of the API: its model, and a name, sequence number or `@alias`. */
 export interface NamedVersion {
@@ -38,6 +44,13 @@ export async function resolveReference(
     });
   }
   return { model, selector: version.name ?? String(version.sequence) };
+}
+
+/** What is known of how inputs look: `5 000 rows: amount, age and 3 more`. */
+export function referenceText({ rows, features }: ReferenceSet): string {
+  const [first, second, ...more] = features.map(({ name }) => name);
+  const named = [first, second].filter((name) => name !== undefined).join(", ");
+  return `${grouped(rows)} rows: ${named}${more.length > 0 ? ` and ${more.length} more` : ""}`;
 }
 
 /** `fraud@v1.1`, or `fraud@3` for a version without a name. */

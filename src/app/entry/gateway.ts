@@ -9,6 +9,7 @@ import {
 } from "../../serving/gateway/index.ts";
 import { mlflow } from "../../serving/protocol-mlflow/index.ts";
 import { oip } from "../../serving/protocol-oip/index.ts";
+import { tfserving } from "../../serving/protocol-tfserving/index.ts";
 import { OnnxRuntime } from "../../serving/runtime-onnx/index.ts";
 import type { Runtime } from "../../serving/runtime/index.ts";
 
@@ -41,6 +42,6 @@ setFlagsFromString("--max-semi-space-size=16");
 void runGateway({
   config,
   runtimes: { onnx: new OnnxRuntime(config), remote: remoteRuntime(config) },
-  protocols: [oip, mlflow],
+  protocols: [oip, mlflow, tfserving],
   log: (level, message, fields = {}) => logger[level](fields, message),
 });

@@ -1,6 +1,7 @@
 import { runWorker } from "../../serving/gateway/index.ts";
 import { mlflow } from "../../serving/protocol-mlflow/index.ts";
 import { oip } from "../../serving/protocol-oip/index.ts";
+import { tfserving } from "../../serving/protocol-tfserving/index.ts";
 import { connectModel } from "../../serving/runtime-onnx/index.ts";
 
 runWorker({
@@ -10,5 +11,5 @@ runWorker({
     const remote = await import("../../serving/runtime-remote/index.ts");
     return remote.connectRemoteModel(address);
   },
-  protocols: [oip, mlflow],
+  protocols: [oip, mlflow, tfserving],
 });

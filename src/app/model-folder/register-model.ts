@@ -1,5 +1,5 @@
 import type { LastgoodClient } from "../../client/index.ts";
-import type { RegisterBody, Registered } from "../../core/api/index.ts";
+import type { ReferenceFile, RegisterBody, Registered } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import { uploadFiles, type ModelFile } from "./model-files.ts";
 import type { FoundModel } from "./read-model.ts";
@@ -16,6 +16,11 @@ export interface Registering {
     /** The remote that serves it instead of an engine of ours. */
     readonly remote?: string | null;
     readonly inputExample?: unknown;
+    /** Rows of inputs as they should look. */
+    readonly reference?: {
+      readonly file: ModelFile;
+      readonly format: ReferenceFile["format"];
+    } | null;
   };
 }
 
@@ -35,6 +40,7 @@ function refuseLaunched({ launcher, tags }: FoundModel): void {
 /** The body that registers it. @throws `artifact.invalid` for what is not served natively. */
 export function registerBody({ found, said }: Registering): RegisterBody {
   const remote = said.remote ?? null;
+  const reference = said.reference ?? null;
   if (remote === null) refuseLaunched(found);
   return {
     name: said.name,
@@ -44,6 +50,8 @@ export function registerBody({ found, said }: Registering): RegisterBody {
     steps: { ...found.steps },
     signature: null,
     inputExample: said.inputExample ?? found.inputExample,
+    reference:
+      reference === null ? null : { digest: reference.file.digest, format: reference.format },
     metrics: said.metrics,
     params: said.params,
     tags: { ...found.tags, ...said.tags },
@@ -64,7 +72,9 @@ export async function registerModel(
 ): Promise<Registered> {
   const { model, found, said } = registering;
   const body = registerBody(registering);
-  await uploadFiles(client, found.files, onLarge);
+  const rows = said.reference ?? null;
+  const uploads = rows === null ? found.files : [...found.files, rows.file];
+  await uploadFiles(client, uploads, onLarge);
   try {
     return await client.register(model, body);
   } catch (error) {

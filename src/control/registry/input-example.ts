@@ -159,6 +159,15 @@ function fromList(list: unknown, signature: Signature, where: string): WireTenso
   return fromFrame(frameOfRecords(list, where), signature);
 }
 
+/** Names of the columns where an example is a table; null where it is none, or they have none. */
+export function columnsOf(example: unknown): readonly string[] | null {
+  const list = isObject(example) ? (example["dataframe_records"] ?? example["instances"]) : example;
+  if (isRecords(list)) return Object.keys(list[0] ?? {});
+  if (!isObject(example)) return null;
+  const split = splitSchema.safeParse(example["dataframe_split"] ?? example);
+  return split.success ? (split.data.columns?.map(String) ?? null) : null;
+}
+
 /**
  * The inputs that an input example stands for, in any of the forms people have one in: named
  * inputs, an Open Inference Protocol v2 request, MLflow scoring (`dataframe_split`,

@@ -8,6 +8,7 @@ import {
   type ArtefactFile,
   type Digest,
   type ModelName,
+  type ReferenceSet,
   type RuntimeSpec,
 } from "../../core/version/index.ts";
 import type { Inspected } from "../../link/message/index.ts";
@@ -16,6 +17,7 @@ import type { StoredManifest, VersionRecord } from "../../storage/store/index.ts
 import { modelHistory, type RegistryDependencies } from "./dependencies.ts";
 import { versionDigest } from "./digest.ts";
 import { exampleToInputs } from "./input-example.ts";
+import { readReferenceSet } from "./reference-set.ts";
 import { runtimeOf } from "./runtime-of.ts";
 
 /** What registers a version: the API's body and the model's name. */
@@ -52,10 +54,16 @@ export class Registrar {
     if (before !== null) return before;
     await this.#verifyFiles(content.files);
     const inspected = await this.#inspect(registration, content);
+    const reference =
+      registration.reference === null
+        ? null
+        : await readReferenceSet(this.#on.artifacts, registration.reference, inspected.signature);
     return this.#oneAtATime(content.model, async () => {
       // Somebody may have been faster while this version was being loaded.
       const meanwhile = await this.#registeredBefore(registration, content);
-      return meanwhile ?? (await this.#storeVersion(registration, content, inspected));
+      return (
+        meanwhile ?? (await this.#storeVersion(registration, content, { inspected, reference }))
+      );
     });
   }
 
@@ -167,7 +175,10 @@ export class Registrar {
   async #storeVersion(
     registration: Registration,
     content: Content,
-    inspected: Inspected,
+    {
+      inspected,
+      reference,
+    }: { readonly inspected: Inspected; readonly reference: ReferenceSet | null },
   ): Promise<RegisteredVersion> {
     const { store, artifacts, clock } = this.#on;
     const manifest: StoredManifest = {
@@ -181,6 +192,7 @@ export class Registrar {
       engine: inspected.engine,
       golden: inspected.golden,
       inputExample: registration.inputExample ?? null,
+      reference,
       metrics: registration.metrics,
       params: registration.params,
       lineage: registration.lineage,
@@ -198,7 +210,7 @@ export class Registrar {
     }
     const version = await store.versions.bySequence(content.model, manifest.sequence);
     if (version === null) throw new LastgoodError("internal", "a stored version is not there");
-    return { created: true, version, notes: notesOn(inspected) };
+    return { created: true, version, notes: notesOn(inspected, reference) };
   }
 
   /** The number after the newest, beyond any manifest that stands there without its row. */
@@ -278,15 +290,22 @@ function alreadyThere(registration: Registration, version: VersionRecord): Regis
     version,
     notes: [
       `${version.model}@${label} is registered with these bytes already; nothing was changed`,
+      ...(registration.reference === null
+        ? []
+        : ["the reference set given now was not taken over: versions never change"]),
       ...(differing.length === 0 ? [] : [kept]),
     ],
   };
 }
 
-function notesOn(inspected: Inspected): string[] {
+function notesOn(inspected: Inspected, reference: ReferenceSet | null): string[] {
   const notes = inspected.dropped.map((why) => `an input threw and became no sample: ${why}`);
   if (inspected.golden.length === 0)
     notes.push("there are no golden samples: a proof of this version cannot compare answers");
+  if (reference !== null && reference.leftOut > 0)
+    notes.push(
+      `drift of inputs is watched for the first ${reference.features.length} features; ${reference.leftOut} are left out`,
+    );
   if (!inspected.batching.on) notes.push(`batching is off: ${inspected.batching.why}`);
   return notes;
 }

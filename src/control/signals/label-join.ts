@@ -1,5 +1,5 @@
 import type { FeedbackStore, StoredFeedback } from "../../storage/store/index.ts";
-import type { PredictionReader } from "./prediction-reader.ts";
+import type { Found, PredictionReader } from "./prediction-reader.ts";
 
 /** What joining needs. */
 export interface LabelJoinOptions {
@@ -16,6 +16,8 @@ const MINUTE_MS = 60_000;
 const AT_ONCE = 10_000;
 /** A prediction that is not in the log by then was not logged, or dropped, ms. */
 const GIVE_UP_MS = 10 * MINUTE_MS;
+/** What another revision makes of a request is written by then, or never, ms after its minute. */
+const MIRROR_MS = 2 * MINUTE_MS;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 60_000;
 
@@ -62,13 +64,16 @@ export class LabelJoin {
     const due = waiting.filter(({ requestId }) => (this.#again.get(requestId)?.at ?? 0) <= at);
     if (due.length === 0) return;
     const found = await reader.find(due);
-    const joined = due.flatMap(({ requestId }) => {
-      const prediction = found?.get(requestId);
-      return prediction === undefined ? [] : [{ requestId, prediction }];
+    const joined = due.flatMap((label) => {
+      const { requestId } = label;
+      const known = found?.get(requestId);
+      if (known === undefined || isAwaited(known, label, at)) return [];
+      return [{ requestId, prediction: known.prediction }];
     });
     if (joined.length > 0) await store.join(joined);
     for (const { requestId } of joined) this.#again.delete(requestId);
-    const missing = due.filter(({ requestId }) => found?.has(requestId) !== true);
+    const done = new Set(joined.map(({ requestId }) => requestId));
+    const missing = due.filter(({ requestId }) => !done.has(requestId));
     // Without a log nothing can be said of them: they wait until they are too old.
     const lost = found === null ? [] : missing.filter((label) => isLost(label, at));
     await this.#giveUp(lost);
@@ -97,6 +102,11 @@ export class LabelJoin {
       if (!again.has(id) && next.at > at - LONGEST_PAUSE_MS) again.set(id, next);
     this.#again = again;
   }
+}
+
+/** Whether the label waits for the second answer: counted without it, it could not be one of a pair. */
+function isAwaited({ isWhole }: Found, { minute }: StoredFeedback, now: number): boolean {
+  return !isWhole && now - (minute + 1) * MINUTE_MS <= MIRROR_MS;
 }
 
 function isLost({ minute }: StoredFeedback, now: number): boolean {

@@ -9,10 +9,16 @@ import type { AnalysisPolicy, Tolerance } from "../policy/index.ts";
 import type { MetricAssessment } from "./assessment.ts";
 import { mostShifted } from "./drift-test.ts";
 import { quantileMs } from "./histogram.ts";
+import {
+  inputDriftWords,
+  inputsSeen,
+  shiftedFeatures,
+  type FeatureShift,
+} from "./input-drift-test.ts";
 import { addJudged, NOTHING, rateOf, type JudgedArms } from "./judged.ts";
 import { latencyDispersion } from "./latency-test.ts";
 import { metricLogSafe, type MetricState, type TestState } from "./metric.ts";
-import type { MetricPlan, TestPlan } from "./plan.ts";
+import type { AnalysisPlan, MetricPlan, TestPlan } from "./plan.ts";
 import { chanceWords, grouped, milliseconds, percent, quantileWords, rateWords } from "./words.ts";
 
 /** Confidence of the limits that are shown. */
@@ -58,6 +64,8 @@ function seenOf(plan: MetricPlan, metric: MetricState): JudgedArms {
   const { state, seen } = metric;
   const none = { candidate: NOTHING, stable: NOTHING };
   if (state.test === "drift") return state.classes[mostShifted(state.classes) ?? -1] ?? none;
+  if (state.test === "inputs" && plan.test.test === "inputs")
+    return { candidate: inputsSeen(plan.test.inputs, state.inputs), stable: NOTHING };
   if (state.test === "latency" && plan.test.test === "latency") {
     const quantiles = plan.test.slower?.quantiles ?? [];
     return state.slow[quantiles.indexOf(quantileAt(plan, state, metric.logE))] ?? none;
@@ -130,8 +138,18 @@ function driftWords(state: TestState & { readonly test: "drift" }, chance: strin
   return `${called}: ${share(counts.candidate)} of predictions, stable ${share(counts.stable)}: ${chance}`;
 }
 
+/** The features that shifted most; null where inputs are not tested. */
+function featuresOf(
+  { test }: MetricPlan,
+  { state }: MetricState,
+  holdAlpha: number,
+): readonly FeatureShift[] | null {
+  if (test.test !== "inputs" || state.test !== "inputs") return null;
+  return shiftedFeatures(test.inputs, state.inputs, holdAlpha);
+}
+
 /** What is known of one metric, in words. */
-function metricWords(plan: MetricPlan, metric: MetricState): string {
+function metricWords(plan: MetricPlan, metric: MetricState, holdAlpha: number): string {
   const { state, broken } = metric;
   const { test } = plan;
   if (broken !== null) return `its source cannot be read: ${broken}`;
@@ -139,6 +157,8 @@ function metricWords(plan: MetricPlan, metric: MetricState): string {
   if (state.test === "latency")
     return latencyWords(quantileAt(plan, state, metric.logE), state, chance);
   if (state.test === "drift") return driftWords(state, chance);
+  const features = featuresOf(plan, metric, holdAlpha);
+  if (features !== null) return inputDriftWords(features, metric.maxLogE);
   if (state.test === "health") return `${grouped(state.candidate)} failures in a row`;
   if (test.test === "none") return `not tested: ${test.why}`;
   const seen = seenOf(plan, metric);
@@ -198,6 +218,7 @@ export function describeMetric(
   const logSafe = metricLogSafe(metric);
   const seen = seenOf(plan, metric);
   const { state } = metric;
+  const features = featuresOf(plan, metric, analysis.holdAlpha);
   const safe = logSafe !== null && logSafe >= -Math.log(analysis.beta);
   const fails = blamed || metricFails(plan, metric, analysis);
   const at = state.test === "latency" ? quantileAt(plan, state, metric.logE) : 0;
@@ -224,13 +245,14 @@ export function describeMetric(
     confidence: confidenceOf(seen.candidate),
     dispersion: dispersionNow(plan, metric),
     detectable: detectableOf(plan, metric, seen, alpha, ahead),
-    words: metricWords(plan, metric),
+    ...(features === null ? {} : { features: features.map((one) => ({ ...one })) }),
+    words: metricWords(plan, metric, analysis.holdAlpha),
   };
 }
 
 /** What is known of some metrics, in words. */
 export function namedWords(
-  plans: readonly MetricPlan[],
+  { metrics: plans, analysis }: Pick<AnalysisPlan, "metrics" | "analysis">,
   metrics: readonly MetricState[],
   names: readonly string[],
 ): string {
@@ -238,7 +260,7 @@ export function namedWords(
     .flatMap((plan, at) => {
       const metric = metrics[at];
       if (metric === undefined || !names.includes(plan.metric.name)) return [];
-      return [`${plan.metric.name}: ${metricWords(plan, metric)}`];
+      return [`${plan.metric.name}: ${metricWords(plan, metric, analysis.holdAlpha)}`];
     })
     .join("; ");
 }

@@ -48,6 +48,7 @@ function manifold(seed: number, count: number): readonly Interval[] {
         pairs,
         onlyCandidateBad: drawBinomial(random, pairs, 0.1),
         onlyStableBad: 0,
+        bothBad: 0,
         disagreed: drawBinomial(random, pairs, 0.1),
       },
       signals:
@@ -121,7 +122,7 @@ test("every number is one", () => {
       accuracy: {
         candidate: { observations: 1, bad: 3 },
         stable: { observations: 0, bad: 0 },
-        paired: { pairs: 0, onlyCandidateBad: 0, onlyStableBad: 0 },
+        paired: { pairs: 0, onlyCandidateBad: 0, onlyStableBad: 0, bothBad: 0, losses: [] },
         broken: null,
       },
     },

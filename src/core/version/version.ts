@@ -1,5 +1,6 @@
 import type { GoldenSample } from "./golden.ts";
 import type { Digest, ModelName, VersionName } from "./name.ts";
+import type { ReferenceSet } from "./reference-set.ts";
 import type { Signature } from "./signature.ts";
 
 /** A summary; the latest verdict wins. */
@@ -72,6 +73,8 @@ export interface VersionManifest {
   readonly engine: EngineStamp;
   readonly golden: readonly GoldenSample[];
   readonly inputExample: unknown;
+  /** What its inputs are expected to look like; null where none was given. */
+  readonly reference: ReferenceSet | null;
   readonly metrics: Readonly<Record<string, number>>;
   readonly params: Readonly<Record<string, string>>;
   readonly lineage: Readonly<Record<string, string>>;

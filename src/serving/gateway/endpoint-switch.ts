@@ -28,10 +28,11 @@ export interface SwitchParts {
   readonly log: Log;
   readonly clock: Clock;
   readonly timers: Timers;
-  /** Probes a revision of an endpoint through the public port. */
+  /** Probes a revision of an endpoint through the public port; `apart` from the split, or as callers get it. */
   readonly probe: (target: {
     readonly endpoint: string;
     readonly revision: RouteRevision;
+    readonly apart: boolean;
     readonly protocols: readonly ScoringProtocol[];
     readonly workers: readonly number[];
   }) => Promise<Probed>;
@@ -185,10 +186,11 @@ export class EndpointSwitch {
   }
 
   /**
-   * Probes a revision that the route names, in each protocol in use.
+   * Probes a revision that the route names, in each protocol in use: as callers get it, or `apart`
+   * from what the split sends them to.
    * @throws `revision.not-found`.
    */
-  probe(number: number): Promise<Probed> {
+  probe(number: number, { apart = false }: { apart?: boolean } = {}): Promise<Probed> {
     const revision = this.#record?.route.revisions.find((each) => each.revision === number);
     if (revision === undefined)
       throw new LastgoodError(
@@ -199,6 +201,7 @@ export class EndpointSwitch {
     return probe({
       endpoint: this.endpoint,
       revision,
+      apart,
       protocols: protocols(this.endpoint),
       workers: workers.listening(),
     });

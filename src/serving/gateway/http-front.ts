@@ -7,14 +7,17 @@ import {
   addressMatcher,
   protocolOfPath,
   type Address,
+  type ModelFacts,
   type ProtocolName,
   type ScoringProtocol,
   type StatusAddress,
   type StatusFacts,
+  type VersionFacts,
 } from "../protocol/index.ts";
 import { echoHeaders, writeAnswer } from "./answer.ts";
 import type { EndpointBook } from "./endpoint-book.ts";
 import { Inference } from "./inference.ts";
+import type { RoutedEndpoint, RoutedRevision } from "./routed-endpoint.ts";
 import type { WorkerSettings } from "./thread-messages.ts";
 
 /** A connection that sends no whole head within this is cut, ms. */
@@ -143,6 +146,12 @@ export class HttpFront {
         writeAnswer(response, { status: ready ? 200 : 503, headers: TEXT, body });
         return;
       }
+      case "unsupported": {
+        const { protocol, why, hint } = address;
+        const error = new LastgoodError("protocol.unsupported", why, { hint });
+        this.#refuse(request, response, { error, protocol });
+        return;
+      }
       case "method-not-allowed":
         writeAnswer(
           response,
@@ -185,29 +194,46 @@ export class HttpFront {
     };
   }
 
-  #model(name: string | null, version: string | null): NonNullable<StatusFacts["model"]> {
+  #model(name: string | null, version: string | null): ModelFacts {
     const routed = this.#book.find(name);
+    const { endpoint } = routed.compiled;
     const loaded = [...routed.revisions()].filter((each) => this.#book.isReady(each.key));
     const named =
       version === null
         ? null
-        : loaded.find((each) =>
-            routed.compiled.ofVersion(version).some((one) => one === each.revision),
-          );
+        : routed.compiled
+            .ofVersion(version)
+            .flatMap((one) => loaded.filter((each) => each.revision === one))[0];
     if (named === undefined) {
       throw new LastgoodError(
         "route.not-found",
-        `version "${version}" is not loaded at ${routed.compiled.endpoint}`,
+        `version "${version}" is not loaded at ${endpoint}`,
       );
     }
     const shown = named ?? routed.pick(null);
     return {
-      endpoint: routed.compiled.endpoint,
+      endpoint,
       versions: [...new Set(loaded.map((each) => each.label))],
+      loaded: this.#versions(routed),
+      shown: shown === null ? null : this.#version(shown),
       platform: shown?.revision.runtime.kind ?? "none",
       ready: named !== null || (shown !== null && this.#book.isEndpointReady(routed)),
       contract: shown?.revision.contract ?? { inputs: [], outputs: [] },
     };
+  }
+
+  #version({ key, label, revision }: RoutedRevision): VersionFacts {
+    return { label, sequence: revision.version.sequence, ready: this.#book.isReady(key) };
+  }
+
+  /** Two revisions may have one version: it is ready where either is. */
+  #versions(routed: RoutedEndpoint): readonly VersionFacts[] {
+    const versions = new Map<number, VersionFacts>();
+    for (const each of routed.revisions()) {
+      const facts = this.#version(each);
+      if (facts.ready || !versions.has(facts.sequence)) versions.set(facts.sequence, facts);
+    }
+    return [...versions.values()].toSorted((a, b) => a.sequence - b.sequence);
   }
 
   #refuse(

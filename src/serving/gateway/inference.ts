@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
 import { LastgoodError } from "../../core/errors/index.ts";
+import type { OutputValue } from "../../core/tensor/index.ts";
 import type { RequestTicket } from "../evidence/index.ts";
 import {
   outputViolation,
@@ -41,6 +42,8 @@ interface Admitted {
   ticket: RequestTicket | null;
   /** Where it is sent as well once it is answered, or null. */
   readonly mirror: MirrorPlan | null;
+  /** The id under which its answer is noted for labels, or null. */
+  notedAs: string | null;
 }
 
 /** The rest of an oversized body is read this long, ms. */
@@ -130,13 +133,15 @@ export class Inference {
       endpoint: name,
       ticket: null,
       mirror: arm === "assigned" ? endpoint.mirrorOf(routed) : null,
+      notedAs: null,
     });
     const probe = header(request, PROBE_HEADER);
     if (probe !== null) {
       const wanted = parseProbeHeader(probe, this.#probeToken);
       const arms = endpoint.compiled.arms;
-      const only = arms.length === 1 ? endpoint.pick(null) : null;
-      const routed = only ?? (wanted === null ? undefined : endpoint.get(wanted));
+      // Where the split has one arm, that is what callers get, whoever is probed for.
+      const only = arms.length === 1 && wanted?.apart !== true ? endpoint.pick(null) : null;
+      const routed = only ?? (wanted === null ? undefined : endpoint.get(wanted.revision));
       if (wanted !== null && routed !== undefined) return admitted(routed, "probe");
     }
     if (address.version !== null)
@@ -189,7 +194,7 @@ export class Inference {
       served.admit(admitted.admittedAt);
       if (routed.evidence !== null) {
         const key = header(request, "x-lastgood-key");
-        admitted.ticket = routed.evidence.admit(admitted.admittedAt, key);
+        admitted.ticket = routed.evidence.admit(admitted.admittedAt, key, call.inputs);
       }
     }
     served
@@ -220,8 +225,21 @@ export class Inference {
   }
 
   /** Nothing happens while it is not known how the request ended. */
-  #sendOn({ mirror, ticket }: Admitted, call: Call): void {
-    if (mirror !== null && ticket !== null) this.#mirror.send(mirror, call.inputs, ticket);
+  #sendOn({ mirror: plan, ticket, endpoint, notedAs }: Admitted, call: Call): void {
+    if (plan === null || ticket === null) return;
+    const onEnd = (outputs: readonly OutputValue[] | null): void => {
+      if (notedAs === null) return;
+      this.#book.mirrored({ endpoint, requestId: notedAs }, plan.to.revision.revision, outputs);
+    };
+    this.#mirror.send({ plan, inputs: call.inputs, onEnd }, ticket);
+  }
+
+  /** Notes the answer for labels that come later. */
+  #note(admitted: Admitted, requestId: string, outputs: readonly OutputValue[]): void {
+    const { endpoint, mirror, ticket } = admitted;
+    const to = ticket === null ? null : (mirror?.to.revision.revision ?? null);
+    admitted.notedAs = requestId;
+    this.#book.predicted({ endpoint, requestId }, outputs, to);
   }
 
   #succeed(admitted: Admitted, call: Call, result: InferResult): void {
@@ -239,7 +257,7 @@ export class Inference {
     const requestId = this.#book.requestId(routed.key, arm);
     if (arm === "assigned") {
       this.#book.guard.good(admitted);
-      this.#book.predicted(endpoint, requestId, outputs);
+      this.#note(admitted, requestId, outputs);
     }
     writeAnswer(
       arrived.response,

@@ -63,7 +63,18 @@ function mlflowBody(endpoint: string, inputs: readonly Tensor[]): Body {
   };
 }
 
-const BODIES: Readonly<Record<ProtocolName, typeof oipBody>> = { oip: oipBody, mlflow: mlflowBody };
+function tfservingBody(endpoint: string, inputs: readonly Tensor[]): Body {
+  return {
+    ...mlflowBody(endpoint, inputs),
+    path: `/v1/models/${encodeURIComponent(endpoint)}:predict`,
+  };
+}
+
+const BODIES: Readonly<Record<ProtocolName, typeof oipBody>> = {
+  oip: oipBody,
+  mlflow: mlflowBody,
+  tfserving: tfservingBody,
+};
 
 /**
  * A golden sample of the revision as a request in the protocol, with the answer it must get; null

@@ -19,6 +19,7 @@ export interface ProbeOptions {
   readonly token: string;
   readonly endpoint: string;
   readonly revision: RouteRevision;
+  readonly apart: boolean;
   readonly protocols: readonly ScoringProtocol[];
   /** Numbers of the workers that listen: a probe tries to hear from each. */
   readonly workers: readonly number[];
@@ -51,7 +52,7 @@ function ask(
         headers: {
           ...("headers" in asked ? asked.headers : {}),
           ...(body === null ? {} : { "content-length": body.length }),
-          [PROBE_HEADER]: probeHeader(token, revision.revision),
+          [PROBE_HEADER]: probeHeader(token, { revision: revision.revision, apart: options.apart }),
         },
       },
       (response) => {

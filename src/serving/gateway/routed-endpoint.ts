@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 
-import { versionLabel } from "../../core/version/index.ts";
+import { notFiniteIn, sampleFromWire, versionLabel } from "../../core/version/index.ts";
 import type { Count } from "../../link/count/index.ts";
 import { mainArm, type Route, type RouteRevision, type Watch } from "../../link/route/index.ts";
 import type { ArmRecorder, EvidenceRecorder } from "../evidence/index.ts";
@@ -130,10 +130,6 @@ function mirrorPlan(
   return { of, to, percent: wanted.percent, compared };
 }
 
-function isNotFinite(value: string | number): boolean {
-  return !Number.isFinite(Number(value));
-}
-
 /** Whether the stable revision's own golden outputs hold a NaN or an infinity. */
 function givesNaN(route: Route): boolean {
   const loaded = (number: number | null): RouteRevision | undefined =>
@@ -141,11 +137,7 @@ function givesNaN(route: Route): boolean {
   const target = route.targets.map((each) => loaded(each.revision)).find((each) => each);
   const stable = target ?? loaded(mainArm(route));
   return (stable?.golden ?? []).some((sample) =>
-    sample.outputs.some((output) =>
-      "values" in output
-        ? output.values.some(isNotFinite)
-        : output.dtype !== "BYTES" && output.data.some(isNotFinite),
-    ),
+    sampleFromWire(sample).outputs.some((output) => notFiniteIn(output) !== null),
   );
 }
 

@@ -29,7 +29,9 @@ export type AnswerForm =
   /** MLflow, asked with a frame: a list of records. */
   | { readonly kind: "frame" }
   /** MLflow, asked with tensors: one nested array for each output name. */
-  | { readonly kind: "tensors" };
+  | { readonly kind: "tensors" }
+  /** TensorFlow Serving, asked by row or by column: answered the same way. */
+  | { readonly kind: "rows" | "columns" };
 
 /** A request that keeps the contract. */
 export interface Call {
@@ -58,11 +60,22 @@ export interface AnswerContext {
   readonly call: Call;
 }
 
+/** A version that an endpoint's route keeps. */
+export interface VersionFacts {
+  readonly label: string;
+  readonly sequence: number;
+  readonly ready: boolean;
+}
+
 /** What a gateway knows about one served endpoint. */
 export interface ModelFacts {
   readonly endpoint: string;
   /** Labels of the versions that can be addressed. */
   readonly versions: readonly string[];
+  /** Every version that the route keeps, by sequence number. */
+  readonly loaded: readonly VersionFacts[];
+  /** The version that the address names, else one that the split gives traffic; null: there is none. */
+  readonly shown: VersionFacts | null;
   /** What runs it: `onnx`. */
   readonly platform: string;
   readonly ready: boolean;

@@ -5,6 +5,7 @@ import { LastgoodError } from "../../../core/errors/index.ts";
 import { describeSpec, parseModelName, parseVersionName } from "../../../core/version/index.ts";
 import {
   readJsonFile,
+  readModel,
   registerBody,
   registerModel,
   type ModelFile,
@@ -15,7 +16,7 @@ import { examples } from "../help-text.ts";
 import { numberPairValue, pairValue } from "../option-value.ts";
 import { bytes, counted, shortDigest } from "../phrase.ts";
 import type { Session } from "../session.ts";
-import { fullName, pipelineLines } from "../version-words.ts";
+import { fullName, pipelineLines, referenceText } from "../version-words.ts";
 
 /** `register`: uploads a model's files and stores them as a version. */
 export function define(command: Command, session: Session): void {
@@ -36,6 +37,10 @@ export function define(command: Command, session: Session): void {
     .option("--param <key=value>", "a parameter of the training, repeatable: depth=6", pairValue)
     .option("--tag <key=value>", "a tag, repeatable: team=risk", pairValue)
     .option("--input-example <file>", "JSON file with real inputs; golden samples come from it")
+    .option(
+      "--reference <file>",
+      "CSV or JSON file with rows of inputs as they should look: what drift of inputs is told by",
+    )
     .option("--run <id>", "lineage: the training run")
     .option("--git-commit <sha>", "lineage: the code")
     .option("--dataset-digest <digest>", "lineage: the data")
@@ -50,6 +55,7 @@ export function define(command: Command, session: Session): void {
         ["lastgood register fraud ./model.onnx --version v1.0", ""],
         ["lastgood register fraud ./model.onnx --version v1.1 --metric auc=0.94 \\", ""],
         ["    --param depth=6 --tag team=risk --input-example example.json", ""],
+        ["lastgood register fraud ./model.onnx --version v1.2 --reference rows.csv", ""],
         ["lastgood register fraud ./mlruns/1/models/m-5e/artifacts", "an MLflow model folder"],
         ["lastgood register fraud --preprocess pre.onnx --model model.onnx", "a pipeline"],
         ["lastgood register fraud --runtime remote --remote tf-1", "a model server elsewhere"],
@@ -62,7 +68,8 @@ export function define(command: Command, session: Session): void {
       const isRemote = options.runtime === "remote";
       checkSource(isRemote, path ?? options.model, options.remote);
       const found = await givenModel(path, options);
-      const said = { ...sayings(options), name, actor: await session.actor() };
+      const reference = await referenceFile(options.reference);
+      const said = { ...sayings(options), name, reference, actor: await session.actor() };
       const registering: Registering = { model, found, said };
       if (options.dryRun === true) {
         const body = registerBody(registering);
@@ -91,7 +98,7 @@ interface Sayings {
   readonly datasetDigest?: string | undefined;
 }
 
-function sayings(options: Sayings): Omit<Registering["said"], "name" | "actor"> {
+function sayings(options: Sayings): Omit<Registering["said"], "name" | "reference" | "actor"> {
   const { inputExample, run, gitCommit, datasetDigest } = options;
   return {
     remote: options.remote ?? null,
@@ -125,6 +132,19 @@ function checkSource(
   }
 }
 
+/** @throws `usage.invalid` for a file that is not one of rows. */
+async function referenceFile(
+  path: string | undefined,
+): Promise<NonNullable<Registering["said"]["reference"]> | null> {
+  if (path === undefined) return null;
+  const format = /\.csv$/i.test(path) ? "csv" : /\.json$/i.test(path) ? "json" : null;
+  const [file, second] = format === null ? [] : (await readModel(path)).files;
+  if (format !== null && file !== undefined && second === undefined) return { file, format };
+  throw new LastgoodError("usage.invalid", `${path} is no reference set`, {
+    hint: "give one .csv file with the columns' names in its first line, or one .json file in a form of input examples",
+  });
+}
+
 function withoutGaps(given: Readonly<Record<string, string | undefined>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(given).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
@@ -151,6 +171,7 @@ function describeRegistered(registered: Registered, session: Session): string[] 
     `  takes     ${version.signature.inputs.map(describeSpec).join(", ")}`,
     `  gives     ${version.signature.outputs.map(describeSpec).join(", ")}`,
     `  checked   ${counted(version.golden.length, "golden sample")}, batching ${batching}`,
+    ...(version.reference === null ? [] : [`  reference ${referenceText(version.reference)}`]),
     ...notes.map((note) => `  note: ${note}`),
     `${terminal.style("cyan", "next:")} ${session.programName} deploy ${name}`,
   ];

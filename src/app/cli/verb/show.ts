@@ -5,7 +5,7 @@ import { describeSpec } from "../../../core/version/index.ts";
 import { examples } from "../help-text.ts";
 import { bytes, counted, moment, shortDigest } from "../phrase.ts";
 import type { Session } from "../session.ts";
-import { fullName, pipelineLines, readVersionWords } from "../version-words.ts";
+import { fullName, pipelineLines, readVersionWords, referenceText } from "../version-words.ts";
 
 /** `show`: everything about a version. */
 export function define(command: Command, session: Session): void {
@@ -45,6 +45,7 @@ function describeVersion(version: VersionView, session: Session): string[] {
     ...listed("steps", pipelineLines(version.runtime)),
     `  batching    ${batching}`,
     `  golden      ${counted(version.golden.length, "sample")}`,
+    ...(version.reference === null ? [] : [`  reference   ${referenceText(version.reference)}`]),
     ...listed("takes", version.signature.inputs.map(describeSpec)),
     ...listed("gives", version.signature.outputs.map(describeSpec)),
     ...listed(
