@@ -157,6 +157,11 @@ test("serve -m takes the folder itself, as mlflow models serve does, and switche
   await expect
     .poll(() => post("/invocations", request).catch(() => null), { timeout: 20_000 })
     .toMatchObject({ predictions: [{ label: 0 }] });
+  const [a, b, c, d] = columns;
+  const shuffled = { columns: [d, c, "other", b, a], data: [[0.2, 1.4, "text", 3.5, 5.1]] };
+  expect(await post("/invocations", { dataframe_split: shuffled })).toEqual(
+    await post("/invocations", request),
+  );
 
   cpSync(mlflowFolder("onnx"), folder, { recursive: true });
   cpSync(join(fixtures, "mlflow/weaker.onnx"), join(folder, "model.onnx"));

@@ -130,6 +130,7 @@ export async function uploaded(
     remote: null,
     steps: { preprocess: null, model: null, postprocess: null },
     signature: null,
+    columns: null,
     inputExample: null,
     reference: null,
     metrics: {},

@@ -2,6 +2,7 @@ import * as z from "zod";
 
 import { LastgoodError } from "../../core/errors/index.ts";
 import {
+  columnsFromMlflow,
   parseMlflowModel,
   signatureFromMlflow,
   type MlflowModel,
@@ -25,6 +26,8 @@ export interface FoundModel {
   readonly launcher: "mlflow" | null;
   /** What the folder says of a model that no engine of ours can look into. */
   readonly signature: Signature | null;
+  /** Names of the columns of the table that it takes; null where nobody said. */
+  readonly columns: readonly string[] | null;
   /** In a form that registering reads; null without one. */
   readonly inputExample: unknown;
   readonly tags: Readonly<Record<string, string>>;
@@ -34,6 +37,7 @@ export interface FoundModel {
 const PLAIN = {
   launcher: null,
   signature: null,
+  columns: null,
   inputExample: null,
   tags: {},
   lineage: {},
@@ -102,6 +106,7 @@ function ofMlflow(model: MlflowModel, files: readonly ModelFile[]): FoundModel {
     launcher: onnxFile === null ? "mlflow" : null,
     signature:
       onnxFile === null && model.signature !== null ? signatureFromMlflow(model.signature) : null,
+    columns: model.signature === null ? null : columnsFromMlflow(model.signature),
     inputExample: exampleOf(model, files),
     tags: model.tags,
     lineage: {

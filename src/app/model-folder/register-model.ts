@@ -49,6 +49,7 @@ export function registerBody({ found, said }: Registering): RegisterBody {
     remote,
     steps: { ...found.steps },
     signature: null,
+    columns: remote === null && found.columns !== null ? [...found.columns] : null,
     inputExample: said.inputExample ?? found.inputExample,
     reference:
       reference === null ? null : { digest: reference.file.digest, format: reference.format },

@@ -272,3 +272,15 @@ test.each([
     message: expect.stringMatching(message) as string,
   });
 });
+
+test("columns of the only input have their names, and an example's go by them", async () => {
+  const example = { dataframe_records: [{ age: 1, amount: 2 }] };
+  const named = await register("2", null, { columns: ["amount", "age"], inputExample: example });
+  expect(named.version.signature.inputs[0]?.columns).toEqual(["amount", "age"]);
+  const view = await registry.view(named.version);
+  expect(view.golden).toMatchObject([{ inputs: [{ data: [2, 1] }] }]);
+  for (const [index, columns] of [["amount"], ["age", "age"], ["a", "b", "c"]].entries()) {
+    const { version } = await register(String(3 + index), null, { columns });
+    expect(version.signature.inputs[0]).not.toHaveProperty("columns");
+  }
+});

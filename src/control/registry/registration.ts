@@ -4,6 +4,7 @@ import type { WireTensor } from "../../core/tensor/index.ts";
 import {
   parseModelName,
   parseVersionName,
+  signatureSchema,
   versionLabel,
   type ArtefactFile,
   type Digest,
@@ -14,6 +15,7 @@ import {
 import type { Inspected } from "../../link/message/index.ts";
 import { canonicalJson } from "../../storage/history/index.ts";
 import type { StoredManifest, VersionRecord } from "../../storage/store/index.ts";
+import { withColumns } from "./columns.ts";
 import { modelHistory, type RegistryDependencies } from "./dependencies.ts";
 import { versionDigest } from "./digest.ts";
 import { exampleToInputs } from "./input-example.ts";
@@ -159,14 +161,19 @@ export class Registrar {
 
   /** An example is read by the signature that loading found, so it costs a second load. */
   async #inspect(registration: Registration, content: Content): Promise<Inspected> {
-    const ask = async (examples: WireTensor[][]): Promise<Inspected> =>
-      this.#on.inspect({
+    const ask = async (examples: WireTensor[][]): Promise<Inspected> => {
+      const inspected = await this.#on.inspect({
         digest: content.digest,
         runtime: content.runtime,
         files: [...content.files],
         signature: registration.signature,
         examples,
       });
+      const signature = signatureSchema.parse(
+        withColumns(inspected.signature, registration.columns),
+      );
+      return { ...inspected, signature };
+    };
     const found = await ask([]);
     if (registration.inputExample === null || registration.inputExample === undefined) return found;
     return ask([exampleToInputs(registration.inputExample, found.signature)]);

@@ -87,6 +87,8 @@ export const registerBodySchema = z.object({
   remote: z.string().nullable().default(null),
   steps: stepsSchema.default({ preprocess: null, model: null, postprocess: null }),
   signature: signatureSchema.nullable().default(null),
+  /** What the columns of the model's only input are called, in their order. */
+  columns: z.array(z.string().max(1_000)).max(100_000).nullable().default(null),
   inputExample: z.unknown().default(null),
   reference: referenceFileSchema.nullable().default(null),
   metrics: z.record(z.string().min(1).max(250), z.number()).default({}),

@@ -89,3 +89,11 @@ export function signatureFromMlflow(signature: MlflowSignature): Signature | nul
   const outputs = specsOf(signature.outputs ?? [], "predictions");
   return inputs === null || outputs === null || inputs.length === 0 ? null : { inputs, outputs };
 }
+
+/** The columns of the table that the model takes, in their order; null where it takes none, or they have no names. */
+export function columnsFromMlflow({ inputs }: MlflowSignature): readonly string[] | null {
+  const names = (inputs ?? []).flatMap((column) =>
+    column.type === "tensor" || column.name === undefined ? [] : [column.name],
+  );
+  return names.length > 0 && names.length === inputs?.length ? names : null;
+}

@@ -13,6 +13,7 @@ export const tensorSpecSchema = z.object({
   kind: z.literal("tensor"),
   dtype: z.enum(DTYPES),
   shape: z.array(z.number().int().min(-1)),
+  columns: z.array(z.string()).optional(),
 });
 
 /** Schema of a signature. */

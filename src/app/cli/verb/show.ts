@@ -47,6 +47,12 @@ function describeVersion(version: VersionView, session: Session): string[] {
     `  golden      ${counted(version.golden.length, "sample")}`,
     ...(version.reference === null ? [] : [`  reference   ${referenceText(version.reference)}`]),
     ...listed("takes", version.signature.inputs.map(describeSpec)),
+    ...listed(
+      "columns",
+      version.signature.inputs.flatMap(({ columns }) =>
+        columns === undefined ? [] : [columns.join(", ")],
+      ),
+    ),
     ...listed("gives", version.signature.outputs.map(describeSpec)),
     ...listed(
       "files",
