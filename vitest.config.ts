@@ -79,7 +79,7 @@ export default defineConfig({
           ...realProcesses,
           name: "clients",
           include: ["test/clients/**/*.test.ts"],
-          testTimeout: 180 * seconds,
+          testTimeout: 300 * seconds,
           sequence: { groupOrder: 6 },
         },
       },

@@ -71,6 +71,10 @@ export const referenceFileSchema = z.object({
   digest: digestSchema,
   format: z.enum(["csv", "json"]),
 });
+const stepFile = artefactFileSchema.shape.path.nullable().default(null);
+
+/** Which of the files is which step of an ONNX version; null: there is none, or (the model) it is found by its name. */
+const stepsSchema = z.object({ preprocess: stepFile, model: stepFile, postprocess: stepFile });
 
 /** Registers a version of files uploaded before. */
 export const registerBodySchema = z.object({
@@ -81,7 +85,10 @@ export const registerBodySchema = z.object({
     .default([]),
   runtime: z.enum(["onnx", "remote"]).default("onnx"),
   remote: z.string().nullable().default(null),
+  steps: stepsSchema.default({ preprocess: null, model: null, postprocess: null }),
   signature: signatureSchema.nullable().default(null),
+  /** What the columns of the model's only input are called, in their order. */
+  columns: z.array(z.string().max(1_000)).max(100_000).nullable().default(null),
   inputExample: z.unknown().default(null),
   reference: referenceFileSchema.nullable().default(null),
   metrics: z.record(z.string().min(1).max(250), z.number()).default({}),
