@@ -209,6 +209,18 @@ test.each([
   90_000,
 );
 
+test("a source that the server does not name is told before it holds a rollout", async () => {
+  const policy = policyOf({ errorRate: {}, health: { source: "nowhere" } });
+  const told = expect.stringContaining('server.yaml names no source "nowhere" under health');
+  const by = { ...TESTER, dryRun: true };
+  expect(await server.client.applyPolicy(ENDPOINT, { ...by, policy })).toMatchObject({
+    notes: [told],
+  });
+  const reference = "iris@v1.1";
+  const deployed = await server.client.deploy({ ...by, reference, policy, force: true });
+  expect(deployed).toMatchObject({ dryRun: true, notes: expect.arrayContaining([told]) });
+}, 60_000);
+
 const line = (version: string, level: string): string => JSON.stringify({ version, level });
 
 test("error lines of the candidate's version send it back", async () => {
