@@ -122,8 +122,23 @@ function notesOf(state: EndpointState, event: Deploy): readonly string[] {
   return [`no way back: ${event.wayBack.why}`];
 }
 
-/** What the policy asks for and cannot be had: drift of inputs without a set to compare with. */
+/** What the policy asks for and cannot be had. */
 async function unwatched(
+  endpoints: Endpoints,
+  state: EndpointState,
+  event: Deploy,
+): Promise<readonly string[]> {
+  // A first revision is compared with nothing.
+  if (state.current === null) return [];
+  const { metrics } = event.policy.analysis;
+  return [
+    ...endpoints.deps.signals.unknownSources(metrics),
+    ...(await withoutReference(endpoints, state, event)),
+  ];
+}
+
+/** Drift of inputs without a set to compare with. */
+async function withoutReference(
   { catalog }: Endpoints,
   state: EndpointState,
   { policy, version }: Deploy,

@@ -409,6 +409,10 @@ describe("labels and other signals", () => {
     expect(thrice.why).toBe("ready: 3 failures in a row");
     const between = [...twice, check(2, 0, 0), check(3, 1, 0)];
     expect(judge(fold(start, between)).decision).toBe("continue");
+    // Stable's check came a little later than the candidate's.
+    const late = [check(0, 1, 0), check(1, 1, 0), check(2, 1, 1)];
+    expect(judge(fold(start, late)).decision).toBe("continue");
+    expect(judge(fold(start, [...late, check(3, 1, 0)])).decision).toBe("rollback");
     const both = [0, 1, 2, 3].map((at) => check(at, 1, 1));
     expect(judge(fold(start, both))).toMatchObject({ decision: "hold", source: "outage" });
   });
