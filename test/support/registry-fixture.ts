@@ -128,6 +128,7 @@ export async function uploaded(
     files: [{ path: "model.onnx", digest }],
     runtime: "onnx",
     remote: null,
+    launcher: null,
     signature: null,
     inputExample: null,
     metrics: {},

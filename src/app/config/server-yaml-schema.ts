@@ -1,10 +1,11 @@
 import * as z from "zod";
 
+import { launchersSchema, UPSTREAM_PROTOCOLS } from "../../core/launcher/index.ts";
 import { signalSourceKeys } from "../../core/policy/index.ts";
 
 const remoteSchema = z.strictObject({
   url: z.url({ protocol: /^https?$/, error: "must be an http or https URL" }),
-  protocol: z.enum(["oip"]),
+  protocol: z.enum(UPSTREAM_PROTOCOLS),
   /** The model's name there, where it differs from the remote's. */
   model: z.string().min(1).optional(),
   /** True where asking twice does no harm. */
@@ -16,5 +17,6 @@ export const serverYamlSchema = z.strictObject({
   remotes: z
     .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, "is not a name"), remoteSchema)
     .default({}),
+  launchers: launchersSchema,
   ...signalSourceKeys,
 });

@@ -10,6 +10,7 @@ import {
 import { mlflow } from "../../serving/protocol-mlflow/index.ts";
 import { oip } from "../../serving/protocol-oip/index.ts";
 import { OnnxRuntime } from "../../serving/runtime-onnx/index.ts";
+import { ProcessRuntime } from "../../serving/runtime-process/index.ts";
 import type { Runtime } from "../../serving/runtime/index.ts";
 
 /** Loads the remote runtime's HTTP client with the first remote version: few gateways have one. */
@@ -19,9 +20,10 @@ function remoteRuntime({ remotes }: GatewayConfig): Runtime {
     const { RemoteRuntime } = await import("../../serving/runtime-remote/index.ts");
     return new RemoteRuntime(
       Object.fromEntries(
-        Object.entries(remotes).flatMap(([name, { url, protocol, model = name, retries }]) =>
-          protocol === "oip" ? [[name, { url, protocol, model, retries }]] : [],
-        ),
+        Object.entries(remotes).map(([name, { model = name, ...remote }]) => [
+          name,
+          { ...remote, model },
+        ]),
       ),
     );
   };
@@ -40,7 +42,11 @@ setFlagsFromString("--max-semi-space-size=16");
 
 void runGateway({
   config,
-  runtimes: { onnx: new OnnxRuntime(config), remote: remoteRuntime(config) },
+  runtimes: {
+    onnx: new OnnxRuntime(config),
+    remote: remoteRuntime(config),
+    process: new ProcessRuntime(config),
+  },
   protocols: [oip, mlflow],
   log: (level, message, fields = {}) => logger[level](fields, message),
 });

@@ -1,7 +1,12 @@
 import type { Diff, DiffRow } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import { outputFromWire, type WireOutput, type WireSample } from "../../core/tensor/index.ts";
-import { describeSpec, goldenDifference, versionLabel } from "../../core/version/index.ts";
+import {
+  describeRuntime,
+  describeSpec,
+  goldenDifference,
+  versionLabel,
+} from "../../core/version/index.ts";
 import { canonicalJson } from "../../storage/history/index.ts";
 import type { StoredManifest, VersionRecord } from "../../storage/store/index.ts";
 import type { RegistryDependencies } from "./dependencies.ts";
@@ -44,7 +49,7 @@ function versionFields({ record }: Compared): Fields {
     digest: record.digest,
     status: record.status,
     aliases: record.aliases.join(", "),
-    runtime: record.runtime.kind === "onnx" ? "onnx" : `remote ${record.runtime.remote}`,
+    runtime: describeRuntime(record.runtime),
     batching: record.batching.on ? "on" : `off: ${record.batching.why}`,
     engine: `${record.engine.name} ${record.engine.version}`,
     registered: new Date(record.registeredAt).toISOString(),

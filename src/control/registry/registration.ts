@@ -51,6 +51,13 @@ function onnxFile(paths: readonly string[]): string {
 function runtimeOf(registration: Registration): RuntimeSpec {
   if (registration.runtime === "onnx")
     return { kind: "onnx", file: onnxFile(registration.files.map((file) => file.path)) };
+  if (registration.runtime === "process") {
+    if (registration.launcher !== null && registration.launcher !== "")
+      return { kind: "process", launcher: registration.launcher };
+    throw new LastgoodError("input.invalid", "the process runtime needs the launcher's name", {
+      hint: "name one that is built in (mlflow, python, bentoml) or in the server's configuration: --launcher NAME",
+    });
+  }
   if (registration.remote !== null && registration.remote !== "")
     return { kind: "remote", remote: registration.remote };
   throw new LastgoodError("input.invalid", "the remote runtime needs the remote's name", {
@@ -170,7 +177,7 @@ export class Registrar {
     }
   }
 
-  /** An example is read by the signature that loading found, so it costs a second load. */
+  /** An example is read by the signature that loading found, so it may cost a second load. */
   async #inspect(registration: Registration, content: Content): Promise<Inspected> {
     const ask = async (examples: WireTensor[][]): Promise<Inspected> =>
       this.#on.inspect({
@@ -180,9 +187,12 @@ export class Registrar {
         signature: registration.signature,
         examples,
       });
+    const { inputExample, signature } = registration;
+    const hasExample = inputExample !== null && inputExample !== undefined;
+    // Where it was given, the example can be read before anything is loaded.
+    if (hasExample && signature !== null) return ask([exampleToInputs(inputExample, signature)]);
     const found = await ask([]);
-    if (registration.inputExample === null || registration.inputExample === undefined) return found;
-    return ask([exampleToInputs(registration.inputExample, found.signature)]);
+    return hasExample ? ask([exampleToInputs(inputExample, found.signature)]) : found;
   }
 
   async #storeVersion(
@@ -309,5 +319,6 @@ function notesOn(inspected: Inspected): string[] {
   if (inspected.golden.length === 0)
     notes.push("there are no golden samples: a proof of this version cannot compare answers");
   if (!inspected.batching.on) notes.push(`batching is off: ${inspected.batching.why}`);
+  notes.push(...(inspected.notes ?? []));
   return notes;
 }

@@ -26,6 +26,7 @@ export {
 } from "./signature.ts";
 export { GOLDEN_TOLERANCE, goldenDifference, halfToNumber, type GoldenSample } from "./golden.ts";
 export {
+  describeRuntime,
   versionLabel,
   type ArtefactFile,
   type Batching,

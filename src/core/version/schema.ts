@@ -73,6 +73,7 @@ export const artefactFileSchema = z.object({
 export const runtimeSpecSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("onnx"), file: z.string() }),
   z.object({ kind: z.literal("remote"), remote: z.string() }),
+  z.object({ kind: z.literal("process"), launcher: z.string() }),
 ]);
 
 /** Schema of whether requests may share a frame. */

@@ -23,7 +23,18 @@ export type RuntimeSpec =
   | {
       readonly kind: "remote";
       /** Name in the server's own configuration. */ readonly remote: string;
+    }
+  | {
+      readonly kind: "process";
+      /** Name in the server's own configuration: what starts a server on the version's folder. */
+      readonly launcher: string;
     };
+
+/** The runtime for people: `onnx`, `remote tf-1`, `process mlflow`. */
+export function describeRuntime(runtime: RuntimeSpec): string {
+  if (runtime.kind === "onnx") return "onnx";
+  return runtime.kind === "remote" ? `remote ${runtime.remote}` : `process ${runtime.launcher}`;
+}
 
 /** Whether requests may share a frame, and if not, why. */
 export type Batching = { readonly on: true } | { readonly on: false; readonly why: string };

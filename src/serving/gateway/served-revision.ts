@@ -123,7 +123,7 @@ export class ServedRevision {
       await old.close();
       await new Promise((resolve) => setImmediate(resolve));
     }
-    this.#mayRepeat = address.kind === "onnx" || address.retries;
+    this.#mayRepeat = address.kind === "onnx" || address.upstream.retries;
     this.#client = await this.#context.connect(address);
     if (this.#mayOpen) this.gate.open();
   }

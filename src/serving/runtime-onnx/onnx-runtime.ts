@@ -6,6 +6,7 @@ import { blobPath, type ArtefactFile, type RuntimeSpec } from "../../core/versio
 import type { Inspected } from "../../link/message/index.ts";
 import { ownIdentity } from "../../link/peer/index.ts";
 import type { RouteRevision } from "../../link/route/index.ts";
+import { claimSocket } from "../claim/index.ts";
 import {
   OWN_REQUESTS,
   replayGolden,
@@ -18,7 +19,6 @@ import { inspectModel } from "./inspect.ts";
 import type { ModelArguments } from "./model-arguments.ts";
 import {
   claimModelProcess,
-  modelSocket,
   runAlone,
   type ModelProcess,
   type ProcessOptions,
@@ -89,7 +89,7 @@ export class OnnxRuntime implements Runtime {
     const { dataDir, build, orphanMs = ORPHAN_MS } = this.#options;
     const file = modelFile(version.runtime, version.files);
     const args: ModelArguments = {
-      socket: modelSocket(dataDir, subject, version.digest),
+      socket: claimSocket(dataDir, subject, version.digest),
       build,
       subject,
       digest: version.digest,

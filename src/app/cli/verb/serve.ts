@@ -32,6 +32,10 @@ export function define(command: Command, session: Session): void {
       "Start the server: supervisor, control plane and gateway. With -m it serves that version on the port, as `mlflow models serve` does; typed again with another version it switches the model on that open port.",
     )
     .option("-m, --model-uri <version>", "serve this registered version: models:/iris/1, iris@v1.0")
+    .option(
+      "--allow-code",
+      "run versions whose files are code (--runtime process): whoever may register one may run anything here as this user",
+    )
     .option("-p, --port <port>", "serving port on 127.0.0.1, short for --serve-address")
     .addHelpText(
       "after",
@@ -58,7 +62,7 @@ export function define(command: Command, session: Session): void {
 
 async function readSettings(
   session: Session,
-  options: { readonly port?: string | undefined },
+  options: { readonly port?: string | undefined; readonly allowCode?: boolean | undefined },
 ): Promise<ServeSettings> {
   const config = await session.setting("config");
   return {
@@ -69,6 +73,7 @@ async function readSettings(
     workers: await session.required("workers"),
     defaultEndpoint: await session.setting("defaultEndpoint"),
     ...(await readServerYaml(config)),
+    allowCode: options.allowCode === true,
     programs: findPrograms(session.programFolder),
   };
 }
