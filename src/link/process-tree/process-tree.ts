@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * Variable that marks everything a shim starts: its value is the shim's socket. It is inherited, so
+ * Variable that marks everything a shim starts: its value begins with the shim's socket. It is inherited, so
  * that what a server forks is known as its own, whoever became its parent.
  */
 export const PROCESS_MARK = "LASTGOOD_PROCESS";

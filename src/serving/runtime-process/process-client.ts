@@ -1,3 +1,4 @@
+import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { LastgoodError } from "../../core/errors/index.ts";
@@ -17,7 +18,8 @@ import { LOCAL } from "./upstream-options.ts";
 type ProcessAddress = Extract<ModelAddress, { readonly kind: "process" }>;
 
 /** The system ends a dead server's connections before its shim has heard of the death, ms. */
-const DEATH_NOTICE_MS = 250;
+const DEATH_NOTICE_MS = 1_000;
+const CONNECT_TIMEOUT_MS = 5_000;
 
 /** A worker's connections to a managed server: requests go to it, its shim says whether it lives. */
 class ProcessClient implements ModelClient {
@@ -82,8 +84,14 @@ class ProcessClient implements ModelClient {
       const why = await this.#deathNotice();
       if (why !== null) throw new ModelDied(isSent, why);
       if (isSent && !this.#address.upstream.retries) throw lost(failure);
-      // It lives: a connection that it closed as the request came, or one of its workers that died.
-      return this.#upstream.infer(inputs, Math.max(1, until - performance.now()));
+    }
+    // It lives: a connection that it closed as the request came, or one of its workers that died.
+    try {
+      return await this.#upstream.infer(inputs, Math.max(1, until - performance.now()));
+    } catch (error) {
+      const failure = LastgoodError.from(error);
+      const why = failure.code === "runtime.unavailable" ? await this.#deathNotice() : null;
+      throw why === null ? failure : new ModelDied(true, why);
     }
   }
 
@@ -105,9 +113,28 @@ function lost(failure: LastgoodError): LastgoodError {
   );
 }
 
+/** Resolves when the server takes connections: its shim may not know yet that it died. */
+function reachable(url: string): Promise<void> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: hostname, port: Number(port), timeout: CONNECT_TIMEOUT_MS });
+    const failed = (cause?: Error): void => {
+      socket.destroy();
+      const message = `the server at ${url} takes no connection`;
+      reject(new LastgoodError("server.unreachable", message, { cause }));
+    };
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve();
+    });
+    socket.once("error", failed);
+    socket.once("timeout", () => failed());
+  });
+}
+
 /**
  * A worker's connection to a managed server.
- * @throws `server.unreachable` when its shim does not listen.
+ * @throws `server.unreachable` when its shim or the server itself does not listen.
  */
 export async function connectProcess(address: ProcessAddress): Promise<ModelClient> {
   const ended = Promise.withResolvers<string>();
@@ -118,6 +145,12 @@ export async function connectProcess(address: ProcessAddress): Promise<ModelClie
       return { body: {} };
     },
   });
+  try {
+    await reachable(address.upstream.url);
+  } catch (error) {
+    shim.close();
+    throw error;
+  }
   // Whether a lost request may be sent again is decided here, once it is known what became of the server.
   const upstream = await openUpstream({ ...address.upstream, retries: false }, LOCAL);
   return new ProcessClient(upstream, shim, address, ended.promise);

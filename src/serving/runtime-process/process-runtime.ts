@@ -66,7 +66,7 @@ interface KeptServer extends NamedLauncher {
   readonly shim: ClaimedProcess;
   readonly socket: string;
   readonly facts: ServerFacts;
-  /** Resolves with why when it died on its own, once nothing of it is left. */
+  /** Resolves with why when it died on its own. */
   readonly died: Promise<string>;
 }
 
@@ -76,6 +76,8 @@ type Version = Pick<RouteRevision, "digest" | "runtime" | "files">;
 export class ProcessRuntime implements Runtime {
   readonly #options: ProcessRuntimeOptions;
   readonly #self: PeerIdentity;
+  /** By socket: until nothing is left of the server that was there. */
+  readonly #sweeping = new Map<string, Promise<void>>();
 
   constructor(options: ProcessRuntimeOptions) {
     this.#options = options;
@@ -127,7 +129,9 @@ export class ProcessRuntime implements Runtime {
       orphanMs,
     };
     const left = (): Promise<void> => endProcesses(() => markedProcesses(socket));
-    let ended: string | null = null;
+    // The server that died here may not be swept up yet.
+    await this.#sweeping.get(socket);
+    const ended = Promise.withResolvers<string>();
     const shim = await claimProcess({
       ...held,
       argument,
@@ -139,14 +143,13 @@ export class ProcessRuntime implements Runtime {
       patienceMs: launcher.stopTimeoutMs + PATIENCE_MS,
       beforeStart: left,
       onNotice: (frame) => {
-        if (frame.kind === "ended") ended = endedSchema.parse(frame.body).why;
+        if (frame.kind === "ended") ended.resolve(endedSchema.parse(frame.body).why);
       },
     });
-    const died = shim.died.then(async (why) => {
-      // A shim that was killed could not end its server.
-      await left();
-      return ended ?? why;
-    });
+    // A shim that was killed could not end its server.
+    const swept = shim.peer.closed.then(left).finally(() => this.#sweeping.delete(socket));
+    this.#sweeping.set(socket, swept);
+    const died = Promise.race([ended.promise, shim.died]);
     return { name, launcher, shim, socket, died, facts: await factsOf(shim, launcher, died) };
   }
 
@@ -223,6 +226,7 @@ async function loadedModel(server: KeptServer, revision: RouteRevision): Promise
     await opened.upstream.close();
     throw error;
   }
+  void server.died.then(() => opened.upstream.close());
   return {
     address: {
       kind: "process",

@@ -1,9 +1,10 @@
 import { rmSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 
 import { LastgoodError } from "../../core/errors/index.ts";
 import { listenPeers, ownIdentity, type Frame, type Reply } from "../../link/peer/index.ts";
-import { endProcesses, markedProcesses } from "../../link/process-tree/index.ts";
+import { endProcesses, isRunning, markedProcesses } from "../../link/process-tree/index.ts";
 import { inodeOf, OrphanWatch } from "../claim/index.ts";
 import { environmentOf } from "./environment.ts";
 import { RotatedLog } from "./rotated-log.ts";
@@ -21,6 +22,8 @@ class Shim {
   readonly #options: ShimArguments;
   readonly #log: RotatedLog;
   readonly #folder: string;
+  /** Of this shim alone: what a successor starts is not ours to end. */
+  readonly #mark: string;
   readonly #ready: Promise<ServerFacts>;
   #server: ServerProcess | null = null;
   #ending: Promise<void> | null = null;
@@ -30,6 +33,7 @@ class Shim {
     this.#options = options;
     this.#log = new RotatedLog(options.logFile);
     this.#folder = folderOf(options);
+    this.#mark = `${options.socket}:${process.pid}`;
     this.#onEnded = onEnded;
     this.#ready = this.#start();
   }
@@ -58,21 +62,31 @@ class Shim {
     this.#ending ??= (async () => {
       await this.#server?.end();
       // An installation that is under way, too.
-      await endProcesses(() => markedProcesses(this.#options.socket));
+      await endProcesses(() => markedProcesses(this.#mark));
       await removeFolder(this.#folder);
     })();
     return this.#ending;
   }
 
   async #start(): Promise<ServerFacts> {
-    const { dataDir, files, launcher, socket } = this.#options;
+    const { dataDir, files, launcher } = this.#options;
     const log = this.#log;
     const folder = this.#folder;
+    await removeLeftFolders(this.#options);
     await layOut(dataDir, files, folder);
-    const environment = await environmentOf({ dataDir, folder }, { launcher, log, mark: socket });
+    const environment = await environmentOf(
+      { dataDir, folder },
+      { launcher, log, mark: this.#mark },
+    );
     if (this.#ending !== null) throw new LastgoodError("runtime.unavailable", "it is ending");
     const begun = performance.now();
-    const server = await ServerProcess.start({ launcher, environment, folder, mark: socket, log });
+    const server = await ServerProcess.start({
+      launcher,
+      environment,
+      folder,
+      mark: this.#mark,
+      log,
+    });
     this.#server = server;
     try {
       await server.ready();
@@ -99,9 +113,18 @@ class Shim {
   }
 }
 
-/** One for each socket: what a shim that was killed has left there is replaced by its successor's. */
+/** One for each shim: a successor must not lay out where this one still takes away. */
 function folderOf({ dataDir, socket }: ShimArguments): string {
-  return join(dataDir, "run", basename(socket, ".sock"));
+  return join(dataDir, "run", `${basename(socket, ".sock")}-${process.pid}`);
+}
+
+/** Removes what shims of the same socket that were killed have left. */
+async function removeLeftFolders({ dataDir, socket }: ShimArguments): Promise<void> {
+  const run = join(dataDir, "run");
+  const name = `${basename(socket, ".sock")}-`;
+  for (const folder of await readdir(run).catch(() => []))
+    if (folder.startsWith(name) && !isRunning(Number(folder.slice(name.length))))
+      await removeFolder(join(run, folder));
 }
 
 function readArguments(argument: string | undefined): ShimArguments {
@@ -123,9 +146,9 @@ export async function runShim(argument: string | undefined): Promise<void> {
   let leaving: Promise<void> | null = null;
   let inode: number | null = null;
   const leave = async (): Promise<void> => {
-    await shim.end();
-    // Not where a successor listens there already.
+    // Nobody is to find a server that ends. Not where a successor listens there already.
     if (inodeOf(options.socket) === inode) rmSync(options.socket, { force: true });
+    await shim.end();
     setTimeout(() => process.exit(0), LAST_WORDS_MS);
   };
   const end = (): void => {
