@@ -57,9 +57,20 @@ export default defineConfig({
         test: {
           ...realProcesses,
           name: "laws",
-          include: ["test/{laws,conformance,clients,browser}/**/*.test.ts"],
+          include: ["test/{laws,conformance,browser}/**/*.test.ts"],
           exclude: [...configDefaults.exclude, "test/laws/sabotage/**", ...watchedAtLength],
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          ...realProcesses,
+          name: "clients",
+          include: ["test/clients/**/*.test.ts"],
+          // Their libraries are large, and read from disk by each process anew.
+          testTimeout: 300 * seconds,
+          hookTimeout: 300 * seconds,
+          sequence: { groupOrder: 6 },
         },
       },
       {

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { LastgoodError } from "../../core/errors/index.ts";
@@ -30,7 +30,7 @@ interface Making {
 export interface Environment {
   /** The interpreter. */
   readonly python: string;
-  /** Folder of its programs, to be first in PATH; null where it is the system's own. */
+  /** Folder of its programs, to be first in PATH; null where the interpreter is looked up there. */
   readonly programs: string | null;
   /** For people: `sha256:1234abcd (locked)`, `unmanaged: …`. */
   readonly text: string;
@@ -52,7 +52,9 @@ export function unlocked(requirements: string): readonly string[] {
 }
 
 function unmanaged(python: string, why: string): Environment {
-  return { python, programs: null, text: `unmanaged: ${why}`, isManaged: false };
+  // Servers call programs that lie beside their interpreter, as MLflow does uvicorn.
+  const programs = python.includes("/") ? dirname(python) : null;
+  return { python, programs, text: `unmanaged: ${why}`, isManaged: false };
 }
 
 /** Where the environment of a requirements file lies: one for all versions with these bytes. */

@@ -77,7 +77,6 @@ function variables(parts: ServerParts, port: number): NodeJS.ProcessEnv {
     // The folder is read-only, and lines are to be seen when they are printed.
     PYTHONDONTWRITEBYTECODE: "1",
     PYTHONUNBUFFERED: "1",
-    ...(programs === null ? {} : { VIRTUAL_ENV: programs.replace(/\/bin$/, "") }),
     PATH: programs === null ? path : `${programs}:${path}`,
     ...Object.fromEntries(own),
     HOST,
