@@ -16,8 +16,12 @@ const resultsFile = process.env["TEST_RESULTS_FILE"];
 /** A run of these passes while neither is there yet; a folder without tests fails it. */
 const lateSuites = ["test/killpoints", "test/laws/sabotage"];
 
-/** Rollouts that watch themselves, at length: too slow for every change on a desk. */
-const watchedAtLength = ["test/laws/automatic-*.test.ts", "test/laws/aa-gate.test.ts"];
+/** Laws over many rollouts or switches: too slow for every change on a desk. */
+const atLength = [
+  "test/laws/automatic-*.test.ts",
+  "test/laws/aa-gate.test.ts",
+  "test/laws/switching.test.ts",
+];
 
 const seconds = 1_000;
 
@@ -58,8 +62,16 @@ export default defineConfig({
           ...realProcesses,
           name: "laws",
           include: ["test/{laws,conformance,browser}/**/*.test.ts"],
-          exclude: [...configDefaults.exclude, "test/laws/sabotage/**", ...watchedAtLength],
+          exclude: [...configDefaults.exclude, "test/laws/sabotage/**", ...atLength],
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          ...realProcesses,
+          name: "at-length",
+          include: atLength,
+          sequence: { groupOrder: 5 },
         },
       },
       {
@@ -67,18 +79,10 @@ export default defineConfig({
           ...realProcesses,
           name: "clients",
           include: ["test/clients/**/*.test.ts"],
-          // Their libraries are large, and read from disk by each process anew.
+          // Libraries of models are large, and read from disk by each process anew.
           testTimeout: 300 * seconds,
           hookTimeout: 300 * seconds,
           sequence: { groupOrder: 6 },
-        },
-      },
-      {
-        test: {
-          ...realProcesses,
-          name: "watched",
-          include: watchedAtLength,
-          sequence: { groupOrder: 5 },
         },
       },
       {

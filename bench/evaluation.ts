@@ -1,127 +1,152 @@
 import {
-  addIncrements,
-  alwaysValidP,
-  combineEvidence,
-  logE,
-  meanBet,
-  pairedBet,
-  promotionBet,
-  sampleRatioMismatch,
-  splitBet,
-  startEProcess,
-  type EProcess,
-  type SplitCounts,
-} from "../src/core/evidence/index.ts";
+  assess,
+  latencyBucket,
+  noArmCounts,
+  noPairCounts,
+  observe,
+  planAnalysis,
+  startAnalysis,
+  type AnalysisState,
+  type ArmCounts,
+  type Interval,
+} from "../src/core/analysis/index.ts";
+import { defaultPolicy, type AnalysisPolicy, type Metric } from "../src/core/policy/index.ts";
 import { median, quantile, rounded } from "./measure.ts";
 import type { BenchContext, BenchResult } from "./report.ts";
 
-/** A metric: what an interval adds to each of its processes. */
-interface Metric {
-  readonly name: string;
-  readonly weight: number;
-  readonly bets: readonly ((counts: SplitCounts) => readonly number[])[];
-}
+const compared = {
+  action: "rollback",
+  weight: 0.1,
+  tolerance: { absolute: 0.01, relative: 1 },
+  max: null,
+} as const;
 
-const exact = { relative: 1, absolute: 0.001, centre: 0 };
-
-/** The bets of a metric with a rate around each of the centres, one process for each. */
-function around(centres: readonly number[]): Metric["bets"] {
-  return centres.map((centre) => (counts) => splitBet(counts, { ...exact, centre }));
-}
-
-const EDGES = [0.5, 0.25, 0.1, 0.05, 0.01, 0.001];
-const CLASSES = Array.from({ length: 10 }, (_, index) => (index + 1) / 55);
-
+/** Ten metrics, of every kind that is tested with each interval. */
 const METRICS: readonly Metric[] = [
-  { name: "errors", weight: 0.3, bets: around([0]) },
-  { name: "rejected", weight: 0.1, bets: around([0]) },
-  { name: "latency, six edges", weight: 0.2, bets: around(EDGES) },
-  { name: "accuracy", weight: 0.1, bets: around([0.1]) },
+  { ...compared, kind: "errorRate", name: "errorRate", max: 0.05 },
+  { ...compared, kind: "rejected", name: "rejected" },
+  { ...compared, kind: "validity", name: "validity" },
   {
-    name: "accuracy, paired",
-    weight: 0.1,
-    bets: [
-      ({ candidate: { requests, bad } }) =>
-        pairedBet({ pairs: requests, onlyCandidateBad: bad, onlyStableBad: 0 }, 0.01),
-    ],
+    kind: "latency",
+    name: "latency, six quantiles",
+    weight: 0.2,
+    action: "rollback",
+    quantile: null,
+    slower: 0.1,
+    atLeastMs: 2,
+    maxMs: 500,
   },
+  { ...compared, kind: "accuracy", name: "accuracy" },
+  { ...compared, kind: "meanError", name: "mean error", bound: 100 },
+  { kind: "drift", name: "drift, ten classes", weight: 0.05, action: "rollback" },
   {
-    name: "drift, ten classes up and down",
+    kind: "disagreement",
+    name: "disagreement",
     weight: 0.05,
-    bets: around([...CLASSES, ...CLASSES.map((share) => 1 - share)]),
+    action: "rollback",
+    max: 0.05,
+    by: "class",
+    tolerance: { relative: 0.05, absolute: 1e-6 },
   },
-  {
-    name: "absolute limit",
-    weight: 0.05,
-    bets: [({ candidate: { requests, bad } }) => meanBet({ observations: requests, bad }, 0.01)],
-  },
-  { name: "missing values", weight: 0.05, bets: around([0.02]) },
-  { name: "out of range", weight: 0.025, bets: around([0]) },
-  { name: "low confidence", weight: 0.025, bets: around([0.2]) },
+  { ...compared, kind: "prometheus", name: "queue", source: "main", bad: "bad", total: "all" },
+  { ...compared, kind: "logs", name: "logs", source: "journal" },
 ];
 
+const ANALYSIS: AnalysisPolicy = { ...defaultPolicy("canary").analysis, metrics: METRICS };
 const HORIZON = 3_600;
+const BATCHES = ["1", "2", "4", "8"] as const;
+/** Requests of each arm in an interval, whose counts are never twice the same. */
+const REQUESTS = { candidate: 100, stable: 900 } as const;
 
-interface Rollout {
-  readonly regression: readonly (readonly EProcess[])[];
-  readonly safety: EProcess;
+/** What an arm did in an interval: as many as that many requests a second leave behind. */
+function armAt(requests: number, at: number): ArmCounts {
+  const latency: ArmCounts["latency"] = {};
+  for (const [batch, rows] of BATCHES.entries()) {
+    const each = Math.ceil(requests / BATCHES.length / 25);
+    latency[rows] = Array.from({ length: 25 }, (_, step): [number, number] => [
+      latencyBucket(4 + batch + step + (at % 3)),
+      each,
+    ]);
+  }
+  const outputs: ArmCounts["outputs"] = {};
+  for (let label = 0; label < 10; label += 1) outputs[`class ${label}`] = Math.ceil(requests / 10);
+  return {
+    ...noArmCounts(),
+    requests: requests + (at % 21),
+    errors: at % 4,
+    rejected: at % 3,
+    invalid: at % 2,
+    latency,
+    outputs,
+  };
 }
 
-function evaluate({ regression, safety }: Rollout, counts: SplitCounts): Rollout {
-  const next = METRICS.map(({ bets }, metric) =>
-    bets.map((bet, index) => {
-      const state =
-        regression[metric]?.[index] ?? startEProcess({ bets: "regression", horizon: HORIZON });
-      return addIncrements(state, bet(counts), { dispersion: 1.2 });
+function intervalAt(at: number): Interval {
+  const observed = (observations: number) => ({ observations, bad: (at % 5) + 0.5 });
+  const signal = {
+    candidate: observed(20),
+    stable: observed(180),
+    paired: { pairs: 10, onlyCandidateBad: at % 2, onlyStableBad: 1, bothBad: 1, losses: [] },
+    broken: null,
+  };
+  return {
+    from: at * 1_000,
+    to: (at + 1) * 1_000,
+    split: 1,
+    candidateShare: null,
+    candidate: armAt(REQUESTS.candidate, at),
+    stable: armAt(REQUESTS.stable, at),
+    pairs: { ...noPairCounts(), pairs: 10, bothBad: at % 2, disagreed: at % 2 },
+    signals: { accuracy: signal, "mean error": signal, queue: signal, logs: signal },
+    gaps: 0,
+  };
+}
+
+/** What stable did before: a minute and a half, in intervals of 10 s. */
+const BASELINE: readonly Interval[] = Array.from({ length: 40 }, (_, at) => ({
+  ...intervalAt(at),
+  candidate: noArmCounts(),
+  signals: {},
+}));
+
+/** Times of single evaluations, µs: the interval is folded in, and everything is said of it. */
+function times(evaluations: number): readonly number[] {
+  let state: AnalysisState = startAnalysis(
+    planAnalysis({
+      analysis: ANALYSIS,
+      horizonIntervals: HORIZON,
+      baseline: BASELINE,
+      comparison: "live",
     }),
   );
-  const evidence = combineEvidence(
-    METRICS.map(({ weight }, metric) => ({
-      weight,
-      logE: combineEvidence(
-        (next[metric] ?? []).map((state, _, all) => ({
-          weight: 1 / all.length,
-          logE: logE(state),
-        })),
-      ),
-    })),
-  );
-  alwaysValidP(evidence);
-  sampleRatioMismatch([counts.candidate.requests, counts.stable.requests], [0.1, 0.9]);
-  const safe = addIncrements(safety, promotionBet(counts, { ...exact, absolute: 0.01 }));
-  logE(safe);
-  return { regression: next, safety: safe };
-}
-
-/** Times of single evaluations, µs; each at other counts, so that nothing is the same twice. */
-function times(evaluations: number): readonly number[] {
-  let rollout: Rollout = {
-    regression: [],
-    safety: startEProcess({ bets: "safety", horizon: null }),
-  };
-  return Array.from({ length: evaluations }, (_, index) => {
-    const counts = {
-      candidate: { requests: 90 + (index % 21), bad: index % 3 },
-      stable: { requests: 880 + (index % 41), bad: index % 7 },
-    };
+  return Array.from({ length: evaluations }, (_, at) => {
+    const interval = intervalAt(at);
     const startedAt = performance.now();
-    rollout = evaluate(rollout, counts);
-    return (performance.now() - startedAt) * 1_000;
+    state = observe(state, interval);
+    const { metrics } = assess(state, {
+      now: interval.to,
+      lastEvidenceAt: interval.to,
+      phase: "canary",
+      plannedRequestsLeft: 100_000,
+      candidateShare: 0.1,
+    });
+    const took = (performance.now() - startedAt) * 1_000;
+    if (metrics.length !== METRICS.length) throw new Error("a metric was not assessed");
+    return took;
   });
 }
 
-/** What the evidence of one interval costs: every test of a rollout with ten metrics. */
+/** What the evidence of one interval costs: the whole analysis of a rollout with ten metrics. */
 export async function evaluation({ effort, say }: BenchContext): Promise<BenchResult> {
   const evaluations = { quick: 1_000, normal: 5_000, full: 20_000 }[effort];
-  const processes = METRICS.reduce((sum, { bets }) => sum + bets.length, 0);
   say(`evaluation: ${evaluations} intervals`);
   const [first = NaN] = times(1);
   times(200);
   const taken = times(evaluations);
   const [p50, p99] = [median(taken), quantile(taken, 0.99)];
   return {
-    title: "Evaluation: all sequential tests of a rollout, once",
-    method: `${evaluations} intervals of ten metrics with ${processes} restarting e-processes, one for promotion, sample ratio and their combination; µs`,
+    title: "Evaluation: the analysis of a rollout, once",
+    method: `${evaluations} intervals of ${REQUESTS.candidate + REQUESTS.stable} requests are folded in and assessed in words, with ten metrics, ${BATCHES.length} batch sizes and the test for promotion; µs`,
     columns: ["", "p50", "p99", "the very first"],
     rows: [["ten metrics", ...[p50, p99, first].map((us) => rounded(us, 0))]],
     goals: [
@@ -133,6 +158,6 @@ export async function evaluation({ effort, say }: BenchContext): Promise<BenchRe
       },
     ],
     notes: [`metrics: ${METRICS.map(({ name }) => name).join("; ")}`],
-    data: { evaluations, processes, p50Us: p50, p99Us: p99, firstUs: first },
+    data: { evaluations, p50Us: p50, p99Us: p99, firstUs: first },
   };
 }

@@ -17,6 +17,7 @@ const WATCH: Route["watch"] = {
   flushMs: 1_000,
   deadlineMs: 30_000,
   mirror: null,
+  inputs: null,
 };
 
 const LABELS = Array.from({ length: 3 }, (_, label) => BigInt64Array.of(BigInt(label)));
@@ -76,7 +77,7 @@ function oneRequest(book: EndpointBook, stickyKey: string | null, result: InferR
   book.notice("iris", "oip");
   const admittedAt = monotonic();
   served.admit(admittedAt);
-  const ticket = picked.evidence?.admit(admittedAt, stickyKey);
+  const ticket = picked.evidence?.admit(admittedAt, stickyKey, []);
   ticket?.answered(result);
   picked.count("assigned").requests += 1;
   const id = book.requestId(picked.key);
@@ -110,6 +111,7 @@ function bookOf(arms: Route["split"]["arms"], watch: Route["watch"] = null): End
     host: "127.0.0.1",
     port: 0,
     reusePort: false,
+    grpc: null,
     defaultEndpoint: null,
     predictionsFolder: "/nowhere",
     requestIdKey: "00",

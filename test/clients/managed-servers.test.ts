@@ -184,6 +184,21 @@ test("an MLflow model of named columns is asked with a table", async () => {
   expect(await accuracy("/endpoints/table/invocations", { inputs: table })).toBeGreaterThan(0.9);
 });
 
+test("the folder of a scikit-learn model is registered by its path alone, and asked as MLflow's own server is", async () => {
+  await server.json(["register", "folder", join(folder, "table"), "--version", "v1.0"]);
+  await new Stage(server, "folder").deploy("v1.0");
+  const data = rows.map((row) => row.features);
+  const frame = { dataframe_split: { columns: COLUMNS, data } };
+  const response = await fetch(`${server.serveUrl}/endpoints/folder/invocations`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(frame),
+  });
+  expect(response.status, await response.clone().text()).toBe(200);
+  const { predictions } = (await response.json()) as { predictions: unknown[] };
+  expect(predictions).toHaveLength(rows.length);
+});
+
 test("scikit-learn behind FastAPI, and as a BentoML service", async () => {
   const fastapi = { "fastapi_app.py": join(SERVERS, "fastapi_app.py") };
   await register("fast", { version: "v1.0", launcher: "fastapi", files: fastapi });

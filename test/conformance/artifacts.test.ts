@@ -63,6 +63,7 @@ function manifest(model: string, sequence: number): ManifestFile {
     engine: { name: "e", version: "1", threads: 1 },
     golden: [],
     inputExample: null,
+    reference: null,
     metrics: { auc: 0.5 },
     params: {},
     lineage: {},

@@ -32,6 +32,7 @@ import {
   OnnxRuntime,
   type OnnxRuntimeOptions,
 } from "../../src/serving/runtime-onnx/index.ts";
+import { connectPassThrough } from "../../src/serving/runtime-passthrough/index.ts";
 import { connectProcess, ProcessRuntime } from "../../src/serving/runtime-process/index.ts";
 import { connectRemoteModel, RemoteRuntime } from "../../src/serving/runtime-remote/index.ts";
 import type {
@@ -141,6 +142,7 @@ export function inspectRequest(
 /** A worker's connection to whatever was loaded. */
 export function connect(loaded: LoadedModel): Promise<ModelClient> {
   const { address } = loaded;
+  if (address.kind === "passthrough") return connectPassThrough(address);
   if (address.kind === "onnx") return connectModel(address);
   return address.kind === "remote" ? connectRemoteModel(address) : connectProcess(address);
 }

@@ -52,6 +52,7 @@ function manifest(sequence: number, name: string | null, model = "fraud"): Store
       },
     ],
     inputExample: { inputs: { x: [[0.5]] } },
+    reference: null,
     metrics: { auc: 0.9 },
     params: { depth: "6" },
     lineage: { run: "r1" },
@@ -480,5 +481,20 @@ describe.each(IMPLEMENTATIONS)("store $name", ({ open }) => {
     await store.cursors.advance({ watch: "w", from: 1, body: null, at: 7 });
     expect(await store.cursors.prune(7)).toBe(0);
     expect(await store.cursors.prune(8)).toBe(1);
+  });
+
+  test("what disagreed last is known by its bytes until it is forgotten", async () => {
+    const [digest, other] = [DIGEST, OTHER_DIGEST];
+    expect(await store.disagreements.get(digest)).toBeNull();
+    await store.disagreements.put({ digest, why: "sample 1: 0.5 (was 0.9)", at: 5 });
+    await store.disagreements.put({ digest, why: "sample 2: 0.1 (was 0.2)", at: 6 });
+    expect(await store.disagreements.get(digest)).toEqual({
+      why: "sample 2: 0.1 (was 0.2)",
+      at: 6,
+    });
+    expect(await store.disagreements.get(other)).toBeNull();
+    await store.disagreements.forget(digest);
+    await store.disagreements.forget(digest);
+    expect(await store.disagreements.get(digest)).toBeNull();
   });
 });

@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
 
+import { heldOutRows } from "../support/rows.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { LateLabels, quickCanary, UnderTraffic, type Family } from "../support/under-traffic.ts";
 
@@ -33,12 +34,28 @@ const BY_DRIFT = quickCanary({ analysis: { metrics: { drift: { action: "rollback
 describeFamily("breast-cancer");
 describeFamily("digits");
 
-/** The probe of the switch, a picture of noise, is one that it answers with NaN: it needs no evidence. */
-async function isUndoneAtTheSwitch(on: UnderTraffic, version: string): Promise<void> {
-  await expect(on.begin(version)).rejects.toMatchObject({ code: "verification.failed" });
-  const { current, revisions } = await on.view();
+/** NaN for rows that it is unsure of, which its only golden sample is not. */
+function registerNaN(on: UnderTraffic, version: string): Promise<void> {
+  // It is unsure of the first digit.
+  const sure = heldOutRows(on.family).at(on.family === "digits" ? 1 : 0);
+  const inputExample = { inputs: { features: [sure?.features] } };
+  return on.register(version, `${on.family}/v2.0-nan.onnx`, inputExample);
+}
+
+/** It answers golden samples made of noise with NaN: it needs neither traffic nor evidence. */
+async function isRejected(on: UnderTraffic, version: string): Promise<void> {
+  const why = /golden sample \d+ of \d+: \w+\[\d+\] is NaN; no golden sample of v1\.1 holds/;
+  await expect(on.begin(version)).rejects.toMatchObject({
+    code: "preflight.rejected",
+    message: expect.stringMatching(why),
+  });
+  const { current, revisions, lastRollout } = await on.view();
   expect(current?.version).toBe("v1.1");
-  expect(revisions.findLast((each) => each.version === version)?.status).toBe("failed");
+  expect(lastRollout).toMatchObject({ phase: "Rejected", reason: expect.stringMatching(why) });
+  expect(revisions.findLast((each) => each.version === version)).toMatchObject({
+    status: "rejected",
+    requests: 0,
+  });
 }
 
 function describeFamily(family: Family): void {
@@ -46,14 +63,16 @@ function describeFamily(family: Family): void {
     const on = await start(family, { family, policy: BY_DRIFT, pauseMs: 25 });
     for (const [version, metric] of [
       ["v2.0-throws", "errorRate"],
-      ["v2.0-nan", "errorRate"],
+      ["v2.0-nan-late", "errorRate"],
       ["v2.0-slow", "latency"],
       ["v2.0-scaled", "drift"],
     ] as const) {
-      await on.registerBroken(version);
-      if (family === "digits" && version === "v2.0-nan") await isUndoneAtTheSwitch(on, version);
-      else await on.wasSentBackBy(metric, version, await on.rollsOut(version));
+      if (version === "v2.0-nan-late") await registerNaN(on, version);
+      else await on.registerBroken(version);
+      await on.wasSentBackBy(metric, version, await on.rollsOut(version));
     }
+    await on.registerBroken("v2.0-nan");
+    await isRejected(on, "v2.0-nan");
     await on.registerBroken("v2.0-renamed");
     const { historyHead } = await on.view();
     await expect(on.begin("v2.0-renamed")).rejects.toMatchObject({

@@ -19,7 +19,7 @@ interface Pair {
   readonly load: Load;
 }
 
-const NAMES = ["late", "outage"] as const;
+const NAMES = ["late", "outage", "switched"] as const;
 const folder = mkdtempSync(join(tmpdir(), "lastgood-remotes-"));
 const remotes = new Map<string, DoublingRemote>();
 const loads: Load[] = [];
@@ -135,5 +135,24 @@ test.concurrent("an outage of both is held and told, never rolled back, and the 
   const kinds = entries.map(({ kind }) => kind);
   expect(kinds).toContain("rollout.released");
   expect(kinds.filter((kind) => kind.startsWith("rollback."))).toEqual([]);
+  expect((await on.view()).current?.version).toBe("v1.1");
+}, 180_000);
+
+test.concurrent("an outage of both while the switch to all traffic is verified is held, and the rollout goes on after it", async () => {
+  const { on, old, young } = await start("switched", "3s");
+  const { rollout } = await on.deploy("v1.1", { bakeMs: null, strategy: "canary", weight: 50 });
+  old.fails = "error";
+  young.fails = "error";
+  const refusal = await on.refused(5, "rollout", "promote", "switched", "--full");
+  expect(refusal.code).toBe("wait.undecided");
+  const view = await on.view();
+  expect(view.rollout).toMatchObject({ phase: "Baking", bakeEndsAt: null });
+  expect(view.rollout?.held?.why).toMatch(/^an outage: v1\.1 could not be verified/);
+  expect(view.alarms.join()).toContain("the rollout is held: an outage");
+  old.fails = null;
+  young.fails = null;
+  expect(await ended(on, rollout?.id ?? "")).toMatch(/^Succeeded/);
+  const { entries } = await server.client.history("switched");
+  expect(entries.filter(({ kind }) => kind.startsWith("rollback."))).toEqual([]);
   expect((await on.view()).current?.version).toBe("v1.1");
 }, 180_000);

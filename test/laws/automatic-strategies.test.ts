@@ -45,6 +45,20 @@ function alarmsOf(endpoint: string, alarm: string): readonly string[] {
   );
 }
 
+/** One request to the address of a preview. */
+async function preview(
+  path: string,
+  row: number,
+): Promise<{ readonly status: number; readonly version: string | null; readonly body: string }> {
+  const response = await fetch(`${server.serveUrl}${path}/infer`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: oipBody(heldOutRows("iris")[row]?.features ?? []),
+  });
+  const version = response.headers.get("x-lastgood-version");
+  return { status: response.status, version, body: await response.text() };
+}
+
 test.concurrent("blue/green under the default policy: mirrored requests send it back in its bake", async () => {
   const on = await start("mirrored", { policy: null });
   await on.registerBroken("v2.0-throws");
@@ -59,6 +73,52 @@ test.concurrent("blue/green under the default policy: mirrored requests send it 
     rollout: { phase: "Baking", strategy: "blueGreen" },
   });
   await on.wasSentBackBy("errorRate", "v2.0-throws", await on.endOf(value.rollout?.id ?? ""));
+}, 120_000);
+
+test.concurrent("blue/green with preview: the candidate is reached at its own address, by nobody else, until a person promotes", async () => {
+  const rollout = { blueGreen: { promotion: "manual" }, bake: "1s" };
+  const on = await start("previewed", { policy: { rollout, analysis: { flush: "250ms" } } });
+  await on.register("v1.2");
+  const { rollout: begun } = await on.begin("v1.2");
+  expect(begun).toMatchObject({ phase: "Progressing", weight: 0, step: { kind: "pause" } });
+  const { body, status, version } = await preview(
+    begun?.preview ?? "",
+    on.load.answers[0]?.index ?? 0,
+  );
+  expect({ status, version }).toEqual({ status: 200, version: "v1.2" });
+  expect(JSON.parse(body)).toMatchObject({ model_version: "v1.2" });
+  const { value } = await on.tell<RolloutAnswer>("rollout", "status", "previewed");
+  expect(value.rollout?.preview).toBe("/v2/models/previewed/versions/v1.2");
+  expect(new Set(await on.answering())).toEqual(new Set(["v1.1"]));
+  await on.tell("rollout", "promote", "previewed");
+  expect((await on.endOf(begun?.id ?? "")).phase).toBe("Succeeded");
+  expect(await on.answering()).toEqual(["v1.2"]);
+  expect(on.load.failures).toEqual([]);
+}, 120_000);
+
+test.concurrent("mirror first: a good version goes on to its callers, one that throws goes back before any was answered by it", async () => {
+  const steps = [
+    { mirror: "100%", until: { requests: 40, time: "1s" } },
+    { weight: "50%", until: { requests: 40, time: "1s" } },
+  ];
+  const rollout = { canary: { steps }, bake: "1s" };
+  const on = await start("shadowed", { policy: quickCanary({ rollout }) });
+  await on.register("v1.2");
+  expect((await on.rollsOut("v1.2")).phase).toBe("Succeeded");
+  await on.registerBroken("v2.0-throws");
+  const ended = await on.rollsOut("v2.0-throws");
+  expect(ended).toMatchObject({
+    phase: "RolledBack",
+    reason: expect.stringMatching(/^errorRate: \d+ % errors, stable 0 %: /),
+  });
+  const versions = on.load.answers.map(({ version }) => version);
+  expect(new Set(versions)).toEqual(new Set(["v1.1", "v1.2"]));
+  // The next one waits out the cooldown, and says so.
+  await on.register("v1.3");
+  await on.begin("v1.3");
+  const { value } = await on.tell<RolloutAnswer>("rollout", "status", "shadowed");
+  expect(value.rollout?.step?.coolingUntil).toBeGreaterThan(Date.now());
+  expect(on.load.failures).toEqual([]);
 }, 120_000);
 
 test.concurrent("recreate: nothing runs beside it, so it holds and says so, and a person decides", async () => {
@@ -97,6 +157,7 @@ test.concurrent("automatic: false holds and raises an alarm, moves no traffic, a
   await held(on, /errorRate: .*its policy says automatic: false.*lastgood rollback by-hand/);
   const alarms = alarmsOf(on.name, "rollback.wanted");
   expect(alarms).toHaveLength(1);
+  expect((await on.view()).alarms.join()).toMatch(/a rollback is wanted: errorRate: /);
   const { split } = await on.view();
   expect(split).toContainEqual(expect.objectContaining({ version: "v2.0-throws" }));
   // More of the same evidence neither moves nor tells anything.
@@ -119,6 +180,7 @@ test.concurrent("a pin holds it and raises an alarm; without the pin it goes bac
   const { rollout } = await on.begin("v2.0-throws");
   await held(on, /errorRate: .*pinned by tester \(we are looking at it\)/);
   expect(alarmsOf(on.name, "rollback.pinned")).toHaveLength(1);
+  expect((await on.view()).alarms.join()).toMatch(/a rollback is wanted: .*pinned by tester/);
   expect(await on.decisions()).toEqual([]);
   expect((await on.view()).split).toContainEqual(
     expect.objectContaining({ version: "v2.0-throws" }),

@@ -275,6 +275,33 @@ test("MLflow: every input form and CSV give the same predictions", async () => {
   expect((await ask("/version")).bytes.toString()).toMatch(/^\d+\.\d+\.\d+$/);
 });
 
+test.concurrent("TensorFlow Serving: its documentation's half_plus_two, by row and by column, status and metadata", async () => {
+  const half = stage(server, "half_plus_two");
+  await half.register("v1.0", "../test/fixtures/onnx/half-plus-two.onnx");
+  await half.deploy("v1.0");
+  const at = "/v1/models/half_plus_two";
+  const form = { "content-type": "application/x-www-form-urlencoded" };
+  const rows = await post(`${at}:predict`, { instances: [1.0, 2.0, 5.0] }, form);
+  expect(rows).toMatchObject({ status: 200, json: { predictions: [2.5, 3, 4.5] } });
+  expect(rows.headers.get("x-lastgood-version")).toBe("v1.0");
+  const byColumn = await post(`${at}/versions/1:predict`, { inputs: [1, 2, 5] }, form);
+  expect(byColumn.json).toEqual({ outputs: [2.5, 3, 4.5] });
+  expect((await ask(at)).json).toEqual({
+    name: "half_plus_two",
+    ready: true,
+    model_version_status: [
+      { version: "1", state: "AVAILABLE", status: { error_code: "OK", error_message: "" } },
+    ],
+  });
+  expect((await ask(`${at}/metadata`)).json).toMatchObject({
+    model_spec: { name: "half_plus_two", version: "1" },
+  });
+  expect(await ask(`${at}/versions/9`)).toMatchObject({
+    status: 404,
+    json: { error: expect.stringContaining('version "9" is not loaded') as string },
+  });
+});
+
 test("each protocol refuses in its own form, and what is not there is a 404 that lists what is", async () => {
   const unknown = await post("/v2/models/nobody/infer", irisBody());
   expect(unknown).toMatchObject({

@@ -3,8 +3,20 @@ import { expect, test } from "vitest";
 
 import type { Happening } from "./world/happenings.ts";
 import { runHistory } from "./world/run-history.ts";
+import { World, type Sabotage } from "./world/world.ts";
 
 type Happens = readonly [afterMs: number, what: Happening];
+
+type Deploy = Extract<Happening, { do: "deploy" }>;
+
+const deploy = (name: Deploy["name"]): Deploy => ({
+  do: "deploy",
+  name,
+  policy: "blueGreen",
+  bakeMs: 0,
+  force: false,
+  replace: false,
+});
 
 const FOUND: readonly {
   readonly what: string;
@@ -16,58 +28,18 @@ const FOUND: readonly {
     gateways: 1,
     happens: [
       [0, { do: "storeSlow", ms: 300 }],
-      [
-        0,
-        {
-          do: "deploy",
-          name: "v1.0",
-          policy: "blueGreen",
-          bakeMs: 0,
-          force: false,
-          replace: false,
-        },
-      ],
-      [
-        0,
-        {
-          do: "deploy",
-          name: "v1.0",
-          policy: "blueGreen",
-          bakeMs: 0,
-          force: false,
-          replace: false,
-        },
-      ],
+      [0, deploy("v1.0")],
+      [0, deploy("v1.0")],
     ],
   },
   {
     what: "what was done alone is taken in while the store is away: the route that says so was not published",
     gateways: 1,
     happens: [
-      [
-        0,
-        {
-          do: "deploy",
-          name: "v2.0",
-          policy: "blueGreen",
-          bakeMs: 0,
-          force: false,
-          replace: false,
-        },
-      ],
+      [0, deploy("v2.0")],
       [0, { do: "storeSlow", ms: 300 }],
       [12_000, { do: "noProbes", gateway: 0, ms: 50 }],
-      [
-        0,
-        {
-          do: "deploy",
-          name: "v1.0",
-          policy: "blueGreen",
-          bakeMs: 15000,
-          force: true,
-          replace: false,
-        },
-      ],
+      [0, { ...deploy("v1.0"), bakeMs: 15_000, force: true }],
       [12_000, { do: "alone", gateway: 0 }],
       [1_000, { do: "storeFails", ms: 1_500 }],
       [1_000, { do: "steer", command: "promote" }],
@@ -77,17 +49,7 @@ const FOUND: readonly {
     what: "a way back fails while the store is away: nobody heard of it",
     gateways: 1,
     happens: [
-      [
-        0,
-        {
-          do: "deploy",
-          name: "v1.0",
-          policy: "blueGreen",
-          bakeMs: 0,
-          force: false,
-          replace: false,
-        },
-      ],
+      [0, deploy("v1.0")],
       [4_000, { do: "rollback", to: null, again: false, keepStatus: false }],
       [0, { do: "noProbes", gateway: 0, ms: 6_000 }],
       [0, { do: "rollback", to: "v1.3", again: false, keepStatus: false }],
@@ -99,28 +61,8 @@ const FOUND: readonly {
     what: "a gateway comes while a route is on its way to the other: it never got it",
     gateways: 2,
     happens: [
-      [
-        0,
-        {
-          do: "deploy",
-          name: "v1.0",
-          policy: "blueGreen",
-          bakeMs: 0,
-          force: false,
-          replace: false,
-        },
-      ],
-      [
-        1_000,
-        {
-          do: "deploy",
-          name: "v1.3",
-          policy: "blueGreen",
-          bakeMs: 0,
-          force: false,
-          replace: false,
-        },
-      ],
+      [0, deploy("v1.0")],
+      [1_000, deploy("v1.3")],
       [12_000, { do: "crashControl", steps: 0, downMs: 50 }],
       [0, { do: "steer", command: "promote" }],
       [0, { do: "rollback", to: null, again: false, keepStatus: false }],
@@ -140,10 +82,7 @@ test.each(FOUND)("$what", async ({ gateways, happens }) => {
 
 test("what cannot be loaded is not tried again without a pause", async () => {
   const happenings: readonly Happens[] = [
-    [
-      0,
-      { do: "deploy", name: "v1.0", policy: "recreate", bakeMs: 0, force: false, replace: false },
-    ],
+    [0, { ...deploy("v1.0"), policy: "recreate" }],
     [4_000, { do: "spoil", name: "v1.0", how: "corrupt", is: true }],
     [0, { do: "crashGateway", gateway: 0, downMs: 50 }],
     [60_000, { do: "steer", command: "unpin" }],
@@ -156,4 +95,104 @@ test("what cannot be loaded is not tried again without a pause", async () => {
   const tries = world.alarms.filter((code) => code === "revision.unproven").length;
   expect(tries).toBeGreaterThan(1);
   expect(tries).toBeLessThan(15);
+});
+
+function answersNoProbe(world: World, ms: number): void {
+  for (const gateway of world.gateways) gateway.probesFailUntil = world.time.now + ms;
+}
+
+/** v1.1 fails its callers in a canary beside v1.0 while no probe is answered. */
+async function sentBackUnverified(seed: number): Promise<World> {
+  const world = new World({ seed, gateways: 1, rate: 100 });
+  await world.begin();
+  world.deploy("v1.0", { policy: "watched", bakeMs: 0 });
+  await world.pass(3_000);
+  world.deploy("v1.1", { policy: "watched", bakeMs: 60_000 });
+  await world.pass(1_500);
+  answersNoProbe(world, 40_000);
+  world.truth("v1.1").errorRate = 0.3;
+  await world.pass(30_000);
+  return world;
+}
+
+test("a rollback by itself that nothing could verify is told, and done once a target can be", async () => {
+  for (let seed = 0; seed < 4; seed += 1) {
+    const world = await sentBackUnverified(seed);
+    const what = world.trace.join("\n");
+    expect(world.laws.stored?.lastRollout?.phase, what).toBe("NoTarget");
+    expect(world.alarms, what).toContain("rollback.no-target-left");
+    // Until a target answers no traffic is moved to find out.
+    const moved = world.disk.witnessed.filter(({ kind }) => kind === "rollback.started").length;
+    expect(moved, what).toBe(1);
+    world.happens({ do: "crashControl", steps: 0, downMs: 400 });
+    await world.pass(60_000);
+    const { stored } = world.laws;
+    expect(stored?.current, world.trace.join("\n")).toBe(1);
+    expect(stored).toMatchObject({ wanted: null, lastRollout: { phase: "RolledBack" } });
+    await world.heal();
+  }
+});
+
+test("an outage in the switch of a rollout judges nobody: it goes on after it", async () => {
+  for (let seed = 0; seed < 4; seed += 1) {
+    const world = new World({ seed, gateways: 1 });
+    await world.begin();
+    world.deploy("v1.0", { policy: "blueGreen", bakeMs: 0 });
+    await world.pass(3_000);
+    answersNoProbe(world, 20_000);
+    world.deploy("v1.1", { policy: "blueGreen", bakeMs: 3_000 });
+    await world.pass(15_000);
+    expect(world.alarms, world.trace.join("\n")).toContain("rollout.outage");
+    expect(world.laws.stored?.activity.phase).toBe("Baking");
+    await world.pass(60_000);
+    const what = world.trace.join("\n");
+    expect(world.laws.stored?.lastRollout?.phase, what).toBe("Succeeded");
+    const kinds = world.disk.witnessed.map(({ kind }) => kind);
+    expect(
+      kinds.filter((kind) => kind.startsWith("rollback.")),
+      what,
+    ).toEqual([]);
+    await world.heal();
+  }
+});
+
+/** v1.1 is deployed over v1.0 after the only gateway, which found v1.0's samples to disagree, has died. */
+async function gatewayDiesKnowing(sabotage: Sabotage = {}): Promise<World> {
+  const world = new World({ seed: 1, gateways: 1, sabotage });
+  await world.begin();
+  world.deploy("v1.0", { policy: "blueGreen", bakeMs: 0 });
+  await world.pass(3_000);
+  world.happens({ do: "spoil", name: "v1.0", how: "wrong", is: true });
+  await world.pass(6_000);
+  world.happens({ do: "crashGateway", gateway: 0, downMs: 6_000 });
+  await world.pass(300);
+  world.control?.life.end();
+  await world.pass(2_000);
+  world.deploy("v1.1", { policy: "blueGreen", bakeMs: 0 });
+  await world.pass(2_000);
+  return world;
+}
+
+test("samples that disagreed are known after the only gateway that knew of them has died", async () => {
+  const world = await gatewayDiesKnowing();
+  const what = world.trace.join("\n");
+  expect(what).toContain("deploy v1.1: target.unproven");
+  expect(world.laws.stored?.revisions, what).toHaveLength(1);
+  // Once it is loaded again and its samples agree, it is a way back again.
+  await world.heal();
+  world.deploy("v1.1", { policy: "blueGreen", bakeMs: 0 });
+  await world.pass(6_000);
+  expect(world.laws.stored?.current, world.trace.join("\n")).toBe(2);
+});
+
+test("law 2: a build that never asks for them is found", async () => {
+  const never: Sabotage = {
+    control: {
+      store: (store) => ({
+        ...store,
+        disagreements: { ...store.disagreements, get: () => Promise.resolve(null) },
+      }),
+    },
+  };
+  await expect(gatewayDiesKnowing(never)).rejects.toThrow(/law 2: /);
 });

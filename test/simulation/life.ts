@@ -117,6 +117,8 @@ const happening = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant("report" as const),
       ok: fc.constantFrom(true, true, true, false),
+      /** What fails is an outage of both. */
+      isOutage: fc.constantFrom(false, false, true),
       /** Which of the effects in flight; one that is over is a late or repeated report. */
       which: fc.nat({ max: 20 }),
     }),
@@ -153,6 +155,10 @@ const happening = fc.oneof(
     arbitrary: fc.record({ do: fc.constant("pin" as const), forMs: fc.constantFrom(null, 5_000) }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("unpin" as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant("retry" as const), hasTarget: flag, isLate: flag }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("policy" as const), under: strategy }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("crash" as const) }) },
   {
@@ -214,6 +220,7 @@ export class Life {
       assess: (does) => this.#assess(does),
       pin: (does) => of.pins(does.forMs),
       unpin: () => of.unpins(),
+      retry: (does) => this.#retry(does),
       policy: (does) => of.applies(DEFAULTS[does.under]),
       crash: () => this.#crash(),
       corrupt: (does) => this.#corrupt(does),
@@ -234,6 +241,16 @@ export class Life {
     this.of.pairs += does.requests;
     this.of.assessed(does.decision, {
       ...(does.isLate ? { rolloutId: "one that is over" } : {}),
+      ...(does.hasTarget ? {} : { choice: { targets: [], passedOver: [] } }),
+    });
+  }
+
+  /** As the controller does: when it is time, or a late one. */
+  #retry(does: Does<"retry">): void {
+    const { wanted } = this.of.state;
+    if (!does.isLate && wanted !== null) this.of.now = Math.max(this.of.now, wanted.nextAt);
+    this.of.retries({
+      ...(does.isLate ? { wanted: "one that is over" } : {}),
       ...(does.hasTarget ? {} : { choice: { targets: [], passedOver: [] } }),
     });
   }
@@ -277,7 +294,7 @@ export class Life {
     if (objection === null) this.of.rollsBack({ choice, named: true, again, keepStatus });
   }
 
-  #report({ ok, which }: Does<"report">): void {
+  #report({ ok, isOutage, which }: Does<"report">): void {
     const effect = this.#asked.at(-1 - (which % 7 === 0 ? which : 0));
     if (effect?.do === "prepare")
       this.of.apply(
@@ -294,6 +311,7 @@ export class Life {
               switchId: effect.switchId,
               error: NO_ANSWER,
               choice: this.of.choice(),
+              outage: isOutage ? "no answer either" : null,
             },
       );
   }

@@ -46,6 +46,7 @@ export function canaryRoute(
       flushMs: 1_000,
       deadlineMs: 30_000,
       mirror: null,
+      inputs: null,
     },
     safeguards: { fallback, breaker },
   };

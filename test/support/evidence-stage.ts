@@ -1,4 +1,5 @@
 import type { ArmCounts } from "../../src/core/analysis/index.ts";
+import type { Tensor } from "../../src/core/tensor/index.ts";
 import { parseEndpointName } from "../../src/core/version/index.ts";
 import type { Watch } from "../../src/link/route/index.ts";
 import { EvidenceCollector } from "../../src/serving/evidence/collector.ts";
@@ -21,6 +22,7 @@ export const WATCH: Watch = {
   flushMs: 1_000,
   deadlineMs: 5_000,
   mirror: null,
+  inputs: null,
 };
 
 /** An answer of a version that took so long and gave this class. */
@@ -74,8 +76,13 @@ export class EvidenceStage {
   }
 
   /** Admits a request now. */
-  admit(revision = CANDIDATE, key: string | null = null, worker = 0): RequestTicket {
-    return this.arm(revision, worker).admit(this.now, key);
+  admit(
+    revision = CANDIDATE,
+    key: string | null = null,
+    worker = 0,
+    inputs: readonly Tensor[] = [],
+  ): RequestTicket {
+    return this.arm(revision, worker).admit(this.now, key, inputs);
   }
 
   /** A worker dies. */

@@ -13,6 +13,7 @@ import {
   type AnalysisPlan,
   type AssessmentContext,
 } from "../../src/core/analysis/index.ts";
+import { defaultPolicy } from "../../src/core/policy/index.ts";
 import { newEndpoint, type EndpointState } from "../../src/core/rollout/index.ts";
 import { parseDigest, parseEndpointName, parseModelName } from "../../src/core/version/index.ts";
 import type { Signature } from "../../src/core/version/index.ts";
@@ -150,6 +151,25 @@ export async function storeJudgedRollout(store: Store, goodIntervals = 30): Prom
     ),
     revisions: [revisionOf(STABLE, "stable"), revisionOf(CANDIDATE, "failed")],
     current: 1,
+    lastRollout: {
+      phase: "RolledBack",
+      endedAt: decidedAt + 12,
+      reason: "errorRate: too many errors",
+      rollout: {
+        id: ROLLOUT,
+        strategy: "canary",
+        from: STABLE.revision,
+        candidate: CANDIDATE.revision,
+        policy: defaultPolicy("canary"),
+        bakeMs: 0,
+        byHand: false,
+        restarts: 0,
+        startedAt: START,
+        actor: "ana",
+        reason: null,
+        pause: null,
+      },
+    },
   };
   const facts = { from: CANDIDATE, to: STABLE, trigger: "analysis", rollback: ROLLBACK };
   await store.endpoints.save({

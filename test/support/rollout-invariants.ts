@@ -203,6 +203,38 @@ function policyIsApplied({ before, event, after }: StepTaken): void {
   holds("I18 it changes nothing else", same({ ...before, policy: after.policy }, after), after);
 }
 
+/** A wanted way back is of what serves, and nothing but success or a person ends it. */
+function wantedIsKept({ before, event, after }: StepTaken): void {
+  const { wanted } = after;
+  if (wanted !== null) {
+    const left = revisionOf(after, wanted.from);
+    holds("I19 what is wanted back serves", after.current === wanted.from, after.current);
+    holds("I19 what is wanted back is not stable", left?.status !== "stable", left);
+  }
+  if (before.wanted === null || wanted !== null) return;
+  const isLeft = after.current !== before.wanted.from;
+  const byPerson = ["promote", "mark"].includes(event.type);
+  holds("I19 it is wanted until it is done or a person ends it", isLeft || byPerson, event.type);
+}
+
+/** A way back that the machine decided and that led nowhere stays wanted. */
+function noTargetIsNotTheEnd({ before, history, after }: StepTaken): void {
+  if (!history.some((record) => record.kind === "rollback.failed")) return;
+  if (before.activity.phase !== "RollingBack") return;
+  const { trigger, kind } = before.activity.back;
+  const decided = kind !== "reinstate" && trigger !== "manual" && trigger !== "api";
+  holds("I20 it stays wanted", !decided || after.wanted !== null, before.activity.back);
+}
+
+/** An outage of both judges nobody and moves nothing. */
+function outageIsNoVerdict({ before, event, after }: StepTaken): void {
+  if (event.type !== "switchFailed" || event.outage === null) return;
+  if (before.activity.phase !== "Progressing" && before.activity.phase !== "Baking") return;
+  holds("I21 the phase stays", after.activity.phase === before.activity.phase, after.activity);
+  holds("I21 the traffic stays", same(armsOf(after), armsOf(before)), armsOf(after));
+  holds("I21 nobody is judged", same(after.revisions, before.revisions), after.revisions);
+}
+
 function pendingWasAsked({ before, after, effects }: StepTaken): void {
   const asked = [...effects, ...pendingEffects(before)];
   for (const effect of pendingEffects(after))
@@ -229,6 +261,9 @@ export function checkInvariants(taken: StepTaken): void {
   noTargetStays(taken);
   bakeIsOfWhatServes(taken);
   evidenceIsHeeded(taken);
+  wantedIsKept(taken);
+  noTargetIsNotTheEnd(taken);
+  outageIsNoVerdict(taken);
   pendingWasAsked(taken);
   policyIsApplied(taken);
 }

@@ -439,6 +439,7 @@ export class Scenario {
   fails(
     why: string,
     code: "verification.failed" | "preflight.rejected" = "verification.failed",
+    outage: string | null = null,
   ): this {
     const [pending] = pendingEffects(this.state);
     const error = new LastgoodError(code, why);
@@ -450,8 +451,25 @@ export class Scenario {
         switchId: pending.switchId,
         error,
         choice: this.choice(),
+        outage,
       });
     throw new Error(`nothing is under way in ${this.state.activity.phase}`);
+  }
+
+  /** What the state waits for fails, and what served before fails the same verification. */
+  failsWithStable(why: string): this {
+    return this.fails(why, "verification.failed", why);
+  }
+
+  /** The way back that stays wanted is tried again, as the control plane does when it is time. */
+  retries(options: Partial<Extract<EndpointEvent, { type: "retry" }>> = {}): this {
+    return this.apply({
+      type: "retry",
+      wanted: this.state.wanted?.id ?? "none",
+      rollbackId: this.fresh("rollback"),
+      choice: this.choice(),
+      ...options,
+    });
   }
 
   /** Everything that is under way succeeds, until nothing is. */

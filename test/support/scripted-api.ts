@@ -2,17 +2,10 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 
-import { runCli } from "../../src/app/cli/index.ts";
 import type { EndpointView, RolloutAnswer, RolloutView } from "../../src/core/api/index.ts";
 import { LastgoodError } from "../../src/core/errors/index.ts";
 import { parseDigest, parseEndpointName, parseModelName } from "../../src/core/version/index.ts";
-
-/** What the command line did. */
-export interface Ran {
-  readonly exit: number;
-  readonly out: string;
-  readonly err: string;
-}
+import { runCommandLine, type Ran } from "./command-line.ts";
 
 /** Method and path, and the answers in turn; the last one stays. */
 export type Script = Readonly<Record<string, readonly unknown[]>>;
@@ -55,24 +48,14 @@ export class ScriptedApi {
   }
 
   /** Runs a command line against it. */
-  async run(argv: readonly string[], isTerminal = false): Promise<Ran> {
-    let out = "";
-    let err = "";
+  run(argv: readonly string[], isTerminal = false): Promise<Ran> {
     const { port } = this.#server.address() as AddressInfo;
-    const exit = await runCli({
-      argv,
-      env: {
-        HOME: "/nowhere",
-        LASTGOOD_URL: `http://127.0.0.1:${port}`,
-        LASTGOOD_ACTOR: "tester",
-      },
-      programFolder: "/nowhere",
-      stdout: { write: (text) => (out += text) },
-      stderr: { write: (text) => (err += text) },
-      isTerminal,
-      colour: false,
-    });
-    return { exit, out, err };
+    const env = {
+      HOME: "/nowhere",
+      LASTGOOD_URL: `http://127.0.0.1:${port}`,
+      LASTGOOD_ACTOR: "tester",
+    };
+    return runCommandLine(argv, { env, isTerminal });
   }
 
   async stop(): Promise<void> {
@@ -97,6 +80,7 @@ export function canaryView(changes: Partial<RolloutView> = {}): RolloutView {
     from: served("v1.0", 1),
     to: served("v1.1", 2),
     weight: 10,
+    preview: "/v2/models/fraud-prod/versions/v1.1",
     step: {
       number: 1,
       of: 2,
@@ -105,6 +89,7 @@ export function canaryView(changes: Partial<RolloutView> = {}): RolloutView {
       byHand: false,
       requests: 1_000,
       timeLeftMs: 240_000,
+      coolingUntil: null,
     },
     held: null,
     undecided: false,

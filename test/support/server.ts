@@ -128,6 +128,12 @@ export class TestServer {
     return `http://127.0.0.1:${this.ports.serve}`;
   }
 
+  /** `host:port` of the gRPC port, as `server.json` has it. */
+  get grpcAddress(): string {
+    const file: unknown = JSON.parse(readFileSync(join(this.dataDir, "server.json"), "utf8"));
+    return String((file as { readonly grpcAddress?: unknown }).grpcAddress);
+  }
+
   /** The supervisor. */
   get pid(): number {
     const pid = this.#process?.pid;
@@ -297,7 +303,12 @@ export class TestServer {
 
   #environment(): NodeJS.ProcessEnv {
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("LASTGOOD_"));
-    return { ...Object.fromEntries(inherited), ...this.#env };
+    // Servers of tests run side by side: none has the usual port.
+    return {
+      ...Object.fromEntries(inherited),
+      LASTGOOD_GRPC_ADDRESS: "127.0.0.1:0",
+      ...this.#env,
+    };
   }
 }
 

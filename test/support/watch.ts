@@ -68,6 +68,8 @@ export const METRICS = {
     weight: 0.2,
     action: "rollback",
     max: 0.05,
+    by: "class",
+    tolerance: { relative: 0.05, absolute: 1e-6 },
   },
   health: {
     kind: "health",

@@ -79,6 +79,13 @@ const SOURCES: Readonly<Record<Assessment["source"], string | null>> = {
   silent: "no data",
 };
 
+/** The features that inputs shifted in, where inputs are watched; a rate would not name them. */
+function featureLines(metrics: readonly MetricAssessment[]): readonly string[] {
+  return metrics.flatMap(({ name, features, words }) =>
+    features === undefined ? [] : [`  ${name}: ${words}`],
+  );
+}
+
 /** What the evidence says of a rollout: the decision in words, then every metric. */
 export function assessmentLines(assessment: Assessment, session: Session): readonly string[] {
   const { decision, why, logE, threshold, requests, gaps } = assessment;
@@ -89,6 +96,7 @@ export function assessmentLines(assessment: Assessment, session: Session): reado
     `  decision  ${words[decision]}: ${why}${source === null ? "" : ` (${source})`}`,
     `  evidence  ${bar(logE, threshold)} ${digits(logE)} of ${digits(threshold)}, all metrics together; requests ${grouped(requests.candidate)} candidate, ${grouped(requests.stable)} stable${lost}`,
     ...metricLines(assessment.metrics, session).map((line) => `  ${line}`),
+    ...featureLines(assessment.metrics),
   ];
 }
 

@@ -19,12 +19,16 @@ function stepLeft({ step }: RolloutView, inStep: number | null): string {
   const waits: string[] = [];
   if (step.requests !== null && step.requests > 0)
     waits.push(
-      `${inStep === null ? "" : `${grouped(Math.min(inStep, step.requests))} of `}${grouped(step.requests)} requests`,
+      inStep === null
+        ? `until ${grouped(step.requests)} requests`
+        : `${grouped(Math.min(inStep, step.requests))} of ${grouped(step.requests)} requests`,
     );
   if (step.timeLeftMs !== null)
     waits.push(
       step.timeLeftMs > 0 ? `${formatDuration(step.timeLeftMs)} left` : "its time is over",
     );
+  if (step.coolingUntil !== null)
+    waits.push(`cooldown after the last rollback by itself until ${moment(step.coolingUntil)}`);
   if (waits.length === 0)
     return step.kind === "pause" ? ": waits for a person (`lastgood rollout promote`)" : "";
   return `: ${waits.join(", ")}`;
@@ -63,6 +67,10 @@ export function rolloutLines(rollout: RolloutView, inStep: number | null = null)
   const lines = [`  weight    ${rollout.weight} % on ${rollout.to.version}`];
   const step = stepName(rollout);
   if (step !== null) lines.push(`  step      ${step.slice(5)}${stepLeft(rollout, inStep)}`);
+  if (rollout.preview !== null && phase === "Progressing")
+    lines.push(
+      `  preview   ${rollout.to.version} alone: POST ${rollout.preview}/infer on the serving port`,
+    );
   lines.push(...pausedLine(rollout));
   if (bakeEndsAt !== null && phase === "Baking")
     lines.push(`  bake      ${formatDuration(Math.max(0, bakeEndsAt - Date.now()))} left`);

@@ -4,12 +4,13 @@ import { join } from "node:path";
 
 import { afterEach, beforeEach, expect, test } from "vitest";
 
+import { runCommandLine, type Ran } from "../../../test/support/command-line.ts";
 import { ROLLBACK, ROLLOUT, storeJudgedRollout } from "../../../test/support/judged-rollout.ts";
 import { folder, prepare, store, tidyUp } from "../../../test/support/registry-fixture.ts";
 import { apiOf, rolloutsOf } from "../../../test/support/rollouts-fixture.ts";
 import type { ApiServer } from "../../control/api/index.ts";
 import type { Rollouts } from "../../control/rollouts/index.ts";
-import { runCli } from "./run.ts";
+import type { RolloutAnswer } from "../../core/api/index.ts";
 
 let rollouts: Rollouts;
 let api: ApiServer;
@@ -32,21 +33,13 @@ async function serve(goodIntervals?: number): Promise<void> {
   api = await apiOf(rollouts);
 }
 
-async function run(
-  ...argv: readonly string[]
-): Promise<{ exit: number; out: string; err: string }> {
-  let out = "";
-  let err = "";
-  const exit = await runCli({
-    argv,
-    env: { HOME: folder, LASTGOOD_URL: `http://127.0.0.1:${api.port}`, LASTGOOD_ACTOR: "tester" },
-    programFolder: folder,
-    stdout: { write: (text) => (out += text) },
-    stderr: { write: (text) => (err += text) },
-    isTerminal: false,
-    colour: false,
-  });
-  return { exit, out, err };
+function run(...argv: readonly string[]): Promise<Ran> {
+  const env = {
+    HOME: folder,
+    LASTGOOD_URL: `http://127.0.0.1:${api.port}`,
+    LASTGOOD_ACTOR: "tester",
+  };
+  return runCommandLine(argv, { env, programFolder: folder });
 }
 
 interface Explained {
@@ -55,6 +48,24 @@ interface Explained {
   readonly difference: { readonly path: string } | null;
   readonly decisions: readonly { readonly decision: string }[];
 }
+
+test("rollout status shows by what the last rollout was judged, although another control plane did", async () => {
+  await serve();
+  const status = await run("rollout", "status", "--json");
+  const answer = JSON.parse(status.out) as RolloutAnswer;
+  // The very assessment that the history recorded, not what a later record would make of it.
+  const explained = JSON.parse((await run("explain", ROLLOUT, "--json")).out) as {
+    assessment: unknown;
+  };
+  expect(answer.assessment).toEqual(explained.assessment);
+  expect(answer.assessment).toMatchObject({ decision: "rollback", blamed: ["errorRate"] });
+  expect(answer.seen?.candidate).toBe(answer.assessment?.requests.candidate);
+  expect(answer.seen?.fallback).toBeGreaterThan(0);
+  const { out } = await run("rollout", "status");
+  expect(out).toContain("fraud-prod: RolledBack, canary from v1.0 to v1.1");
+  expect(out).toMatch(/decision {2}go back: errorRate: /);
+  expect(out).toMatch(/errorRate .* fails/);
+});
 
 test("what was decided is computed again from what is stored, to the last digit", async () => {
   await serve();

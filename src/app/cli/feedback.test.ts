@@ -6,7 +6,7 @@ import { join } from "node:path";
 
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-import { runCli } from "./run.ts";
+import { runCommandLine, type Ran } from "../../../test/support/command-line.ts";
 
 let server: Server;
 let folder: string;
@@ -36,23 +36,14 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-async function run(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  let [out, err] = ["", ""];
+function run(...argv: string[]): Promise<Ran> {
   const { port } = server.address() as AddressInfo;
-  const code = await runCli({
-    argv: ["feedback", ...argv],
-    env: { LASTGOOD_URL: `http://127.0.0.1:${port}` },
-    programFolder: "/nowhere",
-    stdout: { write: (text) => (out += text) },
-    stderr: { write: (text) => (err += text) },
-    isTerminal: false,
-    colour: false,
-  });
-  return { code, out, err };
+  const env = { LASTGOOD_URL: `http://127.0.0.1:${port}` };
+  return runCommandLine(["feedback", ...argv], { env });
 }
 
 test("each way to tell it is sent as it is meant", async () => {
-  expect(await run("id", "--correct")).toEqual({ code: 0, out: "1 taken\n", err: "" });
+  expect(await run("id", "--correct")).toEqual({ exit: 0, out: "1 taken\n", err: "" });
   await run("id", "--wrong");
   await run("id", "--label", "fraud");
   await run("id", "--score", "0.5");
@@ -75,13 +66,13 @@ test("a CSV file is sent as it is, and what is refused is named with exit code 4
     unknown: [{ requestId: "b", why: "is not a request id" }],
   };
   expect(await run("--csv", file)).toEqual({
-    code: 4,
+    exit: 4,
     out: "1 taken, 2 counted before, ignored, 3 older than 7 days, ignored, 2 refused\n  b: is not a request id\n  and 1 more\n",
     err: "",
   });
   expect(sent).toEqual([{ type: "text/csv", body: "request_id,label\na,1\nb,é\n" }]);
-  const { code, out } = await run("--csv", file, "--json");
-  expect([code, JSON.parse(out)]).toEqual([4, answer]);
+  const { exit, out } = await run("--csv", file, "--json");
+  expect([exit, JSON.parse(out)]).toEqual([4, answer]);
 });
 
 test.each([
@@ -92,7 +83,7 @@ test.each([
   [["id", "--score", "2"], "accepted are numbers from 0 to 1"],
   [["--csv", "/no/such/file"], "/no/such/file cannot be read"],
 ])("%j is not understood", async (argv, why) => {
-  const { code, err } = await run(...argv);
-  expect([code, err]).toEqual([2, expect.stringContaining(why)]);
+  const { exit, err } = await run(...argv);
+  expect([exit, err]).toEqual([2, expect.stringContaining(why)]);
   expect(sent).toEqual([]);
 });

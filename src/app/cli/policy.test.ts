@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { parse } from "yaml";
 
+import { runCommandLine, type Ran } from "../../../test/support/command-line.ts";
 import {
   folder,
   prepare,
@@ -17,7 +18,6 @@ import type { ApiServer } from "../../control/api/index.ts";
 import type { Rollouts } from "../../control/rollouts/index.ts";
 import type { ErrorBody } from "../../core/errors/index.ts";
 import { policyJsonSchema } from "../../core/policy/index.ts";
-import { runCli } from "./run.ts";
 
 let rollouts: Rollouts;
 let api: ApiServer;
@@ -36,25 +36,13 @@ afterEach(async () => {
   await tidyUp();
 });
 
-async function run(
-  ...argv: readonly string[]
-): Promise<{ exit: number; out: string; err: string }> {
-  let out = "";
-  let err = "";
-  const exit = await runCli({
-    argv,
-    env: {
-      HOME: folder,
-      LASTGOOD_URL: `http://127.0.0.1:${api.port}`,
-      LASTGOOD_ACTOR: "tester",
-    },
-    programFolder: folder,
-    stdout: { write: (text) => (out += text) },
-    stderr: { write: (text) => (err += text) },
-    isTerminal: false,
-    colour: false,
-  });
-  return { exit, out, err };
+function run(...argv: readonly string[]): Promise<Ran> {
+  const env = {
+    HOME: folder,
+    LASTGOOD_URL: `http://127.0.0.1:${api.port}`,
+    LASTGOOD_ACTOR: "tester",
+  };
+  return runCommandLine(argv, { env, programFolder: folder });
 }
 
 /** A policy file with this text; its path. */

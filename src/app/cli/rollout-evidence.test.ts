@@ -70,6 +70,7 @@ test("rollout status shows the step, what holds it, and each metric against its 
     "fraud-prod: Progressing, canary from v1.0 to v1.1
       weight    10 % on v1.1
       step      1 of 2 (10 %): 640 of 1 000 requests, 4 min left
+      preview   v1.1 alone: POST /v2/models/fraud-prod/versions/v1.1/infer on the serving port
       held      since 2026-11-21 02:43:00Z: errorRate: 4.1 % errors, stable 0.5 %: 1 in 20 000 by chance
       started   2026-11-21 02:40:00Z
       fallback  26 answered by stable instead, 0 failed there too
@@ -103,6 +104,26 @@ test("rollout status says who keeps it from going back, and that it waits for a 
   expect((await api.run(["rollout", "status"])).out).toBe(
     "fraud-prod: no rollout yet\n  automatic does not go back by itself: its policy says automatic: false\n",
   );
+});
+
+test("rollout status names the features in which inputs shifted", async () => {
+  const [, latency] = badAssessment().metrics;
+  if (latency === undefined) throw new Error("two metrics");
+  const words = "amount above 7.9: 40 % of inputs, reference 0 % (PSI 3.1): 1 in 300 by chance";
+  const feature = { name: "amount", bin: "above 7.9", live: 0.4, reference: 0, psi: 3.1 };
+  const inputs = {
+    ...latency,
+    name: "inputDrift",
+    kind: "inputDrift",
+    action: "report" as const,
+    verdict: "fail" as const,
+    quantiles: null,
+    features: [{ ...feature, logE: 5.7, shifted: true }],
+    words,
+  };
+  const assessment = { ...goingOn(), metrics: [...goingOn().metrics, inputs] };
+  api.script({ "GET /rollout": [rolloutAnswer(canaryView(), { assessment })] });
+  expect((await api.run(["rollout", "status"])).out).toContain(`\n  inputDrift: ${words}\n`);
 });
 
 test("rollout status --json is the whole answer", async () => {

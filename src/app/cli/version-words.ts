@@ -1,6 +1,12 @@
 import type { LastgoodClient } from "../../client/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
-import { versionLabel } from "../../core/version/index.ts";
+import {
+  pipelineSteps,
+  versionLabel,
+  type ReferenceSet,
+  type RuntimeSpec,
+} from "../../core/version/index.ts";
+import { grouped } from "./phrase.ts";
 
 /** A version as two words of the API: its model, and a name, sequence number or `@alias`. */
 export interface NamedVersion {
@@ -40,6 +46,13 @@ export async function resolveReference(
   return { model, selector: version.name ?? String(version.sequence) };
 }
 
+/** What is known of how inputs look: `5 000 rows: amount, age and 3 more`. */
+export function referenceText({ rows, features }: ReferenceSet): string {
+  const [first, second, ...more] = features.map(({ name }) => name);
+  const named = [first, second].filter((name) => name !== undefined).join(", ");
+  return `${grouped(rows)} rows: ${named}${more.length > 0 ? ` and ${more.length} more` : ""}`;
+}
+
 /** `fraud@v1.1`, or `fraud@3` for a version without a name. */
 export function fullName(version: {
   readonly model: string;
@@ -49,4 +62,12 @@ export function fullName(version: {
   return version.name === null
     ? `${version.model}@${version.sequence}`
     : `${version.model}@${versionLabel(version)}`;
+}
+
+/** `preprocess pre.onnx → predict model.onnx`, where the version is a pipeline; else nothing. */
+export function pipelineLines(runtime: RuntimeSpec): readonly string[] {
+  if (runtime.kind !== "onnx") return [];
+  const steps = pipelineSteps(runtime);
+  if (steps.length < 2) return [];
+  return [steps.map(({ step, file }) => `${step} ${file}`).join(" → ")];
 }

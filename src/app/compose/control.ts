@@ -154,7 +154,7 @@ function linkHandlers(
     },
     onRevisionState: async (state) => {
       await running;
-      rollouts.revisionStateChanged(state);
+      await rollouts.revisionStateChanged(state);
     },
     onOverride: async (override) => {
       await running;

@@ -1,5 +1,5 @@
 export { formatAddress, type Address } from "./address.ts";
-export { type Environment } from "./folders.ts";
+export { cacheDir, type Environment } from "./folders.ts";
 export {
   findSetting,
   requireSetting,

@@ -73,7 +73,8 @@ function withAbsolutePaths(
         const [program = "", ...args] = check.command ?? [];
         // Without a slash it is looked up in PATH.
         const found = program.includes("/") ? inFolder(program) : program;
-        return [name, { ...check, command: check.command === null ? null : [found, ...args] }];
+        const ca = check.ca === null ? null : inFolder(check.ca);
+        return [name, { ...check, ca, command: check.command === null ? null : [found, ...args] }];
       }),
     ),
   };

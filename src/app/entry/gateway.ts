@@ -2,6 +2,7 @@ import { setFlagsFromString } from "node:v8";
 
 import { pino } from "pino";
 
+import type { RuntimeSpec } from "../../core/version/index.ts";
 import {
   gatewayConfigSchema,
   runGateway,
@@ -9,7 +10,9 @@ import {
 } from "../../serving/gateway/index.ts";
 import { mlflow } from "../../serving/protocol-mlflow/index.ts";
 import { oip } from "../../serving/protocol-oip/index.ts";
+import { tfserving } from "../../serving/protocol-tfserving/index.ts";
 import { OnnxRuntime } from "../../serving/runtime-onnx/index.ts";
+import { PassThroughRuntime } from "../../serving/runtime-passthrough/index.ts";
 import { ProcessRuntime } from "../../serving/runtime-process/index.ts";
 import type { Runtime } from "../../serving/runtime/index.ts";
 
@@ -20,16 +23,26 @@ function remoteRuntime({ remotes }: GatewayConfig): Runtime {
     const { RemoteRuntime } = await import("../../serving/runtime-remote/index.ts");
     return new RemoteRuntime(
       Object.fromEntries(
-        Object.entries(remotes).map(([name, { model = name, ...remote }]) => [
-          name,
-          { ...remote, model },
-        ]),
+        Object.entries(remotes).flatMap(([name, { url, protocol, model = name, retries }]) =>
+          protocol === "passthrough" ? [] : [[name, { url, protocol, model, retries }]],
+        ),
       ),
     );
   };
+  const passThrough = new PassThroughRuntime(
+    Object.fromEntries(
+      Object.entries(remotes).flatMap(([name, { url, protocol, health = null, retries }]) =>
+        protocol === "passthrough" ? [[name, { url, health, retries }]] : [],
+      ),
+    ),
+  );
+  const of = async (spec: RuntimeSpec): Promise<Runtime> => {
+    const remote = spec.kind === "remote" ? remotes[spec.remote] : undefined;
+    return remote?.protocol === "passthrough" ? passThrough : (made ??= runtime());
+  };
   return {
-    load: async (subject, revision) => (await (made ??= runtime())).load(subject, revision),
-    inspect: async (request) => (await (made ??= runtime())).inspect(request),
+    load: async (subject, revision) => (await of(revision.runtime)).load(subject, revision),
+    inspect: async (request) => (await of(request.runtime)).inspect(request),
   };
 }
 
@@ -47,6 +60,7 @@ void runGateway({
     remote: remoteRuntime(config),
     process: new ProcessRuntime(config),
   },
-  protocols: [oip, mlflow],
+  protocols: [oip, mlflow, tfserving],
+  grpc: async () => (await import("../../serving/protocol-oip-grpc/index.ts")).oipGrpc,
   log: (level, message, fields = {}) => logger[level](fields, message),
 });

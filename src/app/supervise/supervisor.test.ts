@@ -54,6 +54,7 @@ function options(more: Partial<ServerOptions> = {}): ServerOptions {
     dataDir,
     api: { host: "127.0.0.1", port: 0 },
     serve: { host: "127.0.0.1", port: 0 },
+    grpc: { host: "127.0.0.1", port: 0 },
     workers: 2,
     defaultEndpoint: null,
     remotes: {},

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 
+import { badAssessment, canaryView } from "../../../test/support/scripted-api.ts";
 import type { History, Status } from "../../core/api/index.ts";
 import { exposition } from "./exposition.ts";
 import { metricsOf } from "./metrics.ts";
@@ -10,6 +11,8 @@ const status = {
     {
       name: "fraud-prod",
       current: { version: "v1.1", revision: 2, digest: "sha256:0" },
+      rollout: null,
+      lastRollout: null,
       split: [{ version: "v1.1", revision: 2, weight: 100 }],
       revisions: [{ revision: 2, version: "v1.1" }],
     },
@@ -29,6 +32,7 @@ test("metrics show build, versions, counts by arm, rollbacks by trigger and weig
         { ...count, interval: 2, requests: 6, errors: 0 },
       ],
       rollbacks: new Map([["fraud-prod", new Map([["manual", 2]])]]),
+      assessments: new Map(),
     }),
   );
   expect(text.split("\n").filter((line) => !line.startsWith("#"))).toEqual([
@@ -40,6 +44,53 @@ test("metrics show build, versions, counts by arm, rollbacks by trigger and weig
     'lastgood_rollout_weight{endpoint="fraud-prod",version="v1.1",revision="2"} 100',
     "",
   ]);
+});
+
+/** Lines of a metric, without its name. */
+function seriesOf(text: string, name: string): readonly string[] {
+  return text
+    .split("\n")
+    .filter((line) => line.startsWith(`${name}{`))
+    .map((line) => line.slice(name.length));
+}
+
+test("metrics show the evidence of a rollout under way, each metric against its threshold", () => {
+  const [endpoint] = status.endpoints;
+  const held = { why: "too many errors", since: 0 };
+  const rollout = canaryView({ held });
+  const text = exposition(
+    metricsOf({
+      build: "b",
+      status: { ...status, endpoints: [{ ...endpoint, rollout }] } as unknown as Status,
+      counts: [],
+      rollbacks: new Map(),
+      assessments: new Map([["fraud-prod", badAssessment()]]),
+    }),
+  );
+  const of = (name: string) => seriesOf(text, `lastgood_rollout_${name}`);
+  expect(of("phase").filter((line) => line.endsWith(" 1"))).toEqual([
+    '{endpoint="fraud-prod",phase="Progressing"} 1',
+  ]);
+  expect(of("phase")).toHaveLength(9);
+  expect(of("held")).toEqual(['{endpoint="fraud-prod"} 1']);
+  expect(of("decision").filter((line) => line.endsWith(" 1"))).toEqual([
+    '{endpoint="fraud-prod",decision="rollback"} 1',
+  ]);
+  expect(of("threshold_log10")).toEqual(['{endpoint="fraud-prod"} 3']);
+  expect(of("metric_evidence_log10")).toEqual([
+    '{endpoint="fraud-prod",metric="errorRate"} 3.995509',
+    '{endpoint="fraud-prod",metric="latency"} -0.304006',
+  ]);
+  expect(of("metric_weight")).toEqual([
+    '{endpoint="fraud-prod",metric="errorRate"} 0.75',
+    '{endpoint="fraud-prod",metric="latency"} 0.25',
+  ]);
+  expect(of("metric_verdict").filter((line) => line.endsWith(" 1"))).toEqual([
+    '{endpoint="fraud-prod",metric="errorRate",verdict="fail"} 1',
+    '{endpoint="fraud-prod",metric="latency",verdict="inconclusive"} 1',
+  ]);
+  // Nothing that grows with time: no rollout, no version.
+  expect(text).not.toContain(rollout.id);
 });
 
 test("each rollback in a history counts once, however often and at once it is read", async () => {

@@ -1,6 +1,8 @@
+import type { Assessment } from "../../core/analysis/index.ts";
 import type { EndpointView, Status } from "../../core/api/index.ts";
 import type { CountTotal } from "../../storage/store/index.ts";
 import type { Metric, Sample } from "./exposition.ts";
+import { rolloutMetrics } from "./rollout-metrics.ts";
 
 /** How many rollbacks an endpoint had, by what started them. */
 export type RollbackTotals = ReadonlyMap<string, ReadonlyMap<string, number>>;
@@ -12,6 +14,8 @@ export interface MetricsInput {
   /** Of every endpoint. */
   readonly counts: readonly CountTotal[];
   readonly rollbacks: RollbackTotals;
+  /** What the evidence says of the rollouts under way, by endpoint. */
+  readonly assessments: ReadonlyMap<string, Assessment>;
 }
 
 function versionOf(endpoint: EndpointView | undefined, revision: number): string {
@@ -93,5 +97,6 @@ export function metricsOf(input: MetricsInput): readonly Metric[] {
         })),
       ),
     },
+    ...rolloutMetrics(endpoints, input.assessments),
   ];
 }

@@ -1,5 +1,6 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 
+import type { Assessment } from "../../core/analysis/index.ts";
 import type { EndpointService } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import { POLICY_SCHEMA_PATH, policyJsonSchema } from "../../core/policy/index.ts";
@@ -24,7 +25,13 @@ async function metricsText(deps: RootDeps, totals: RollbackTotals): Promise<stri
   const names = status.endpoints.map((endpoint) => endpoint.name);
   const counts = await Promise.all(names.map((name) => deps.store.counts.totals(name)));
   const rollbacks = await totals.upToNow(names);
-  return exposition(metricsOf({ build: deps.build, status, counts: counts.flat(), rollbacks }));
+  const assessments = new Map<string, Assessment>();
+  for (const { name, rollout } of status.endpoints) {
+    const answer = rollout === null ? null : await deps.endpoints.rollout(name);
+    if (answer !== null && answer.assessment !== null) assessments.set(name, answer.assessment);
+  }
+  const { build } = deps;
+  return exposition(metricsOf({ build, status, counts: counts.flat(), rollbacks, assessments }));
 }
 
 /** Puts probes, metrics, the OpenAPI document, the policy files' schema and the event stream on the app. */

@@ -58,6 +58,7 @@ const registry = {
   },
 } as unknown as RegistryService;
 
+const served = { version: "v1.3", revision: 2, digest: "sha256:0" };
 const endpoints = {
   rollback: (body: unknown) => {
     calls.push("rollback");
@@ -69,10 +70,7 @@ const endpoints = {
   },
   versionMarked: (model: string, sequence: number) =>
     Promise.resolve([`${model} #${sequence} was marked`]),
-  rollout: () => ({
-    current: { version: "v1.3", revision: 2, digest: "sha256:0" },
-    rollout: null,
-  }),
+  rollout: () => Promise.resolve({ current: served, rollout: null }),
   status: () => Promise.resolve(status),
   readiness: () => {
     const missing = status.gateways.length === 0 ? ["no gateway is connected"] : [];
@@ -156,6 +154,8 @@ beforeEach(() => {
       {
         name: "fraud-prod",
         current: { version: "v1.1", revision: 2, digest: "sha256:0" },
+        rollout: null,
+        lastRollout: null,
         split: [{ version: "v1.1", revision: 2, weight: 100 }],
         revisions: [{ revision: 2, version: "v1.1", warm: true }],
       },

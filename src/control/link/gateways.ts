@@ -220,10 +220,15 @@ export class Gateways {
   }
 
   /**
-   * Probes the endpoint through every gateway's public port, in each protocol.
+   * Probes the endpoint through every gateway's public port, in each protocol: what callers get, or
+   * with `apart` the revision itself, whatever the split says.
    * @throws `gateway.unavailable` when no gateway is connected.
    */
-  async probe(request: { readonly endpoint: string; readonly revision: number }): Promise<Probed> {
+  async probe(request: {
+    readonly endpoint: string;
+    readonly revision: number;
+    readonly apart: boolean;
+  }): Promise<Probed> {
     return combineProbed(
       await this.#askAll("endpoint.probe", request, probedSchema, this.#limits.probeMs),
     );

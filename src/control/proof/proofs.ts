@@ -16,6 +16,8 @@ export interface ProofSources {
   readonly artifacts: Artifacts;
   /** What the gateways last said of every revision. */
   readonly revisionStates: () => readonly RevisionState[];
+  /** Why the samples of these bytes disagreed when they were last replayed, or null. */
+  readonly disagreement: (digest: Digest) => Promise<string | null>;
   readonly clock: Clock;
 }
 
@@ -26,7 +28,8 @@ interface ColdVerdict {
 
 /**
  * Whether versions would answer rightly if they were switched to now (DESIGN.md section 6): a loaded
- * one by its gateway's own digest and samples, a cold one by hashing its stored files.
+ * one by its gateway's own digest and samples, a cold one by hashing its stored files, unless its
+ * samples disagreed when they were last replayed.
  */
 export class Proofs {
   readonly #sources: ProofSources;
@@ -50,7 +53,10 @@ export class Proofs {
       if (proofs.has(version.digest)) continue;
       const told = this.#fromGateways(endpoint, version.digest);
       // One after the other: hashing is bound by one disk, and the first proof is the likeliest used.
-      proofs.set(version.digest, told ?? (await this.#coldProof(version, maxAgeMs)));
+      proofs.set(
+        version.digest,
+        told ?? (await this.#disagreed(version)) ?? (await this.#coldProof(version, maxAgeMs)),
+      );
     }
     return (digest) => proofs.get(digest) ?? { holds: false, why: "it was not looked at" };
   }
@@ -77,6 +83,12 @@ export class Proofs {
       warm: true,
       provenAt: Math.min(...settled.map((state) => state.provenAt ?? 0)),
     };
+  }
+
+  /** What was found by a gateway that is gone: its bytes may be right and its answers are not. */
+  async #disagreed({ digest }: Provable): Promise<Proof | null> {
+    const why = await this.#sources.disagreement(digest);
+    return why === null ? null : { holds: false, why, samplesOnly: true };
   }
 
   async #coldProof(version: Provable, maxAgeMs: number): Promise<Proof> {

@@ -5,6 +5,7 @@ import {
   describeRuntime,
   describeSpec,
   goldenDifference,
+  pipelineSteps,
   versionLabel,
 } from "../../core/version/index.ts";
 import { canonicalJson } from "../../storage/history/index.ts";
@@ -50,11 +51,24 @@ function versionFields({ record }: Compared): Fields {
     status: record.status,
     aliases: record.aliases.join(", "),
     runtime: describeRuntime(record.runtime),
+    ...stepFields(record),
     batching: record.batching.on ? "on" : `off: ${record.batching.why}`,
     engine: `${record.engine.name} ${record.engine.version}`,
     registered: new Date(record.registeredAt).toISOString(),
     by: record.registeredBy,
   };
+}
+
+/** The file of each step and its digest, where there are several. */
+function stepFields({ runtime, files }: VersionRecord): Fields {
+  const steps = runtime.kind === "onnx" ? pipelineSteps(runtime) : [];
+  if (steps.length < 2) return {};
+  return Object.fromEntries(
+    steps.map(({ step, file }) => {
+      const digest = files.find((each) => each.path === file)?.digest ?? "";
+      return [`step ${step}`, `${file} ${digest}`];
+    }),
+  );
 }
 
 function signatureFields({ record }: Compared): Fields {

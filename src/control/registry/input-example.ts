@@ -95,12 +95,21 @@ function fromOip(inputs: readonly unknown[], signature: Signature): WireTensor[]
   return fromNames(named, signature, "inputs");
 }
 
+/** The rows with their cells where the input has the column of that name. */
+function inOrder({ columns, rows, where }: Frame, input: TensorSpec): Frame["rows"] {
+  if (columns === null || input.columns === undefined) return rows;
+  const order = input.columns.map((name) => columns.indexOf(name));
+  const missing = input.columns.find((_, index) => order[index] === -1);
+  if (missing !== undefined) throw unfit(where, `has no column ${missing}`);
+  return rows.map((row) => order.map((at) => row[at]));
+}
+
 /** One input takes the whole table; several take one column each, by name. */
 function fromFrame(frame: Frame, signature: Signature): WireTensor[] {
   const [first, second] = signature.inputs;
   const columns = frame.columns ?? [];
   if (first !== undefined && second === undefined && first.shape.length === 2) {
-    return [tensorFromNested(first, frame.rows, frame.where)];
+    return [tensorFromNested(first, inOrder(frame, first), frame.where)];
   }
   for (const column of columns) {
     if (!signature.inputs.some((input) => input.name === column))
@@ -157,6 +166,15 @@ function fromList(list: unknown, signature: Signature, where: string): WireTenso
       return [tensorFromNested(single, cells, `${where}.${single.name}`)];
   }
   return fromFrame(frameOfRecords(list, where), signature);
+}
+
+/** Names of the columns where an example is a table; null where it is none, or they have none. */
+export function columnsOf(example: unknown): readonly string[] | null {
+  const list = isObject(example) ? (example["dataframe_records"] ?? example["instances"]) : example;
+  if (isRecords(list)) return Object.keys(list[0] ?? {});
+  if (!isObject(example)) return null;
+  const split = splitSchema.safeParse(example["dataframe_split"] ?? example);
+  return split.success ? (split.data.columns?.map(String) ?? null) : null;
 }
 
 /**

@@ -4,18 +4,23 @@ import type { WireTensor } from "../../core/tensor/index.ts";
 import {
   parseModelName,
   parseVersionName,
+  signatureSchema,
   versionLabel,
   type ArtefactFile,
   type Digest,
   type ModelName,
+  type ReferenceSet,
   type RuntimeSpec,
 } from "../../core/version/index.ts";
 import type { Inspected } from "../../link/message/index.ts";
 import { canonicalJson } from "../../storage/history/index.ts";
 import type { StoredManifest, VersionRecord } from "../../storage/store/index.ts";
+import { withColumns } from "./columns.ts";
 import { modelHistory, type RegistryDependencies } from "./dependencies.ts";
 import { versionDigest } from "./digest.ts";
 import { exampleToInputs } from "./input-example.ts";
+import { readReferenceSet } from "./reference-set.ts";
+import { runtimeOf } from "./runtime-of.ts";
 
 /** What registers a version: the API's body and the model's name. */
 export type Registration = RegisterBody & { readonly model: string };
@@ -36,35 +41,6 @@ interface Content {
   readonly digest: Digest;
 }
 
-function onnxFile(paths: readonly string[]): string {
-  const models = paths.filter((path) => path.endsWith(".onnx"));
-  const usual = models.filter((path) => path === "model.onnx" || path.endsWith("/model.onnx"));
-  const only = models.length === 1 ? models[0] : usual.length === 1 ? usual[0] : undefined;
-  if (only !== undefined) return only;
-  const given = paths.length === 0 ? "no file was given" : `the files are ${paths.join(", ")}`;
-  throw new LastgoodError("input.invalid", `which file is the model? ${given}`, {
-    hint: "give one .onnx file, or several of which one is called model.onnx",
-    details: { files: paths },
-  });
-}
-
-function runtimeOf(registration: Registration): RuntimeSpec {
-  if (registration.runtime === "onnx")
-    return { kind: "onnx", file: onnxFile(registration.files.map((file) => file.path)) };
-  if (registration.runtime === "process") {
-    if (registration.launcher !== null && registration.launcher !== "")
-      return { kind: "process", launcher: registration.launcher };
-    throw new LastgoodError("input.invalid", "the process runtime needs the launcher's name", {
-      hint: "name one that is built in (mlflow, python, bentoml) or in the server's configuration: --launcher NAME",
-    });
-  }
-  if (registration.remote !== null && registration.remote !== "")
-    return { kind: "remote", remote: registration.remote };
-  throw new LastgoodError("input.invalid", "the remote runtime needs the remote's name", {
-    hint: "name one of the remotes in the server's configuration: --remote NAME",
-  });
-}
-
 /** Runs registrations; one model's are stored one after the other. */
 export class Registrar {
   readonly #on: RegistryDependencies;
@@ -80,10 +56,16 @@ export class Registrar {
     if (before !== null) return before;
     await this.#verifyFiles(content.files);
     const inspected = await this.#inspect(registration, content);
+    const reference =
+      registration.reference === null
+        ? null
+        : await readReferenceSet(this.#on.artifacts, registration.reference, inspected.signature);
     return this.#oneAtATime(content.model, async () => {
       // Somebody may have been faster while this version was being loaded.
       const meanwhile = await this.#registeredBefore(registration, content);
-      return meanwhile ?? (await this.#storeVersion(registration, content, inspected));
+      return (
+        meanwhile ?? (await this.#storeVersion(registration, content, { inspected, reference }))
+      );
     });
   }
 
@@ -179,18 +161,24 @@ export class Registrar {
 
   /** An example is read by the signature that loading found, so it may cost a second load. */
   async #inspect(registration: Registration, content: Content): Promise<Inspected> {
-    const ask = async (examples: WireTensor[][]): Promise<Inspected> =>
-      this.#on.inspect({
+    const ask = async (examples: WireTensor[][]): Promise<Inspected> => {
+      const inspected = await this.#on.inspect({
         digest: content.digest,
         runtime: content.runtime,
         files: [...content.files],
         signature: registration.signature,
         examples,
       });
-    const { inputExample, signature } = registration;
+      const signature = signatureSchema.parse(
+        withColumns(inspected.signature, registration.columns),
+      );
+      return { ...inspected, signature };
+    };
+    const { inputExample, signature: given } = registration;
     const hasExample = inputExample !== null && inputExample !== undefined;
     // Where it was given, the example can be read before anything is loaded.
-    if (hasExample && signature !== null) return ask([exampleToInputs(inputExample, signature)]);
+    if (hasExample && given !== null)
+      return ask([exampleToInputs(inputExample, withColumns(given, registration.columns))]);
     const found = await ask([]);
     return hasExample ? ask([exampleToInputs(inputExample, found.signature)]) : found;
   }
@@ -198,7 +186,10 @@ export class Registrar {
   async #storeVersion(
     registration: Registration,
     content: Content,
-    inspected: Inspected,
+    {
+      inspected,
+      reference,
+    }: { readonly inspected: Inspected; readonly reference: ReferenceSet | null },
   ): Promise<RegisteredVersion> {
     const { store, artifacts, clock } = this.#on;
     const manifest: StoredManifest = {
@@ -212,6 +203,7 @@ export class Registrar {
       engine: inspected.engine,
       golden: inspected.golden,
       inputExample: registration.inputExample ?? null,
+      reference,
       metrics: registration.metrics,
       params: registration.params,
       lineage: registration.lineage,
@@ -229,7 +221,7 @@ export class Registrar {
     }
     const version = await store.versions.bySequence(content.model, manifest.sequence);
     if (version === null) throw new LastgoodError("internal", "a stored version is not there");
-    return { created: true, version, notes: notesOn(inspected) };
+    return { created: true, version, notes: notesOn(inspected, reference) };
   }
 
   /** The number after the newest, beyond any manifest that stands there without its row. */
@@ -309,15 +301,22 @@ function alreadyThere(registration: Registration, version: VersionRecord): Regis
     version,
     notes: [
       `${version.model}@${label} is registered with these bytes already; nothing was changed`,
+      ...(registration.reference === null
+        ? []
+        : ["the reference set given now was not taken over: versions never change"]),
       ...(differing.length === 0 ? [] : [kept]),
     ],
   };
 }
 
-function notesOn(inspected: Inspected): string[] {
+function notesOn(inspected: Inspected, reference: ReferenceSet | null): string[] {
   const notes = inspected.dropped.map((why) => `an input threw and became no sample: ${why}`);
   if (inspected.golden.length === 0)
     notes.push("there are no golden samples: a proof of this version cannot compare answers");
+  if (reference !== null && reference.leftOut > 0)
+    notes.push(
+      `drift of inputs is watched for the first ${reference.features.length} features; ${reference.leftOut} are left out`,
+    );
   if (!inspected.batching.on) notes.push(`batching is off: ${inspected.batching.why}`);
   notes.push(...(inspected.notes ?? []));
   return notes;

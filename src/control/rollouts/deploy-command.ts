@@ -16,14 +16,16 @@ import {
   type Measured,
   type Rollout,
 } from "../../core/rollout/index.ts";
-import { parseEndpointName, versionLabel } from "../../core/version/index.ts";
+import { formatDuration } from "../../core/time/index.ts";
+import { parseEndpointName, versionLabel, type ReferenceSet } from "../../core/version/index.ts";
 import type { VersionRecord } from "../../storage/store/index.ts";
 import { readBaseline } from "./baseline.ts";
 import type { Endpoints, RunningEndpoint } from "./endpoints.ts";
+import { referenceOf } from "./input-reference.ts";
 import { checkCurrent } from "./named-version.ts";
 import { deployUnder, putInForce, underPolicy, type DeployUnder } from "./policy-command.ts";
 import { COLD_PROOF_AGE_MS } from "./target-choice.ts";
-import { rolloutView, servedView } from "./view.ts";
+import { expectedSeconds, rolloutView, servedView } from "./view.ts";
 
 function identityFor(body: DeployBody, version: VersionRecord): EndpointIdentity {
   const environment = body.environment ?? "production";
@@ -120,6 +122,24 @@ function notesOf(state: EndpointState, event: Deploy): readonly string[] {
   return [`no way back: ${event.wayBack.why}`];
 }
 
+/** What the policy asks for and cannot be had: drift of inputs without a set to compare with. */
+async function unwatched(
+  { catalog }: Endpoints,
+  state: EndpointState,
+  { policy, version }: Deploy,
+): Promise<readonly string[]> {
+  if (!policy.analysis.metrics.some(({ kind }) => kind === "inputDrift")) return [];
+  const current = revisionOf(state, state.current);
+  const setOf = async (sequence: number): Promise<ReferenceSet | null> =>
+    (await catalog.manifest(state.identity.model, sequence)).reference;
+  const candidate = await setOf(version.sequence);
+  const stable = current === undefined ? null : await setOf(current.version.sequence);
+  if (current === undefined || referenceOf({ policy }, { candidate, stable }) !== null) return [];
+  return [
+    `inputs are compared with nothing: ${versionLabel(version)} was registered without --reference, and ${versionLabel(current.version)} has none to stand in`,
+  ];
+}
+
 function answer(
   state: EndpointState,
   did: {
@@ -162,6 +182,24 @@ async function outlookOf(
   );
 }
 
+/** Where nothing is kept warm: how long requests wait on the way there, and on the way back. */
+async function coldNotes(
+  { catalog }: Endpoints,
+  state: EndpointState,
+  rollout: Rollout | null,
+): Promise<readonly string[]> {
+  const stable = revisionOf(state, state.current);
+  if (rollout?.strategy !== "recreate" || stable === undefined) return [];
+  const { files } = await catalog.manifest(state.identity.model, stable.version.sequence);
+  const seconds = expectedSeconds(
+    false,
+    files.reduce((bytes, { size }) => bytes + size, 0),
+  );
+  return [
+    `recreate: requests wait while it is loaded; the way back is cold too: ${versionLabel(stable.version)} takes about ${formatDuration(seconds * 1_000)}`,
+  ];
+}
+
 /** What a deploy would do, refusals included, without doing it. */
 async function rehearse(
   endpoints: Endpoints,
@@ -184,13 +222,19 @@ async function rehearse(
         started,
         measured: null,
         dryRun: true,
-        notes: [...notes, ...notesOf(state, event)],
+        notes: [
+          ...notes,
+          ...notesOf(state, event),
+          ...(await unwatched(endpoints, state, event)),
+          ...(started ? await coldNotes(endpoints, state, rollout) : []),
+        ],
         rollout: null,
         outlook: started ? await outlookOf(endpoints, state.identity.name, rollout) : null,
       },
       now,
     ),
-    rollout: started ? rolloutView(after.state, rollout, now) : null,
+    // Not started: the one that is under way already, if any.
+    rollout: rolloutView(after.state, rollout, now),
   };
 }
 
@@ -215,7 +259,8 @@ export async function deploy(endpoints: Endpoints, given: DeployBody): Promise<D
   let notes: readonly string[] = [];
   const outcome = await controller.command(async (operation) => {
     const event = await deployEvent(endpoints, controller.state, body, version, operation);
-    notes = [...ofPolicy, ...notesOf(controller.state, event)];
+    const without = await unwatched(endpoints, controller.state, event);
+    notes = [...ofPolicy, ...notesOf(controller.state, event), ...without];
     return event;
   });
   if (!outcome.ok) throw outcome.error;

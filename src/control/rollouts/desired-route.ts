@@ -9,6 +9,7 @@ import {
   revisionOf,
   rolloutOf,
   type EndpointState,
+  type Rollout,
 } from "../../core/rollout/index.ts";
 import type { TargetChoice } from "../../core/target/index.ts";
 import { contractDifferences, signatureSchema, versionLabel } from "../../core/version/index.ts";
@@ -21,6 +22,7 @@ import {
 } from "../../link/route/index.ts";
 import type { StoredManifest } from "../../storage/store/index.ts";
 import { baselineId } from "./evidence-record.ts";
+import { referenceOf } from "./input-reference.ts";
 import { watchedRollout } from "./rollout-watch.ts";
 
 /** Requests to a `recreate` endpoint wait this long at the most while its candidate loads, ms. */
@@ -36,7 +38,7 @@ export interface RouteParts {
   readonly choice: TargetChoice;
   /** ms since 1970. */
   readonly now: number;
-  /** Manifests of all revisions that `loadedRevisions` names. */
+  /** Manifests of all revisions that `loadedRevisions` and `comparedRevisions` name. */
   readonly manifests: ReadonlyMap<number, StoredManifest>;
 }
 
@@ -49,6 +51,14 @@ export function loadedRevisions(state: EndpointState, choice: TargetChoice): rea
     .slice(0, KEEP_WARM)
     .filter((revision) => !needed.includes(revision));
   return [...needed, ...warm];
+}
+
+/** Revisions that a rollout under watch compares, loaded or not: what inputs look like is theirs to say. */
+export function comparedRevisions(state: EndpointState): readonly number[] {
+  const rollout = watchedRollout(state) ?? resumingRollout(state);
+  return rollout === null
+    ? []
+    : [rollout.candidate, ...(rollout.from === null ? [] : [rollout.from])];
 }
 
 /** Where the endpoint has room for one revision at a time, nothing else is kept warm. */
@@ -106,8 +116,15 @@ function shareOf(state: EndpointState, revision: number): number | null {
   return weight > 0 && weight < 100 ? weight / 100 : null;
 }
 
+/** When two answers are different ones, where the policy says so. */
+function disagreementOf({ policy }: Rollout): Pick<Watch, "disagreement"> {
+  const metric = policy.analysis.metrics.find(({ kind }) => kind === "disagreement");
+  if (metric?.kind !== "disagreement") return {};
+  return { disagreement: { by: metric.by, ...metric.tolerance } };
+}
+
 /** What gateways count for the comparison that is under way, or for one to come. */
-function watchOf(state: EndpointState): Watch | null {
+function watchOf(state: EndpointState, manifests: RouteParts["manifests"]): Watch | null {
   const { identity, current, activity } = state;
   // A reinstated rollout is under watch, and stable answers for it, from its first request on.
   const rollout = watchedRollout(state) ?? resumingRollout(state);
@@ -122,6 +139,12 @@ function watchOf(state: EndpointState): Watch | null {
       flushMs,
       deadlineMs,
       mirror: mirror === null ? null : { ...mirror },
+      ...disagreementOf(rollout),
+      inputs:
+        referenceOf(rollout, {
+          candidate: manifests.get(rollout.candidate)?.reference ?? null,
+          stable: manifests.get(rollout.from)?.reference ?? null,
+        })?.features.map(({ input, element, bins }) => ({ input, element, bins })) ?? null,
     };
   }
   if (activity.phase !== "Idle" || current === null) return null;
@@ -133,6 +156,7 @@ function watchOf(state: EndpointState): Watch | null {
     flushMs: BASELINE_FLUSH_MS,
     deadlineMs: BASELINE_DEADLINE_MS,
     mirror: null,
+    inputs: null,
   };
 }
 
@@ -182,7 +206,7 @@ export function desiredRoute(parts: RouteParts): Route {
     },
     revisions,
     hold: exchanging(state) ? { maxMs: MAX_HOLD_MS } : null,
-    watch: watchOf(state),
+    watch: watchOf(state, parts.manifests),
     safeguards: safeguardsOf(state, parts.now),
     predictions: needsPredictions(state),
     historyHead: parts.historyHead,

@@ -2,10 +2,10 @@ import { randomUUID } from "node:crypto";
 
 import { LastgoodError } from "../../core/errors/index.ts";
 import {
-  isBaked,
   isPinned,
+  isReturnDue,
+  isTickDue,
   pendingEffects,
-  rolloutOf,
   transition,
   type Effect,
   type EndpointEvent,
@@ -15,7 +15,12 @@ import {
 import type { EndpointDeps, StoredEndpoint } from "./deps.ts";
 import { RolloutWatch } from "./rollout-watch.ts";
 import type { RoutePublisher } from "./route-publisher.ts";
-import { prepareCandidate, switchTraffic, type SwitchClock } from "./switch-traffic.ts";
+import {
+  chooseAgain,
+  prepareCandidate,
+  switchTraffic,
+  type SwitchClock,
+} from "./switch-traffic.ts";
 
 interface Waiter {
   readonly resolve: (outcome: Outcome) => void;
@@ -50,6 +55,7 @@ export class EndpointController {
   #turn: Promise<unknown> = Promise.resolve();
   #stopped = false;
   #isLooking = false;
+  #isRetrying = false;
   /** Set while the gateways do not have the newest route. */
   #republish: Republish | null = null;
   #pinned = false;
@@ -111,7 +117,7 @@ export class EndpointController {
     await this.#inTurn(() => this.#apply(event));
   }
 
-  /** Ends pauses and bakes whose time has come, and looks at the evidence once per interval. */
+  /** Does what has its time: pauses, bakes, what is tried again, a look at the evidence per interval. */
   tick(): void {
     const now = this.#deps.clock.now();
     if (this.#pinned !== isPinned(this.state, now)) {
@@ -123,12 +129,25 @@ export class EndpointController {
       this.#republish = this.#republishLater();
       this.refresh();
     }
-    const rollout = rolloutOf(this.state);
-    if (rollout === null) return;
-    const pauseOver = now >= (rollout.pause?.until ?? Infinity);
-    if (pauseOver || isBaked(this.state.activity, now))
+    if (!this.#isRetrying && isReturnDue(this.state, now)) void this.#retry();
+    if (isTickDue(this.state, now))
       this.report({ type: "tick" }).catch((error: unknown) => this.#complain("tick", error));
     if (!this.#isLooking && this.watch.isDue(this.state)) void this.#look();
+  }
+
+  /** A way back that stays wanted: where it would go now is given to the machine. */
+  async #retry(): Promise<void> {
+    this.#isRetrying = true;
+    try {
+      const wanted = this.state.wanted?.id ?? "";
+      const choice = await chooseAgain(this.#surroundings(), this.state);
+      await this.report({ type: "retry", wanted, rollbackId: randomUUID(), choice });
+    } catch (error) {
+      this.#complain("the rollback that is wanted", error);
+      await this.#deps.timers.pause(MOST_RETRY_MS);
+    } finally {
+      this.#isRetrying = false;
+    }
   }
 
   /** What the evidence says, given to the machine where it changes anything. */

@@ -27,6 +27,7 @@ import type {
   Status,
   VersionView,
 } from "../../core/api/index.ts";
+import { LastgoodError } from "../../core/errors/index.ts";
 import {
   armsOf,
   leavingRevision,
@@ -43,7 +44,7 @@ import { deploy } from "./deploy-command.ts";
 import type { EndpointDeps } from "./deps.ts";
 import { Endpoints, type RunningEndpoint } from "./endpoints.ts";
 import { gatewayRecord } from "./evidence-record.ts";
-import { evidencePage, showTraffic } from "./evidence-service.ts";
+import { EndedAssessments, evidencePage, showTraffic } from "./evidence-service.ts";
 import { FORGET_EVERY_MS, forgetEvidence } from "./forget-evidence.ts";
 import { listIncidents, showIncident, wholeHistory } from "./incident-service.ts";
 import { applyPolicy, showPolicy } from "./policy-command.ts";
@@ -66,6 +67,7 @@ export interface EndpointServiceDeps extends Omit<EndpointDeps, "onEntry" | "onV
 export class Rollouts implements EndpointService {
   readonly #endpoints: Endpoints;
   readonly #deps: EndpointServiceDeps;
+  readonly #ended: EndedAssessments;
   readonly #watchers = new Set<(entry: HistoryEntry) => void>();
   readonly #timers: (() => void)[] = [];
 
@@ -76,6 +78,7 @@ export class Rollouts implements EndpointService {
       onEntry: (entry) => this.#onEntry(entry),
       onVersionFailed: (failed) => this.#tellOthers(failed),
     });
+    this.#ended = new EndedAssessments(this.#endpoints);
   }
 
   /** Goes on with what was under way when the last control plane ended. */
@@ -119,8 +122,15 @@ export class Rollouts implements EndpointService {
     return showPolicy(this.#endpoints, endpoint);
   }
 
-  rollout(endpoint: string | null): RolloutAnswer {
-    return showRollout(this.#endpoints.find(endpoint), this.#deps.clock.now(), "");
+  async rollout(endpoint: string | null): Promise<RolloutAnswer> {
+    const running = this.#endpoints.find(endpoint);
+    const answer = showRollout(running, this.#deps.clock.now(), "");
+    const { lastRollout } = running.controller.state;
+    if (answer.assessment !== null || lastRollout?.rollout.id !== answer.rollout?.id) return answer;
+    if (lastRollout === null || lastRollout === undefined) return answer;
+    const ended = await this.#ended.of(running, lastRollout.rollout);
+    if (ended === null) return answer;
+    return { ...answer, assessment: ended.assessment, seen: { ...ended.seen, inStep: null } };
   }
 
   async status(): Promise<Status> {
@@ -263,13 +273,14 @@ export class Rollouts implements EndpointService {
       if (this.#endpoints.get(route.endpoint) === undefined) await this.#takeOver(route);
     }
     for (const override of status.overrides) await this.overridden(override);
+    for (const state of status.revisions) await this.#heard(state);
     for (const { controller, publisher } of this.#endpoints.all()) {
       publisher.forget();
       controller.refresh();
     }
   }
 
-  revisionStateChanged(state: RevisionState): void {
+  async revisionStateChanged(state: RevisionState): Promise<void> {
     const running = this.#endpoints.get(state.endpoint);
     if (running === undefined || state.state === "loading") return;
     if (state.state === "failed")
@@ -277,7 +288,20 @@ export class Rollouts implements EndpointService {
         `revision ${state.revision} of ${state.endpoint} does not hold: ${state.why ?? ""}`,
         { alarm: "revision.unproven", endpoint: state.endpoint },
       );
+    await this.#heard(state);
     running.controller.proofChanged();
+  }
+
+  /** What a gateway found out by replaying samples outlives it. */
+  async #heard(state: RevisionState): Promise<void> {
+    try {
+      await this.#endpoints.disagreements.heard(state);
+    } catch (error) {
+      const { code, message } = LastgoodError.from(error);
+      const { endpoint, revision } = state;
+      const what = `how revision ${revision} of ${endpoint} fares`;
+      this.#deps.journal.error(`${what} is not stored yet: ${message}`, { code, endpoint });
+    }
   }
 
   /** Takes in what a gateway did on its own; @throws `store.unavailable`: it is to tell it again. */

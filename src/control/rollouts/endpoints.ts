@@ -1,7 +1,7 @@
 import type { EndpointIdentity } from "../../core/endpoint/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import { newEndpoint, type EndpointState } from "../../core/rollout/index.ts";
-import { Proofs } from "../proof/index.ts";
+import { Disagreements, Proofs } from "../proof/index.ts";
 import type { EndpointDeps, StoredEndpoint } from "./deps.ts";
 import { EndpointController } from "./endpoint-controller.ts";
 import { RoutePublisher } from "./route-publisher.ts";
@@ -19,6 +19,7 @@ export class Endpoints {
   readonly deps: EndpointDeps;
   readonly catalog: VersionCatalog;
   readonly chooser: TargetChooser;
+  readonly disagreements: Disagreements;
   readonly #running = new Map<string, RunningEndpoint>();
   /** Being made right now, by name. */
   readonly #making = new Map<string, Promise<RunningEndpoint>>();
@@ -26,11 +27,13 @@ export class Endpoints {
   constructor(deps: EndpointDeps) {
     this.deps = deps;
     this.catalog = new VersionCatalog(deps.store);
+    this.disagreements = new Disagreements(deps);
     this.chooser = new TargetChooser(
       this.catalog,
       new Proofs({
         artifacts: deps.artifacts,
         revisionStates: () => deps.gateways.revisionStates(),
+        disagreement: (digest) => this.disagreements.why(digest),
         clock: deps.clock,
       }),
     );

@@ -6,6 +6,7 @@ import { LastgoodError } from "../../core/errors/index.ts";
 import { defaultPolicy } from "../../core/policy/index.ts";
 import { evidenceIdOf, rolloutOf, type Rollout } from "../../core/rollout/index.ts";
 import { readBaseline } from "./baseline.ts";
+import { endedEvidence, type DecidedBy, type EndedEvidence } from "./ended-evidence.ts";
 import type { Endpoints, RunningEndpoint } from "./endpoints.ts";
 import { IntervalReader, planIn, readerStateSchema } from "./evidence-record.ts";
 import { meantBy, wholeHistory } from "./incident-service.ts";
@@ -139,6 +140,46 @@ function recordedView({ recorded, rollback }: Watch): EvidencePage["recorded"] {
     context: context.success ? context.data : null,
     position: typeof position === "number" ? position : null,
   };
+}
+
+/** What decided a rollout, where the history says; null where nothing does. */
+async function decidedBy(
+  endpoints: Endpoints,
+  running: RunningEndpoint,
+  rollout: Rollout,
+): Promise<DecidedBy | null> {
+  const watches = await watchesAt(endpoints, running);
+  const watch = watches.find(({ id }) => id === evidenceIdOf(rollout));
+  const recorded = watch === undefined ? null : recordedView(watch);
+  if (recorded === null || recorded.position === null || recorded.context === null) return null;
+  return { position: recorded.position, context: recorded.context };
+}
+
+/** The last assessments of rollouts that have ended: computed once, they never change. */
+export class EndedAssessments {
+  readonly #endpoints: Endpoints;
+  /** By endpoint, of its last rollout. */
+  readonly #known = new Map<
+    string,
+    { readonly id: string; readonly evidence: EndedEvidence | null }
+  >();
+
+  constructor(endpoints: Endpoints) {
+    this.#endpoints = endpoints;
+  }
+
+  /** What the last rollout of the endpoint was judged by at its end, or null. @throws `store.unavailable`. */
+  async of(running: RunningEndpoint, rollout: Rollout): Promise<EndedEvidence | null> {
+    const { name } = running.controller.state.identity;
+    const id = evidenceIdOf(rollout);
+    const known = this.#known.get(name);
+    if (known?.id === id) return known.evidence;
+    const decided = await decidedBy(this.#endpoints, running, rollout);
+    const { evidence: store } = this.#endpoints.deps.store;
+    const evidence = await endedEvidence(store, rollout, decided);
+    this.#known.set(name, { id, evidence });
+    return evidence;
+  }
 }
 
 /**

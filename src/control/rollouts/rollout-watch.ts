@@ -15,6 +15,7 @@ import {
   armsOf,
   bakeLeft,
   evidenceIdOf,
+  revisionOf,
   stepElapsed,
   stepsOf,
   type Assessed,
@@ -23,7 +24,7 @@ import {
   type Rollout,
 } from "../../core/rollout/index.ts";
 import type { TargetChoice } from "../../core/target/index.ts";
-import { versionLabel } from "../../core/version/index.ts";
+import { versionLabel, type ReferenceSet } from "../../core/version/index.ts";
 import { allRecords, readBaseline } from "./baseline.ts";
 import type { EndpointDeps } from "./deps.ts";
 import {
@@ -33,6 +34,7 @@ import {
   planRecord,
   signalsRecord,
 } from "./evidence-record.ts";
+import { referenceOf } from "./input-reference.ts";
 
 const MAX_HORIZON = 1_000_000;
 const NO_TARGETS: TargetChoice = { targets: [], passedOver: [] };
@@ -163,10 +165,22 @@ export class RolloutWatch {
               before: rollout.startedAt,
             }),
       comparison: comparisonUnder(rollout.policy),
+      reference: referenceOf(rollout, {
+        candidate: await this.#referenceSet(state, rollout.candidate),
+        stable: await this.#referenceSet(state, rollout.from),
+      }),
     });
     await store.evidence.append([planRecord({ id, endpoint }, made, clock.now())]);
     // As JSON has it, so that it is the same before and after a restart.
     return JSON.parse(JSON.stringify(made)) as AnalysisPlan;
+  }
+
+  async #referenceSet(state: EndpointState, revision: number | null): Promise<ReferenceSet | null> {
+    const served = revisionOf(state, revision);
+    if (served === undefined) return null;
+    const { model } = state.identity;
+    const manifest = await this.#deps.store.versions.manifest(model, served.version.sequence);
+    return manifest?.reference ?? null;
   }
 
   async #read(watching: Watching): Promise<void> {
@@ -249,10 +263,7 @@ export class RolloutWatch {
       rollbackId: randomUUID(),
       verdict: { decision, why, blamed, source },
       // With what it was asked and up to which record, so that anybody can compute it again.
-      evidence:
-        decision === "rollback"
-          ? { id: evidenceIdOf(rollout), position, context, assessment }
-          : null,
+      evidence: mayGoBack ? { id: evidenceIdOf(rollout), position, context, assessment } : null,
       trigger: triggerOf(assessment),
       progress,
       choice: mayGoBack ? await this.#chooseNow(state) : NO_TARGETS,

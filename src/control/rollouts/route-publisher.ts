@@ -3,7 +3,12 @@ import type { TargetChoice } from "../../core/target/index.ts";
 import type { StoredManifest } from "../../storage/store/index.ts";
 import type { Published } from "../link/index.ts";
 import type { EndpointDeps, StoredEndpoint } from "./deps.ts";
-import { desiredRoute, loadedRevisions, routeFingerprint } from "./desired-route.ts";
+import {
+  comparedRevisions,
+  desiredRoute,
+  loadedRevisions,
+  routeFingerprint,
+} from "./desired-route.ts";
 import { COLD_PROOF_AGE_MS, type TargetChooser } from "./target-choice.ts";
 import type { VersionCatalog } from "./version-catalog.ts";
 
@@ -61,7 +66,7 @@ export class RoutePublisher {
     const { state } = stored;
     const choice = await this.#chooser.choose(state, COLD_PROOF_AGE_MS);
     const manifests = new Map<number, StoredManifest>();
-    for (const number of loadedRevisions(state, choice)) {
+    for (const number of [...loadedRevisions(state, choice), ...comparedRevisions(state)]) {
       const revision = revisionOf(state, number);
       if (revision !== undefined)
         manifests.set(

@@ -1,8 +1,17 @@
 import { LastgoodError, type ErrorCode } from "../../core/errors/index.ts";
-import type { Effect, EndpointEvent, EndpointState, Measured } from "../../core/rollout/index.ts";
+import {
+  armsOf,
+  rolloutOf,
+  type Effect,
+  type EndpointEvent,
+  type EndpointState,
+  type Measured,
+} from "../../core/rollout/index.ts";
+import type { Target, TargetChoice } from "../../core/target/index.ts";
 import type { RouteDrained } from "../../link/message/index.ts";
 import type { Published } from "../link/index.ts";
 import type { EndpointDeps, StoredEndpoint } from "./deps.ts";
+import { preflightObjection } from "./preflight.ts";
 import type { RoutePublisher } from "./route-publisher.ts";
 
 /** When the command behind a switch was read, monotonic ms, by switch id. */
@@ -73,6 +82,11 @@ export async function prepareCandidate(
   const { checkpoint, gateways } = around.deps;
   const wanted = (state: EndpointState): boolean =>
     state.activity.phase === "Preparing" && state.activity.rollout.id === effect.rolloutId;
+  const { rolloutId } = effect;
+  const { state } = around.stored();
+  const rollout = rolloutOf(state);
+  const objection = rollout === null ? null : await preflightObjection(around.deps, state, rollout);
+  if (objection !== null) return { type: "preparationFailed", rolloutId, error: objection };
   try {
     const published = await publishUntilTaken(around, wanted);
     if (published === null) return null;
@@ -83,15 +97,11 @@ export async function prepareCandidate(
       PREPARE_TIMEOUT_MS,
     );
     checkpoint("prepare.loaded");
-    if (ready.state === "ready") return { type: "prepared", rolloutId: effect.rolloutId };
+    if (ready.state === "ready") return { type: "prepared", rolloutId };
     const error = new LastgoodError("preflight.rejected", ready.why ?? "it did not load");
-    return { type: "preparationFailed", rolloutId: effect.rolloutId, error };
+    return { type: "preparationFailed", rolloutId, error };
   } catch (error) {
-    return {
-      type: "preparationFailed",
-      rolloutId: effect.rolloutId,
-      error: LastgoodError.from(error),
-    };
+    return { type: "preparationFailed", rolloutId, error: LastgoodError.from(error) };
   }
 }
 
@@ -120,19 +130,22 @@ export async function switchTraffic(
   const startedAt = readAt.get(switchId) ?? deps.clock.monotonic();
   // Done again, it still began then.
   readAt.set(switchId, startedAt);
+  const objection = await unpreparedObjection(around, switchId);
   try {
+    if (objection !== null) throw objection;
     const published = await publishUntilTaken(around, (state) => isCurrent(state, switchId));
     if (published === null) return null;
     deps.checkpoint("switch.published");
     const endpoint = around.stored().state.identity.name;
-    const probed = await deps.gateways.probe({ endpoint, revision: effect.verify });
-    if (!probed.ok) {
-      const failed = probed.probes.find((probe) => !probe.ok);
+    // Mirrored to, or waiting for a person, it has no share of the traffic: it is asked at its own address.
+    const shares = armsOf(around.stored().state);
+    const apart = !shares.some(({ revision }) => revision === effect.verify);
+    const why = await probeFailure(deps, { endpoint, revision: effect.verify, apart });
+    if (why !== null)
       throw new LastgoodError(
         "verification.failed",
-        `revision ${effect.verify} did not answer as it should through the public port: ${failed?.why ?? "no probe was answered"}`,
+        `revision ${effect.verify} did not answer as it should through the public port: ${why}`,
       );
-    }
     deps.checkpoint("switch.probed");
     const drained = await deps.gateways.drained({
       endpoint,
@@ -144,9 +157,81 @@ export async function switchTraffic(
     return { type: "switched", switchId, measured: measure(startedAt, published, drained) };
   } catch (error) {
     const failure = LastgoodError.from(error);
-    const choice = await around.publisher.chooseNow(around.stored().state);
-    return { type: "switchFailed", switchId, error: failure, choice };
+    const { state } = around.stored();
+    const choice = await around.publisher.chooseNow(state);
+    const outage = isCurrent(state, switchId) ? await outageOf(deps, state, choice) : null;
+    return { type: "switchFailed", switchId, error: failure, choice, outage };
   }
+}
+
+/** What takes the place of what serves without being prepared beside it passes preflight right before. */
+async function unpreparedObjection(
+  { deps, stored }: Surroundings,
+  switchId: string,
+): Promise<LastgoodError | null> {
+  const { state } = stored();
+  const { activity } = state;
+  if (activity.phase !== "Baking" || activity.rollout.strategy !== "recreate") return null;
+  return isCurrent(state, switchId) ? preflightObjection(deps, state, activity.rollout) : null;
+}
+
+/** Why a probe was not answered as it should be, or null. */
+async function probeFailure(
+  { gateways }: Pick<EndpointDeps, "gateways">,
+  request: Parameters<EndpointDeps["gateways"]["probe"]>[0],
+): Promise<string | null> {
+  const probed = await gateways.probe(request);
+  if (probed.ok) return null;
+  return probed.probes.find((probe) => !probe.ok)?.why ?? "no probe was answered";
+}
+
+/**
+ * A way forward failed its verification: why what served before fails it as well, or null. Only where
+ * it is loaded beside the candidate, and trusted: a way back could go there.
+ */
+async function outageOf(
+  deps: Pick<EndpointDeps, "gateways">,
+  { identity, activity }: EndpointState,
+  choice: TargetChoice,
+): Promise<string | null> {
+  if (activity.phase !== "Progressing" && activity.phase !== "Baking") return null;
+  const { from, strategy } = activity.rollout;
+  const isTrusted = choice.targets.some(({ revision }) => revision === from);
+  if (from === null || strategy === "recreate" || !isTrusted) return null;
+  return askApart(deps, identity.name, from);
+}
+
+/** Why a revision does not answer a probe of its own, or null where it does. */
+async function askApart(
+  deps: Pick<EndpointDeps, "gateways">,
+  endpoint: string,
+  revision: number,
+): Promise<string | null> {
+  try {
+    return await probeFailure(deps, { endpoint, revision, apart: true });
+  } catch (error) {
+    return LastgoodError.from(error).message;
+  }
+}
+
+/**
+ * Where a way back that stays wanted would go now. A target that is loaded has to answer first: trying
+ * it moves traffic. Without one the choice is empty.
+ */
+export async function chooseAgain(
+  { deps, publisher }: Pick<Surroundings, "publisher"> & { deps: Pick<EndpointDeps, "gateways"> },
+  state: EndpointState,
+): Promise<TargetChoice> {
+  const choice = await publisher.chooseNow(state);
+  const targets: Target[] = [];
+  for (const target of choice.targets) {
+    const isSilent =
+      target.warm &&
+      target.revision !== null &&
+      (await askApart(deps, state.identity.name, target.revision)) !== null;
+    if (!isSilent) targets.push(target);
+  }
+  return { ...choice, targets };
 }
 
 function isCurrent(state: EndpointState, switchId: string): boolean {

@@ -1,12 +1,14 @@
 import type { EndpointView, RolloutView, Served, TargetView } from "../../core/api/index.ts";
 import {
   armsOf,
+  coolingUntil,
   bakeLeft,
   isPinned,
   revisionOf,
   rolloutOf,
   stepElapsed,
   stepsOf,
+  wantsBack,
   type EndedRollout,
   type EndpointState,
   type Rollout,
@@ -50,8 +52,18 @@ function weightOf(state: EndpointState, revision: number): number {
   return armsOf(state).find((arm) => arm.revision === revision)?.weight ?? 0;
 }
 
+/** Where the candidate of a rollout under way is reached whatever its weight: its version's own address. */
+function previewOf({ activity, identity, revisions }: EndpointState): string | null {
+  if (activity.phase !== "Progressing" && activity.phase !== "Baking") return null;
+  const candidate = revisions.find((one) => one.revision === activity.rollout.candidate);
+  if (candidate === undefined) return null;
+  const version = encodeURIComponent(versionLabel(candidate.version));
+  return `/v2/models/${identity.name}/versions/${version}`;
+}
+
 /** Where a rollout under way is among its steps. */
-function stepView({ activity }: EndpointState, now: number): RolloutView["step"] {
+function stepView(state: EndpointState, now: number): RolloutView["step"] {
+  const { activity } = state;
   if (activity.phase !== "Progressing") return null;
   const { rollout, step: at } = activity;
   const steps = stepsOf(rollout);
@@ -67,6 +79,7 @@ function stepView({ activity }: EndpointState, now: number): RolloutView["step"]
     byHand: rollout.byHand,
     requests: until?.requests ?? null,
     timeLeftMs: timeMs === null ? null : Math.max(0, timeMs - stepElapsed(at, now)),
+    coolingUntil: rollout.byHand ? null : coolingUntil(state, now),
   };
 }
 
@@ -75,8 +88,9 @@ function standingView({ activity }: EndpointState): Pick<RolloutView, "held" | "
   if (activity.phase !== "Progressing" && activity.phase !== "Baking")
     return { held: null, undecided: false };
   const { held, undecidedAt } = activity.standing;
+  const holds = activity.switching?.outage ?? held;
   return {
-    held: held === null ? null : { why: held.why, since: held.since },
+    held: holds === null ? null : { why: holds.why, since: holds.since },
     undecided: undecidedAt !== null,
   };
 }
@@ -84,7 +98,10 @@ function standingView({ activity }: EndpointState): Pick<RolloutView, "held" | "
 function rolloutFacts(
   state: EndpointState,
   rollout: Rollout,
-): Omit<RolloutView, "phase" | "bakeEndsAt" | "endedAt" | "step" | "held" | "undecided"> {
+): Omit<
+  RolloutView,
+  "phase" | "preview" | "bakeEndsAt" | "endedAt" | "step" | "held" | "undecided"
+> {
   const { pause } = rollout;
   return {
     id: rollout.id,
@@ -105,6 +122,7 @@ function endedView(state: EndpointState, ended: EndedRollout): RolloutView {
   return {
     ...facts,
     phase: ended.phase,
+    preview: null,
     step: null,
     held: null,
     undecided: false,
@@ -132,6 +150,7 @@ export function rolloutView(
     ...rolloutFacts(state, current),
     ...standingView(state),
     phase: activity.phase,
+    preview: previewOf(state),
     step: stepView(state, now),
     bakeEndsAt: running && left !== null ? now + left : null,
     endedAt: null,
@@ -187,7 +206,7 @@ export interface EndpointFacts {
 
 function alarmsOf(facts: EndpointFacts): string[] {
   const { state, choice } = facts;
-  const alarms = [...state.alarms];
+  const alarms = [...state.alarms, ...decisionAlarms(state, facts.now)];
   const resting = state.activity.phase !== "RollingBack";
   if (
     resting &&
@@ -200,6 +219,25 @@ function alarmsOf(facts: EndpointFacts): string[] {
     if (revision.state === "failed")
       alarms.push(`revision ${revision.revision} does not hold: ${revision.why ?? revision.proof}`);
   }
+  return alarms;
+}
+
+/** What the machine would do and cannot, or waits for: an alarm for as long as it is so. */
+function decisionAlarms(state: EndpointState, now: number): readonly string[] {
+  const { wanted, activity } = state;
+  const alarms: string[] = [];
+  if (wanted !== null) {
+    const next = isPinned(state, now) ? "not tried while it is pinned" : "tried again by itself";
+    alarms.push(`a rollback is wanted: ${wanted.why}; ${next} (tries so far: ${wanted.tries})`);
+  }
+  if (activity.phase !== "Progressing" && activity.phase !== "Baking") return alarms;
+  const { standing, switching } = activity;
+  if (switching !== null && switching.outage !== null)
+    alarms.push(`the rollout is held: ${switching.outage.why}`);
+  if (standing.held !== null && wantsBack(standing.held))
+    alarms.push(`a rollback is wanted: ${standing.held.why}`);
+  if (standing.undecidedAt !== null)
+    alarms.push("the rollout stays undecided: see `lastgood rollout status`");
   return alarms;
 }
 

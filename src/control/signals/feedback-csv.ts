@@ -1,4 +1,5 @@
 import type { FeedbackItem } from "../../core/api/index.ts";
+import { csvRows, type CsvRow } from "../../core/csv/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 
 /** Most rows of one upload. */
@@ -17,11 +18,6 @@ const TRUTHS: Readonly<Record<string, boolean>> = {
 
 type ValueColumn = (typeof VALUE_COLUMNS)[number];
 
-interface Row {
-  readonly line: number;
-  readonly cells: readonly string[];
-}
-
 function mistake(line: number, why: string): LastgoodError {
   return new LastgoodError("input.invalid", `line ${line}: ${why}`, {
     hint: "a first line request_id,label (or correct, or score), then one prediction a line",
@@ -29,50 +25,7 @@ function mistake(line: number, why: string): LastgoodError {
   });
 }
 
-/** A cell in quotes from `at` on, and where it ends; `""` inside is a quote. */
-function quotedCell(text: string, at: number, line: number): { cell: string; end: number } {
-  let cell = "";
-  for (let from = at + 1; ;) {
-    const quote = text.indexOf('"', from);
-    if (quote < 0) throw mistake(line, "a quote is not closed");
-    cell += text.slice(from, quote);
-    if (text[quote + 1] !== '"') return { cell, end: quote + 1 };
-    cell += '"';
-    from = quote + 2;
-  }
-}
-
-/** The rows of a CSV text (RFC 4180), empty lines left out. */
-function* rowsOf(text: string): Generator<Row, void> {
-  const ends = /[,\n]/g;
-  let cells: string[] = [];
-  let line = 1;
-  let startLine = 1;
-  for (let at = 0; at <= text.length;) {
-    let cell: string;
-    let end: number;
-    if (text[at] === '"') {
-      ({ cell, end } = quotedCell(text, at, line));
-      line += cell.split("\n").length - 1;
-      if (text[end] === "\r") end += 1;
-      if (end < text.length && text[end] !== "," && text[end] !== "\n")
-        throw mistake(line, "something stands behind a closed quote");
-    } else {
-      ends.lastIndex = at;
-      end = ends.exec(text)?.index ?? text.length;
-      cell = text.slice(at, end).replace(/\r$/, "");
-    }
-    cells.push(cell);
-    at = end + 1;
-    if (text[end] === ",") continue;
-    if (cells.length > 1 || cells[0]?.trim() !== "") yield { line: startLine, cells };
-    cells = [];
-    line += 1;
-    startLine = line;
-  }
-}
-
-function readHeader(row: Row): { readonly id: number; readonly value: ValueColumn } {
+function readHeader(row: CsvRow): { readonly id: number; readonly value: ValueColumn } {
   const names = row.cells.map((cell) => cell.trim().toLowerCase());
   const id = names.indexOf(ID_COLUMN);
   const value = VALUE_COLUMNS.find((name) => names.includes(name));
@@ -83,7 +36,7 @@ function readHeader(row: Row): { readonly id: number; readonly value: ValueColum
   );
 }
 
-function readItem(row: Row, { id, value }: { id: number; value: ValueColumn }): FeedbackItem {
+function readItem(row: CsvRow, { id, value }: { id: number; value: ValueColumn }): FeedbackItem {
   if (row.cells.length !== 2) throw mistake(row.line, `has ${row.cells.length} cells, not 2`);
   const requestId = (row.cells[id] ?? "").trim();
   const text = row.cells[1 - id] ?? "";
@@ -123,7 +76,7 @@ function readItem(row: Row, { id, value }: { id: number; value: ValueColumn }): 
 export function readFeedbackCsv(text: string): FeedbackItem[] {
   const items: FeedbackItem[] = [];
   let header: { id: number; value: ValueColumn } | null = null;
-  for (const row of rowsOf(text.replace(/^\uFEFF/, ""))) {
+  for (const row of csvRows(text, mistake)) {
     if (header === null) {
       header = readHeader(row);
       continue;

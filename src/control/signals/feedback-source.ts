@@ -1,16 +1,15 @@
 import type { Signal } from "../../core/analysis/index.ts";
 import type { FeedbackStore, StoredFeedback } from "../../storage/store/index.ts";
 import type { LabelJoin } from "./label-join.ts";
-import { FEEDBACK_KINDS, isLabelMetric, isMisfit, lossOf } from "./loss.ts";
-import { signalOf, type Seen, type SignalSource, type Watched } from "./watched.ts";
+import { LabelTally } from "./label-tally.ts";
+import { FEEDBACK_KINDS, isLabelMetric, isMisfit, lossOf, mirroredLoss } from "./loss.ts";
+import type { Seen, SignalSource, Watched } from "./watched.ts";
 
 const MINUTE_MS = 60_000;
 /** So much feedback is counted at a time; the rest the next time. */
 const AT_ONCE = 5_000;
 /** Labels wait so long for their predictions to be read; the rest is counted the next time. */
 const JOIN_GRACE_MS = 250;
-
-type Totals = { -readonly [K in keyof Signal["candidate"]]: number };
 
 /**
  * Labels and scores. The version is fixed by the id at prediction time; it counts when the feedback
@@ -60,25 +59,24 @@ export class FeedbackSource implements SignalSource {
 }
 
 function signalsOf(
-  { metrics, candidate }: Watched,
+  { metrics, candidate, stable }: Watched,
   rows: readonly StoredFeedback[],
 ): Record<string, Signal> {
   const signals: Record<string, Signal> = {};
   for (const metric of metrics.filter(isLabelMetric)) {
-    const arms: { candidate: Totals; stable: Totals } = {
-      candidate: { observations: 0, bad: 0 },
-      stable: { observations: 0, bad: 0 },
-    };
+    const tally = new LabelTally();
     for (const row of rows) {
       const loss = lossOf(metric, row);
       if (loss === null) continue;
-      const arm = row.revision === candidate ? arms.candidate : arms.stable;
-      arm.observations += 1;
-      arm.bad += loss;
+      const isCandidate = row.revision === candidate;
+      const other = isCandidate ? stable : candidate;
+      const beside = other === null ? null : mirroredLoss(metric, row, other);
+      if (beside === null) tally.addTo(isCandidate ? "candidate" : "stable", loss);
+      else if (isCandidate) tally.addPair(loss, beside);
+      else tally.addPair(beside, loss);
     }
-    const { observations } = arms.candidate;
-    if (observations + arms.stable.observations > 0)
-      signals[metric.name] = signalOf(arms.candidate, arms.stable);
+    const { signal } = tally;
+    if (signal !== null) signals[metric.name] = signal;
   }
   return signals;
 }

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { connect, constants, type ClientHttp2Stream, type IncomingHttpHeaders } from "node:http2";
 
 /** Bytes before each message: not compressed, its length. */
@@ -59,15 +60,25 @@ function answerOf(stream: ClientHttp2Stream): Promise<Answer> {
 }
 
 /**
- * Asks by the gRPC health protocol (`grpc.health.v1.Health/Check`), without TLS. The two messages are
- * so small that they are written by hand.
+ * Asks by the gRPC health protocol (`grpc.health.v1.Health/Check`). The two messages are so small that
+ * they are written by hand. `tls`: null speaks plainly; `ca`: PEM file of who certifies it, null: who the
+ * system trusts.
  * @throws why it is not serving.
  */
-export async function checkGrpc(address: string, signal: AbortSignal): Promise<void> {
+export async function checkGrpc(
+  address: string,
+  tls: { readonly ca: string | null } | null,
+  signal: AbortSignal,
+): Promise<void> {
   const slash = address.indexOf("/");
   const authority = slash < 0 ? address : address.slice(0, slash);
   const service = slash < 0 ? "" : address.slice(slash + 1);
-  const session = connect(`http://${authority}`);
+  // Read each time: a certificate that is renewed is taken up.
+  const ca = tls === null || tls.ca === null ? undefined : await readFile(tls.ca);
+  const session = connect(
+    `${tls === null ? "http" : "https"}://${authority}`,
+    ca === undefined ? {} : { ca },
+  );
   const failed = new Promise<never>((_, reject) => {
     session.on("error", reject);
     signal.addEventListener("abort", () => {

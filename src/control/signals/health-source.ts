@@ -45,7 +45,8 @@ interface Running {
 
 /** Runs one check. @throws why it failed. */
 async function check(health: HealthCheck, arm: ArmName, signal: AbortSignal): Promise<void> {
-  if (health.grpc !== null) return checkGrpc(health.grpc, signal);
+  const { grpc, tls, ca } = health;
+  if (grpc !== null) return checkGrpc(grpc, tls || ca !== null ? { ca } : null, signal);
   if (health.command !== null) return checkCommand(health.command, arm, signal);
   const url = filledIn(health.http ?? "", arm, encodeURIComponent);
   const response = await fetch(url, { redirect: "manual", signal });

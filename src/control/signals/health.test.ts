@@ -1,6 +1,12 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
-import { createServer as createHttp2, type Http2Server, type ServerHttp2Stream } from "node:http2";
+import {
+  createSecureServer,
+  createServer as createHttp2,
+  type Http2SecureServer,
+  type Http2Server,
+  type ServerHttp2Stream,
+} from "node:http2";
 import { createServer as createTcp, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,7 +25,7 @@ afterEach(async () => {
 });
 
 async function stageWith(check: Partial<HealthCheck>): Promise<SignalsStage> {
-  const none = { http: null, grpc: null, command: null };
+  const none = { http: null, grpc: null, tls: false, ca: null, command: null };
   const shop = { ...none, every: 20, timeout: 10_000, ...check };
   const stage = new SignalsStage({ sources: { ...NO_SIGNAL_SOURCES, health: { shop } } });
   await stage.open();
@@ -45,7 +51,7 @@ async function settled(
 const failed = ({ why }: HealthState): boolean => why !== null;
 const fine = ({ why }: HealthState): boolean => why === null;
 
-async function listening(server: Server | Http2Server): Promise<number> {
+async function listening(server: Server | Http2Server | Http2SecureServer): Promise<number> {
   await new Promise<void>((resolve) => {
     server.listen(0, "127.0.0.1", resolve);
   });
@@ -105,7 +111,10 @@ test("a refused connection and a server that never answers are failures that say
 });
 
 /** A server of the gRPC health protocol whose statuses are bytes of the response message. */
-async function grpcServer(statuses: ReadonlyMap<string, number | null>): Promise<number> {
+async function grpcServer(
+  statuses: ReadonlyMap<string, number | null>,
+  server: Http2Server | Http2SecureServer = createHttp2(),
+): Promise<number> {
   const answer = (stream: ServerHttp2Stream, service: string): void => {
     const status = statuses.get(service);
     if (status === undefined) {
@@ -128,7 +137,6 @@ async function grpcServer(statuses: ReadonlyMap<string, number | null>): Promise
     stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
     stream.end(Buffer.from([0, 0, 0, 0, message.length, ...message]));
   };
-  const server = createHttp2();
   server.on("stream", (stream, headers) => {
     const chunks: Buffer[] = [];
     stream.on("error", () => undefined);
@@ -161,6 +169,21 @@ test("the gRPC health protocol is spoken, for the server and for a service of it
   expect(await check("/shop.Cart")).toBe("NOT_SERVING");
   expect(await check("/shop.Pay")).toBe("UNKNOWN");
   expect(await check("/shop.None")).toBe("gRPC status 5: unknown service");
+});
+
+const pem = (name: string): string => join(import.meta.dirname, "../../../test/fixtures/tls", name);
+
+test("over TLS it is serving only where its certificate is trusted", async () => {
+  const options = { cert: readFileSync(pem("cert.pem")), key: readFileSync(pem("key.pem")) };
+  const port = await grpcServer(new Map([["", 1]]), createSecureServer(options));
+  const why = async (check: Partial<HealthCheck>): Promise<string | null> => {
+    const stage = await stageWith({ grpc: `127.0.0.1:${port}`, ...check });
+    return (await settled(stage, () => true)).why;
+  };
+  expect(await why({ ca: pem("cert.pem") })).toBeNull();
+  expect(await why({ tls: true })).toMatch(/self-signed certificate/);
+  expect(await why({ ca: pem("none.pem") })).toMatch(/ENOENT/);
+  expect(await why({})).not.toBeNull();
 });
 
 test("a server that speaks no gRPC is not serving", async () => {

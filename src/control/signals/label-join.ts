@@ -1,5 +1,5 @@
 import type { FeedbackStore, StoredFeedback } from "../../storage/store/index.ts";
-import type { PredictionReader } from "./prediction-reader.ts";
+import type { Found, PredictionReader } from "./prediction-reader.ts";
 
 /** What joining needs. */
 export interface LabelJoinOptions {
@@ -16,6 +16,8 @@ const MINUTE_MS = 60_000;
 const AT_ONCE = 10_000;
 /** A prediction that is not in the log by then was not logged, or dropped, ms. */
 const GIVE_UP_MS = 10 * MINUTE_MS;
+/** What another revision makes of a request is written by then, or never, ms after its minute. */
+const MIRROR_MS = 2 * MINUTE_MS;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 60_000;
 
@@ -25,14 +27,15 @@ interface Again {
 }
 
 /**
- * Gives labels the predictions that they are about. Runs beside `collect`, one turn at a time: a
- * label that comes days later may need a long read.
+ * Gives labels the predictions that they are about. Runs beside `collect`, one turn at a time for each
+ * endpoint: a label that comes days later may need a long read.
  */
 export class LabelJoin {
   readonly #options: LabelJoinOptions;
   /** When to look again for labels that were not found, by request id. */
   #again = new Map<string, Again>();
-  #turn: Promise<void> | null = null;
+  /** By endpoint: one that is watched beside others has labels of its own. */
+  readonly #turns = new Map<string, Promise<void>>();
 
   constructor(options: LabelJoinOptions) {
     this.#options = options;
@@ -40,19 +43,23 @@ export class LabelJoin {
 
   /** Joins what it can within `graceMs`, and goes on beyond it. */
   async run(of: LabelsOf, graceMs: number): Promise<void> {
-    this.#turn ??= this.#join(of)
-      .catch((error: unknown) => {
-        this.#options.warn("the prediction log could not be read", { error: String(error) });
-      })
-      .finally(() => {
-        this.#turn = null;
-      });
+    const turn = this.#turns.get(of.endpoint) ?? this.#begin(of);
     let timer: NodeJS.Timeout | undefined;
     const grace = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, graceMs);
     });
-    await Promise.race([this.#turn, grace]);
+    await Promise.race([turn, grace]);
     clearTimeout(timer);
+  }
+
+  #begin(of: LabelsOf): Promise<void> {
+    const turn = this.#join(of)
+      .catch((error: unknown) => {
+        this.#options.warn("the prediction log could not be read", { error: String(error) });
+      })
+      .finally(() => this.#turns.delete(of.endpoint));
+    this.#turns.set(of.endpoint, turn);
+    return turn;
   }
 
   async #join(of: LabelsOf): Promise<void> {
@@ -62,13 +69,16 @@ export class LabelJoin {
     const due = waiting.filter(({ requestId }) => (this.#again.get(requestId)?.at ?? 0) <= at);
     if (due.length === 0) return;
     const found = await reader.find(due);
-    const joined = due.flatMap(({ requestId }) => {
-      const prediction = found?.get(requestId);
-      return prediction === undefined ? [] : [{ requestId, prediction }];
+    const joined = due.flatMap((label) => {
+      const { requestId } = label;
+      const known = found?.get(requestId);
+      if (known === undefined || isAwaited(known, label, at)) return [];
+      return [{ requestId, prediction: known.prediction }];
     });
     if (joined.length > 0) await store.join(joined);
     for (const { requestId } of joined) this.#again.delete(requestId);
-    const missing = due.filter(({ requestId }) => found?.has(requestId) !== true);
+    const done = new Set(joined.map(({ requestId }) => requestId));
+    const missing = due.filter(({ requestId }) => !done.has(requestId));
     // Without a log nothing can be said of them: they wait until they are too old.
     const lost = found === null ? [] : missing.filter((label) => isLost(label, at));
     await this.#giveUp(lost);
@@ -97,6 +107,11 @@ export class LabelJoin {
       if (!again.has(id) && next.at > at - LONGEST_PAUSE_MS) again.set(id, next);
     this.#again = again;
   }
+}
+
+/** Whether the label waits for the second answer: counted without it, it could not be one of a pair. */
+function isAwaited({ isWhole }: Found, { minute }: StoredFeedback, now: number): boolean {
+  return !isWhole && now - (minute + 1) * MINUTE_MS <= MIRROR_MS;
 }
 
 function isLost({ minute }: StoredFeedback, now: number): boolean {

@@ -54,6 +54,111 @@ test("labels are joined with what was predicted, by class and by distance", asyn
   expect(await stage.take(stage.watched([accuracy, meanError]))).toEqual({});
 });
 
+test("endpoints that are watched side by side each have their labels joined", async () => {
+  const [here, there] = [stage.ids(2), stage.ids(2, "assigned", "cart-prod")];
+  const [a, b] = [here.next(NOW), there.next(NOW)];
+  logged(segment(NOW - 5_000), line(a, 3) + line(b, 3));
+  await stage.signals.take([
+    { requestId: a, label: 3 },
+    { requestId: b, label: 4 },
+  ]);
+  // Both look in the same tick, as controllers with the same interval do.
+  const [mine, other] = await Promise.all([
+    stage.collect(stage.watched([accuracy])),
+    stage.collect(stage.watched([accuracy], { endpoint: "cart-prod", rollout: "r2" })),
+  ]);
+  expect(mine.signals["accuracy"]?.candidate).toEqual({ observations: 1, bad: 0 });
+  expect(other.signals["accuracy"]?.candidate).toEqual({ observations: 1, bad: 1 });
+});
+
+const sentOn = (id: string, to: number, ...values: (string | number)[]): string =>
+  `${JSON.stringify([id, values.length, values, to])}\n`;
+const copied = (id: string, by: number, ...values: (string | number)[]): string =>
+  `${JSON.stringify(values.length === 0 ? [`${id}~${by}`] : [`${id}~${by}`, values.length, values])}\n`;
+
+/** Labels that all say "x", with what was predicted for each. */
+async function labelled(ids: readonly string[], lines: readonly string[]): Promise<void> {
+  logged(segment(NOW - 5_000), lines.join(""));
+  await stage.signals.take(ids.map((requestId) => ({ requestId, label: "x" })));
+}
+
+test("a label of a request that both answered is one of a pair, and of nothing else", async () => {
+  const [candidate, stable] = [stage.ids(2), stage.ids(1)];
+  const [a, b, c, d, e, f] = [
+    candidate.next(NOW),
+    candidate.next(NOW),
+    stable.next(NOW),
+    stable.next(NOW),
+    stable.next(NOW),
+    stable.next(NOW),
+  ];
+  await labelled(
+    [a, b, c, d, e, f],
+    [
+      sentOn(a, 1, "y"),
+      copied(a, 1, "x"),
+      // The second line may come first, in a segment that is read first.
+      copied(b, 1, "y"),
+      sentOn(b, 1, "y"),
+      sentOn(c, 2, "y"),
+      copied(c, 2, "x"),
+      sentOn(d, 2, "x"),
+      copied(d, 2, "x"),
+      // Not answered, and a revision that is not compared.
+      sentOn(e, 2, "x"),
+      copied(e, 2),
+      sentOn(f, 9, "y"),
+      copied(f, 9, "y"),
+    ],
+  );
+  const seen = await stage.take(stage.watched([accuracy]));
+  expect(seen["accuracy"]).toEqual({
+    candidate: { observations: 0, bad: 0 },
+    stable: { observations: 2, bad: 1 },
+    paired: { pairs: 4, onlyCandidateBad: 1, onlyStableBad: 1, bothBad: 1, losses: [] },
+    broken: null,
+  });
+  expect(await stage.take(stage.watched([accuracy]))).toEqual({});
+});
+
+test("pairs of distances and of several rows keep both losses", async () => {
+  const id = stage.ids(1).next(NOW);
+  logged(segment(NOW - 5_000), sentOn(id, 2, 10, 20) + copied(id, 2, 12, 40));
+  await stage.signals.take([{ requestId: id, label: [11, 20] }]);
+  const seen = await stage.take(stage.watched([accuracy, meanError]));
+  expect(seen["meanError"]?.paired).toMatchObject({ pairs: 0, losses: [[(0.1 + 1) / 2, 0.05]] });
+  expect(seen["accuracy"]?.paired).toMatchObject({ pairs: 0, losses: [[1, 0.5]] });
+});
+
+test("what is said of one answer is said of no pair", async () => {
+  const id = stage.ids(1).next(NOW);
+  logged(segment(NOW - 5_000), sentOn(id, 2, "y") + copied(id, 2, "x"));
+  await stage.signals.take([{ requestId: id, correct: false }]);
+  const seen = await stage.take(stage.watched([accuracy]));
+  expect(seen["accuracy"]).toMatchObject({ stable: { observations: 1, bad: 1 }, paired: null });
+});
+
+test("a label waits for the second answer, and not for ever", async () => {
+  const ids = stage.ids(1);
+  const [early, never] = [ids.next(NOW), ids.next(NOW)];
+  await labelled([early, never], [sentOn(early, 2, "x"), sentOn(never, 2, "x")]);
+  const watched = stage.watched([accuracy]);
+  expect(await stage.take(watched)).toEqual({});
+  logged(segment(NOW - 5_000), copied(early, 2, "y"));
+  stage.now += 2_000;
+  expect((await stage.take(watched))["accuracy"]).toMatchObject({
+    stable: { observations: 0 },
+    paired: { pairs: 1, onlyCandidateBad: 1 },
+  });
+  // Its worker has ended, or the line was dropped.
+  stage.now += 4 * 60_000;
+  expect((await stage.take(watched))["accuracy"]).toMatchObject({
+    stable: { observations: 1, bad: 0 },
+    paired: null,
+  });
+  expect(stage.warnings).toEqual([]);
+});
+
 test("a torn line, as kill -9 leaves it, is nobody's; what stands before it is read", async () => {
   const ids = stage.ids(2);
   const [a, torn, later] = [ids.next(NOW), ids.next(NOW), ids.next(NOW)];

@@ -1,6 +1,6 @@
 import type { Metric } from "../../core/policy/index.ts";
 import type { StoredFeedback } from "../../storage/store/index.ts";
-import { predictionSchema, type LoggedPrediction } from "./logged-prediction.ts";
+import { predictionSchema, type PredictedRows } from "./logged-prediction.ts";
 
 /** What says how bad one answer was. */
 type LabelMetric = Extract<Metric, { kind: "accuracy" | "meanError" | "score" }>;
@@ -40,7 +40,7 @@ export function sameClass(label: unknown, predicted: unknown): boolean {
 /** Pairs of label and prediction by row; null where they do not fit each other. */
 function rowsOf(
   label: unknown,
-  { rows, values }: LoggedPrediction,
+  { rows, values }: PredictedRows,
 ): readonly (readonly [unknown, string | number])[] | null {
   const labels: readonly unknown[] = Array.isArray(label) ? label : [label];
   if (labels.length !== rows || values.length === 0) return null;
@@ -56,9 +56,12 @@ function meanOf(losses: readonly (number | null)[]): number | null {
   return losses.length === 0 ? null : sum / losses.length;
 }
 
-function labelLoss(metric: LabelMetric, { value, prediction }: StoredFeedback): number | null {
-  const predicted = predictionSchema.safeParse(prediction);
-  const rows = predicted.success ? rowsOf(value, predicted.data) : null;
+function predictionLoss(
+  metric: LabelMetric,
+  value: unknown,
+  predicted: PredictedRows,
+): number | null {
+  const rows = rowsOf(value, predicted);
   if (rows === null) return null;
   if (metric.kind === "accuracy")
     return meanOf(rows.map(([label, given]) => (sameClass(label, given) ? 0 : 1)));
@@ -70,6 +73,25 @@ function labelLoss(metric: LabelMetric, { value, prediction }: StoredFeedback): 
       return Math.min(1, Math.abs(truth - guess) / metric.bound);
     }),
   );
+}
+
+function labelLoss(metric: LabelMetric, { value, prediction }: StoredFeedback): number | null {
+  const parsed = predictionSchema.safeParse(prediction);
+  return parsed.success ? predictionLoss(metric, value, parsed.data) : null;
+}
+
+/**
+ * How bad the answer of that revision was to the same request, where it was given it as well and what it
+ * predicted is known; else null. Only a label is the truth for both.
+ */
+export function mirroredLoss(
+  metric: LabelMetric,
+  { kind, value, prediction }: StoredFeedback,
+  revision: number,
+): number | null {
+  if (kind !== "label" || metric.kind === "score") return null;
+  const mirror = predictionSchema.safeParse(prediction).data?.mirror ?? null;
+  return mirror?.revision === revision ? predictionLoss(metric, value, mirror) : null;
 }
 
 /**

@@ -2,7 +2,11 @@ import { createReadStream } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 
-import { predictionSchema, type LoggedPrediction } from "./logged-prediction.ts";
+import {
+  predictedRowsSchema,
+  type LoggedPrediction,
+  type PredictedRows,
+} from "./logged-prediction.ts";
 
 const MINUTE_MS = 60_000;
 /** A prediction is written this long after its answer at the most; clocks of files are coarse. */
@@ -14,12 +18,21 @@ const LINE_END = 0x0a;
 /** `["` before an id. */
 const BEFORE_ID = 2;
 const QUOTE = 0x22;
+/** After the id, in what another revision made of the same request. */
+const BEFORE_REVISION = "~";
 
 /** An id as it is looked for. */
 export interface Wanted {
   readonly requestId: string;
   /** Of the prediction, since 1970. */
   readonly minute: number;
+}
+
+/** A prediction as far as it is in the log. */
+export interface Found {
+  readonly prediction: LoggedPrediction;
+  /** False while it is to come what another revision made of the same request. */
+  readonly isWhole: boolean;
 }
 
 interface Segment {
@@ -53,13 +66,42 @@ function idOf(line: Buffer): string | null {
   return end < 0 ? null : line.toString("latin1", BEFORE_ID, end);
 }
 
-function predictionIn(line: Buffer): LoggedPrediction | null {
-  try {
-    const [, rows, values] = JSON.parse(line.toString("utf8")) as [unknown, unknown, unknown];
-    const parsed = predictionSchema.safeParse({ rows, values });
-    return parsed.success ? parsed.data : null;
-  } catch {
-    return null;
+function rowsIn(rows: unknown, values: unknown): PredictedRows | null {
+  const parsed = predictedRowsSchema.safeParse({ rows, values });
+  return parsed.success ? parsed.data : null;
+}
+
+/** What is known of one request. */
+class Pieces {
+  #own: PredictedRows | null = null;
+  /** The revision that was given it as well, and what that made of it; `null` within: nothing. */
+  #mirroredTo: number | null = null;
+  #mirrored: { readonly revision: number; readonly given: PredictedRows | null } | null = null;
+
+  get isWhole(): boolean {
+    return this.#own !== null && (this.#mirroredTo === null || this.#mirrored !== null);
+  }
+
+  /** `by`: the revision whose line it is, where that is not the one that answered. */
+  add(line: Buffer, by: number | null): void {
+    try {
+      const [, rows, values, to] = JSON.parse(line.toString("utf8")) as unknown[];
+      const given = rowsIn(rows, values);
+      if (by !== null) this.#mirrored = { revision: by, given };
+      else if (given !== null) {
+        this.#own = given;
+        this.#mirroredTo = typeof to === "number" ? to : null;
+      }
+    } catch {
+      // A line that is none says nothing.
+    }
+  }
+
+  get found(): Found | null {
+    if (this.#own === null) return null;
+    const { revision, given } = this.#mirrored ?? { revision: 0, given: null };
+    const mirror = given === null ? null : { ...given, revision };
+    return { prediction: { ...this.#own, mirror }, isWhole: this.isWhole };
   }
 }
 
@@ -75,21 +117,23 @@ export class PredictionReader {
    * The predictions of those ids that are in the log now, or null where there is no log: nothing was
    * logged yet, or the gateway writes elsewhere.
    */
-  async find(wanted: readonly Wanted[]): Promise<ReadonlyMap<string, LoggedPrediction> | null> {
+  async find(wanted: readonly Wanted[]): Promise<ReadonlyMap<string, Found> | null> {
     const segments = await this.#segments();
     if (segments === null) return null;
-    const found = new Map<string, LoggedPrediction>();
+    const pieces = new Map(wanted.map(({ requestId }) => [requestId, new Pieces()]));
     for (const segment of segments) {
       const here = wanted.filter(
         ({ requestId, minute }) =>
-          !found.has(requestId) &&
+          pieces.get(requestId)?.isWhole === false &&
           workerOf(requestId) === segment.worker &&
           (minute + 1) * MINUTE_MS > segment.from &&
           minute * MINUTE_MS < segment.to,
       );
-      if (here.length > 0) await readInto(found, segment, new Set(here.map((id) => id.requestId)));
+      if (here.length > 0) await readInto(pieces, segment, new Set(here.map((id) => id.requestId)));
     }
-    return found;
+    return new Map(
+      [...pieces].flatMap(([id, { found }]) => (found === null ? [] : [[id, found] as const])),
+    );
   }
 
   async #segments(): Promise<Segment[] | null> {
@@ -113,16 +157,17 @@ export class PredictionReader {
 }
 
 async function readInto(
-  found: Map<string, LoggedPrediction>,
+  pieces: ReadonlyMap<string, Pieces>,
   segment: Segment,
   wanted: Set<string>,
 ): Promise<void> {
   try {
     for await (const line of linesOf(segment.path)) {
-      const id = idOf(line);
-      if (id === null || !wanted.delete(id)) continue;
-      const prediction = predictionIn(line);
-      if (prediction !== null) found.set(id, prediction);
+      const [id = "", by] = idOf(line)?.split(BEFORE_REVISION) ?? [];
+      const known = wanted.has(id) ? pieces.get(id) : undefined;
+      if (known === undefined) continue;
+      known.add(line, by === undefined ? null : Number(by));
+      if (known.isWhole) wanted.delete(id);
       if (wanted.size === 0) return;
     }
   } catch (error) {

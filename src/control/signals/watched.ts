@@ -68,6 +68,7 @@ export function brokenSignal(why: string): Signal {
 }
 
 /** True where the signal has something to say. */
-export function saysSomething({ candidate, stable, broken }: Signal): boolean {
-  return broken !== null || candidate.observations > 0 || stable.observations > 0;
+export function saysSomething({ candidate, stable, paired, broken }: Signal): boolean {
+  if (broken !== null || paired !== null) return true;
+  return candidate.observations > 0 || stable.observations > 0;
 }

@@ -99,33 +99,42 @@ function holding({ plan, metrics, held }: AnalysisState): readonly string[] {
 const weighted = ({ weight, logE }: { readonly weight: number; readonly logE: number }): number =>
   Math.log(weight) + logE;
 
-const LABELLED: ReadonlySet<string> = new Set(["accuracy", "meanError", "score"]);
+const MAY_NOT_COME: ReadonlySet<string> = new Set([
+  "accuracy",
+  "meanError",
+  "score",
+  "disagreement",
+]);
 
 /**
- * Labels are watched for without being asked; where none ever came there are none to wait for. What
- * shows in the bake is seen there.
+ * Labels and copies are watched for without being asked; where none ever came there are none to wait
+ * for. What shows in the bake is seen there.
  */
-function unlabelled({ metric, test }: MetricPlan, { seen }: MetricState): boolean {
-  if (!LABELLED.has(metric.kind) || test.test !== "rate") return false;
+function isUnheardOf({ metric, test }: MetricPlan, { seen }: MetricState): boolean {
+  if (!MAY_NOT_COME.has(metric.kind) || test.test !== "rate") return false;
   return test.rate.base.requests + seen.candidate.requests + seen.stable.requests === 0;
 }
 
+/** What the candidate was given: requests of its own, or copies. */
+const answered = ({ requests, copies }: AnalysisState): number => requests.candidate + copies;
+
 /** Whether all that is compared, and could bring it back, is within the margin. */
-function safe({ plan, metrics, requests, held }: AnalysisState): boolean {
+function safe(watch: AnalysisState): boolean {
+  const { plan, metrics, held } = watch;
   const { early, minRequests, beta } = plan.analysis;
-  if (!early || held || requests.candidate < minRequests) return false;
+  if (!early || held || answered(watch) < minRequests) return false;
   const logs = plan.metrics.flatMap((metric, at) => {
     const state = metrics[at];
     if (state === undefined || metric.role !== "rollback" || metric.weight === 0) return [];
     const log = metricLogSafe(state);
-    return log === null || unlabelled(metric, state) ? [] : [log];
+    return log === null || isUnheardOf(metric, state) ? [] : [log];
   });
   return logs.length > 0 && logs.every((log) => log >= -Math.log(beta));
 }
 
 /** What is decided and why, without the metrics: what is asked after each interval of a long watch. */
 export function verdictOf(state: AnalysisState, context: AssessmentContext): Verdict {
-  const { latched, plan, requests } = state;
+  const { latched, plan } = state;
   const broken = brokenWords(state);
   const outage = outageWords(state);
   const silent = silentWords(state, context);
@@ -145,7 +154,7 @@ export function verdictOf(state: AnalysisState, context: AssessmentContext): Ver
     return { decision: plan.analysis.noData.action, why: silent, blamed: [], source };
   const names = holding(state);
   const proposed = proposalWords(state);
-  const words = namedWords(plan.metrics, state.metrics, names);
+  const words = namedWords(plan, state.metrics, names);
   if (proposed !== null)
     return hold([words, proposed].filter((part) => part !== "").join("; "), names);
   if (names.length > 0) return hold(words, names);
@@ -153,14 +162,14 @@ export function verdictOf(state: AnalysisState, context: AssessmentContext): Ver
     const margin = percent(plan.analysis.margin.absolute);
     return {
       decision: "promote",
-      why: `within the margin of ${margin} in all that is compared, after ${grouped(requests.candidate)} requests`,
+      why: `within the margin of ${margin} in all that is compared, after ${grouped(answered(state))} requests`,
       blamed: [],
       source,
     };
   }
   return {
     decision: "continue",
-    why: `nothing against it after ${grouped(requests.candidate)} requests`,
+    why: `nothing against it after ${grouped(answered(state))} requests`,
     blamed: [],
     source,
   };

@@ -32,6 +32,22 @@ const metricAssessmentSchema = z.object({
   dispersion: z.number(),
   /** The smallest bad rate of the candidate that the rest of the watch would see, or null. */
   detectable: z.number().nullable(),
+  /** For drift of inputs: the features with the most evidence, the most first. */
+  features: z
+    .array(
+      z.object({
+        name: z.string(),
+        /** The bin whose share differs most, in words. */
+        bin: z.string(),
+        live: z.number(),
+        reference: z.number(),
+        /** Population stability index: an effect size, no test. */
+        psi: z.number(),
+        logE: z.number(),
+        shifted: z.boolean(),
+      }),
+    )
+    .optional(),
   /** In words: `4.1 % errors, stable 0.5 %: 1 in 20 000 by chance`. */
   words: z.string(),
 });

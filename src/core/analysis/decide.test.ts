@@ -13,7 +13,13 @@ import {
   startWatch,
   type Behaviour,
 } from "../../../test/support/watch.ts";
-import { assessmentSchema, noArmCounts, type Interval } from "./index.ts";
+import {
+  assessmentSchema,
+  noArmCounts,
+  noPairCounts,
+  type Interval,
+  type PairCounts,
+} from "./index.ts";
 
 const GOOD: Behaviour = { errorRate: 0.005 };
 
@@ -124,6 +130,30 @@ describe("holding", () => {
   });
 });
 
+const BAKE = { phase: "bake", candidateShare: 1 } as const;
+
+/** A bake without a holdback: 100 requests, 5 of them mirrored to stable. */
+const bake = (
+  from: number,
+  count: number,
+  { errors = 0, ...pairs }: { readonly errors?: number } & Partial<PairCounts>,
+): readonly Interval[] =>
+  Array.from({ length: count }, (_, at) =>
+    intervalOf(from + at, {
+      candidate: { ...noArmCounts(), requests: 100, errors },
+      pairs: { ...noPairCounts(), pairs: 5, ...pairs },
+    }),
+  );
+
+/** A step in which the candidate answers copies of a tenth of stable's requests. */
+const mirrorStep = (count: number, pairs: Partial<PairCounts>, errors = 0): readonly Interval[] =>
+  Array.from({ length: count }, (_, at) =>
+    intervalOf(at, {
+      stable: { ...noArmCounts(), requests: 100, errors },
+      pairs: { ...noPairCounts(), pairs: 10, ...pairs },
+    }),
+  );
+
 describe("an outage", () => {
   test("that hits both alike pauses, and never goes back", () => {
     const before = fold(startWatch(ERRORS), traffic(4, 0, 20, GOOD));
@@ -146,6 +176,46 @@ describe("an outage", () => {
       traffic(7, 0, 60, { errorRate: 1 }, { errorRate: 0.15 }),
     );
     expect(judge(state).decision).toBe("rollback");
+  });
+
+  test("shows in pairs of a bake, where stable has no traffic", () => {
+    const paired = startWatch(ERRORS, { comparison: "paired" });
+    const before = fold(paired, bake(0, 20, {}));
+    expect(judge(before, BAKE)).toMatchObject({ decision: "continue", source: "ok" });
+    const outage = fold(before, bake(20, 30, { errors: 60, bothBad: 3 }));
+    expect(judge(outage, BAKE)).toMatchObject({ decision: "hold", source: "outage" });
+    expect(judge(outage, BAKE).why).toMatch(
+      /^an outage: lately \d+ % of the candidate's requests failed and \d+ % of stable's$/,
+    );
+    expect(judge(fold(outage, bake(50, 60, {})), BAKE)).toMatchObject({
+      decision: "continue",
+      source: "ok",
+    });
+  });
+
+  test("is none in pairs that the candidate alone fails", () => {
+    const paired = startWatch(ERRORS, { comparison: "paired" });
+    const bad = fold(paired, bake(0, 30, { errors: 60, onlyCandidateBad: 3 }));
+    expect(judge(bad, BAKE)).toMatchObject({ decision: "rollback", source: "ok" });
+  });
+
+  test("in a mirror step is told by the copies", () => {
+    const state = fold(startWatch(ERRORS), mirrorStep(20, { bothBad: 8 }, 40));
+    expect(judge(state, { candidateShare: 0 })).toMatchObject({
+      decision: "hold",
+      source: "outage",
+    });
+  });
+
+  test("that lasts brings nothing back where a rate in proportion is tolerated", () => {
+    const tolerance = { absolute: 0.001, relative: 1.5 };
+    const relative = analysisOf([{ ...METRICS.errorRate, tolerance }]);
+    const state = fold(
+      startWatch(relative, { comparison: "paired" }),
+      bake(0, 400, { errors: 60, bothBad: 3, onlyCandidateBad: 1, onlyStableBad: 0 }),
+    );
+    // 80 % and 60 %: less than half as much again.
+    expect(judge(state, BAKE)).toMatchObject({ decision: "hold", source: "outage" });
   });
 
   test("is none where only the candidate fails", () => {
@@ -303,6 +373,33 @@ describe("early promotion", () => {
     };
     const some = fold(startWatch(labelled), [...halves(60, 0), intervalOf(60, { signals })]);
     expect(judge(some).decision).toBe("continue");
+  });
+
+  test("needs no traffic of its own: copies prove errors and answers as well", () => {
+    const mirrored = analysisOf([METRICS.errorRate, METRICS.disagreement], EARLY);
+    const promoted = judge(fold(startWatch(mirrored), mirrorStep(60, {})));
+    expect(promoted).toMatchObject({ decision: "promote" });
+    expect(promoted.why).toContain("after 600 requests");
+    expect(promoted.metrics.map(({ verdict }) => verdict)).toEqual(["pass", "pass"]);
+    // Too few; too many that differ; one that fails what stable answers.
+    for (const [count, pairs] of [
+      [49, {}],
+      [200, { disagreed: 1 }],
+      [200, { onlyCandidateBad: 1, onlyStableBad: 1, bothBad: 3 }],
+    ] as const)
+      expect(judge(fold(startWatch(mirrored), mirrorStep(count, pairs))).decision).not.toBe(
+        "promote",
+      );
+  });
+
+  test("of copies alone waits for what only traffic of its own can show", () => {
+    const slow = analysisOf([METRICS.errorRate, METRICS.latency], EARLY);
+    expect(judge(fold(startWatch(slow), mirrorStep(200, {}))).decision).toBe("continue");
+  });
+
+  test("does not wait for copies that nobody makes", () => {
+    const never = analysisOf([METRICS.errorRate, METRICS.disagreement], EARLY);
+    expect(judge(fold(startWatch(never), halves(60, 0))).decision).toBe("promote");
   });
 
   test("a candidate at the margin is not promoted", () => {

@@ -9,10 +9,16 @@ import type { AnalysisPolicy, Tolerance } from "../policy/index.ts";
 import type { MetricAssessment } from "./assessment.ts";
 import { mostShifted } from "./drift-test.ts";
 import { quantileMs } from "./histogram.ts";
+import {
+  inputDriftWords,
+  inputsSeen,
+  shiftedFeatures,
+  type FeatureShift,
+} from "./input-drift-test.ts";
 import { addJudged, NOTHING, rateOf, type JudgedArms } from "./judged.ts";
 import { latencyDispersion } from "./latency-test.ts";
-import { metricLogSafe, type MetricState, type TestState } from "./metric.ts";
-import type { MetricPlan, TestPlan } from "./plan.ts";
+import { limitLogE, metricLogSafe, type MetricState, type TestState } from "./metric.ts";
+import type { AnalysisPlan, MetricPlan, TestPlan } from "./plan.ts";
 import { chanceWords, grouped, milliseconds, percent, quantileWords, rateWords } from "./words.ts";
 
 /** Confidence of the limits that are shown. */
@@ -58,6 +64,8 @@ function seenOf(plan: MetricPlan, metric: MetricState): JudgedArms {
   const { state, seen } = metric;
   const none = { candidate: NOTHING, stable: NOTHING };
   if (state.test === "drift") return state.classes[mostShifted(state.classes) ?? -1] ?? none;
+  if (state.test === "inputs" && plan.test.test === "inputs")
+    return { candidate: inputsSeen(plan.test.inputs, state.inputs), stable: NOTHING };
   if (state.test === "latency" && plan.test.test === "latency") {
     const quantiles = plan.test.slower?.quantiles ?? [];
     return state.slow[quantiles.indexOf(quantileAt(plan, state, metric.logE))] ?? none;
@@ -104,19 +112,27 @@ function detectableOf(
   return smallestDetectableRate(comparison, Math.max(0, plannedRequestsLeft) / candidateShare);
 }
 
-function rateVerdict(test: TestPlan & { readonly test: "rate" }, chance: string): string {
+function rateVerdict(
+  test: TestPlan & { readonly test: "rate" },
+  { chance, byLimit }: { readonly chance: string; readonly byLimit: boolean },
+): string {
   const { limit, guarded, tolerance } = test.rate;
-  if (limit !== null && (!guarded || tolerance === null))
+  if (limit !== null && (!guarded || tolerance === null || byLimit))
     return `, at most ${percent(limit)} allowed: ${chance}`;
   return `: ${chance}`;
 }
 
-function latencyWords(at: number, state: LatencyTest, chance: string): string {
+function latencyWords(
+  at: number,
+  state: LatencyTest,
+  { maxMs, chance }: { readonly maxMs: number | null; readonly chance: string },
+): string {
   const candidate = quantileMs(state.shown.candidate, at);
   const stable = quantileMs(state.shown.stable, at);
   if (candidate === null) return "no latencies yet";
   const beside = stable === null ? "" : `, stable ${milliseconds(stable)}`;
-  return `${quantileWords(at)} ${milliseconds(candidate)}${beside}: ${chance}`;
+  const limit = maxMs === null ? "" : `, at most ${milliseconds(maxMs)} allowed`;
+  return `${quantileWords(at)} ${milliseconds(candidate)}${beside}${limit}: ${chance}`;
 }
 
 const share = (arm: Judged): string => percent(rateOf(arm) ?? 0);
@@ -130,15 +146,32 @@ function driftWords(state: TestState & { readonly test: "drift" }, chance: strin
   return `${called}: ${share(counts.candidate)} of predictions, stable ${share(counts.stable)}: ${chance}`;
 }
 
+/** The features that shifted most; null where inputs are not tested. */
+function featuresOf(
+  { test }: MetricPlan,
+  { state }: MetricState,
+  holdAlpha: number,
+): readonly FeatureShift[] | null {
+  if (test.test !== "inputs" || state.test !== "inputs") return null;
+  return shiftedFeatures(test.inputs, state.inputs, holdAlpha);
+}
+
 /** What is known of one metric, in words. */
-function metricWords(plan: MetricPlan, metric: MetricState): string {
+function metricWords(plan: MetricPlan, metric: MetricState, holdAlpha: number): string {
   const { state, broken } = metric;
   const { test } = plan;
   if (broken !== null) return `its source cannot be read: ${broken}`;
-  const chance = chanceWords(metric.maxLogE);
-  if (state.test === "latency")
-    return latencyWords(quantileAt(plan, state, metric.logE), state, chance);
+  // Above its limit alone it holds: the words are about what holds.
+  const beyondLimit = metric.held ? (limitLogE(metric) ?? 0) : 0;
+  const byLimit = beyondLimit > metric.maxLogE;
+  const chance = chanceWords(Math.max(metric.maxLogE, beyondLimit));
+  if (state.test === "latency") {
+    const maxMs = plan.metric.kind === "latency" ? plan.metric.maxMs : null;
+    return latencyWords(quantileAt(plan, state, metric.logE), state, { maxMs, chance });
+  }
   if (state.test === "drift") return driftWords(state, chance);
+  const features = featuresOf(plan, metric, holdAlpha);
+  if (features !== null) return inputDriftWords(features, metric.maxLogE);
   if (state.test === "health") return `${grouped(state.candidate)} failures in a row`;
   if (test.test === "none") return `not tested: ${test.why}`;
   const seen = seenOf(plan, metric);
@@ -150,7 +183,7 @@ function metricWords(plan: MetricPlan, metric: MetricState): string {
     stable === null
       ? ""
       : `, stable ${rateWords(plan.metric, stable).replace(/ (errors|rejected|invalid outputs|wrong|bad)$/, "")}`;
-  return `${figure}${beside}${test.test === "rate" ? rateVerdict(test, chance) : ""}`;
+  return `${figure}${beside}${test.test === "rate" ? rateVerdict(test, { chance, byLimit }) : ""}`;
 }
 
 const shownRate = (counts: Judged): MetricAssessment["candidate"] => ({
@@ -198,6 +231,7 @@ export function describeMetric(
   const logSafe = metricLogSafe(metric);
   const seen = seenOf(plan, metric);
   const { state } = metric;
+  const features = featuresOf(plan, metric, analysis.holdAlpha);
   const safe = logSafe !== null && logSafe >= -Math.log(analysis.beta);
   const fails = blamed || metricFails(plan, metric, analysis);
   const at = state.test === "latency" ? quantileAt(plan, state, metric.logE) : 0;
@@ -224,13 +258,14 @@ export function describeMetric(
     confidence: confidenceOf(seen.candidate),
     dispersion: dispersionNow(plan, metric),
     detectable: detectableOf(plan, metric, seen, alpha, ahead),
-    words: metricWords(plan, metric),
+    ...(features === null ? {} : { features: features.map((one) => ({ ...one })) }),
+    words: metricWords(plan, metric, analysis.holdAlpha),
   };
 }
 
 /** What is known of some metrics, in words. */
 export function namedWords(
-  plans: readonly MetricPlan[],
+  { metrics: plans, analysis }: Pick<AnalysisPlan, "metrics" | "analysis">,
   metrics: readonly MetricState[],
   names: readonly string[],
 ): string {
@@ -238,7 +273,7 @@ export function namedWords(
     .flatMap((plan, at) => {
       const metric = metrics[at];
       if (metric === undefined || !names.includes(plan.metric.name)) return [];
-      return [`${plan.metric.name}: ${metricWords(plan, metric)}`];
+      return [`${plan.metric.name}: ${metricWords(plan, metric, analysis.holdAlpha)}`];
     })
     .join("; ");
 }

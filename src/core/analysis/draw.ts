@@ -28,7 +28,7 @@ function byInversion(random: Random, trials: number, p: number): number {
   return successes;
 }
 
-/** ln(k!) short of Stirling's leading terms. */
+/** ln of k factorial, short of Stirling's leading terms. */
 function stirlingTail(k: number): number {
   const inverse = 1 / (k + 1);
   const square = inverse * inverse;

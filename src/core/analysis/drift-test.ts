@@ -1,17 +1,9 @@
 import { splitBet, type EProcess } from "../evidence/index.ts";
 import type { Tolerance } from "../policy/index.ts";
 import { addOutputs, type ArmCounts } from "./interval.ts";
-import { clampCentre, ENOUGH_TO_FREEZE, type JudgedArms } from "./judged.ts";
-import { advance, averageOf, dispersionOf, startRegression, type Weighing } from "./process.ts";
-
-/** Classes (bins, of numeric predictions) of a distribution; frozen before they are used. */
-export interface OutputClass {
-  /** Null: everything that is none of the others. */
-  readonly name: string | null;
-  /** Stable's share of it, as known beforehand. */
-  readonly share: number;
-  readonly dispersion: number;
-}
+import { clampCentre, type JudgedArms } from "./judged.ts";
+import { countOutputs, freezeClasses, totalOutputs, type OutputClass } from "./output-class.ts";
+import { advance, averageOf, startRegression, type Weighing } from "./process.ts";
 
 /** How the distribution of predictions is tested; frozen. */
 export interface DriftTestPlan {
@@ -34,56 +26,6 @@ const SAME_SHARE: Tolerance = { absolute: 0.01, relative: 1 };
 
 /** A share that could fall by more than what is the same, and then some. */
 const COMMON = 0.02;
-
-/** The most frequent classes that are tested one by one. */
-const MOST_CLASSES = 20;
-
-function total(outputs: ArmCounts["outputs"]): number {
-  let sum = 0;
-  for (const times of Object.values(outputs)) sum += times;
-  return sum;
-}
-
-/** How many of a class, by the names of all others. */
-function countOf(
-  { name }: OutputClass,
-  outputs: ArmCounts["outputs"],
-  classes: readonly OutputClass[],
-): number {
-  if (name !== null) return Object.hasOwn(outputs, name) ? (outputs[name] ?? 0) : 0;
-  let rest = total(outputs);
-  for (const other of classes) if (other.name !== null) rest -= countOf(other, outputs, classes);
-  return rest;
-}
-
-/**
- * The classes of a distribution, from what stable predicted; null while that is not enough.
- * `intervals` are those of stable alone, if there are any.
- */
-export function freezeClasses(
-  gathered: ArmCounts["outputs"],
-  intervals: readonly ArmCounts["outputs"][],
-  dispersion: "auto" | number,
-): readonly OutputClass[] | null {
-  const size = total(gathered);
-  if (size < ENOUGH_TO_FREEZE) return null;
-  const named = Object.entries(gathered)
-    .toSorted(([a, timesA], [b, timesB]) => timesB - timesA || (a < b ? -1 : 1))
-    .slice(0, MOST_CLASSES)
-    .map(([name]) => ({ name, share: 0, dispersion: 1 }));
-  const classes: readonly OutputClass[] = [...named, { name: null, share: 0, dispersion: 1 }];
-  return classes.map((one) => ({
-    name: one.name,
-    share: countOf(one, gathered, classes) / size,
-    dispersion: dispersionOf(
-      dispersion,
-      intervals.map((outputs) => ({
-        requests: total(outputs),
-        bad: countOf(one, outputs, classes),
-      })),
-    ),
-  }));
-}
 
 function startProcesses(
   classes: readonly OutputClass[] | null,
@@ -168,11 +110,11 @@ export function countClasses(
   classes: readonly OutputClass[],
   { candidate, stable }: { readonly candidate: ArmCounts; readonly stable: ArmCounts },
 ): readonly JudgedArms[] {
-  const candidates = total(candidate.outputs);
-  const stables = total(stable.outputs);
+  const candidates = totalOutputs(candidate.outputs);
+  const stables = totalOutputs(stable.outputs);
   return classes.map((one) => ({
-    candidate: { requests: candidates, bad: countOf(one, candidate.outputs, classes) },
-    stable: { requests: stables, bad: countOf(one, stable.outputs, classes) },
+    candidate: { requests: candidates, bad: countOutputs(one, candidate.outputs, classes) },
+    stable: { requests: stables, bad: countOutputs(one, stable.outputs, classes) },
   }));
 }
 

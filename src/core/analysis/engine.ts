@@ -1,8 +1,9 @@
 import { blamedMetrics, combineEvidence, type NamedEvidence } from "../evidence/index.ts";
 import type { AnalysisPolicy } from "../policy/index.ts";
+import type { ReferenceSet } from "../version/index.ts";
 import { metricFails, namedWords } from "./describe-metric.ts";
 import { addArmCounts, type ArmCounts, type Interval, type PairCounts } from "./interval.ts";
-import { addJudged, gatewayRate, NOTHING, type JudgedArms } from "./judged.ts";
+import { addJudged, gatewayRate, NOTHING, pairArms, type JudgedArms } from "./judged.ts";
 import { directLogE, heldAt, observeMetric, startMetric, type MetricState } from "./metric.ts";
 import { addRecent, NO_RECENT } from "./outage.ts";
 import { planMetric, weighMetrics } from "./plan-metrics.ts";
@@ -31,6 +32,8 @@ export interface AnalysisState {
   readonly intervals: number;
   readonly gaps: number;
   readonly requests: { readonly candidate: number; readonly stable: number };
+  /** Copies of stable's requests that the candidate was given, while it had none of its own. */
+  readonly copies: number;
   /** Where one arm had no request yet, under one split. */
   readonly waiting: (Arms & { readonly split: number }) | null;
   readonly recent: JudgedArms;
@@ -60,14 +63,16 @@ export function planAnalysis({
   baseline,
   comparison,
   alone = false,
+  reference = null,
 }: {
   readonly analysis: AnalysisPolicy;
   readonly horizonIntervals: number;
   readonly baseline: readonly Interval[];
   readonly comparison: Comparison;
   readonly alone?: boolean;
+  readonly reference?: ReferenceSet | null;
 }): AnalysisPlan {
-  const planning = { analysis, baseline, comparison, alone };
+  const planning = { analysis, baseline, comparison, alone, reference };
   let base = NOTHING;
   for (const { stable } of baseline) base = addJudged(base, gatewayRate("errors", stable));
   return {
@@ -86,6 +91,7 @@ export function startAnalysis(plan: AnalysisPlan): AnalysisState {
     intervals: 0,
     gaps: 0,
     requests: { candidate: 0, stable: 0 },
+    copies: 0,
     waiting: null,
     recent: NO_RECENT,
     split: NO_SPLIT,
@@ -171,7 +177,25 @@ function overAt({ plan, since, intervals }: AnalysisState, { from, to }: Interva
   return Math.max(1, intervals, Math.round(elapsed));
 }
 
-function counted(before: AnalysisState, interval: Interval): Partial<AnalysisState> {
+/**
+ * The errors of both arms that an outage is told by. Where pairs are compared, they alone: of what was
+ * not mirrored nobody knows how stable would have done.
+ */
+function failuresOf(
+  { comparison }: AnalysisPlan,
+  { candidate, stable }: Interval,
+  compares: PairCounts | null,
+): JudgedArms {
+  if (compares !== null) return pairArms(compares);
+  if (comparison === "paired") return NO_RECENT;
+  return { candidate: gatewayRate("errors", candidate), stable: gatewayRate("errors", stable) };
+}
+
+function counted(
+  before: AnalysisState,
+  interval: Interval,
+  compares: PairCounts | null,
+): Partial<AnalysisState> {
   const { candidate, stable, pairs, from, to } = interval;
   const candidates = assigned(candidate);
   const stables = assigned(stable);
@@ -182,7 +206,8 @@ function counted(before: AnalysisState, interval: Interval): Partial<AnalysisSta
       candidate: before.requests.candidate + candidates,
       stable: before.requests.stable + stables,
     },
-    recent: addRecent(before.recent, interval),
+    copies: before.copies + (candidates === 0 ? pairs.pairs : 0),
+    recent: addRecent(before.recent, failuresOf(before.plan, interval, compares)),
     split: checkSplit(before.split, interval),
     since: before.since ?? from,
     candidateAt:
@@ -203,25 +228,34 @@ function failedHealth({ plan, metrics }: AnalysisState): readonly string[] {
 }
 
 /** Metrics whose evidence brings it back now; none: it does not. */
-function blamedNow(state: AnalysisState, asked: boolean): readonly string[] {
+function blamedNow(
+  state: AnalysisState,
+  { asked, log }: { readonly asked: boolean; readonly log: number },
+): readonly string[] {
   const { plan, metrics } = state;
   const { alpha } = plan.analysis;
+  // What needs nobody to be asked is never more than all of it.
+  if (!asked && log < -Math.log(alpha)) return [];
   const direct = actingEvidence(plan, metrics, true);
   if (combined(direct) >= -Math.log(alpha)) return blamedMetrics(direct, alpha);
   return asked ? blamedMetrics(actingEvidence(plan, metrics, false), alpha) : [];
 }
 
-function latch(state: AnalysisState, asked: boolean): AnalysisState {
+function latch(
+  state: AnalysisState,
+  evidence: { readonly asked: boolean; readonly log: number },
+): AnalysisState {
+  const { asked } = evidence;
   if (state.latched !== null) return state;
   const health = failedHealth(state);
   // A comparison whose split is not what was asked for brings nothing back; a check compares nothing.
   const compares = health.length === 0 && !state.split.mismatched;
-  const blamed = compares ? blamedNow(state, asked) : health;
+  const blamed = compares ? blamedNow(state, evidence) : health;
   if (blamed.length === 0) return state;
   const why =
     asked && compares
-      ? `${namedWords(state.plan.metrics, state.metrics, blamed)}; stable answers what it fails`
-      : namedWords(state.plan.metrics, state.metrics, blamed);
+      ? `${namedWords(state.plan, state.metrics, blamed)}; stable answers what it fails`
+      : namedWords(state.plan, state.metrics, blamed);
   return { ...state, latched: { why, blamed, intervals: state.intervals } };
 }
 
@@ -256,11 +290,11 @@ export function observe(before: AnalysisState, interval: Interval): AnalysisStat
     : null;
   const next: AnalysisState = {
     ...before,
-    ...counted(before, interval),
+    ...counted(before, interval, step.pairs),
     waiting,
     metrics,
     held: heldAt(before.held, log, analysis.holdAlpha),
     proposal: proposal === "rollback" ? before.proposal : proposal,
   };
-  return latch(next, proposal === "rollback");
+  return latch(next, { asked: proposal === "rollback", log });
 }

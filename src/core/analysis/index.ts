@@ -1,11 +1,13 @@
-export { assess, recompute, type AssessmentContext, type Verdict } from "./assess.ts";
+export { assess, contextOf, recompute, type AssessmentContext, type Verdict } from "./assess.ts";
 export { assessmentSchema, type Assessment, type MetricAssessment } from "./assessment.ts";
 export { observe, planAnalysis, startAnalysis, type AnalysisState } from "./engine.ts";
 export {
   addArmCounts,
+  addInputs,
   addPairCounts,
   armCountsSchema,
   batchBucket,
+  batchLog2,
   intervalSchema,
   latencyBucket,
   noArmCounts,

@@ -38,24 +38,44 @@ export const armCountsSchema = z.object({
   latency: z.record(z.string(), histogramSchema),
   /** Predicted class, or bin of a numeric prediction (`outputBinLabel`), of a unit's first row. */
   outputs: z.record(z.string().max(100), count),
+  /**
+   * Inputs by feature and bin of the watch's reference set, each unit's first row, of the first units
+   * of each worker. Empty where none is watched.
+   */
+  inputs: z.array(z.array(count).max(100)).max(100).default([]),
 });
 
 /** What became of the requests that one arm was assigned within an interval. */
 export type ArmCounts = z.infer<typeof armCountsSchema>;
 
-/** Requests that both revisions answered. */
+/** Requests that both revisions were given. */
 export const pairCountsSchema = z.object({
   pairs: count,
   /** Failed by the candidate, answered by stable. */
   onlyCandidateBad: count,
   /** Failed by stable, answered by the candidate. */
   onlyStableBad: count,
-  /** Both answered, differently (beyond the tolerance of golden samples, or another class). */
+  /** Failed by both; a gateway that does not tell counts them among those that both answered. */
+  bothBad: count.default(0),
+  /** Both answered, differently (another class, or a number beyond the tolerance). */
   disagreed: count,
 });
 
-/** Requests that both revisions answered. */
+/** Requests that both revisions were given. */
 export type PairCounts = z.infer<typeof pairCountsSchema>;
+
+const lossSchema = z.number().min(0).max(1);
+
+/** What is known of the answers of both revisions to the same requests. */
+const pairedSignalSchema = z.object({
+  /** Those that were right or wrong. */
+  pairs: count,
+  onlyCandidateBad: count,
+  onlyStableBad: count,
+  bothBad: count.default(0),
+  /** Of further ones: how bad the candidate's answer was, and stable's. */
+  losses: z.array(z.tuple([lossSchema, lossSchema])).default([]),
+});
 
 const signalArmSchema = z.object({
   observations: z.number().nonnegative(),
@@ -67,11 +87,8 @@ const signalArmSchema = z.object({
 export const signalSchema = z.object({
   candidate: signalArmSchema,
   stable: signalArmSchema,
-  /** Both arms answered the same input. */
-  paired: z
-    .object({ pairs: count, onlyCandidateBad: count, onlyStableBad: count })
-    .nullable()
-    .default(null),
+  /** Both revisions answered the same request; such ones are not among those of the arms. */
+  paired: pairedSignalSchema.nullable().default(null),
   /** Why the source could not be read, or null. */
   broken: z.string().nullable().default(null),
 });
@@ -114,9 +131,14 @@ export function latencyEdgeMs(bucket: number): number {
   return LATENCY_GAMMA ** bucket;
 }
 
-/** How many rows were run together, as a power of two. */
-export function batchBucket(rows: number): string {
-  return String(2 ** Math.floor(Math.log2(Math.max(1, rows))));
+/** How many rows were run together, rounded down to a power of two: its exponent. */
+export function batchLog2(rows: number): number {
+  return 31 - Math.clz32(Math.max(1, rows));
+}
+
+/** The same as `latency` is kept by. */
+export function batchBucket(rowsLog2: number): string {
+  return String(2 ** rowsLog2);
 }
 
 /** Bins of numeric predictions: neighbours differ by a quarter, what is below a billionth is 0. */
@@ -138,6 +160,15 @@ export function outputBinLabel(bin: number): string {
   return `~${bin < 0 ? "-" : ""}${Number(edge.toPrecision(3))}`;
 }
 
+const BIN_LABEL = /^~(-?\d[\d.e+-]*)$/;
+
+/** The number that a bin is named by, or null where the label is no bin's. */
+export function binValue(label: string): number | null {
+  const found = BIN_LABEL.exec(label);
+  const value = Number(found?.[1] ?? Number.NaN);
+  return Number.isFinite(value) ? value : null;
+}
+
 /** An arm that did nothing. */
 export function noArmCounts(): ArmCounts {
   return {
@@ -152,12 +183,13 @@ export function noArmCounts(): ArmCounts {
     fallbackFailed: 0,
     latency: {},
     outputs: {},
+    inputs: [],
   };
 }
 
 /** No pairs. */
 export function noPairCounts(): PairCounts {
-  return { pairs: 0, onlyCandidateBad: 0, onlyStableBad: 0, disagreed: 0 };
+  return { pairs: 0, onlyCandidateBad: 0, onlyStableBad: 0, bothBad: 0, disagreed: 0 };
 }
 
 type Histogram = ArmCounts["latency"][string];
@@ -223,6 +255,18 @@ export function addOutputs(
   return merged(one, other, (a, b) => a + b);
 }
 
+/** Inputs of both, by feature and bin. */
+export function addInputs(one: ArmCounts["inputs"], other: ArmCounts["inputs"]): number[][] {
+  const [longer, shorter] = one.length >= other.length ? [one, other] : [other, one];
+  return longer.map((bins, feature) => {
+    const more = shorter[feature] ?? [];
+    return Array.from(
+      { length: Math.max(bins.length, more.length) },
+      (_, bin) => (bins[bin] ?? 0) + (more[bin] ?? 0),
+    );
+  });
+}
+
 /** Both counts together. */
 export function addArmCounts(one: ArmCounts, other: ArmCounts): ArmCounts {
   return {
@@ -237,6 +281,7 @@ export function addArmCounts(one: ArmCounts, other: ArmCounts): ArmCounts {
     fallbackFailed: one.fallbackFailed + other.fallbackFailed,
     latency: addLatencies(one.latency, other.latency),
     outputs: addOutputs(one.outputs, other.outputs),
+    inputs: addInputs(one.inputs, other.inputs),
   };
 }
 
@@ -246,6 +291,7 @@ export function addPairCounts(one: PairCounts, other: PairCounts): PairCounts {
     pairs: one.pairs + other.pairs,
     onlyCandidateBad: one.onlyCandidateBad + other.onlyCandidateBad,
     onlyStableBad: one.onlyStableBad + other.onlyStableBad,
+    bothBad: one.bothBad + other.bothBad,
     disagreed: one.disagreed + other.disagreed,
   };
 }

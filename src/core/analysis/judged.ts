@@ -1,5 +1,5 @@
 import type { ArmCounts as Judged } from "../evidence/index.ts";
-import type { ArmCounts } from "./interval.ts";
+import type { ArmCounts, PairCounts } from "./interval.ts";
 
 /** What both arms did, as a test takes it. */
 export interface JudgedArms {
@@ -34,6 +34,17 @@ export function rateOf({ requests, bad }: Judged): number | null {
 /** One rate of an arm; a record that claims more bad requests than it has says that all were. */
 export function gatewayRate(rate: GatewayRate, arm: ArmCounts): Judged {
   return { requests: arm.requests, bad: Math.min(arm.requests, arm[rate]) };
+}
+
+/** What both did with the same requests; a record that claims more bad ones than it has says that all were. */
+export function pairArms({
+  pairs,
+  onlyCandidateBad,
+  onlyStableBad,
+  bothBad,
+}: Omit<PairCounts, "disagreed">): JudgedArms {
+  const of = (bad: number): Judged => ({ requests: pairs, bad: Math.min(pairs, bad) });
+  return { candidate: of(onlyCandidateBad + bothBad), stable: of(onlyStableBad + bothBad) };
 }
 
 /** The whole observations in a sum, and what is left of it for the next time. */

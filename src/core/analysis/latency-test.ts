@@ -1,21 +1,10 @@
-import {
-  promotionBet,
-  splitBet,
-  type ArmCounts as Judged,
-  type EProcess,
-} from "../evidence/index.ts";
+import { promotionBet, splitBet, type EProcess } from "../evidence/index.ts";
 import type { Tolerance } from "../policy/index.ts";
 import { bucketAt, sizeOf, slowerThan, tailsOf, type Histogram } from "./histogram.ts";
 import { addLatencies, latencyBucket, latencyEdgeMs, type ArmCounts } from "./interval.ts";
 import { addArms, clampCentre, ENOUGH_TO_FREEZE, NOTHING, type JudgedArms } from "./judged.ts";
-import {
-  advance,
-  averageOf,
-  ENOUGH_FOR_DISPERSION,
-  MOST_DISPERSION,
-  startRegression,
-  startSafety,
-} from "./process.ts";
+import { advance, averageOf, MOST_DISPERSION, startRegression, startSafety } from "./process.ts";
+import { addSpread, NO_SPREAD, spreadIndex, type Spread } from "./spread.ts";
 
 /** The quantiles whose edges are compared when the policy names none. */
 export const QUANTILES: readonly number[] = [0.5, 0.75, 0.9, 0.95, 0.99, 0.999];
@@ -45,13 +34,6 @@ export interface LatencyTestPlan {
   /** Whether what stable does in the watch can raise the dispersion. */
   readonly adaptive: boolean;
   readonly margin: Tolerance | null;
-}
-
-/** Sums over the intervals of stable, from which Pearson's index of dispersion follows. */
-interface Spread extends Judged {
-  readonly intervals: number;
-  /** Of bad² / requests. */
-  readonly squares: number;
 }
 
 /** Where such a test stands. Plain JSON. */
@@ -104,25 +86,7 @@ export function startLatencyTest(plan: LatencyTestPlan, horizon: number): Latenc
     gathered: plan.gathered,
     compared: plan.quantiles.map(() => startRegression(horizon)),
     safe: plan.margin === null ? [] : plan.quantiles.map(() => startSafety()),
-    spread: plan.quantiles.map(() => ({ ...NOTHING, intervals: 0, squares: 0 })),
-  };
-}
-
-const LEAST_INTERVALS = 30;
-
-function spreadIndex({ intervals, requests, bad, squares }: Spread): number | null {
-  if (intervals < LEAST_INTERVALS || bad < ENOUGH_FOR_DISPERSION || bad === requests) return null;
-  const rate = bad / requests;
-  return (squares - bad * rate) / (rate * (1 - rate)) / (intervals - 1);
-}
-
-function addSpread(spread: Spread, { requests, bad }: Judged): Spread {
-  if (requests === 0) return spread;
-  return {
-    intervals: spread.intervals + 1,
-    requests: spread.requests + requests,
-    bad: spread.bad + bad,
-    squares: spread.squares + (bad * bad) / requests,
+    spread: plan.quantiles.map(() => NO_SPREAD),
   };
 }
 

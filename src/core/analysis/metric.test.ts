@@ -15,7 +15,15 @@ import {
   type Behaviour,
 } from "../../../test/support/watch.ts";
 import type { Metric } from "../policy/index.ts";
-import { latencyBucket, noArmCounts, noPairCounts, type Interval, type Signal } from "./index.ts";
+import {
+  latencyBucket,
+  noArmCounts,
+  noPairCounts,
+  outputBin,
+  outputBinLabel,
+  type Interval,
+  type Signal,
+} from "./index.ts";
 
 const only = (metric: Metric, baseline: readonly Interval[] = []) =>
   startWatch(analysisOf([metric]), { baseline });
@@ -165,6 +173,14 @@ describe("errors", () => {
     expect(run(0.005, 0.0001)).toBe("continue");
   });
 
+  test("what holds by its limit alone names the limit, and how sure that is", () => {
+    const limited = { ...METRICS.errorRate, max: 0.01 } as const;
+    const watched = fold(only(limited), halves(1, 60, { errorRate: 0.06 }, { errorRate: 0.06 }));
+    const { decision, why } = judge(watched);
+    expect(decision).toBe("hold");
+    expect(why).toMatch(/^errorRate: .*, at most 1 % allowed: (less than )?1 in [\d ]+ by chance$/);
+  });
+
   test("low traffic waits until both arms had a request, under one split", () => {
     // One request at a time: no interval has both arms.
     expect(
@@ -249,7 +265,7 @@ describe("pairs", () => {
         },
       ).decision;
     expect(run(5, 0)).toBe("rollback");
-    expect(run(5, 5)).toBe("continue");
+    expect(run(1, 1)).toBe("continue");
   });
 
   test("that disagree too often bring it back", () => {
@@ -288,7 +304,7 @@ const labelledWrong = (wrong: number) =>
   );
 
 const labelledPairs = (signal: Partial<Signal>) =>
-  judge(fold(only(METRICS.accuracy), many(7, "accuracy", signal))).decision;
+  judge(fold(only(METRICS.accuracy), many(7, "accuracy", signal)));
 
 const turns = (split: (at: number) => number) =>
   Array.from({ length: 80 }, (_, at) =>
@@ -311,10 +327,44 @@ describe("labels and other signals", () => {
   });
 
   test("pairs need far fewer", () => {
-    const paired = { pairs: 10, onlyCandidateBad: 3, onlyStableBad: 0 };
+    const paired = { pairs: 10, onlyCandidateBad: 3, onlyStableBad: 0, bothBad: 1, losses: [] };
+    expect(labelledPairs({ paired }).decision).toBe("rollback");
     const counts = { candidate: seen(10, 4), stable: seen(10, 1) };
-    expect(labelledPairs({ ...counts, paired })).toBe("rollback");
-    expect(labelledPairs(counts)).not.toBe("rollback");
+    expect(labelledPairs(counts).decision).not.toBe("rollback");
+    expect(labelledPairs({ paired }).metrics[0]).toMatchObject({
+      candidate: { observations: 70, bad: 28 },
+      stable: { observations: 70, bad: 7 },
+    });
+  });
+
+  test("of pairs and arms each says what the other does not", () => {
+    const paired = { pairs: 10, onlyCandidateBad: 2, onlyStableBad: 0, bothBad: 1, losses: [] };
+    const counts = { candidate: seen(10, 6), stable: seen(10, 1) };
+    const { logE } = labelledPairs({ paired, ...counts });
+    expect(logE).toBeGreaterThan(labelledPairs({ paired }).logE);
+    expect(logE).toBeGreaterThan(labelledPairs(counts).logE);
+  });
+
+  test("losses in pairs show a small difference that everything else hides", () => {
+    const random = seededRandom(17);
+    const error: Metric = { ...METRICS.accuracy, kind: "meanError", name: "error", bound: 100 };
+    const run = (worse: number) =>
+      judge(
+        fold(
+          only(error),
+          Array.from({ length: 60 }, (_, at) => {
+            // Hard and easy requests differ far more than the versions do.
+            const losses = Array.from({ length: 10 }, (): [number, number] => {
+              const stable = 0.6 * random();
+              return [Math.min(1, stable + worse + 0.02 * (random() - 0.5)), stable];
+            });
+            const paired = { pairs: 0, onlyCandidateBad: 0, onlyStableBad: 0, bothBad: 0, losses };
+            return signalled(at, "error", { paired });
+          }),
+        ),
+      );
+    expect(run(0.04)).toMatchObject({ decision: "rollback", blamed: ["error"] });
+    expect(run(0.01).decision).toBe("continue");
   });
 
   test("fractions add up, of losses and of extrapolated counters", () => {
@@ -364,6 +414,27 @@ describe("labels and other signals", () => {
   });
 });
 
+const scores = (shift: number): Readonly<Record<string, number>> => {
+  // A bell of scores around 0.5, in the bins that a gateway would put them in.
+  const shares: Record<string, number> = {};
+  const values = Array.from({ length: 99 }, (_, at) => (at + 1) / 100);
+  const weights = values.map((value) => Math.exp(-(((value - 0.5) / 0.15) ** 2) / 2));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  for (const [at, value] of values.entries()) {
+    const label = outputBinLabel(outputBin(value + shift));
+    shares[label] = (shares[label] ?? 0) + (weights[at] ?? 0) / total;
+  }
+  return shares;
+};
+
+const ofNumbers = (shift: number) =>
+  judge(
+    fold(
+      startWatch(analysisOf([METRICS.errorRate, METRICS.drift])),
+      halves(1, 120, { outputs: scores(shift) }, { outputs: scores(0) }),
+    ),
+  );
+
 describe("drift", () => {
   const outputs = { a: 0.5, b: 0.3, c: 0.2 };
   const run = (candidate: Readonly<Record<string, number>>, action: "hold" | "rollback" = "hold") =>
@@ -391,13 +462,22 @@ describe("drift", () => {
     expect(verdict.why).toContain("outputs that stable hardly ever has: ");
   });
 
+  test("of numbers shows where all of them moved a little", () => {
+    expect(ofNumbers(0).decision).toBe("continue");
+    const verdict = ofNumbers(0.06);
+    expect(verdict).toMatchObject({ decision: "hold", blamed: ["drift"] });
+    // No single bin moved as far as everything above one of them.
+    expect(verdict.why).toMatch(/^drift: output ~0\.[\d]+ and above: /);
+  });
+
   test("of inputs is the same for both: it never acts", () => {
     const advice: Metric = {
       kind: "inputDrift",
       name: "inputs",
       weight: 0,
       action: "report",
-      reference: "train",
+      reference: "candidate",
+      tolerance: { absolute: 0.02, relative: 1.25 },
     };
     const [metric] = judge(fold(only(advice), halves(1, 3, {}, {}))).metrics;
     expect(metric).toMatchObject({ action: "report", verdict: "inconclusive" });

@@ -9,6 +9,12 @@ import {
 import { slowerThan, type Histogram } from "./histogram.ts";
 import { pooled } from "./histogram.ts";
 import {
+  inputDriftLogE,
+  observeInputDrift,
+  startInputDrift,
+  type InputDriftState,
+} from "./input-drift-test.ts";
+import {
   addHistograms,
   type ArmCounts,
   type Interval,
@@ -17,10 +23,9 @@ import {
 } from "./interval.ts";
 import {
   addArms,
-  addJudged,
   gatewayRate,
   NOTHING,
-  takeWhole,
+  pairArms,
   type GatewayRate,
   type JudgedArms,
 } from "./judged.ts";
@@ -43,22 +48,11 @@ import {
   type RateInput,
   type RateTestState,
 } from "./rate-test.ts";
-
-/** What a signal has that one arm still waits for the other with; sums of losses can be fractions. */
-interface WaitingSignal {
-  readonly split: number;
-  readonly arms: JudgedArms;
-}
+import { signalArms, signalInput, signalOf, signalSeen, type SignalRest } from "./signal-input.ts";
 
 /** Where the test of one metric stands. Plain JSON. */
 export type TestState =
-  | {
-      readonly test: "rate";
-      readonly rate: RateTestState;
-      readonly waiting: WaitingSignal | null;
-      /** The rest of the candidate's observations that is no whole one yet, for the limit. */
-      readonly rest: JudgedArms["candidate"];
-    }
+  | ({ readonly test: "rate"; readonly rate: RateTestState } & SignalRest)
   | {
       readonly test: "latency";
       readonly slower: LatencyTestState | null;
@@ -74,6 +68,7 @@ export type TestState =
       /** By class: how many were predicted. */
       readonly classes: readonly JudgedArms[];
     }
+  | { readonly test: "inputs"; readonly inputs: InputDriftState }
   /** Failures in a row, of each arm. */
   | { readonly test: "health"; readonly candidate: number; readonly stable: number }
   | { readonly test: "none" };
@@ -130,6 +125,8 @@ function startTest(test: TestPlan, horizon: number): TestState {
         drift: startDriftTest(test.drift, horizon),
         classes: (test.drift.classes ?? []).map(() => NO_ARMS),
       };
+    case "inputs":
+      return { test: "inputs", inputs: startInputDrift(test.inputs, horizon) };
     case "health":
       return { test: "health", candidate: 0, stable: 0 };
     case "none":
@@ -138,14 +135,15 @@ function startTest(test: TestPlan, horizon: number): TestState {
 }
 
 /** A metric before its first interval. */
-export function startMetric({ test }: MetricPlan, horizon: number): MetricState {
+export function startMetric({ test, role }: MetricPlan, horizon: number): MetricState {
   return {
     state: startTest(test, horizon),
     seen: NO_ARMS,
     logE: 0,
     maxLogE: 0,
     held: false,
-    broken: null,
+    // Who is asked to stop for it must hear that it is not looked at.
+    broken: test.test === "none" && role === "hold" ? test.why : null,
   };
 }
 
@@ -165,6 +163,7 @@ function gatewayInput(source: GatewayRate, { interval, arms, pairs }: Step): Rat
             stable: gatewayRate(source, arms.stable),
           },
     pairs: source === "errors" ? pairs : null,
+    losses: [],
     candidate: own,
     alone: interval.stable.requests === 0 ? own : null,
   };
@@ -174,48 +173,6 @@ const disagreementOf = ({ pairs, disagreed }: PairCounts): JudgedArms["candidate
   requests: pairs,
   bad: Math.min(pairs, disagreed),
 });
-
-/** A metric's signal in an interval, where its source had one. */
-function signalOf(interval: Interval, name: string): Signal | null {
-  return (Object.hasOwn(interval.signals, name) ? interval.signals[name] : undefined) ?? null;
-}
-
-const signalArms = ({ candidate, stable }: Signal): JudgedArms => ({
-  candidate: { requests: candidate.observations, bad: candidate.bad },
-  stable: { requests: stable.observations, bad: stable.bad },
-});
-
-/** The signal of an interval as a test takes it: whole observations of both arms, under one split. */
-function signalInput(
-  state: RateState,
-  { interval }: Step,
-  signal: Signal | null,
-): { readonly input: RateInput } & Pick<RateState, "waiting" | "rest"> {
-  const { rest } = state;
-  const before = state.waiting?.split === interval.split ? state.waiting : null;
-  if (signal === null || signal.broken !== null) return { input: NO_INPUT, waiting: before, rest };
-  const fresh = signalArms(signal);
-  const own = takeWhole(addJudged(rest, fresh.candidate));
-  const candidate = own.taken.requests === 0 ? null : own.taken;
-  const { paired } = signal;
-  if (paired !== null && paired.pairs > 0)
-    return { input: { ...NO_INPUT, pairs: paired, candidate }, waiting: before, rest: own.left };
-  const arms = before === null ? fresh : addArms(before.arms, fresh);
-  const [ours, theirs] = [takeWhole(arms.candidate), takeWhole(arms.stable)];
-  const ready = ours.taken.requests > 0 && theirs.taken.requests > 0;
-  return {
-    input: {
-      ...NO_INPUT,
-      arms: ready ? { candidate: ours.taken, stable: theirs.taken } : null,
-      candidate,
-    },
-    waiting: {
-      split: interval.split,
-      arms: ready ? { candidate: ours.left, stable: theirs.left } : arms,
-    },
-    rest: own.left,
-  };
-}
 
 function observeRateMetric(
   { metric }: MetricPlan,
@@ -227,7 +184,7 @@ function observeRateMetric(
   const { interval } = step;
   if (plan.source === "signal") {
     const signal = signalOf(interval, metric.name);
-    const { input, waiting, rest } = signalInput(state, step, signal);
+    const { input, waiting, rest } = signalInput(state, interval.split, signal);
     return {
       ...before,
       state: {
@@ -239,7 +196,7 @@ function observeRateMetric(
       seen:
         signal === null || signal.broken !== null
           ? before.seen
-          : addArms(before.seen, signalArms(signal)),
+          : addArms(before.seen, signalSeen(signal)),
       broken: signal === null ? before.broken : signal.broken,
     };
   }
@@ -258,10 +215,16 @@ function observeRateMetric(
       ...state,
       rate: observeRate(plan.rate, state.rate, gatewayInput(plan.source, step), step.over),
     },
-    seen: addArms(before.seen, {
-      candidate: gatewayRate(plan.source, interval.candidate),
-      stable: gatewayRate(plan.source, interval.stable),
-    }),
+    seen: addArms(before.seen, seenAtGateway(plan.source, step)),
+  };
+}
+
+/** What is shown of an interval: the pairs where they stand for the arms, else what callers got. */
+function seenAtGateway(source: GatewayRate, { interval, pairs }: Step): JudgedArms {
+  if (source === "errors" && pairs !== null) return pairArms(pairs);
+  return {
+    candidate: gatewayRate(source, interval.candidate),
+    stable: gatewayRate(source, interval.stable),
   };
 }
 
@@ -354,6 +317,10 @@ function observeTest(plan: MetricPlan, before: MetricState, step: Step): MetricS
   if (test.test === "latency" && state.test === "latency")
     return { ...before, state: observeLatencyMetric(test, state, step) };
   if (state.test === "drift") return { ...before, state: observeDriftMetric(state, step) };
+  if (test.test === "inputs" && state.test === "inputs") {
+    const inputs = observeInputDrift(test.inputs, state.inputs, step.interval, step);
+    return { ...before, state: { test: "inputs", inputs } };
+  }
   if (state.test === "health") return observeHealth(plan, before, step);
   const signal = signalOf(step.interval, plan.metric.name);
   if (signal === null || signal.broken !== null) return before;
@@ -373,6 +340,8 @@ function metricLogE({ state }: Pick<MetricState, "state">): number {
     }
     case "drift":
       return driftLogE(state.drift);
+    case "inputs":
+      return inputDriftLogE(state.inputs);
     case "health":
     case "none":
       return 0;
@@ -395,7 +364,7 @@ export function metricLogSafe({ state }: Pick<MetricState, "state">): number | n
 }
 
 /** ln of the evidence that the candidate alone is above a limit that stable guards; null without one. */
-function limitLogE({ state }: Pick<MetricState, "state">): number | null {
+export function limitLogE({ state }: Pick<MetricState, "state">): number | null {
   const rate = state.test === "rate" ? state.rate : state.test === "latency" ? state.limit : null;
   if (rate === null || rate.limit === null || rate.better === null) return null;
   return logE(rate.limit);

@@ -1,6 +1,5 @@
 import type { ArmCounts as Judged } from "../evidence/index.ts";
-import type { Interval } from "./interval.ts";
-import { addArms, gatewayRate, NOTHING, rateOf, type JudgedArms } from "./judged.ts";
+import { addArms, NOTHING, rateOf, type JudgedArms } from "./judged.ts";
 
 /** What of the past counts after one more interval: half of it is gone after seven. */
 const KEPT = 0.9;
@@ -23,12 +22,9 @@ const faded = ({ requests, bad }: Judged): Judged => ({
 });
 
 /** Errors of late, older ones with less weight. */
-export function addRecent(before: JudgedArms, { candidate, stable }: Interval): JudgedArms {
-  if (candidate.requests + stable.requests === 0) return before;
-  return addArms(
-    { candidate: faded(before.candidate), stable: faded(before.stable) },
-    { candidate: gatewayRate("errors", candidate), stable: gatewayRate("errors", stable) },
-  );
+export function addRecent(before: JudgedArms, now: JudgedArms): JudgedArms {
+  if (now.candidate.requests + now.stable.requests === 0) return before;
+  return addArms({ candidate: faded(before.candidate), stable: faded(before.stable) }, now);
 }
 
 /**

@@ -1,7 +1,8 @@
 import { limitWithoutBaseline, type ArmCounts as Judged } from "../evidence/index.ts";
 import type { AnalysisPolicy, Metric, Tolerance } from "../policy/index.ts";
-import { freezeClasses } from "./drift-test.ts";
+import type { ReferenceSet } from "../version/index.ts";
 import { pooled, slowerThan } from "./histogram.ts";
+import { planInputDrift } from "./input-drift-test.ts";
 import { addLatencies, addOutputs, latencyBucket, noArmCounts, type Interval } from "./interval.ts";
 import { addJudged, gatewayRate, NOTHING, type GatewayRate } from "./judged.ts";
 import {
@@ -11,6 +12,7 @@ import {
   totalOf,
   type LatencyTestPlan,
 } from "./latency-test.ts";
+import { freezeClasses } from "./output-class.ts";
 import type { Comparison, MetricPlan, Role, TestPlan } from "./plan.ts";
 import { dispersionOf, ENOUGH_FOR_DISPERSION } from "./process.ts";
 import type { RateTestPlan } from "./rate-test.ts";
@@ -22,6 +24,8 @@ interface Planning {
   /** Whether a live comparison ends with the candidate alone. */
   readonly alone: boolean;
   readonly baseline: readonly Interval[];
+  /** What inputs are expected to look like; null: nobody said. */
+  readonly reference: ReferenceSet | null;
 }
 
 /** A metric without its weight. */
@@ -63,7 +67,7 @@ interface ComparedMetric {
 }
 
 function ratePlan(
-  { analysis, comparison }: Planning,
+  { analysis }: Planning,
   metric: ComparedMetric,
   { intervals, beside }: { readonly intervals: readonly Judged[]; readonly beside: boolean },
 ): RateTestPlan {
@@ -73,15 +77,13 @@ function ratePlan(
     limit: beside ? metric.max : limitAlone(metric, base, analysis.alpha),
     guarded: beside,
     alone: null,
-    margin:
-      comparison === "live" && metric.tolerance !== null
-        ? marginOf(analysis, metric.tolerance)
-        : null,
+    margin: beside && metric.tolerance !== null ? marginOf(analysis, metric.tolerance) : null,
     base,
     dispersion: dispersionOf(analysis.dispersion, intervals),
   };
 }
 
+const NO_REFERENCE = "no reference set was registered with the version (register --reference)";
 const NO_LIMIT = "nothing runs beside it, and no limit is known";
 
 function rateTest(
@@ -131,13 +133,16 @@ function planSignal(metric: Metric & ComparedMetric, planning: Planning): Unweig
   return { metric, ...rateTest("signal", rate, role) };
 }
 
-function planDisagreement(metric: Metric & { readonly kind: "disagreement" }): Unweighted {
+function planDisagreement(
+  metric: Metric & { readonly kind: "disagreement" },
+  { analysis }: Planning,
+): Unweighted {
   const rate: RateTestPlan = {
     tolerance: null,
     limit: metric.max,
     guarded: false,
     alone: null,
-    margin: null,
+    margin: marginOf(analysis, { absolute: metric.max, relative: 1 }),
     base: NOTHING,
     dispersion: 1,
   };
@@ -228,6 +233,21 @@ function planDrift(
   return { metric, role: metric.action, test: { test: "drift", drift } };
 }
 
+/** Inputs are the same for both revisions: whatever is found speaks against neither. */
+function planInputs(
+  metric: Metric & { readonly kind: "inputDrift" },
+  { reference }: Planning,
+): Unweighted {
+  const role = metric.action === "hold" ? "hold" : "report";
+  if (reference === null || reference.features.length === 0)
+    return { metric, role, test: { test: "none", why: NO_REFERENCE } };
+  return {
+    metric,
+    role,
+    test: { test: "inputs", inputs: planInputDrift(reference, metric.tolerance) },
+  };
+}
+
 /** How one metric is tested, and what its evidence can do. */
 export function planMetric(metric: Metric, planning: Planning): Unweighted {
   switch (metric.kind) {
@@ -248,7 +268,7 @@ export function planMetric(metric: Metric, planning: Planning): Unweighted {
     case "drift":
       return planDrift(metric, planning);
     case "disagreement":
-      return planDisagreement(metric);
+      return planDisagreement(metric, planning);
     case "health":
       return {
         metric,
@@ -256,11 +276,7 @@ export function planMetric(metric: Metric, planning: Planning): Unweighted {
         test: { test: "health", failures: metric.failures },
       };
     case "inputDrift":
-      return {
-        metric,
-        role: "report",
-        test: { test: "none", why: "inputs are the same for both revisions: advice only" },
-      };
+      return planInputs(metric, planning);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { ArmCounts as Judged } from "../evidence/index.ts";
 import type { AnalysisPolicy, Metric } from "../policy/index.ts";
 import type { DriftTestPlan } from "./drift-test.ts";
+import type { InputDriftPlan } from "./input-drift-test.ts";
 import type { GatewayRate } from "./judged.ts";
 import type { LatencyTestPlan } from "./latency-test.ts";
 import type { RateTestPlan } from "./rate-test.ts";
@@ -31,6 +32,7 @@ export type TestPlan =
       readonly limit: { readonly bucket: number; readonly rate: RateTestPlan } | null;
     }
   | { readonly test: "drift"; readonly drift: DriftTestPlan }
+  | { readonly test: "inputs"; readonly inputs: InputDriftPlan }
   | { readonly test: "health"; readonly failures: number }
   /** Nothing that could be tested here; why, in words. */
   | { readonly test: "none"; readonly why: string };

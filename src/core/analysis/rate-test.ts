@@ -1,15 +1,20 @@
 import {
   logE,
   meanBet,
+  meanPromotionBet,
   pairedBet,
+  pairedLossBet,
+  pairedLossPromotionBet,
+  pairedPromotionBet,
   promotionBet,
   splitBet,
   type ArmCounts as Judged,
   type EProcess,
   type PairCounts,
+  type PairLosses,
 } from "../evidence/index.ts";
 import type { Tolerance } from "../policy/index.ts";
-import { addJudged, centreOf, rateOf, type JudgedArms } from "./judged.ts";
+import { addJudged, centreOf, type JudgedArms } from "./judged.ts";
 import { advance, averageLogE, startRegression, startSafety } from "./process.ts";
 
 /** How a rate of bad events is tested; frozen. */
@@ -22,7 +27,7 @@ export interface RateTestPlan {
   readonly guarded: boolean;
   /** The limit where a compared candidate is without stable for a time; null: that is not tested. */
   readonly alone: number | null;
-  /** What has to be excluded for an early promotion; null: not tested. */
+  /** What has to be excluded for an early promotion, beside stable or, with no tolerance, alone; null: not tested. */
   readonly margin: Tolerance | null;
   /** Stable alone, before the rollout. */
   readonly base: Judged;
@@ -52,8 +57,10 @@ export interface RateTestState {
 export interface RateInput {
   /** Null: an arm has nothing to compare. */
   readonly arms: JudgedArms | null;
-  /** Instead of `arms`: the same inputs answered by both. */
+  /** Inputs that both answered, and that are not among those of the arms. */
   readonly pairs: PairCounts | null;
+  /** The same, where answers are neither right nor wrong. */
+  readonly losses: readonly PairLosses[];
   /** All of the candidate's, for the limit. */
   readonly candidate: Judged | null;
   /** The same, where stable had nothing in the interval. */
@@ -61,12 +68,15 @@ export interface RateInput {
 }
 
 /** Nothing happened. */
-export const NO_INPUT: RateInput = { arms: null, pairs: null, candidate: null, alone: null };
+export const NO_INPUT: RateInput = {
+  arms: null,
+  pairs: null,
+  losses: [],
+  candidate: null,
+  alone: null,
+};
 
 const NO_TOLERANCE: Tolerance = { absolute: 0, relative: 1 };
-
-/** Nearest to 1 that a tolerated difference of pairs may be. */
-const LARGEST_DIFFERENCE = 0.99;
 
 /** The test before its first interval. */
 export function startRateTest(plan: RateTestPlan, horizon: number): RateTestState {
@@ -82,19 +92,53 @@ export function startRateTest(plan: RateTestPlan, horizon: number): RateTestStat
   };
 }
 
-/** Pairs know a difference only: what is allowed in proportion is taken of the rate before the rollout. */
-function toleratedDifference({ absolute, relative }: Tolerance, base: Judged): number {
-  return Math.min(LARGEST_DIFFERENCE, absolute + (relative - 1) * (rateOf(base) ?? 0));
+/** How one of the two questions is asked of each kind of input. */
+interface Bets {
+  readonly arms: typeof splitBet;
+  readonly pairs: typeof pairedBet;
+  readonly loss: typeof pairedLossBet;
 }
 
+const WORSE: Bets = { arms: splitBet, pairs: pairedBet, loss: pairedLossBet };
+const SAFE: Bets = {
+  arms: promotionBet,
+  pairs: pairedPromotionBet,
+  loss: pairedLossPromotionBet,
+};
+
+/**
+ * What all inputs of an interval say; null: nothing. Pairs are other requests than those of the arms, so
+ * that their increments add up as those of two intervals do.
+ */
 function comparedBy(
-  { arms, pairs }: RateInput,
+  { arms, pairs, losses }: RateInput,
   tolerance: Tolerance,
-  { base }: RateTestPlan,
+  centre: number,
+  bets: Bets,
+): readonly number[] | null {
+  const parts: (readonly number[])[] = [];
+  if (pairs !== null) parts.push(bets.pairs(pairs, tolerance));
+  for (const loss of losses) parts.push(bets.loss(loss, tolerance));
+  if (arms !== null) parts.push(bets.arms(arms, { ...tolerance, centre }));
+  const [first, ...others] = parts;
+  if (first === undefined) return null;
+  return others.length === 0
+    ? first
+    : first.map((log, bet) => others.reduce((sum, other) => sum + (other[bet] ?? 0), log));
+}
+
+/** Whether the candidate is within the margin: beside stable, or alone where it is not compared. */
+function safeBy(
+  input: RateInput,
+  { tolerance, margin }: RateTestPlan,
   centre: number,
 ): readonly number[] | null {
-  if (pairs !== null) return pairedBet(pairs, toleratedDifference(tolerance, base));
-  return arms === null ? null : splitBet(arms, { ...tolerance, centre });
+  if (margin === null) return null;
+  if (tolerance !== null) return comparedBy(input, margin, centre, SAFE);
+  const { candidate } = input;
+  if (candidate === null) return null;
+  const counts = { observations: candidate.requests, bad: candidate.bad };
+  return meanPromotionBet(counts, margin.absolute);
 }
 
 function against(counts: Judged | null, limit: number | null): readonly number[] | null {
@@ -109,7 +153,7 @@ export function observeRate(
   input: RateInput,
   over: number,
 ): RateTestState {
-  const { tolerance, limit, margin, dispersion } = plan;
+  const { tolerance, limit, dispersion } = plan;
   const { compared, better, safe } = state;
   const centre = state.centre ?? 0;
   const { arms, candidate } = input;
@@ -120,15 +164,12 @@ export function observeRate(
   return {
     compared: next(
       compared,
-      tolerance === null ? null : comparedBy(input, tolerance, plan, centre),
+      tolerance === null ? null : comparedBy(input, tolerance, centre, WORSE),
     ),
     limit: next(state.limit, against(candidate, limit)),
-    better: next(better, comparedBy(input, NO_TOLERANCE, plan, centre)),
+    better: next(better, comparedBy(input, NO_TOLERANCE, centre, WORSE)),
     alone: next(state.alone, against(input.alone, plan.alone)),
-    safe: next(
-      safe,
-      margin === null || arms === null ? null : promotionBet(arms, { ...margin, centre }),
-    ),
+    safe: next(safe, safeBy(input, plan, centre)),
     centre: state.centre ?? centreOf(stable, tolerance?.relative ?? 1),
     stable,
   };

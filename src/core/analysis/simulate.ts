@@ -159,7 +159,13 @@ function drawPairs(random: Random, pairs: number, { candidate, stable }: Stand):
   const bad = drawBinomial(random, pairs, candidate.errorRate);
   const both = drawBinomial(random, bad, stable.errorRate);
   const onlyStableBad = drawBinomial(random, pairs - bad, stable.errorRate);
-  return { pairs, onlyCandidateBad: bad - both, onlyStableBad, disagreed: 0 };
+  return {
+    pairs,
+    onlyCandidateBad: bad - both,
+    onlyStableBad,
+    bothBad: both,
+    disagreed: 0,
+  };
 }
 
 /** One rollout, interval by interval. */

@@ -66,6 +66,7 @@ export type {
   Marked,
   ModelSummary,
   PolicyView,
+  ReferenceFile,
   RegisterBody,
   Readiness,
   Registered,

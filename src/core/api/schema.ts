@@ -10,6 +10,7 @@ import {
   endpointNameSchema,
   engineStampSchema,
   modelNameSchema,
+  referenceSetSchema,
   runtimeSpecSchema,
   signatureSchema,
   versionNameSchema,
@@ -50,6 +51,7 @@ export const versionViewSchema = versionSummarySchema.extend({
   params: labels,
   lineage: labels,
   inputExample: z.unknown(),
+  reference: referenceSetSchema.nullable(),
   golden: z.array(wireSampleSchema),
   servedBy: z.array(z.object({ endpoint: endpointNameSchema, revision: revisionNumber })),
 });
@@ -64,6 +66,16 @@ export const modelSummarySchema = z.object({
 /** Answer to an upload of bytes. */
 export const blobSchema = z.object({ digest: digestSchema, size: z.number().int().nonnegative() });
 
+/** Rows of inputs that were uploaded before, as they are expected to look like. */
+export const referenceFileSchema = z.object({
+  digest: digestSchema,
+  format: z.enum(["csv", "json"]),
+});
+const stepFile = artefactFileSchema.shape.path.nullable().default(null);
+
+/** Which of the files is which step of an ONNX version; null: there is none, or (the model) it is found by its name. */
+const stepsSchema = z.object({ preprocess: stepFile, model: stepFile, postprocess: stepFile });
+
 /** Registers a version of files uploaded before. */
 export const registerBodySchema = z.object({
   name: versionNameSchema.nullable().default(null),
@@ -76,8 +88,12 @@ export const registerBodySchema = z.object({
   remote: z.string().nullable().default(null),
   /** Name of a launcher: built in, or under `launchers:` in the server's own configuration. */
   launcher: z.string().nullable().default(null),
+  steps: stepsSchema.default({ preprocess: null, model: null, postprocess: null }),
   signature: signatureSchema.nullable().default(null),
+  /** What the columns of the model's only input are called, in their order. */
+  columns: z.array(z.string().max(1_000)).max(100_000).nullable().default(null),
   inputExample: z.unknown().default(null),
+  reference: referenceFileSchema.nullable().default(null),
   metrics: z.record(z.string().min(1).max(250), z.number()).default({}),
   params: labels.default({}),
   tags: labels.default({}),
@@ -232,6 +248,8 @@ export const rolloutViewSchema = z.object({
   to: servedSchema,
   /** Percent of the traffic the candidate carries. */
   weight: z.number(),
+  /** Below this path of the serving port the candidate alone answers, whatever its weight; null once it is over. */
+  preview: z.string().nullable(),
   /** Where a rollout of several steps is; null before and after them. */
   step: z
     .object({
@@ -247,6 +265,8 @@ export const rolloutViewSchema = z.object({
       requests: z.number().int().nullable(),
       /** Left of the step's time, ms; null where it has none. */
       timeLeftMs: z.number().nullable(),
+      /** It goes no further by itself before then, after a rollback by itself (`cooldown`); else null. */
+      coolingUntil: at.nullable(),
     })
     .nullable(),
   /** What the evidence keeps it from, or null. */

@@ -11,6 +11,8 @@ export type VersionView = z.infer<typeof schema.versionViewSchema>;
 export type ModelSummary = z.infer<typeof schema.modelSummarySchema>;
 /** Answer to an upload of bytes. */
 export type Blob = z.infer<typeof schema.blobSchema>;
+/** Rows of inputs that were uploaded before, as they are expected to look like. */
+export type ReferenceFile = z.infer<typeof schema.referenceFileSchema>;
 /** Registers a version of files uploaded before. */
 export type RegisterBody = z.infer<typeof schema.registerBodySchema>;
 /** Answer to a registration. */
@@ -107,7 +109,7 @@ export interface EndpointService {
   /** The policy in force. A null endpoint is the only one there is. */
   policy(endpoint: string | null): PolicyView;
   /** A null endpoint is the only one there is. */
-  rollout(endpoint: string | null): RolloutAnswer;
+  rollout(endpoint: string | null): Promise<RolloutAnswer>;
   status(): Promise<Status>;
   endpoint(name: string): Promise<EndpointView>;
   /** Entries after `after`, oldest first. */

@@ -83,6 +83,12 @@ export const ERROR_CODES = {
     level: "info",
     title: "The content type is not accepted",
   },
+  "protocol.unsupported": {
+    http: 501,
+    exit: 1,
+    level: "info",
+    title: "This part of the protocol is not served",
+  },
   "request.invalid": {
     http: 400,
     exit: 1,

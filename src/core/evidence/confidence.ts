@@ -1,6 +1,5 @@
 import {
   checkArm,
-  checkCount,
   checkFinite,
   checkRange,
   HALF_OPEN_UNIT,
@@ -26,21 +25,27 @@ export function alwaysValidP(maxLogE: number): number {
   return Math.min(1, Math.exp(-maxLogE));
 }
 
-/** ln of Robbins' mixture likelihood ratio against the rate p, without cancellation at large counts. */
-function robbinsLog(requests: number, bad: number, p: number): number {
+/**
+ * ln of Robbins' mixture likelihood ratio against a rate, without cancellation at large counts. What does
+ * not depend on the rate is computed once.
+ */
+function robbinsLog(requests: number, bad: number): (p: number) => number {
   const a = bad + 1;
   const b = requests - bad + 1;
   const n = requests + 2;
-  return (
-    times(bad, Math.log(a / n / p)) +
-    times(requests - bad, Math.log(b / n) - Math.log1p(-p)) +
-    Math.log(a / n) +
-    Math.log(b / n) +
-    0.5 * Math.log((2 * Math.PI * n) / a / b) +
-    stirlingError(a) +
-    stirlingError(b) -
-    stirlingError(n)
-  );
+  const share = a / n;
+  const [logA, logB] = [Math.log(share), Math.log(b / n)];
+  const half = 0.5 * Math.log((2 * Math.PI * n) / a / b);
+  const [ofA, ofB, ofN] = [stirlingError(a), stirlingError(b), stirlingError(n)];
+  return (p) =>
+    times(bad, Math.log(share / p)) +
+    times(requests - bad, logB - Math.log1p(-p)) +
+    logA +
+    logB +
+    half +
+    ofA +
+    ofB -
+    ofN;
 }
 
 /** Halvings of a double's interval until nothing is left to halve, and some more. */
@@ -71,7 +76,8 @@ export function rateConfidenceSequence(counts: ArmCounts, alpha: number): Interv
   const { requests, bad } = counts;
   if (requests === 0) return { lower: 0, upper: 1 };
   const limit = -Math.log(alpha);
-  const within = (p: number): boolean => robbinsLog(requests, bad, p) <= limit;
+  const log = robbinsLog(requests, bad);
+  const within = (p: number): boolean => log(p) <= limit;
   const rate = bad / requests;
   return {
     lower: bad === 0 ? 0 : boundary(rate, 0, within),
@@ -101,49 +107,4 @@ export function limitWithoutBaseline(
   checkRange("objective", objective, HALF_OPEN_UNIT);
   const { upper } = rateConfidenceSequence(lastWindow, alpha);
   return Math.min(1, Math.max(objective, relative * upper + absolute));
-}
-
-/** Sums over the differences of two losses on the same inputs. */
-export interface LossSums {
-  readonly observations: number;
-  readonly sum: number;
-  readonly sumOfSquares: number;
-}
-
-/** Half the width of the one-sided asymptotic sequence at `observations`, in standard deviations. */
-export function asymptoticRadius(observations: number, tuning: number, alpha: number): number {
-  const scaled = observations * tuning;
-  const log = Math.log1p(Math.sqrt(scaled + 1) / (2 * alpha));
-  return Math.sqrt(((2 * (scaled + 1)) / (observations * scaled)) * log);
-}
-
-/** Below this many observations the normal approximation is not trusted. */
-const LEAST_OBSERVATIONS = 200;
-
-/**
- * Lower end of the asymptotic confidence sequence of a mean, for losses without a bound: the candidate
- * is worse than tolerated once it exceeds the tolerance. Narrowest at `plannedObservations`. Null below
- * 200 observations. It holds only asymptotically; rates of rare events are tested by `pairedBet`
- * (STATISTICS.md 1.3).
- * @throws `evidence.invalid` for sums that cannot be, or alpha outside (0, 0.5).
- */
-export function asymptoticLowerLimit(
-  { observations, sum, sumOfSquares }: LossSums,
-  { alpha, plannedObservations }: { readonly alpha: number; readonly plannedObservations: number },
-): number | null {
-  checkCount("observations", observations);
-  checkFinite("sum", sum);
-  checkRange("sumOfSquares", sumOfSquares, { least: 0, most: Infinity, withLeast: true });
-  checkRange("alpha", alpha, { least: 0, most: 0.5 });
-  checkRange("plannedObservations", plannedObservations, {
-    least: 1,
-    most: Infinity,
-    withLeast: true,
-  });
-  if (observations < LEAST_OBSERVATIONS) return null;
-  const mean = sum / observations;
-  const deviation = Math.sqrt(Math.max(0, sumOfSquares / observations - mean * mean));
-  const log = -2 * Math.log(2 * alpha);
-  const tuning = (log + Math.log1p(log)) / plannedObservations;
-  return mean - deviation * asymptoticRadius(observations, tuning, alpha);
 }

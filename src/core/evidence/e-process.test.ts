@@ -3,9 +3,7 @@ import { expect, test } from "vitest";
 
 import { codeOf } from "../../../test/support/refusal.ts";
 import { LOG_WEIGHTS } from "./bet-grid.ts";
-import { addToEDetector, logDetection, startEDetector, type EDetector } from "./e-detector.ts";
 import { addIncrements, logE, startEProcess, type EProcess } from "./e-process.ts";
-import { logSumExp } from "./log-space.ts";
 import { splitBet } from "./split-bet.ts";
 
 const exact = { relative: 1, absolute: 0, centre: 0 };
@@ -100,21 +98,6 @@ test("dispersion divides what is added", () => {
   );
 });
 
-test("the detector's statistic is the sum over all intervals to start from", () => {
-  fc.assert(
-    fc.property(intervals, (all) => {
-      const detector = all.reduce<EDetector>(
-        (state, increments) => addToEDetector(state, increments),
-        startEDetector(),
-      );
-      const from = all.map((_, first) => logE(after(plain, all.slice(first))));
-      expect(nearly(logDetection(detector) ?? NaN, logSumExp(from))).toBe(true);
-      const stored = JSON.parse(JSON.stringify(detector)) as EDetector;
-      expect(stored).toEqual(detector);
-    }),
-  );
-});
-
 const increments = LOG_WEIGHTS.regression.map(() => 0.1);
 const impossible: readonly (readonly [string, () => unknown])[] = [
   ["a horizon of nothing", () => startEProcess({ bets: "regression", horizon: 0 })],
@@ -124,7 +107,6 @@ const impossible: readonly (readonly [string, () => unknown])[] = [
   ["an endless increment", () => addIncrements(plain, increments.with(3, -Infinity))],
   ["a dispersion below 1", () => addIncrements(plain, increments, { dispersion: 0.5 })],
   ["an endless dispersion", () => addIncrements(plain, increments, { dispersion: Infinity })],
-  ["too few increments for a detector", () => addToEDetector(startEDetector(), [0])],
 ];
 for (const [name, run] of impossible)
   test(`${name} is refused`, () => {

@@ -16,17 +16,13 @@ export interface EProcess {
   readonly logWealth: readonly number[];
 }
 
-/** What is known of how outcomes cluster. */
-export interface IncrementOptions {
+/** How an interval is added. */
+export interface AddOptions {
   /**
-   * Divides the increments, at least 1; `estimateDispersion` gives it.
+   * How bad outcomes cluster: divides the increments, at least 1; `estimateDispersion` gives it.
    * @default 1
    */
   readonly dispersion?: number | undefined;
-}
-
-/** How an interval is added. */
-export interface AddOptions extends IncrementOptions {
   /**
    * How many planned intervals are over with this one, where data does not come with each: those since
    * the last are made up for. Not fewer than before: then nothing restarts.
@@ -55,10 +51,10 @@ export function startEProcess({
 }
 
 /** The increments divided by the dispersion. @throws `evidence.invalid` where they do not fit. */
-export function scaledIncrements(
+function scaledIncrements(
   increments: readonly number[],
   bets: BetFamily,
-  { dispersion = 1 }: IncrementOptions,
+  { dispersion = 1 }: AddOptions,
 ): readonly number[] {
   const expected = LOG_WEIGHTS[bets].length;
   if (increments.length !== expected)

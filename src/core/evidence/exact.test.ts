@@ -5,8 +5,13 @@
 import { expect, test } from "vitest";
 
 import { PROMOTION_FRACTIONS, SEVERITIES } from "./bet-grid.ts";
-import { meanBet } from "./mean-bet.ts";
-import { pairedBet, pairedLossBet } from "./paired-bet.ts";
+import { meanBet, meanPromotionBet } from "./mean-bet.ts";
+import {
+  pairedBet,
+  pairedLossBet,
+  pairedLossPromotionBet,
+  pairedPromotionBet,
+} from "./paired-bet.ts";
 import { promotionBet, splitBet, type SplitBetSettings } from "./split-bet.ts";
 
 const ROUNDING = 1e-12;
@@ -135,35 +140,94 @@ test("against a limit the mean is 1 exactly at the limit", () => {
     }
 });
 
-test("of a pair the mean is 1 exactly where the difference is as tolerated", () => {
-  for (const tolerance of [0, 0.01, 0.2])
-    for (const onlyStable of [0, 0.01, 0.3]) {
-      const onlyCandidate = onlyStable + tolerance;
-      const one = (candidate: number, stable: number, probability: number): Outcome => ({
-        probability,
-        increments: pairedBet(
-          { pairs: 1, onlyCandidateBad: candidate, onlyStableBad: stable },
-          tolerance,
-        ),
-      });
-      const outcomes = [
-        one(1, 0, onlyCandidate),
-        one(0, 1, onlyStable),
-        one(0, 0, 1 - onlyCandidate - onlyStable),
-      ];
-      expect(largestMean(SEVERITIES.length, outcomes)).toBeCloseTo(1, 12);
-    }
+const margins = [
+  { relative: 1, absolute: 0 },
+  { relative: 1, absolute: 0.01 },
+  { relative: 1.5, absolute: 0 },
+  { relative: 1.25, absolute: 0.2 },
+];
+
+test("of a pair the mean is 1 exactly where the candidate's rate is as tolerated", () => {
+  for (const tolerance of margins)
+    for (const stableRate of [0, 0.05, 0.3])
+      for (const share of [0, 0.5, 1]) {
+        const rate = tolerance.relative * stableRate + tolerance.absolute;
+        // Both fail together never, half of the time that they could, or always.
+        const both = share * Math.min(rate, stableRate);
+        const counts = { pairs: 1, onlyCandidateBad: 0, onlyStableBad: 0, bothBad: 0 };
+        const chances = [
+          [rate - both, { ...counts, onlyCandidateBad: 1 }],
+          [stableRate - both, { ...counts, onlyStableBad: 1 }],
+          [both, { ...counts, bothBad: 1 }],
+          [1 - rate - stableRate + both, counts],
+        ] as const;
+        const outcomes = (bet: typeof pairedBet): readonly Outcome[] =>
+          chances.map(([probability, pair]) => ({ probability, increments: bet(pair, tolerance) }));
+        expect(largestMean(SEVERITIES.length, outcomes(pairedBet))).toBeCloseTo(1, 12);
+        expect(largestMean(PROMOTION_FRACTIONS.length, outcomes(pairedPromotionBet))).toBeCloseTo(
+          1,
+          12,
+        );
+      }
 });
 
-test("of losses the mean is 1 exactly where the mean difference is as tolerated", () => {
-  for (const tolerance of [0, 0.1, 0.5]) {
-    // 1, 0.5 and -1 with a mean of `tolerance`.
-    const high = (tolerance + 1 - 0.3) / 2;
-    const outcomes = [
-      { probability: high, increments: pairedLossBet(1, tolerance) },
-      { probability: 0.2, increments: pairedLossBet(0.5, tolerance) },
-      { probability: 0.8 - high, increments: pairedLossBet(-1, tolerance) },
-    ];
-    expect(largestMean(SEVERITIES.length, outcomes)).toBeCloseTo(1, 12);
+test("pairs that both failed, taken for good ones, make a promotion no likelier", () => {
+  const told = { pairs: 100, onlyCandidateBad: 1, onlyStableBad: 1, bothBad: 40 };
+  for (const margin of margins) {
+    const untold = pairedPromotionBet({ ...told, bothBad: 0 }, margin);
+    pairedPromotionBet(told, margin).forEach((increment, bet) => {
+      expect(untold[bet]).toBeLessThanOrEqual(increment + ROUNDING);
+    });
+  }
+});
+
+test("of losses the mean is 1 exactly where the mean loss is as tolerated", () => {
+  for (const tolerance of margins) {
+    // The candidate's losses are 1 or 0, as often as makes its mean what is tolerated.
+    const stable = [0.1, 0.5] as const;
+    const rate = tolerance.relative * ((stable[0] + stable[1]) / 2) + tolerance.absolute;
+    const outcomes = (bet: typeof pairedLossBet): readonly Outcome[] =>
+      stable.flatMap((loss) =>
+        [0, 1].map((candidate) => ({
+          probability: (candidate === 1 ? rate : 1 - rate) / 2,
+          increments: bet({ candidate, stable: loss }, tolerance),
+        })),
+      );
+    expect(largestMean(SEVERITIES.length, outcomes(pairedLossBet))).toBeCloseTo(1, 12);
+    const safe = outcomes(pairedLossPromotionBet);
+    expect(largestMean(PROMOTION_FRACTIONS.length, safe)).toBeCloseTo(1, 12);
+  }
+});
+
+test("losses of 0 and 1 are pairs", () => {
+  const tolerance = { relative: 1.25, absolute: 0.05 };
+  const counts = { pairs: 1, onlyCandidateBad: 0, onlyStableBad: 0, bothBad: 0 };
+  for (const [losses, pair] of [
+    [
+      { candidate: 1, stable: 0 },
+      { ...counts, onlyCandidateBad: 1 },
+    ],
+    [
+      { candidate: 0, stable: 1 },
+      { ...counts, onlyStableBad: 1 },
+    ],
+    [
+      { candidate: 1, stable: 1 },
+      { ...counts, bothBad: 1 },
+    ],
+    [{ candidate: 0, stable: 0 }, counts],
+  ] as const) {
+    expect(pairedLossBet(losses, tolerance)).toEqual(pairedBet(pair, tolerance));
+    expect(pairedLossPromotionBet(losses, tolerance)).toEqual(pairedPromotionBet(pair, tolerance));
+  }
+});
+
+test("at the limit the mean of a promotion's bets is 1 exactly", () => {
+  for (const limit of [0.001, 0.05, 0.5]) {
+    const outcomes = range(5).map((bad) => ({
+      probability: binomial(5, bad, limit),
+      increments: meanPromotionBet({ observations: 5, bad }, limit),
+    }));
+    expect(largestMean(PROMOTION_FRACTIONS.length, outcomes)).toBeCloseTo(1, 12);
   }
 });

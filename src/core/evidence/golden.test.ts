@@ -5,13 +5,12 @@
 import { expect, test } from "vitest";
 
 import { PRIOR_LOG_WEIGHTS, SEVERITIES } from "./bet-grid.ts";
-import { asymptoticRadius, rateConfidenceSequence } from "./confidence.ts";
+import { rateConfidenceSequence } from "./confidence.ts";
 import { dispersionIndex } from "./dispersion.ts";
-import { addToEDetector, logDetection, startEDetector, type EDetector } from "./e-detector.ts";
 import { addIncrements, logE, startEProcess, type EProcess } from "./e-process.ts";
 import { logSumExp, stirlingError } from "./log-space.ts";
-import { meanBet } from "./mean-bet.ts";
-import { pairedBet } from "./paired-bet.ts";
+import { meanBet, meanPromotionBet } from "./mean-bet.ts";
+import { pairedBet, pairedPromotionBet } from "./paired-bet.ts";
 import { logDirichletMultinomial, sampleRatioMismatch } from "./sample-ratio.ts";
 import { promotionBet, splitBet, type SplitBetSettings } from "./split-bet.ts";
 
@@ -104,17 +103,53 @@ test("G6: pairs", () => {
     [40, 0.01, 2.9451796509],
   ] as const)
     expect(
-      logEOf(pairedBet({ pairs: 1000, onlyCandidateBad, onlyStableBad: 10 }, tolerance)),
+      logEOf(
+        pairedBet(
+          { pairs: 1000, onlyCandidateBad, onlyStableBad: 10, bothBad: 0 },
+          { relative: 1, absolute: tolerance },
+        ),
+      ),
     ).toBeCloseTo(golden, DECIMALS);
+});
+
+test("pairs that both failed, with something allowed in proportion (mpmath, 40 digits)", () => {
+  const counts = { pairs: 1000, onlyCandidateBad: 40, onlyStableBad: 10, bothBad: 50 };
+  const tolerance = { relative: 1.5, absolute: 0.01 };
+  expect(logEOf(pairedBet(counts, tolerance))).toBeCloseTo(-2.980077024124, DECIMALS);
+});
+
+const safeLogE = (increments: readonly number[]): number =>
+  logE(addIncrements(startEProcess({ bets: "safety", horizon: null }), increments));
+
+test("promotion by pairs and below a limit (mpmath, 40 digits)", () => {
+  for (const [[pairs, onlyCandidateBad, onlyStableBad, bothBad], relative, absolute, golden] of [
+    [[1000, 0, 0, 0], 1, 0.01, 7.514272892436],
+    [[1000, 10, 10, 0], 1, 0.01, 1.359212252087],
+    [[2000, 8, 6, 40], 1.5, 0.01, 17.51211306235],
+    [[1000, 10, 30, 0], 1, 0, 3.804124879161],
+  ] as const)
+    expect(
+      safeLogE(
+        pairedPromotionBet(
+          { pairs, onlyCandidateBad, onlyStableBad, bothBad },
+          { relative, absolute },
+        ),
+      ),
+    ).toBeCloseTo(golden, DECIMALS);
+  for (const [bad, limit, golden] of [
+    [0, 0.01, 7.514272892436],
+    [10, 0.05, 20.14783977515],
+    [60, 0.05, -1.932553697591],
+  ] as const)
+    expect(safeLogE(meanPromotionBet({ observations: 1000, bad }, limit))).toBeCloseTo(
+      golden,
+      DECIMALS,
+    );
 });
 
 test("G7: sample-ratio mismatch", () => {
   expect(sampleRatioMismatch([1150, 8850], [0.1, 0.9])).toBeCloseTo(5.73757098354, DECIMALS);
   expect(sampleRatioMismatch([1150, 8850], [0.1, 0.9], 100)).toBeCloseTo(9.49248457069, DECIMALS);
-});
-
-test("G8: one-sided radius of the asymptotic sequence", () => {
-  expect(Math.sqrt(0.04) * asymptoticRadius(1000, 0.01, 0.001)).toBeCloseTo(0.0255430216432, 12);
 });
 
 test("G9: Robbins' confidence sequence", () => {
@@ -137,21 +172,6 @@ test("G10: promotion", () => {
     const increments = promotionBet(countsOf(four), { relative, absolute: 0.005, centre: 0 });
     const start = startEProcess({ bets: "safety", horizon: null });
     expect(logE(addIncrements(start, increments))).toBeCloseTo(golden, DECIMALS);
-  }
-});
-
-test("G11: the e-detector", () => {
-  let state: EDetector = startEDetector();
-  expect(logDetection(state)).toBeNull();
-  for (const [bad, golden] of [
-    [1, -1.25714704855],
-    [0, -1.16893764002],
-    [2, -0.0403328999651],
-    [5, 3.42705515426],
-    [9, 13.8879185949],
-  ] as const) {
-    state = addToEDetector(state, meanBet({ observations: 100, bad }, 0.01));
-    expect(logDetection(state) ?? NaN).toBeCloseTo(golden, DECIMALS);
   }
 });
 

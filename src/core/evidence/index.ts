@@ -10,20 +10,20 @@ export {
   limitWithoutBaseline,
   rateConfidenceSequence,
   type Interval,
-  type LossSums,
 } from "./confidence.ts";
 export type { ArmCounts, SplitCounts } from "./counts.ts";
 export { estimateDispersion } from "./dispersion.ts";
+export { addIncrements, logE, startEProcess, type AddOptions, type EProcess } from "./e-process.ts";
+export { meanBet, meanPromotionBet, type MeanCounts } from "./mean-bet.ts";
 export {
-  addIncrements,
-  logE,
-  startEProcess,
-  type AddOptions,
-  type EProcess,
-  type IncrementOptions,
-} from "./e-process.ts";
-export { meanBet, type MeanCounts } from "./mean-bet.ts";
-export { pairedBet, type PairCounts } from "./paired-bet.ts";
+  pairedBet,
+  pairedLossBet,
+  pairedLossPromotionBet,
+  pairedPromotionBet,
+  type PairCounts,
+  type PairLosses,
+} from "./paired-bet.ts";
 export { smallestDetectableRate, type ComparisonPlan, type DetectionCost } from "./plan.ts";
 export { sampleRatioMismatch } from "./sample-ratio.ts";
+export { populationStability, rejectedByEvidence } from "./shift.ts";
 export { promotionBet, splitBet, type SplitBetSettings, type Tolerance } from "./split-bet.ts";

@@ -21,6 +21,11 @@ export function times(count: number, log: number): number {
   return count === 0 ? 0 : count * log;
 }
 
+/** count * ln(1 + gain): most counts are 0, and their logarithms are not taken. */
+export function timesLog1p(count: number, gain: number): number {
+  return count === 0 ? 0 : count * Math.log1p(gain);
+}
+
 /** From here on five terms of the asymptotic series are exact to the last digit of a double. */
 const SERIES_FROM = 15;
 

@@ -1,5 +1,6 @@
-import { SEVERITIES } from "./bet-grid.ts";
+import { PROMOTION_FRACTIONS, SEVERITIES } from "./bet-grid.ts";
 import { checkShare, checkRange, OPEN_UNIT } from "./counts.ts";
+import { timesLog1p } from "./log-space.ts";
 
 /** What one version did in one interval, judged against a limit. */
 export interface MeanCounts {
@@ -21,5 +22,24 @@ export function meanBet({ observations, bad }: MeanCounts, limit: number): reado
   // ln(p1 / m) = ln s - ln(1 + (s - 1) m) and ln((1 - p1) / (1 - m)) = -ln(1 + (s - 1) m).
   return SEVERITIES.map(
     (severity) => bad * Math.log(severity) - observations * Math.log1p((severity - 1) * limit),
+  );
+}
+
+/**
+ * The same test the other way round, for promotion: the natural log increments of 8 equally weighted
+ * bets for one interval, against the hypothesis that the probability of a bad event is at least `limit`
+ * at each time. A stake on each observation pays `limit - bad`, which has a mean of at most 0 then.
+ * @throws `evidence.invalid` for counts that cannot be, or a limit out of range.
+ */
+export function meanPromotionBet(
+  { observations, bad }: MeanCounts,
+  limit: number,
+): readonly number[] {
+  checkShare("bad", "observations", observations, bad);
+  checkRange("limit", limit, OPEN_UNIT);
+  return PROMOTION_FRACTIONS.map(
+    (fraction) =>
+      timesLog1p(bad, -fraction) +
+      (observations - bad) * Math.log1p((fraction * limit) / (1 - limit)),
   );
 }

@@ -9,10 +9,10 @@ import { drawBinomial, drawGap, seededRandom } from "../../../test/support/seede
 import { PRIOR_LOG_WEIGHTS, SEVERITIES } from "./bet-grid.ts";
 import type { ArmCounts } from "./counts.ts";
 import { addIncrements, logE, startEProcess, type EProcess } from "./e-process.ts";
-import { meanBet } from "./mean-bet.ts";
-import { pairedBet } from "./paired-bet.ts";
+import { meanBet, meanPromotionBet } from "./mean-bet.ts";
+import { pairedBet, pairedPromotionBet } from "./paired-bet.ts";
 import { costToDetect } from "./plan.ts";
-import { promotionBet, splitBet, type SplitBetSettings } from "./split-bet.ts";
+import { promotionBet, splitBet, type SplitBetSettings, type Tolerance } from "./split-bet.ts";
 
 const exact: SplitBetSettings = { relative: 1, absolute: 0, centre: 0 };
 const ALPHA = 0.05;
@@ -60,6 +60,50 @@ function drawCounts(random: () => number, split: number, [pC, pB]: readonly [num
 const plain = startEProcess({ bets: "regression", horizon: null });
 const restarting = startEProcess({ bets: "regression", horizon: INTERVALS });
 
+/** Pairs of a candidate with this rate, and a stable version that fails half of what it fails. */
+function drawPairs(random: () => number, rate: number, stableAlone: number) {
+  const bad = drawBinomial(random, FLUSH, rate);
+  const bothBad = drawBinomial(random, bad, 0.5);
+  const onlyStableBad = drawBinomial(random, FLUSH - bad, stableAlone);
+  return { pairs: FLUSH, onlyCandidateBad: bad - bothBad, onlyStableBad, bothBad };
+}
+
+const safety = startEProcess({ bets: "safety", horizon: null });
+
+describe("a candidate beyond the margin is promoted by pairs with probability beta at most", () => {
+  // Stable fails half of what the candidate fails, and 1 % of the rest: with the candidate's rate p its
+  // own is p / 2 + (1 - p) / 100.
+  const worlds: readonly (readonly [string, Tolerance])[] = [
+    ["an absolute margin", { relative: 1, absolute: 0.005 }],
+    ["a margin in proportion", { relative: 1.5, absolute: 0 }],
+  ];
+  for (const [name, margin] of worlds)
+    test(`with ${name}`, () => {
+      const rate = (0.01 * margin.relative + margin.absolute) / (1 - 0.49 * margin.relative);
+      const share = alarms(7, safety, (random) =>
+        pairedPromotionBet(drawPairs(random, rate, 0.01), margin),
+      );
+      expect(share).toBeLessThanOrEqual(bound(RUNS));
+      expect(share).toBeGreaterThan(0);
+    });
+
+  test("but an equal one is, and soon", () => {
+    const margin = { relative: 1, absolute: 0.01 };
+    const promoted = alarms(8, safety, (random) =>
+      pairedPromotionBet(drawPairs(random, 0.01, 0.005), margin),
+    );
+    expect(promoted).toBe(1);
+  });
+
+  test("at a limit on how often they may differ", () => {
+    const share = alarms(9, safety, (random) =>
+      meanPromotionBet({ observations: FLUSH, bad: drawBinomial(random, FLUSH, 0.05) }, 0.05),
+    );
+    expect(share).toBeLessThanOrEqual(bound(RUNS));
+    expect(share).toBeGreaterThan(0);
+  });
+});
+
 describe("equal versions are rolled back with probability alpha at most", () => {
   const worlds: readonly (readonly [string, EProcess, World])[] = [
     ["a twentieth of the traffic", plain, () => ({ split: 0.05, rate: 0.005 })],
@@ -96,7 +140,8 @@ describe("equal versions are rolled back with probability alpha at most", () => 
     const paired = alarms(3, plain, (random) => {
       const onlyCandidateBad = drawBinomial(random, FLUSH, 0.03);
       const onlyStableBad = drawBinomial(random, FLUSH - onlyCandidateBad, 0.02 / 0.97);
-      return pairedBet({ pairs: FLUSH, onlyCandidateBad, onlyStableBad }, 0.01);
+      const counts = { pairs: FLUSH, onlyCandidateBad, onlyStableBad, bothBad: 0 };
+      return pairedBet(counts, { relative: 1, absolute: 0.01 });
     });
     const promoted = alarms(4, startEProcess({ bets: "safety", horizon: null }), (random) =>
       promotionBet(drawCounts(random, 0.2, [0.015, 0.005]), { ...exact, absolute: 0.01 }),

@@ -5,8 +5,13 @@ import { codeOf } from "../../../test/support/refusal.ts";
 import { SEVERITIES } from "./bet-grid.ts";
 import type { ArmCounts } from "./counts.ts";
 import { addIncrements, logE, startEProcess } from "./e-process.ts";
-import { meanBet } from "./mean-bet.ts";
-import { pairedBet, pairedLossBet } from "./paired-bet.ts";
+import { meanBet, meanPromotionBet } from "./mean-bet.ts";
+import {
+  pairedBet,
+  pairedLossBet,
+  pairedLossPromotionBet,
+  pairedPromotionBet,
+} from "./paired-bet.ts";
 import {
   logIncrement,
   payoffsAt,
@@ -197,15 +202,19 @@ test("every number is finite up to 10^12 requests and at any split", () => {
         const chosen = { ...some, knownSplit: split };
         const limit = Math.max(delta, 1e-9);
         const { requests, bad } = candidate;
+        const onlyStableBad = Math.floor((requests - bad) / 2);
+        const bothBad = requests - bad - onlyStableBad;
+        const pairs = { pairs: requests, onlyCandidateBad: bad, onlyStableBad, bothBad };
+        const { relative } = some;
         const all = [
           splitBet({ candidate, stable }, chosen),
           promotionBet({ candidate, stable }, chosen),
           meanBet({ observations: requests, bad }, limit),
-          pairedBet(
-            { pairs: requests, onlyCandidateBad: bad, onlyStableBad: requests - bad },
-            delta,
-          ),
-          pairedLossBet(2 * delta - 1, delta),
+          meanPromotionBet({ observations: requests, bad }, limit),
+          pairedBet(pairs, { relative, absolute: delta }),
+          pairedPromotionBet(pairs, { relative, absolute: delta }),
+          pairedLossBet({ candidate: delta, stable: 1 - delta }, { relative, absolute: delta }),
+          pairedLossPromotionBet({ candidate: 1, stable: delta }, { relative, absolute: delta }),
         ];
         for (const increments of all) {
           expect(increments.every(Number.isFinite)).toBe(true);
@@ -216,6 +225,8 @@ test("every number is finite up to 10^12 requests and at any split", () => {
     { numRuns: 500 },
   );
 });
+
+const NO_PAIRS = { pairs: 0, onlyCandidateBad: 0, onlyStableBad: 0, bothBad: 0 };
 
 const impossible: readonly (readonly [string, () => unknown])[] = [
   ["more bad than there are", () => splitBet(counts(10, 11, 50, 0), exact)],
@@ -234,10 +245,15 @@ const impossible: readonly (readonly [string, () => unknown])[] = [
   ["more bad than observed", () => meanBet({ observations: 1, bad: 2 }, 0.1)],
   [
     "more pairs that differ than there are",
-    () => pairedBet({ pairs: 3, onlyCandidateBad: 2, onlyStableBad: 2 }, 0),
+    () => pairedBet({ pairs: 3, onlyCandidateBad: 1, onlyStableBad: 1, bothBad: 2 }, exact),
   ],
-  ["a paired tolerance of 1", () => pairedLossBet(0, 1)],
-  ["an unclipped difference", () => pairedLossBet(1.1, 0)],
+  [
+    "a paired tolerance of 1",
+    () => pairedLossBet({ candidate: 0, stable: 0 }, { ...exact, absolute: 1 }),
+  ],
+  ["an unclipped loss", () => pairedLossBet({ candidate: 1.1, stable: 0 }, exact)],
+  ["a paired margin below 1", () => pairedPromotionBet(NO_PAIRS, { ...exact, relative: 0.5 })],
+  ["a promotion's limit of 1", () => meanPromotionBet({ observations: 1, bad: 0 }, 1)],
 ];
 for (const [name, run] of impossible)
   test(`${name} is refused`, () => {

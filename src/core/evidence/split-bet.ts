@@ -7,7 +7,7 @@ import {
   type ArmCounts,
   type SplitCounts,
 } from "./counts.ts";
-import { times } from "./log-space.ts";
+import { timesLog1p } from "./log-space.ts";
 
 /** What a candidate is allowed beside its baseline: a rate up to `relative * baseline + absolute`. */
 export interface Tolerance {
@@ -70,10 +70,10 @@ export function logIncrement(
   { candidate, stable }: SplitCounts,
 ): number {
   return (
-    times(candidate.bad, Math.log1p(stake * payoffs.candidateBad)) +
-    times(candidate.requests - candidate.bad, Math.log1p(stake * payoffs.candidateGood)) +
-    times(stable.bad, Math.log1p(stake * payoffs.stableBad)) +
-    times(stable.requests - stable.bad, Math.log1p(stake * payoffs.stableGood))
+    timesLog1p(candidate.bad, stake * payoffs.candidateBad) +
+    timesLog1p(candidate.requests - candidate.bad, stake * payoffs.candidateGood) +
+    timesLog1p(stable.bad, stake * payoffs.stableBad) +
+    timesLog1p(stable.requests - stable.bad, stake * payoffs.stableGood)
   );
 }
 

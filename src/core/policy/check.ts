@@ -103,7 +103,9 @@ function analysisMistakes({ analysis, rollback, bakeMs }: Policy): readonly Mist
 }
 
 function isBlind(metric: Metric): boolean {
-  return "tolerance" in metric && metric.tolerance === null && metric.max === null;
+  return (
+    "max" in metric && "tolerance" in metric && metric.tolerance === null && metric.max === null
+  );
 }
 
 function metricMistakes({ analysis, rollback }: Policy): readonly Mistake[] {
@@ -116,10 +118,19 @@ function metricMistakes({ analysis, rollback }: Policy): readonly Mistake[] {
         "is false and there is no max: nothing would be watched; `off: true` takes the metric out",
       ),
     );
+  const twice = (["inputDrift", "disagreement"] as const).flatMap((once) =>
+    analysis.metrics
+      .filter(({ kind }) => kind === once)
+      .slice(1)
+      .flatMap(({ name }) =>
+        mistake([...path, name], `is a second ${once}: there is one comparison of that kind`),
+      ),
+  );
   const acts = analysis.metrics.some(({ action }) => action === "rollback");
-  if (acts || !rollback.automatic) return blind;
+  if (acts || !rollback.automatic) return [...blind, ...twice];
   return [
     ...blind,
+    ...twice,
     ...mistake(
       path,
       "none of them rolls back: give one `action: rollback`, or write `rollback: { automatic: false }`",

@@ -19,14 +19,23 @@ const RELATIVE: Range = {
   words: "1.0 (as good as stable) to 100",
   has: (relative) => relative >= 1 && relative <= 100,
 };
+const APART: Range = { words: "0% to 100%", has: (apart) => apart >= 0 && apart <= 1 };
 const SLOWDOWN: Range = { words: "0% to 10000%", has: (slower) => slower >= 0 && slower <= 100 };
 const LATENCY: Range = { words: "0 to 1h", has: (ms) => ms >= 0 && ms <= 3_600_000 };
 
 /** How much worse than stable a candidate may be; `absolute` where the file leaves it out. */
-export function tolerance(absolute: string): z.ZodType<Tolerance, ToleranceFile> {
+export function tolerance(
+  absolute: string,
+  relative = 1,
+  of = "stable's rate",
+): z.ZodType<Tolerance, ToleranceFile> {
   return keyed({
-    absolute: share(ABSOLUTE).meta({ description: "Added to stable's rate" }).prefault(absolute),
-    relative: share(RELATIVE).meta({ description: "Times stable's rate" }).prefault(1),
+    absolute: share(ABSOLUTE)
+      .meta({ description: `Added to ${of}` })
+      .prefault(absolute),
+    relative: share(RELATIVE)
+      .meta({ description: `Times ${of}` })
+      .prefault(relative),
   });
 }
 
@@ -81,6 +90,15 @@ function comparison({ compare, tolerance: tolerated, max }: ComparedOptions) {
   return { tolerance: compare ? tolerated : null, max: max ?? null };
 }
 
+/** A metric that is a rate and nothing else. */
+function comparedOnly({
+  weight,
+  action,
+  ...options
+}: ComparedOptions & Pick<Metric, "weight" | "action">) {
+  return { weight, action, ...comparison(options) };
+}
+
 /** One kind of metric, under its own key (`kind:` may be left out) and under a free name. */
 function metricKind<K extends MetricKind, S extends z.core.$ZodLooseShape>(
   kind: K,
@@ -111,19 +129,19 @@ const errorRate = metricKind(
   "errorRate",
   "5xx, timeouts, refused connections and invalid outputs",
   { ...evidence(0.4), ...compared("0.1%") },
-  (options) => ({ weight: options.weight, action: options.action, ...comparison(options) }),
+  comparedOnly,
 );
 const rejected = metricKind(
   "rejected",
   "4xx of a version although the contract was kept",
   { ...evidence(0.1), ...compared("0.1%") },
-  (options) => ({ weight: options.weight, action: options.action, ...comparison(options) }),
+  comparedOnly,
 );
 const validity = metricKind(
   "validity",
   "Outputs that break the signature, hold NaN or infinity; errorRate counts them too",
   { ...evidence(0.1), ...compared("0.1%") },
-  (options) => ({ weight: options.weight, action: options.action, ...comparison(options) }),
+  comparedOnly,
 );
 const latencyKind = metricKind(
   "latency",
@@ -152,7 +170,7 @@ const accuracy = metricKind(
   "accuracy",
   "Share of wrong answers, by delayed labels",
   { ...evidence(0.2), ...compared("1%") },
-  (options) => ({ weight: options.weight, action: options.action, ...comparison(options) }),
+  comparedOnly,
 );
 const meanError = metricKind(
   "meanError",
@@ -176,7 +194,7 @@ const score = metricKind(
   "score",
   "A score in [0, 1] that callers send, the higher the better; what is missing to 1 is the rate",
   { ...evidence(0.2), ...compared("1%") },
-  (options) => ({ weight: options.weight, action: options.action, ...comparison(options) }),
+  comparedOnly,
 );
 const drift = metricKind(
   "drift",
@@ -189,9 +207,25 @@ const inputDrift = metricKind(
   "Distribution of inputs against a reference set: advice, never a rollback",
   {
     action: z.enum(["hold", "report"]).meta({ description: "hold or report" }).prefault("report"),
-    reference: text.meta({ description: "Name of the reference set" }),
+    reference: z
+      .enum(["candidate", "stable"])
+      .meta({
+        description:
+          "Whose reference set (register --reference): the candidate's, or stable's where it has none; or stable's",
+      })
+      .prefault("candidate"),
+    tolerance: tolerance("2%", 1.25, "the set's share")
+      .meta({
+        description: "How much a bin's share of the inputs may differ from the set's, either way",
+      })
+      .prefault({}),
   },
-  (options) => ({ weight: 0, action: options.action, reference: options.reference }),
+  (options) => ({
+    weight: 0,
+    action: options.action,
+    reference: options.reference,
+    tolerance: options.tolerance,
+  }),
 );
 const disagreement = metricKind(
   "disagreement",
@@ -199,8 +233,33 @@ const disagreement = metricKind(
   {
     ...evidence(0.1, "hold"),
     max: share(RATE).meta({ description: "The largest acceptable share of differing answers" }),
+    by: z
+      .enum(["class", "value"])
+      .meta({
+        description:
+          "class: another class, where outputs name or rank classes (else as value); value: a number beyond the tolerance, another text",
+      })
+      .prefault("class"),
+    tolerance: keyed({
+      relative: share(APART)
+        .meta({ description: "Numbers this near are the same, of the larger one" })
+        .prefault("5%"),
+      absolute: z
+        .number("is not a number from 0: by how much numbers may differ")
+        .min(0, "is not a number from 0: by how much numbers may differ")
+        .meta({ description: "Numbers this near are the same, whatever their size" })
+        .prefault(0.000001),
+    })
+      .meta({ description: "How far numbers may be apart and count as the same answer" })
+      .prefault({}),
   },
-  (options) => ({ weight: options.weight, action: options.action, max: options.max }),
+  (options) => ({
+    weight: options.weight,
+    action: options.action,
+    max: options.max,
+    by: options.by,
+    tolerance: options.tolerance,
+  }),
 );
 const prometheus = metricKind(
   "prometheus",
@@ -269,7 +328,7 @@ const OTHER = {
   score: score.ownOrEmpty.optional(),
   meanError: meanError.own.optional(),
   disagreement: disagreement.own.optional(),
-  inputDrift: inputDrift.own.optional(),
+  inputDrift: inputDrift.ownOrEmpty.optional(),
   prometheus: prometheus.own.optional(),
   logs: logs.own.optional(),
   health: health.own.optional(),

@@ -85,9 +85,22 @@ export type Metric =
   /** Distribution of predicted classes or values against stable on the same traffic. */
   | (MetricBase & { readonly kind: "drift" })
   /** Distribution of inputs against a reference set: advice only. */
-  | (MetricBase & { readonly kind: "inputDrift"; readonly reference: string })
+  | (MetricBase & {
+      readonly kind: "inputDrift";
+      /** Whose set: the candidate's (stable's, where it has none), or stable's. */
+      readonly reference: "candidate" | "stable";
+      /** What a bin's share may differ from the set's by, in either direction. */
+      readonly tolerance: Tolerance;
+    })
   /** Answers that differ from stable's on mirrored requests. */
-  | (MetricBase & { readonly kind: "disagreement"; readonly max: number })
+  | (MetricBase & {
+      readonly kind: "disagreement";
+      readonly max: number;
+      /** `class`: another class, where outputs name or rank classes, else as `value`: another number. */
+      readonly by: "class" | "value";
+      /** Of numbers: what is tolerated, as a fraction of the larger one and in all. */
+      readonly tolerance: { readonly relative: number; readonly absolute: number };
+    })
   /** A query whose result is a fraction of bad events, at a server named in server.yaml. */
   | (MetricBase &
       Compared & {
@@ -130,7 +143,7 @@ export interface AnalysisPolicy {
   readonly metrics: readonly Metric[];
   /** When the evidence is not enough at the deadline. */
   readonly inconclusive: {
-    readonly action: MetricAction | "promote";
+    readonly action: "hold" | "rollback" | "promote";
     readonly deadlineMs: number;
   };
   /** When no requests arrive for so long. */

@@ -47,7 +47,13 @@ const metrics = fc.record(
     score: fc.record(compared, optional),
     meanError: fc.record({ ...compared, bound: fc.double({ min: 0.1, max: 1e6, noNaN: true }) }),
     disagreement: fc.record({ max: share(0, 1) }),
-    inputDrift: fc.record({ reference: fc.constant("training") }),
+    inputDrift: fc.record(
+      {
+        reference: fc.constantFrom("candidate", "stable"),
+        action: fc.constantFrom("hold", "report"),
+      },
+      optional,
+    ),
     prometheus: fc.record({
       source: fc.constant("main"),
       bad: fc.string({ minLength: 1 }),

@@ -98,6 +98,10 @@ const healthSchema = z
     http: checkedUrl.nullable().default(null),
     /** `host:port`, or `host:port/service` for one service of the gRPC health protocol. */
     grpc: z.string().regex(GRPC, "must be host:port or host:port/service").nullable().default(null),
+    /** Whether `grpc` is spoken over TLS; its certificate has to be trusted. */
+    tls: z.boolean().default(false),
+    /** PEM file of who is trusted to certify it, instead of those the system trusts; implies `tls`. */
+    ca: z.string().min(1).max(1_000).nullable().default(null),
     /** A program and its arguments; no shell. */
     command: z.array(z.string().max(4_000)).min(1).max(100).nullable().default(null),
     every: duration(pace).prefault("10s"),
@@ -106,7 +110,8 @@ const healthSchema = z
   .refine(
     ({ http, grpc, command }) => [http, grpc, command].filter((each) => each !== null).length === 1,
     "needs exactly one of http, grpc and command",
-  );
+  )
+  .refine(({ grpc, tls, ca }) => grpc !== null || (!tls && ca === null), "tls and ca go with grpc");
 
 /** The keys of `server.yaml` that name sources of evidence; metrics of a policy refer to them. */
 export const signalSourceKeys = {

@@ -105,9 +105,16 @@ function ownKeys(metric: Metric): Readonly<Record<string, unknown>> {
     case "drift":
       return {};
     case "inputDrift":
-      return { reference: metric.reference };
+      return { reference: metric.reference, tolerance: toleranceFile(metric.tolerance) };
     case "disagreement":
-      return { max: shareText(metric.max) };
+      return {
+        max: shareText(metric.max),
+        by: metric.by,
+        tolerance: {
+          relative: shareText(metric.tolerance.relative),
+          absolute: metric.tolerance.absolute,
+        },
+      };
     case "prometheus":
     case "logs":
     case "health":

@@ -1,12 +1,13 @@
 import { versionLabel } from "../version/index.ts";
-import { beginReturn } from "./back.ts";
 import { type Effect, type HistoryRecord } from "./effect.ts";
+import { outageOver } from "./forward-failed.ts";
 import {
   type Activity,
   type EndpointState,
   type Measured,
   type Rollout,
   type Switching,
+  type WantedReturn,
   NO_STANDING,
   revisionOf,
   stepsOf,
@@ -82,7 +83,7 @@ function nextSwitch(
   rollout: Rollout,
   by: { readonly operation: string | null; readonly done: string | null },
 ): Switching {
-  return { id: `${rollout.id}:${state.changes}`, ...by };
+  return { id: `${rollout.id}:${state.changes}`, ...by, outage: null };
 }
 
 /** How people name what a step does. */
@@ -176,6 +177,7 @@ export function progressed(
     step: { ...at, runningSince },
   });
   return step(next, answer(switching, rollout, event.measured), [
+    ...outageOver(rollout, switching),
     {
       kind: "rollout.weight.changed",
       actor: rollout.actor,
@@ -211,12 +213,13 @@ export function tookOver(state: StateIn<"Baking">, event: EventOf<"switched">, n
     data: { ...switchReport(state, rollout, event.measured), bakeMs: rollout.bakeMs },
   };
   const told = answer(switching, rollout, event.measured);
-  if (rollout.bakeMs > 0) return step(baking, told, [record]);
+  const over = outageOver(rollout, switching);
+  if (rollout.bakeMs > 0) return step(baking, told, [...over, record]);
   const done = succeed(baking, rollout, { actor: rollout.actor, reason: null, now });
   return {
     state: done.state,
     effects: [...done.effects, ...told],
-    history: [record, ...done.history],
+    history: [...over, record, ...done.history],
   };
 }
 
@@ -261,50 +264,6 @@ export function succeed(
   );
 }
 
-/** A way forward could not be verified: back to what served before, or to nothing where nothing did. */
-export function forwardFailed(
-  state: StateIn<"Progressing"> | StateIn<"Baking">,
-  event: EventOf<"switchFailed">,
-  now: number,
-): Step {
-  const { rollout, switching } = state.activity;
-  if (switching?.id !== event.switchId) return ignored(state);
-  if (rollout.from === null || event.choice.targets.length === 0) {
-    const next = {
-      ...ended(judged(state, rollout.candidate, "rejected", event.error.message), rollout, {
-        phase: "Rejected",
-        reason: event.error.message,
-        now,
-      }),
-      current: rollout.from,
-    };
-    return step(
-      next,
-      [{ do: "publish" }, ...settle(switching.operation, { ok: false, error: event.error })],
-      [
-        {
-          kind: "rollout.rejected",
-          actor: "lastgood",
-          reason: event.error.message,
-          data: { rollout: rollout.id, to: revisionFacts(state, rollout.candidate) },
-        },
-      ],
-    );
-  }
-  return beginReturn(state, {
-    id: `${rollout.id}:revert`,
-    kind: "revert",
-    operation: switching.operation,
-    choice: event.choice,
-    trigger: "health",
-    actor: "lastgood",
-    reason: event.error.message,
-    keepStatus: false,
-    failure: event.error.toBody(),
-    now,
-  });
-}
-
 /** set-weight in a canary. */
 export function setWeight(state: StateIn<"Progressing">, event: EventOf<"setWeight">): Step {
   const { rollout } = state.activity;
@@ -332,10 +291,15 @@ export function setWeight(state: StateIn<"Progressing">, event: EventOf<"setWeig
 }
 
 function notWhileSwitching(state: StateIn<"Progressing"> | StateIn<"Baking">): void {
-  if (state.activity.switching !== null)
-    refuse("rollout.phase", `${state.identity.name} is switching right now`, {
-      hint: "it takes milliseconds: type the command again",
+  const { switching } = state.activity;
+  if (switching === null) return;
+  if (switching.outage !== null)
+    refuse("rollout.phase", `${state.identity.name} is held: ${switching.outage.why}`, {
+      hint: "it goes on by itself; `lastgood rollout abort` or `lastgood rollback` ends the rollout",
     });
+  refuse("rollout.phase", `${state.identity.name} is switching right now`, {
+    hint: "it takes milliseconds: type the command again",
+  });
 }
 
 /** promote before the bake: the next step, or all traffic where there is none or `full` is asked for. */
@@ -346,6 +310,30 @@ export function promoteCanary(state: StateIn<"Progressing">, event: EventOf<"pro
   return advanceTo(state, next, { operation, actor, reason });
 }
 
+/** What the person who promoted a baking candidate, or one that was to be left, is told. */
+function isStableNow(
+  state: EndpointState,
+  rollout: Rollout,
+  event: EventOf<"promote">,
+  by: { readonly done: string; readonly now: number },
+): Step {
+  const { actor, reason, operation } = event;
+  const done = succeed(state, rollout, { actor, reason, now: by.now });
+  const told = settle(operation, { ok: true, did: "steered", done: by.done });
+  return { ...done, effects: [...done.effects, ...told] };
+}
+
+/** promote where a way back is wanted: a person says that what serves is good. */
+function promoteInstead(
+  state: StateIn<"Idle">,
+  { rollout }: WantedReturn,
+  event: EventOf<"promote">,
+  now: number,
+): Step {
+  const done = `${label(state, rollout.candidate)} is stable, and no rollback is wanted any more`;
+  return isStableNow(state, rollout, event, { done, now });
+}
+
 /** promote during the bake ends it. */
 export function promoteBaking(
   state: StateIn<"Baking">,
@@ -354,22 +342,17 @@ export function promoteBaking(
 ): Step {
   notWhileSwitching(state);
   const { rollout } = state.activity;
-  const done = succeed(state, rollout, { actor: event.actor, reason: event.reason, now });
-  return {
-    ...done,
-    effects: [
-      ...done.effects,
-      ...settle(event.operation, {
-        ok: true,
-        did: "steered",
-        done: `the bake of ${label(state, rollout.candidate)} is over: it is stable`,
-      }),
-    ],
-  };
+  const done = `the bake of ${label(state, rollout.candidate)} is over: it is stable`;
+  return isStableNow(state, rollout, event, { done, now });
 }
 
 /** promote at rest: fine when there is nothing left to promote. */
-export function promoteAtRest(state: StateIn<"Idle">, event: EventOf<"promote">): Step {
+export function promoteAtRest(
+  state: StateIn<"Idle">,
+  event: EventOf<"promote">,
+  now: number,
+): Step {
+  if (state.wanted !== null) return promoteInstead(state, state.wanted, event, now);
   const current = revisionOf(state, state.current);
   if (current?.status === "stable")
     return step(

@@ -12,6 +12,7 @@ import {
   type Measured,
   type Return,
   type RollbackRecord,
+  type WantedReturn,
 } from "./state.ts";
 import {
   amended,
@@ -27,6 +28,7 @@ import {
   type StateIn,
   type Step,
 } from "./step.ts";
+import { wantedAfter } from "./wanted.ts";
 
 function endPhaseOf(back: Return): EndPhase {
   return back.kind === "abort" ? "Aborted" : "RolledBack";
@@ -219,6 +221,11 @@ export function returnFailed(
   return step(next, [{ do: "switch", switchId, verify: target.revision ?? 0 }]);
 }
 
+function alarmOf(message: string, wanted: WantedReturn | null): Effect {
+  const next = wanted === null ? "" : "; it is tried again by itself until a target answers";
+  return { do: "alarm", code: "rollback.no-target-left", message: `${message}${next}` };
+}
+
 /** Every target failed: the route ends on the revision it left. */
 function stayed(
   state: StateIn<"RollingBack">,
@@ -229,6 +236,7 @@ function stayed(
   const { tried } = failed;
   const stays = label(state, back.from);
   const message = `every target failed its verification (${tried.join("; ")}); ${state.identity.name} stays on ${stays}`;
+  const wanted = wantedAfter(state, { back, rollout, why: message }, now);
   const left = notCandidate(state, back.to.revision, "rejected", failed.why);
   const onIt = arrived(left, { revision: back.from, stable: false }, now);
   const resting = ended(onIt, rollout, { phase: "NoTarget", reason: message, now });
@@ -241,11 +249,14 @@ function stayed(
     hint: `\`lastgood doctor\` says what is wrong with each; then \`lastgood deploy ${state.identity.model}@<version> --replace\``,
     passedOver: back.passedOver,
   });
+  // What stays wanted is an alarm for as long as it does, and raised once.
+  const isNews = wanted === null || wanted.tries === 1;
+  const alarms = wanted === null ? [...state.alarms, message] : state.alarms;
   return step(
-    { ...resting, current: back.from, lastRollback, alarms: [...state.alarms, message] },
+    { ...resting, current: back.from, lastRollback, alarms, wanted },
     [
       { do: "publish" },
-      { do: "alarm", code: "rollback.no-target-left", message },
+      ...(isNews ? [alarmOf(message, wanted)] : []),
       ...[back.operation, ...back.attached].flatMap((operation) =>
         settle(operation, { ok: false, error }),
       ),
@@ -255,7 +266,12 @@ function stayed(
         kind: "rollback.failed",
         actor: back.actor,
         reason: back.reason,
-        data: { rollback: back.id, tried, from: revisionFacts(state, back.from) },
+        data: {
+          rollback: back.id,
+          tried,
+          from: revisionFacts(state, back.from),
+          nextAt: wanted?.nextAt ?? null,
+        },
       },
     ],
   );

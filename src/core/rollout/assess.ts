@@ -6,6 +6,7 @@ import type { Effect, HistoryRecord } from "./effect.ts";
 import {
   isPinned,
   stepElapsed,
+  coolingUntil,
   stepsOf,
   type Held,
   type Progress,
@@ -27,6 +28,12 @@ type Under = StateIn<"Progressing"> | StateIn<"Baking">;
 /** A person is told again that a rollout stays undecided after this time, ms. */
 const TOLD_AGAIN_MS = 24 * 3_600_000;
 const REMEMBERED_ROLLBACKS = 32;
+const WANTS_BACK = "wants back";
+
+/** Whether the evidence would send the rollout back, and something named in `why` keeps it from that. */
+export function wantsBack({ cause }: Held): boolean {
+  return cause.startsWith(WANTS_BACK);
+}
 
 /** What the evidence says now: back, stay, or go on (DESIGN.md section 7, two axes). */
 export function assessed(state: Under, event: EventOf<"assessed">, now: number): Step {
@@ -48,7 +55,7 @@ function backByItself(state: Under, event: EventOf<"assessed">, now: number): St
   const { why, blamed } = event.verdict;
   const refused = whyNotBack(state, event, now);
   if (refused !== null) {
-    const cause = `wants back, ${refused.cause}`;
+    const cause = `${WANTS_BACK}, ${refused.cause}`;
     return hold(state, { why: `${why}; ${refused.why}`, since: now, cause }, refused.cause);
   }
   const begun = beginReturn(state, {
@@ -174,7 +181,7 @@ function steps(state: StateIn<"Progressing">, event: EventOf<"assessed">, now: n
     const entered = { ...activity.step, entered: event.progress };
     return step({ ...state, activity: { ...activity, step: entered } });
   }
-  if (isCooling(state, now)) return ignored(state);
+  if (coolingUntil(state, now) !== null) return ignored(state);
   const by = { operation: null, actor: "lastgood" };
   if (event.verdict.decision === "promote" && at.kind !== "pause")
     return advanceTo(state, afterEvidence(state), { ...by, reason: event.verdict.why });
@@ -186,13 +193,6 @@ function steps(state: StateIn<"Progressing">, event: EventOf<"assessed">, now: n
     case "running":
       return ignored(state);
   }
-}
-
-/** It went back by itself a moment ago: the next rollout takes no step by itself yet. */
-function isCooling({ automatic, activity }: StateIn<"Progressing">, now: number): boolean {
-  const last = automatic.at(-1);
-  const { cooldownMs } = activity.rollout.policy.rollback;
-  return last !== undefined && now - last < cooldownMs;
 }
 
 /** Where a rollout goes whose candidate is shown to be good: past its steps, up to the next gate of a person. */

@@ -10,6 +10,7 @@ import {
   type EndpointState,
   type Return,
   type RollbackRecord,
+  type WantedReturn,
 } from "./state.ts";
 import {
   doing,
@@ -40,6 +41,8 @@ export interface BeginReturn {
   readonly keepStatus: boolean;
   readonly failure: ErrorBody | null;
   readonly now: number;
+  /** Set where an earlier try led nowhere: its rollout is what ends now. */
+  readonly again?: WantedReturn;
 }
 
 /** The target with a revision number, which a version this endpoint never served gets now. */
@@ -97,9 +100,10 @@ export function beginReturn(state: EndpointState, begin: BeginReturn): Step {
     keepStatus: begin.keepStatus,
     switchId: `${begin.id}:0`,
     failure: begin.failure,
-    before: remember(state),
+    before: begin.again?.before ?? remember(state),
   };
-  const next = doing(numberedState, { phase: "RollingBack", rollout: rolloutOf(state), back });
+  const rollout = begin.again?.rollout ?? rolloutOf(state);
+  const next = doing(numberedState, { phase: "RollingBack", rollout, back });
   return step(
     next,
     [{ do: "switch", switchId: back.switchId, verify: target.revision ?? 0 }],

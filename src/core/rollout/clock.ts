@@ -1,4 +1,5 @@
 import { succeed } from "./advance.ts";
+import { isSwitchDue, verifiedAgain } from "./forward-failed.ts";
 import {
   type Activity,
   type EndpointState,
@@ -90,7 +91,7 @@ function steered(
 }
 
 /** Whether the bake is over and nothing speaks against its end. */
-export function isBaked(activity: Activity, now: number): boolean {
+function isBaked(activity: Activity, now: number): boolean {
   return (
     activity.phase === "Baking" &&
     activity.switching === null &&
@@ -100,12 +101,20 @@ export function isBaked(activity: Activity, now: number): boolean {
   );
 }
 
-/** The clock went on: pauses end, bakes end. */
+/** Whether a tick would change anything. */
+export function isTickDue(state: EndpointState, now: number): boolean {
+  const { activity } = state;
+  const pauseOver = now >= (rolloutOf(state)?.pause?.until ?? Infinity);
+  return pauseOver || isBaked(activity, now) || isSwitchDue(activity, now);
+}
+
+/** The clock went on: pauses end, bakes end, what an outage held is verified again. */
 export function tick(state: EndpointState, now: number): Step {
   const rollout = rolloutOf(state);
   const { activity } = state;
   if (rollout === null || (activity.phase !== "Progressing" && activity.phase !== "Baking"))
     return ignored(state);
+  if (isSwitchDue(activity, now)) return verifiedAgain(state, now);
   if (rollout.pause !== null) {
     if (rollout.pause.until === null || now < rollout.pause.until) return ignored(state);
     const going: Rollout = { ...rollout, pause: null };

@@ -141,7 +141,12 @@ function start(state: EndpointState, event: Deploy, now: number): Step {
   };
   const recreate = rollout.strategy === "recreate" && from !== null;
   const activity: Activity = recreate
-    ? takeover(rollout, { id: `${rollout.id}:0`, operation: event.operation, done: null })
+    ? takeover(rollout, {
+        id: `${rollout.id}:0`,
+        operation: event.operation,
+        done: null,
+        outage: null,
+      })
     : { phase: "Preparing", rollout, operation: event.operation };
   const next = doing({ ...state, revisions: [...state.revisions, revision] }, activity);
   const effect: Effect = recreate
@@ -235,7 +240,8 @@ export function deployDuring(
 export function prepared(state: StateIn<"Preparing">, event: EventOf<"prepared">): Step {
   const { rollout, operation } = state.activity;
   if (event.rolloutId !== rollout.id) return ignored(state);
-  const switching = { id: `${rollout.id}:${state.changes}`, operation, done: null };
+  const id = `${rollout.id}:${state.changes}`;
+  const switching = { id, operation, done: null, outage: null };
   const activity =
     stepsOf(rollout).length === 0 ? takeover(rollout, switching) : firstStep(rollout, switching);
   return step(doing(state, activity), [

@@ -115,6 +115,8 @@ export type EndpointEvent =
       readonly error: LastgoodError;
       /** Where to go from here, should the switch have been a way forward. */
       readonly choice: TargetChoice;
+      /** Why what served before failed the same verification; null where it did not, or was not asked. */
+      readonly outage: string | null;
     }
   | {
       readonly type: "overridden";
@@ -134,6 +136,15 @@ export type EndpointEvent =
       readonly sequence: number;
       readonly endpoint: string;
       readonly reason: string | null;
+    }
+  /** A way back that stays wanted may be tried again: where it would go now. */
+  | {
+      readonly type: "retry";
+      /** Id of what is wanted. */
+      readonly wanted: string;
+      readonly rollbackId: string;
+      /** Empty where no target can be verified. */
+      readonly choice: TargetChoice;
     }
   | { readonly type: "tick" };
 

@@ -29,6 +29,7 @@ const STALE: Record<Fact, EndpointEvent> = {
     switchId: "of another time",
     error,
     choice: { targets: [], passedOver: [] },
+    outage: null,
   },
 };
 

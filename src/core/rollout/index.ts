@@ -11,6 +11,7 @@ export type {
 export {
   armsOf,
   bakeLeft,
+  coolingUntil,
   contractOf,
   evidenceIdOf,
   isPinned,
@@ -41,6 +42,9 @@ export {
   type Standing,
   type StepProgress,
   type Switching,
+  type WantedReturn,
 } from "./state.ts";
-export { isBaked } from "./clock.ts";
+export { wantsBack } from "./assess.ts";
+export { isTickDue } from "./clock.ts";
 export { pendingEffects, transition } from "./transition.ts";
+export { isReturnDue } from "./wanted.ts";

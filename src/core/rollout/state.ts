@@ -8,6 +8,7 @@ import type {
 import type { ErrorBody, PassedOver } from "../errors/index.ts";
 import type { Policy, RolloutStep } from "../policy/index.ts";
 import type { Target } from "../target/index.ts";
+import type { Retry } from "./retry.ts";
 
 /** A share of the traffic. */
 export interface Arm {
@@ -109,6 +110,13 @@ export interface Switching {
   readonly operation: string | null;
   /** What a steering command is answered with; null when a deploy waits. */
   readonly done: string | null;
+  /** Set while it cannot be verified because what served before fails as well. */
+  readonly outage: Outage | null;
+}
+
+/** Stable fails what the candidate fails: it says nothing of the candidate, and is tried again. */
+export interface Outage extends Retry {
+  readonly why: string;
 }
 
 /** A way back that has been decided and is not reported done yet. */
@@ -145,6 +153,22 @@ export interface BeforeReturn {
     readonly status: RevisionStatus;
     readonly reason: string | null;
   }[];
+}
+
+/** A way back that is wanted, and that no target could be verified for yet: it is tried again. */
+export interface WantedReturn extends Retry {
+  /** Of the rollback that failed first. */
+  readonly id: string;
+  /** What is to be left; it serves meanwhile. */
+  readonly from: number;
+  /** The rollout that ended with it. */
+  readonly rollout: Rollout;
+  readonly trigger: Trigger;
+  readonly reason: string | null;
+  /** What the last try failed of. */
+  readonly why: string;
+  /** What the endpoint was doing, for a later reinstate. */
+  readonly before: BeforeReturn;
 }
 
 /** What an endpoint is doing; each phase has only its own fields. */
@@ -216,6 +240,8 @@ export interface EndpointState {
   readonly activity: Activity;
   readonly lastRollout: EndedRollout | null;
   readonly lastRollback: RollbackRecord | null;
+  /** Set while a way back that the machine decided waits for a target that can be verified. */
+  readonly wanted: WantedReturn | null;
   /** Rises with everything that changes what is served or judged. */
   readonly changes: number;
   /** Ids of the newest overrides taken in, at most 32. */
@@ -241,6 +267,7 @@ export function newEndpoint(identity: EndpointIdentity, now: number): EndpointSt
     activity: { phase: "Idle" },
     lastRollout: null,
     lastRollback: null,
+    wanted: null,
     changes: 0,
     acknowledged: [],
     alarms: [],
@@ -390,7 +417,9 @@ export function armsOf(state: EndpointState): readonly Arm[] {
 export function neededRevisions(state: EndpointState): readonly number[] {
   const { activity } = state;
   const needed = armsOf(state).map((arm) => arm.revision);
-  if (activity.phase === "Preparing") needed.push(activity.rollout.candidate);
+  // While it is prepared, mirrored to, or waits for a person it has no share of the traffic.
+  if (activity.phase === "Preparing" || activity.phase === "Progressing")
+    needed.push(activity.rollout.candidate);
   if (activity.phase === "Baking" && activity.rollout.from !== null)
     needed.push(activity.rollout.from);
   if (activity.phase === "RollingBack") needed.push(activity.back.from);
@@ -402,6 +431,17 @@ export function bakeLeft(activity: Activity, now: number): number | null {
   if (activity.phase !== "Baking") return null;
   const elapsed = activity.runningSince === null ? 0 : Math.max(0, now - activity.runningSince);
   return Math.max(0, activity.remainingMs - elapsed);
+}
+
+/**
+ * It went back by itself a moment ago: until when the next rollout takes no step by itself, ms since
+ * 1970. Null when it may.
+ */
+export function coolingUntil({ automatic, activity }: EndpointState, now: number): number | null {
+  const last = automatic.at(-1);
+  if (last === undefined || activity.phase !== "Progressing") return null;
+  const until = last + activity.rollout.policy.rollback.cooldownMs;
+  return now < until ? until : null;
 }
 
 /** How long the clock of a step has run at `now`, ms. */

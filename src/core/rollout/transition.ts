@@ -1,5 +1,4 @@
 import {
-  forwardFailed,
   progressed,
   promoteAtRest,
   promoteBaking,
@@ -21,6 +20,7 @@ import { pause, resume, tick } from "./clock.ts";
 import { deployAtRest, deployDuring, preparationFailed, prepared } from "./deploy.ts";
 import type { Effect } from "./effect.ts";
 import type { EndpointEvent, EventType } from "./event.ts";
+import { forwardFailed } from "./forward-failed.ts";
 import { failedElsewhere, markAtRest, markDuring, markOnTheWayBack } from "./mark.ts";
 import { overridden } from "./override.ts";
 import { pin, unpin } from "./pin.ts";
@@ -28,6 +28,7 @@ import { applyPolicy } from "./policy.ts";
 import { reinstate } from "./reinstate.ts";
 import type { EndpointState, Phase } from "./state.ts";
 import { ignored, label, refuse, type EventOf, type StateIn, type Step } from "./step.ts";
+import { retried, stillWanted } from "./wanted.ts";
 
 type Handler<P extends Phase, E extends EventType> = (
   state: StateIn<P>,
@@ -93,6 +94,7 @@ const TABLE: Table = {
     pin,
     unpin,
     assessed: ignored,
+    retry: retried,
     tick: ignored,
   },
   Preparing: {
@@ -115,6 +117,7 @@ const TABLE: Table = {
     pin,
     unpin,
     assessed: ignored,
+    retry: ignored,
     tick: ignored,
   },
   Progressing: {
@@ -137,6 +140,7 @@ const TABLE: Table = {
     pin,
     unpin,
     assessed,
+    retry: ignored,
     tick: (state, _event, now) => tick(state, now),
   },
   Baking: {
@@ -159,6 +163,7 @@ const TABLE: Table = {
     pin,
     unpin,
     assessed,
+    retry: ignored,
     tick: (state, _event, now) => tick(state, now),
   },
   RollingBack: {
@@ -181,6 +186,7 @@ const TABLE: Table = {
     pin,
     unpin,
     assessed: ignored,
+    retry: ignored,
     tick: ignored,
   },
 };
@@ -193,7 +199,8 @@ const TABLE: Table = {
 export function transition(state: EndpointState, event: EndpointEvent, now: number): Step {
   // The table is typed cell by cell; its lookup by two runtime keys is what TypeScript cannot follow.
   const handler = TABLE[state.activity.phase][event.type] as Handler<Phase, EventType>;
-  return handler(state, event, now);
+  const taken = handler(state, event, now);
+  return { ...taken, state: stillWanted(taken.state) };
 }
 
 /** What a state still waits for: done again after a crash, it changes nothing that was done. */

@@ -2,7 +2,13 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 
 import type { DType, MapSequence, Tensor, TensorData } from "../tensor/index.ts";
-import { goldenDifference, GOLDEN_TOLERANCE, halfToNumber } from "./golden.ts";
+import {
+  goldenDifference,
+  GOLDEN_TOLERANCE,
+  halfToNumber,
+  notFiniteIn,
+  notFiniteObjection,
+} from "./golden.ts";
 
 function tensor(dtype: DType, data: TensorData, shape = [data.length]): Tensor {
   return { name: "y", dtype, shape, data };
@@ -132,4 +138,35 @@ test("sequences of maps are compared by keys, rows and scores", () => {
   expect(goldenDifference([recorded], [maps(["no", "yes"], [0.25, 0.8])])).toBe(
     "y[1] is 0.8 (was 0.75)",
   );
+});
+
+test("a NaN or an infinity is found in numbers of every width and in maps, and in nothing else", () => {
+  expect(notFiniteIn(floats(1, Number.NaN))).toEqual({ at: 1, value: Number.NaN });
+  expect(notFiniteIn(floats(-Infinity))).toEqual({ at: 0, value: -Infinity });
+  expect(notFiniteIn(floats(1, 2))).toBeNull();
+  expect(notFiniteIn(tensor("FP16", Uint16Array.of(0x3c00, 0x7c00)))).toEqual({
+    at: 1,
+    value: Infinity,
+  });
+  // The same bits are a number where they are not of a float.
+  expect(notFiniteIn(tensor("UINT16", Uint16Array.of(0x7c00)))).toBeNull();
+  expect(notFiniteIn(tensor("BYTES", ["NaN"]))).toBeNull();
+  const values = Float64Array.of(Infinity);
+  const perClass: MapSequence = { name: "y", kind: "maps", keys: ["a"], rows: 1, values };
+  expect(notFiniteIn(perClass)).toEqual({ at: 0, value: Infinity });
+});
+
+function named(name: string, value: number): Tensor {
+  return { ...floats(value), name };
+}
+
+test("what stable gives as well is no objection, output by output", () => {
+  const good = { outputs: [named("label", 1), named("score", 0.5)] };
+  const odd = { outputs: [named("label", 1), named("score", Number.NaN)] };
+  const worse = { outputs: [named("label", Infinity), named("score", Number.NaN)] };
+  expect(notFiniteObjection([good, odd], [good])).toBe("golden sample 2 of 2: score[0] is NaN");
+  expect(notFiniteObjection([good, odd], [odd])).toBeNull();
+  expect(notFiniteObjection([worse], [odd])).toBe("golden sample 1 of 1: label[0] is Infinity");
+  expect(notFiniteObjection([good], [odd])).toBeNull();
+  expect(notFiniteObjection([], [])).toBeNull();
 });

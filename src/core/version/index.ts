@@ -24,30 +24,54 @@ export {
   type Signature,
   type TensorSpec,
 } from "./signature.ts";
-export { GOLDEN_TOLERANCE, goldenDifference, halfToNumber, type GoldenSample } from "./golden.ts";
+export {
+  GOLDEN_TOLERANCE,
+  goldenDifference,
+  halfToNumber,
+  notFiniteIn,
+  notFiniteObjection,
+  type GoldenSample,
+} from "./golden.ts";
 export {
   describeRuntime,
+  pipelineSteps,
   versionLabel,
   type ArtefactFile,
   type Batching,
   type EngineStamp,
   type ModelVersion,
+  type PipelineStep,
   type RuntimeSpec,
   type VersionManifest,
   type VersionStatus,
 } from "./version.ts";
 export {
-  artefactFileSchema,
-  batchingSchema,
   digestSchema,
   endpointNameSchema,
+  modelNameSchema,
+  versionNameSchema,
+} from "./name-schema.ts";
+export {
+  binCount,
+  binLabel,
+  binning,
+  featureBinsSchema,
+  featureValue,
+  LEAST_REFERENCE_ROWS,
+  MOST_FEATURES,
+  referenceSetSchema,
+  summariseInputs,
+  type FeatureBins,
+  type ReferenceSet,
+} from "./reference-set.ts";
+export {
+  artefactFileSchema,
+  batchingSchema,
   engineStampSchema,
   manifestSchema,
-  modelNameSchema,
   runtimeSpecSchema,
   sampleFromWire,
   sampleToWire,
   signatureSchema,
   tensorSpecSchema,
-  versionNameSchema,
 } from "./schema.ts";

@@ -2,14 +2,13 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 
 import type { GoldenSample } from "./golden.ts";
+import { digestSchema, versionNameSchema } from "./name-schema.ts";
 import {
   artefactFileSchema,
-  digestSchema,
   manifestSchema,
   sampleFromWire,
   sampleToWire,
   signatureSchema,
-  versionNameSchema,
 } from "./schema.ts";
 import { versionLabel } from "./version.ts";
 

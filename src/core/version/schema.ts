@@ -1,32 +1,11 @@
 import * as z from "zod";
 
-import { LastgoodError } from "../errors/index.ts";
 import { DTYPES, wireSampleSchema } from "../tensor/index.ts";
 import { outputFromWire, outputToWire, tensorFromWire, tensorToWire } from "../tensor/index.ts";
 import type { WireSample } from "../tensor/index.ts";
 import type { GoldenSample } from "./golden.ts";
-import { parseDigest, parseEndpointName, parseModelName, parseVersionName } from "./name.ts";
-
-function branded<T extends string>(parse: (text: string) => T): z.ZodType<T, string> {
-  return z.string().transform((text, context): T => {
-    try {
-      return parse(text);
-    } catch (error) {
-      const { code, message, hint } = LastgoodError.from(error);
-      context.addIssue({ code: "custom", message, params: { code, hint } });
-      return z.NEVER;
-    }
-  });
-}
-
-/** Schemas of the branded names, for every edge that takes one in. */
-export const modelNameSchema = branded(parseModelName);
-/** Schema of a version's own name. */
-export const versionNameSchema = branded(parseVersionName);
-/** Schema of an endpoint's name. */
-export const endpointNameSchema = branded(parseEndpointName);
-/** Schema of a digest. */
-export const digestSchema = branded(parseDigest);
+import { digestSchema, modelNameSchema, versionNameSchema } from "./name-schema.ts";
+import { referenceSetSchema } from "./reference-set.ts";
 
 /** Schema of a tensor's name, element type and shape. */
 export const tensorSpecSchema = z.object({
@@ -34,6 +13,7 @@ export const tensorSpecSchema = z.object({
   kind: z.literal("tensor"),
   dtype: z.enum(DTYPES),
   shape: z.array(z.number().int().min(-1)),
+  columns: z.array(z.string()).optional(),
 });
 
 /** Schema of a signature. */
@@ -71,7 +51,12 @@ export const artefactFileSchema = z.object({
 
 /** Schema of the runtime that serves a version. */
 export const runtimeSpecSchema = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("onnx"), file: z.string() }),
+  z.object({
+    kind: z.literal("onnx"),
+    file: z.string(),
+    preprocess: z.string().optional(),
+    postprocess: z.string().optional(),
+  }),
   z.object({ kind: z.literal("remote"), remote: z.string() }),
   z.object({ kind: z.literal("process"), launcher: z.string() }),
 ]);
@@ -101,6 +86,7 @@ export const manifestSchema = z.object({
   engine: engineStampSchema,
   golden: z.array(wireSampleSchema),
   inputExample: z.unknown(),
+  reference: referenceSetSchema.nullable().default(null),
   metrics: z.record(z.string(), z.number()),
   params: z.record(z.string(), z.string()),
   lineage: z.record(z.string(), z.string()),

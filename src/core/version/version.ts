@@ -1,5 +1,6 @@
 import type { GoldenSample } from "./golden.ts";
 import type { Digest, ModelName, VersionName } from "./name.ts";
+import type { ReferenceSet } from "./reference-set.ts";
 import type { Signature } from "./signature.ts";
 
 /** A summary; the latest verdict wins. */
@@ -19,6 +20,10 @@ export type RuntimeSpec =
   | {
       readonly kind: "onnx";
       /** Path of the model among the version's files. */ readonly file: string;
+      /** Path of the graph whose outputs are the model's inputs. */
+      readonly preprocess?: string | undefined;
+      /** Path of the graph whose inputs are the model's outputs. */
+      readonly postprocess?: string | undefined;
     }
   | {
       readonly kind: "remote";
@@ -34,6 +39,25 @@ export type RuntimeSpec =
 export function describeRuntime(runtime: RuntimeSpec): string {
   if (runtime.kind === "onnx") return "onnx";
   return runtime.kind === "remote" ? `remote ${runtime.remote}` : `process ${runtime.launcher}`;
+}
+
+/** One step of a version's pipeline. */
+export interface PipelineStep {
+  readonly step: "preprocess" | "predict" | "postprocess";
+  /** Path among the version's files. */
+  readonly file: string;
+}
+
+/** The steps of an ONNX version in the order they run; one where it is no pipeline. */
+export function pipelineSteps(
+  runtime: Extract<RuntimeSpec, { readonly kind: "onnx" }>,
+): readonly PipelineStep[] {
+  const { preprocess, file, postprocess } = runtime;
+  return [
+    ...(preprocess === undefined ? [] : [{ step: "preprocess" as const, file: preprocess }]),
+    { step: "predict", file },
+    ...(postprocess === undefined ? [] : [{ step: "postprocess" as const, file: postprocess }]),
+  ];
 }
 
 /** Whether requests may share a frame, and if not, why. */
@@ -60,6 +84,8 @@ export interface VersionManifest {
   readonly engine: EngineStamp;
   readonly golden: readonly GoldenSample[];
   readonly inputExample: unknown;
+  /** What its inputs are expected to look like; null where none was given. */
+  readonly reference: ReferenceSet | null;
   readonly metrics: Readonly<Record<string, number>>;
   readonly params: Readonly<Record<string, string>>;
   readonly lineage: Readonly<Record<string, string>>;

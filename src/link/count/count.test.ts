@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 
 import { countKey, countSchema, type Count } from "./count.ts";
+import { evidenceSchema } from "./evidence.ts";
 
 const key = {
   gateway: "g1",
@@ -32,4 +33,10 @@ test("totals below 0 or in pieces are refused", () => {
   expect(countSchema.parse(base)).toEqual(base);
   for (const other of [{ requests: -1 }, { errors: 0.5 }, { arm: "stable" }, { worker: "0" }])
     expect(countSchema.safeParse({ ...base, ...other }).success).toBe(false);
+});
+
+test("a gateway that does not tell pairs that both failed told of none", () => {
+  const told = { pairs: 9, onlyCandidateBad: 1, onlyStableBad: 2, disagreed: 3 };
+  const { pairs } = evidenceSchema.pick({ pairs: true }).parse({ pairs: told });
+  expect(pairs).toEqual({ ...told, bothBad: 0 });
 });

@@ -40,6 +40,8 @@ const revisionStateSchema = z.object({
   proof: z.string(),
   /** ms since 1970 of the last time all of it agreed; null where it never did. */
   provenAt: z.number().nullable(),
+  /** Golden samples that are replayed on it: what it is proven by beside its bytes. */
+  samples: z.number().int().nonnegative().default(0),
   /** Why it failed, or null. */
   why: z.string().nullable(),
   /** Code of the error it failed with, or null: `preflight.rejected` is a sample that disagrees. */
@@ -59,6 +61,8 @@ export const gatewayStatusSchema = z.object({
   incarnation: z.string(),
   workers: z.number().int().positive(),
   serveAddress: z.string(),
+  /** Where gRPC is spoken; null: nowhere. */
+  grpcAddress: z.string().nullable().default(null),
   routes: z.array(routeSchema),
   overrides: z.array(overrideSchema),
   revisions: z.array(revisionStateSchema),
@@ -159,6 +163,8 @@ export const GATEWAY_REQUESTS = {
   "endpoint.probe": z.object({
     endpoint: endpointNameSchema,
     revision: z.number().int().positive(),
+    /** Asks the revision itself, whatever the split sends callers to; else it has to be what they get. */
+    apart: z.boolean().default(false),
   }),
   "version.inspect": z.object({
     digest: digestSchema,

@@ -6,6 +6,8 @@ import {
   batchingSchema,
   digestSchema,
   endpointNameSchema,
+  featureBinsSchema,
+  MOST_FEATURES,
   modelNameSchema,
   runtimeSpecSchema,
   signatureSchema,
@@ -110,6 +112,17 @@ const watchSchema = z.object({
       percent: z.number().positive().max(100),
     })
     .nullable(),
+  /** When two answers to a mirrored request are different ones; left out: another class, or 5 % off. */
+  disagreement: z
+    .object({
+      by: z.enum(["class", "value"]),
+      /** Of numbers: what is tolerated, of the larger one and in all. */
+      relative: z.number().nonnegative(),
+      absolute: z.number().nonnegative(),
+    })
+    .optional(),
+  /** Features whose inputs are counted, as the reference set cuts them; null: none. */
+  inputs: z.array(featureBinsSchema).max(MOST_FEATURES).nullable().default(null),
 });
 
 /** A rollout whose arms are compared. */

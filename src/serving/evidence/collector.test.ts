@@ -110,7 +110,7 @@ test("a worker that swaps later than the others keeps its requests of the old sp
   expect(stage.pass(1_000)).toEqual([]);
   stage.workers.delete(1);
   // The interval is over before this worker hears of the change.
-  late?.arm(CANDIDATE)?.admit(stage.now, null).answered(answer());
+  late?.arm(CANDIDATE)?.admit(stage.now, null, []).answered(answer());
   late?.route(2, { ...WATCH });
   if (late !== undefined) stage.workers.set(1, late);
   stage.pass(1_000);

@@ -1,5 +1,6 @@
 import {
   addArmCounts,
+  addInputs,
   addPairCounts,
   batchBucket,
   noArmCounts,
@@ -65,6 +66,7 @@ export class MergeMemory {
       addTotals(sum, tally);
       for (const [slot, times] of tally.latency) bump(sum.latency, slot, times);
       for (const [label, times] of tally.outputs) bump(sum.outputs, this.#labels.of(label), times);
+      sum.inputs = addInputs(sum.inputs, tally.inputs);
       for (const [key, outcome] of tally.keys)
         sum.keys.set(key, (sum.keys.get(key) ?? 0) | outcome);
       const isKnown = tally.incidents.filter(
@@ -110,10 +112,10 @@ function countsOf(sum: ArmTally): ArmCounts {
   const slots = [...sum.latency].toSorted(([a], [b]) => a - b);
   for (const [slot, times] of slots) {
     const { rowsLog2, bucket } = slotParts(slot);
-    (counts.latency[batchBucket(2 ** rowsLog2)] ??= []).push([bucket, times]);
+    (counts.latency[batchBucket(rowsLog2)] ??= []).push([bucket, times]);
   }
   // Labels come from models: `__proto__` is one like any other.
-  return { ...counts, outputs: Object.fromEntries(sum.outputs) };
+  return { ...counts, outputs: Object.fromEntries(sum.outputs), inputs: sum.inputs };
 }
 
 /** Two records of one split as one: a coarser interval is as good as two. */

@@ -56,6 +56,7 @@ test("pairs are told apart by who failed and whether the answers agree", () => {
   expect(record?.pairs).toEqual({
     pairs: 5,
     onlyCandidateBad: 1,
+    bothBad: 1,
     onlyStableBad: 1,
     disagreed: 1,
   });
@@ -80,11 +81,23 @@ function result(score: number, extra: string): InferResult {
   };
 }
 
-test("numbers agree within the tolerance of golden samples; what nobody promised is not compared", () => {
+test("numbers agree within the tolerance of the watch; what nobody promised is not compared", () => {
   const stage = mirroring();
-  pairOf(stage, { outcome: result(1, "x") }).answered(result(1.000_05, "y").outputs);
-  pairOf(stage, { outcome: result(1, "x") }).answered(result(1.001, "x").outputs);
-  expect(stage.pass(1_000)[0]?.pairs).toMatchObject({ pairs: 2, disagreed: 1 });
+  const ask = (): void => {
+    pairOf(stage, { outcome: result(1, "x") }).answered(result(1.000_05, "y").outputs);
+    pairOf(stage, { outcome: result(1, "x") }).answered(result(1.001, "x").outputs);
+    pairOf(stage, { outcome: result(1, "x") }).answered(result(1.1, "x").outputs);
+  };
+  ask();
+  expect(stage.pass(1_000)[0]?.pairs).toMatchObject({ pairs: 3, disagreed: 1 });
+  const mirror = { of: STABLE, to: CANDIDATE, percent: 100 };
+  stage.watch({
+    ...WATCH,
+    mirror,
+    disagreement: { by: "class", relative: 0.000_1, absolute: 0 },
+  });
+  ask();
+  expect(stage.pass(1_000)[0]?.pairs).toMatchObject({ pairs: 3, disagreed: 2 });
 });
 
 test("a pair counts in the window of the original's admission, which waits for it", () => {

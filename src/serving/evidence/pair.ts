@@ -1,6 +1,6 @@
 import type { LastgoodError } from "../../core/errors/index.ts";
 import type { OutputValue } from "../../core/tensor/index.ts";
-import { goldenDifference } from "../../core/version/index.ts";
+import { disagree, type DisagreementTerms } from "./disagreement.ts";
 import type { LossBook } from "./loss.ts";
 import { addPair, type PairVerdict } from "./tally.ts";
 import type { EvidenceWindow, Pending } from "./window.ts";
@@ -20,6 +20,7 @@ export interface PairTerms {
   readonly losses: LossBook;
   /** Names of the outputs that were promised; what else a version gives is not compared. */
   readonly compared: ReadonlySet<string>;
+  readonly disagreement: DisagreementTerms;
   readonly sentAt: number;
   readonly deadlineMs: number;
   readonly now: () => number;
@@ -83,11 +84,11 @@ export class PairTicket implements Pending {
   }
 
   #verdict(mirrored: PairOutcome): PairVerdict {
-    const { original, isOriginalCandidate, compared } = this.#terms;
+    const { original, isOriginalCandidate, compared, disagreement } = this.#terms;
     const [candidate, stable] = isOriginalCandidate ? [original, mirrored] : [mirrored, original];
-    if (candidate === "bad") return stable === "bad" ? null : "onlyCandidateBad";
+    if (candidate === "bad") return stable === "bad" ? "bothBad" : "onlyCandidateBad";
     if (stable === "bad") return "onlyStableBad";
     const promised = stable.filter((output) => compared.has(output.name));
-    return goldenDifference(promised, candidate) === null ? null : "disagreed";
+    return disagree(promised, candidate, disagreement) ? "disagreed" : null;
   }
 }

@@ -46,9 +46,9 @@ function argMax(at: (index: number) => number, length: number): number {
   return best;
 }
 
-function likeliestKey({ keys, values, rows }: MapSequence): Prediction | null {
-  if (rows === 0) return null;
-  return keys[argMax((index) => values[index] ?? 0, keys.length)] ?? null;
+function likeliestKey({ keys, values }: MapSequence, row: number): Prediction {
+  const from = row * keys.length;
+  return keys[argMax((index) => values[from + index] ?? 0, keys.length)] ?? "";
 }
 
 function scoresOf(tensor: Tensor): number {
@@ -58,26 +58,52 @@ function scoresOf(tensor: Tensor): number {
 }
 
 /**
- * What the first row of a request was predicted to be: the value of the first output that is no
- * float, else the likeliest key of maps, else the place of the highest of up to 64 scores, else the
- * bin of the first number. Null where there is no row.
+ * The output that says what was predicted: the first that is no float, else maps, else up to 64 scores,
+ * else numbers.
  */
-export function predictionOf(outputs: readonly OutputValue[]): Prediction | null {
+function tellingOf(outputs: readonly OutputValue[]): OutputValue | null {
   let scores: Tensor | null = null;
   let scalar: Tensor | null = null;
   let maps: MapSequence | null = null;
   for (const output of outputs) {
     if (isMapSequence(output)) maps ??= output;
-    else if (!isFloat(output)) return output.data[0] ?? null;
+    else if (!isFloat(output)) return output;
     else if (scoresOf(output) > 0) scores ??= output;
     else scalar ??= output;
   }
-  if (maps !== null) return likeliestKey(maps);
-  if (scores !== null) {
-    const tensor = scores;
-    return argMax((index) => numberAt(tensor, index), scoresOf(tensor));
-  }
-  return scalar === null || scalar.data.length === 0 ? null : binOf(numberAt(scalar, 0));
+  return maps ?? scores ?? scalar;
+}
+
+function bestScore(tensor: Tensor, row: number): number {
+  const scores = scoresOf(tensor);
+  return argMax((index) => numberAt(tensor, row * scores + index), scores);
+}
+
+/**
+ * What the first row of a request was predicted to be: the value of the first output that is no
+ * float, else the likeliest key of maps, else the place of the highest of up to 64 scores, else the
+ * bin of the first number. Null where there is no row.
+ */
+export function predictionOf(outputs: readonly OutputValue[]): Prediction | null {
+  const telling = tellingOf(outputs);
+  if (telling === null) return null;
+  if (isMapSequence(telling))
+    return telling.rows === 0 || telling.keys.length === 0 ? null : likeliestKey(telling, 0);
+  if (!isFloat(telling)) return telling.data[0] ?? null;
+  if (scoresOf(telling) > 0) return bestScore(telling, 0);
+  return telling.data.length === 0 ? null : binOf(numberAt(telling, 0));
+}
+
+/** The class of every row, by the same rule; null where the outputs are numbers, and name or rank none. */
+export function classesOf(outputs: readonly OutputValue[]): readonly Prediction[] | null {
+  const telling = tellingOf(outputs);
+  if (telling === null) return null;
+  if (isMapSequence(telling))
+    return Array.from({ length: telling.rows }, (_, row) => likeliestKey(telling, row));
+  if (!isFloat(telling)) return [...telling.data];
+  const scores = scoresOf(telling);
+  if (scores === 0) return null;
+  return Array.from({ length: telling.data.length / scores }, (_, row) => bestScore(telling, row));
 }
 
 /**

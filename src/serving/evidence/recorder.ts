@@ -1,7 +1,10 @@
 import { hash } from "node:crypto";
 
+import type { Tensor } from "../../core/tensor/index.ts";
 import type { Watch } from "../../link/route/index.ts";
 import type { RunFrame } from "../runtime/index.ts";
+import { USUAL_TERMS } from "./disagreement.ts";
+import { InputBinner, MOST_SAMPLED } from "./inputs.ts";
 import { LossBook } from "./loss.ts";
 import { Labels, type Prediction } from "./prediction.ts";
 import {
@@ -46,12 +49,14 @@ export class ArmRecorder implements TicketArm {
   readonly now: () => number;
   readonly #place: number;
   readonly #window: (at: number) => EvidenceWindow;
+  readonly #binner: InputBinner | null;
   #lastFrame: RunFrame | null = null;
 
   constructor(
     parts: Omit<TicketArm, "isNewFrame"> & {
       readonly place: number;
       readonly window: (at: number) => EvidenceWindow;
+      readonly binner: InputBinner | null;
     },
   ) {
     this.deadlineMs = parts.deadlineMs;
@@ -62,13 +67,16 @@ export class ArmRecorder implements TicketArm {
     this.now = parts.now;
     this.#place = parts.place;
     this.#window = parts.window;
+    this.#binner = parts.binner;
   }
 
   /** A request of the split keeps the contract and goes to this revision. `at`: its admission. */
-  admit(at: number, key: string | null): RequestTicket {
+  admit(at: number, key: string | null, inputs: readonly Tensor[]): RequestTicket {
     const window = this.#window(at);
+    const tally = this.#tally(window);
     const request = { at, key: key === null ? null : shortened(key) };
-    return new RequestTicket(this, { window, tally: this.#tally(window) }, request);
+    if (this.#binner !== null) sample(this.#binner, { window, tally, key: request.key }, inputs);
+    return new RequestTicket(this, { window, tally }, request);
   }
 
   /** A request of the split breaks the contract: its caller's mistake. */
@@ -101,6 +109,7 @@ export class EvidenceRecorder {
   #current: EvidenceWindow | null = null;
   #interval = -1;
   #watch: Watch | null = null;
+  #binner: InputBinner | null = null;
   #memory = new RolloutMemory();
 
   /** `now` is CLOCK_MONOTONIC, ms. */
@@ -115,6 +124,8 @@ export class EvidenceRecorder {
     if (watch?.rollout !== this.#watch?.rollout) this.#memory = new RolloutMemory();
     this.#interval = interval;
     this.#watch = watch;
+    const features = watch?.inputs ?? [];
+    this.#binner = features.length === 0 ? null : new InputBinner(features);
     this.#current = null;
     this.#arms.clear();
   }
@@ -135,6 +146,7 @@ export class EvidenceRecorder {
         now: this.#now,
         place,
         window: (at) => this.#windowAt(at),
+        binner: this.#binner,
       });
       this.#arms.set(revision, arm);
     }
@@ -177,7 +189,12 @@ export class EvidenceRecorder {
     const { mirror } = watch;
     if (mirror === null || mirror.of !== revision) return null;
     const isOther = mirror.to !== revision && revisionsOf(watch).includes(mirror.to);
-    return isOther ? { to: mirror.to, losses: this.#memory.losses(mirror.to, "mirror") } : null;
+    if (!isOther) return null;
+    return {
+      to: mirror.to,
+      losses: this.#memory.losses(mirror.to, "mirror"),
+      disagreement: watch.disagreement ?? USUAL_TERMS,
+    };
   }
 
   #isOver({ tally }: EvidenceWindow, tick: number): boolean {
@@ -198,6 +215,33 @@ export class EvidenceRecorder {
     this.#windows.push(this.#current);
     return this.#current;
   }
+}
+
+/**
+ * Looks at the inputs of the first units of a window. Which ones does not depend on how they end: what
+ * kills a version is an input like any other.
+ */
+function sample(
+  binner: InputBinner,
+  {
+    window,
+    tally,
+    key,
+  }: {
+    readonly window: EvidenceWindow;
+    readonly tally: ArmTally;
+    readonly key: string | null;
+  },
+  inputs: readonly Tensor[],
+): void {
+  if (tally.sampled >= MOST_SAMPLED) return;
+  if (key !== null) {
+    if (window.sampledKeys.has(key)) return;
+    window.sampledKeys.add(key);
+  }
+  if (tally.sampled === 0) tally.inputs = binner.empty();
+  tally.sampled += 1;
+  binner.add(tally.inputs, inputs);
 }
 
 /** Keys are kept until their window is told; a header may be long. */

@@ -1,4 +1,9 @@
-import { noPairCounts, type PairCounts } from "../../core/analysis/index.ts";
+import {
+  noArmCounts,
+  noPairCounts,
+  type ArmCounts,
+  type PairCounts,
+} from "../../core/analysis/index.ts";
 
 /*
  * What one worker counted: plain data, so that it crosses threads as it is.
@@ -14,20 +19,15 @@ export interface Incident {
 }
 
 /** What became of one arm's requests in one window, in one worker. */
-export interface ArmTally {
+export interface ArmTally extends Omit<ArmCounts, "latency" | "outputs"> {
   readonly revision: number;
-  requests: number;
-  errors: number;
-  invalid: number;
-  late: number;
-  rejected: number;
-  violations: number;
-  aborted: number;
-  fallback: number;
-  fallbackFailed: number;
   /** By `latencySlot`. */
   readonly latency: Map<number, number>;
   readonly outputs: Map<string, number>;
+  /** By feature and bin of the watch's reference set; empty until there is one. */
+  inputs: number[][];
+  /** Units whose inputs are among them. */
+  sampled: number;
   /** What became of each sticky key: `OUTCOME` bits. Counted above only when workers are merged. */
   readonly keys: Map<string, number>;
   /** Of `errors`: those that stand for a loss, which other workers may have seen too. */
@@ -50,7 +50,7 @@ export interface PairIncident extends Incident {
 }
 
 /** What a pair is counted as. */
-export type PairVerdict = "onlyCandidateBad" | "onlyStableBad" | "disagreed" | null;
+export type PairVerdict = "onlyCandidateBad" | "onlyStableBad" | "bothBad" | "disagreed" | null;
 
 /** What one worker counted in one window. */
 export interface WindowTally {
@@ -114,18 +114,12 @@ export function slotParts(slot: number): { readonly rowsLog2: number; readonly b
 /** An arm that did nothing. */
 export function newArm(revision: number): ArmTally {
   return {
+    ...noArmCounts(),
     revision,
-    requests: 0,
-    errors: 0,
-    invalid: 0,
-    late: 0,
-    rejected: 0,
-    violations: 0,
-    aborted: 0,
-    fallback: 0,
-    fallbackFailed: 0,
     latency: new Map(),
     outputs: new Map(),
+    inputs: [],
+    sampled: 0,
     keys: new Map(),
     incidents: [],
   };

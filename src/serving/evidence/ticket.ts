@@ -1,6 +1,7 @@
-import { latencyBucket } from "../../core/analysis/index.ts";
+import { batchLog2, latencyBucket } from "../../core/analysis/index.ts";
 import type { LastgoodError } from "../../core/errors/index.ts";
 import type { InferResult, RunFrame } from "../runtime/index.ts";
+import type { DisagreementTerms } from "./disagreement.ts";
 import type { LossBook } from "./loss.ts";
 import { PairTicket, type PairOutcome } from "./pair.ts";
 import { predictionOf, type Labels, type Prediction } from "./prediction.ts";
@@ -22,7 +23,11 @@ export interface TicketArm {
   readonly losses: LossBook;
   readonly labels: Labels<Prediction>;
   /** The revision that a share of its requests is also sent to, and the losses of those. */
-  readonly mirror: { readonly to: number; readonly losses: LossBook } | null;
+  readonly mirror: {
+    readonly to: number;
+    readonly losses: LossBook;
+    readonly disagreement: DisagreementTerms;
+  } | null;
   /** CLOCK_MONOTONIC, ms. */
   readonly now: () => number;
   /** False for the further requests of one frame. */
@@ -150,6 +155,7 @@ export class RequestTicket implements Pending {
       mirrored: mirror.to,
       losses: mirror.losses,
       compared,
+      disagreement: mirror.disagreement,
       sentAt: now(),
       deadlineMs,
       now,
@@ -209,8 +215,8 @@ export class RequestTicket implements Pending {
     if (prediction !== null) bump(this.#tally.outputs, this.#arm.labels.of(prediction));
     // Those who share a run share its time: it was seen once.
     if (!this.#arm.isNewFrame(frame)) return;
-    const rowsLog2 = 31 - Math.clz32(Math.max(1, frame?.rows ?? batch));
-    bump(this.#tally.latency, latencySlot(rowsLog2, latencyBucket(modelMs)));
+    const slot = latencySlot(batchLog2(frame?.rows ?? batch), latencyBucket(modelMs));
+    bump(this.#tally.latency, slot);
   }
 }
 

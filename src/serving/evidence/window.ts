@@ -15,6 +15,8 @@ export class EvidenceWindow {
   readonly tally: WindowTally;
   /** Sticky keys that were compared already: one unit is one pair. */
   readonly pairedKeys = new Set<string>();
+  /** Sticky keys whose inputs were looked at already. */
+  readonly sampledKeys = new Set<string>();
   readonly #open: Pending[] = [];
 
   constructor(interval: number, tick: number, revisions: readonly number[]) {

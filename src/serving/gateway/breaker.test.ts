@@ -22,6 +22,7 @@ const WATCH = {
   flushMs: 1_000,
   deadlineMs: 30_000,
   mirror: null,
+  inputs: null,
 };
 
 function route(weights: Readonly<Record<number, number>>, change: Partial<Route> = {}): Route {

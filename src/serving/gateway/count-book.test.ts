@@ -30,8 +30,11 @@ test("a cell is forgotten only when it is quiet and its interval is over", () =>
 });
 
 test("a probe header is believed only with this process's token", () => {
-  expect(parseProbeHeader(probeHeader("token", 7), "token")).toBe(7);
-  for (const forged of ["", ".", "token", "token.", "tokem.7", ".7", "token.x"])
-    expect([null, 0]).toContain(parseProbeHeader(forged, "token"));
+  for (const apart of [false, true]) {
+    const asked = { revision: 7, apart };
+    expect(parseProbeHeader(probeHeader("token", asked), "token")).toEqual(asked);
+  }
+  for (const forged of ["", ".", "token", "token.", "tokem.7", ".7", "token.x", "token.7!!"])
+    expect([null, 0]).toContain(parseProbeHeader(forged, "token")?.revision ?? null);
   expect(parseProbeHeader("other.7", "token")).toBeNull();
 });

@@ -16,6 +16,12 @@ import type { StrikeReport } from "./strikes.ts";
 import { SuspectDesk } from "./suspect-desk.ts";
 import type { FromWorker, Swapped, Usage, WorkerSettings } from "./thread-messages.ts";
 
+/** A request whose answer is noted for labels. */
+interface Predicted {
+  readonly endpoint: string;
+  readonly requestId: string;
+}
+
 /** What one worker knows: routes, connections to revisions, counts. */
 export class EndpointBook {
   readonly suspects: SuspectDesk;
@@ -122,10 +128,30 @@ export class EndpointBook {
     return ids.next(Date.now());
   }
 
-  /** Notes what was answered to a request that the split assigned, where the route asks for it. */
-  predicted(endpoint: string, requestId: string, outputs: readonly OutputValue[]): void {
-    const routed = this.#routed.get(endpoint);
-    if (routed?.compiled.route.predictions === true) this.predictions.note(requestId, outputs);
+  /**
+   * Notes what was answered to a request that the split assigned, where the route asks for it.
+   * `mirroredTo`: the revision that will be given it as well, of which `mirrored` tells then.
+   */
+  predicted(
+    { endpoint, requestId }: Predicted,
+    outputs: readonly OutputValue[],
+    mirroredTo: number | null,
+  ): void {
+    if (this.#notesPredictions(endpoint)) this.predictions.note(requestId, outputs, mirroredTo);
+  }
+
+  /** Notes what another revision made of the same request; null: nothing. */
+  mirrored(
+    { endpoint, requestId }: Predicted,
+    revision: number,
+    outputs: readonly OutputValue[] | null,
+  ): void {
+    if (this.#notesPredictions(endpoint))
+      this.predictions.noteMirrored(requestId, revision, outputs);
+  }
+
+  #notesPredictions(endpoint: string): boolean {
+    return this.#routed.get(endpoint)?.compiled.route.predictions === true;
   }
 
   /** Notes that the protocol is in use at the endpoint. */

@@ -2,7 +2,6 @@ import { LastgoodError } from "../../core/errors/index.ts";
 import type { Clock, Timers } from "../../core/time/index.ts";
 import type { Probed, RouteAcknowledged, RouteDrained } from "../../link/message/index.ts";
 import type { Route, RouteRevision } from "../../link/route/index.ts";
-import type { ScoringProtocol } from "../protocol/index.ts";
 import {
   armsOf,
   effectiveRoute,
@@ -28,11 +27,11 @@ export interface SwitchParts {
   readonly log: Log;
   readonly clock: Clock;
   readonly timers: Timers;
-  /** Probes a revision of an endpoint through the public port. */
+  /** Probes a revision of an endpoint through the public port; `apart` from the split, or as callers get it. */
   readonly probe: (target: {
     readonly endpoint: string;
     readonly revision: RouteRevision;
-    readonly protocols: readonly ScoringProtocol[];
+    readonly apart: boolean;
     readonly workers: readonly number[];
   }) => Promise<Probed>;
   /** The workers are about to count under this watch; it and the split are constant in an interval. */
@@ -41,8 +40,6 @@ export interface SwitchParts {
     interval: number,
     watch: Route["watch"],
   ) => void;
-  /** The protocols in use at an endpoint since the start; never empty. */
-  readonly protocols: (endpoint: string) => readonly ScoringProtocol[];
 }
 
 /** A disk that takes longer than this is reported as `durable: false`, ms. */
@@ -185,21 +182,22 @@ export class EndpointSwitch {
   }
 
   /**
-   * Probes a revision that the route names, in each protocol in use.
+   * Probes a revision that the route names, in each protocol in use: as callers get it, or `apart`
+   * from what the split sends them to.
    * @throws `revision.not-found`.
    */
-  probe(number: number): Promise<Probed> {
+  probe(number: number, { apart = false }: { apart?: boolean } = {}): Promise<Probed> {
     const revision = this.#record?.route.revisions.find((each) => each.revision === number);
     if (revision === undefined)
       throw new LastgoodError(
         "revision.not-found",
         `${this.endpoint} has no revision ${number} loaded`,
       );
-    const { probe, protocols, workers } = this.#parts;
+    const { probe, workers } = this.#parts;
     return probe({
       endpoint: this.endpoint,
       revision,
-      protocols: protocols(this.endpoint),
+      apart,
       workers: workers.listening(),
     });
   }

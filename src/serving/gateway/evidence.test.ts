@@ -17,6 +17,8 @@ import {
   type ArmCounts,
   type PairCounts,
 } from "../../core/analysis/index.ts";
+import { tensorFromWire } from "../../core/tensor/index.ts";
+import { parseDigest, summariseInputs } from "../../core/version/index.ts";
 import type { Count, Evidence } from "../../link/count/index.ts";
 import { CONTROL_REQUESTS, type GatewayStatus } from "../../link/message/index.ts";
 import type { Route, RouteRevision, Watch } from "../../link/route/index.ts";
@@ -32,6 +34,7 @@ const WATCH: Watch = {
   flushMs: 100,
   deadlineMs: 10_000,
   mirror: null,
+  inputs: null,
 };
 
 let harness: GatewayHarness;
@@ -260,6 +263,32 @@ test("requests of one key are one unit in each interval, whichever worker they c
   expect(new Set(answers.map((answer) => answer.revision)).size).toBe(1);
 }, 60_000);
 
+test("inputs are counted by feature and bin, each request once, also those that break the version", async () => {
+  await begin("v2.0-throws");
+  const data = rows.flat();
+  const features = tensorFromWire({
+    name: "features",
+    dtype: "FP32",
+    shape: [rows.length, 4],
+    data,
+  });
+  const digest = parseDigest(`sha256:${"0".repeat(64)}`);
+  const reference = summariseInputs(digest, [features], null);
+  const inputs = reference.features.map(({ input, element, bins }) => ({ input, element, bins }));
+  await harness.publish(canary(50, { ...WATCH, flushMs: 60_000, inputs }));
+  for (const row of rows) {
+    const body = { inputs: [{ name: "features", shape: [1, 4], datatype: "FP32", data: row }] };
+    await harness.ask("/v2/models/iris-prod/infer", body);
+  }
+  expect(await harness.terminate()).toBe(0);
+  const [stable, candidate] = [total(STABLE), total(CANDIDATE)];
+  expect(candidate.errors).toBeGreaterThan(0);
+  // Every row of the set was asked once: together both arms saw exactly the set.
+  expect(addArmCounts(stable, candidate).inputs).toEqual(
+    reference.features.map(({ counts }) => counts),
+  );
+}, 60_000);
+
 test("what was counted before the gateway ends is told before it is gone", async () => {
   await begin("v1.1");
   await harness.publish(canary(50, { ...WATCH, flushMs: 60_000 }));
@@ -322,6 +351,30 @@ test("the same version under two names disagrees with itself never", async () =>
   );
   expect(pairs()).toEqual({ ...noPairCounts(), pairs: mirrored().requests });
   expect(mirrored().requests).toBeLessThanOrEqual(answers.length);
+}, 60_000);
+
+/** The class that a revision names for a row. */
+async function classOf(revision: number, data: readonly number[] | undefined): Promise<unknown> {
+  const body = { inputs: [{ name: "features", shape: [1, 4], datatype: "FP32", data }] };
+  const answer = await harness.ask(`/v2/models/iris-prod/versions/${revision}/infer`, body);
+  const { outputs } = JSON.parse(answer.body) as {
+    outputs: { datatype: string; data: unknown[] }[];
+  };
+  return outputs.find(({ datatype }) => datatype === "INT64" || datatype === "BYTES")?.data[0];
+}
+
+test("a classifier trained anew disagrees where its class is another, whatever its probabilities", async () => {
+  await begin("v1.1");
+  let others = 0;
+  await harness.publish(mirroring());
+  for (const data of rows) {
+    const body = { inputs: [{ name: "features", shape: [1, 4], datatype: "FP32", data }] };
+    await harness.ask("/v2/models/iris-prod/infer", body);
+    others += Number((await classOf(STABLE, data)) !== (await classOf(CANDIDATE, data)));
+  }
+  await harness.until(() => pairs().pairs >= rows.length, "the pairs");
+  expect(pairs()).toEqual({ ...noPairCounts(), pairs: rows.length, disagreed: others });
+  expect(others).toBeLessThan(rows.length / 4);
 }, 60_000);
 
 test("a mirror target that hangs and then dies costs callers nothing and is bad only for what it had", async () => {

@@ -5,8 +5,10 @@ import { launcherSchema, UPSTREAM_PROTOCOLS } from "../../core/launcher/index.ts
 /** Schema of a remote model server of the server's own configuration. */
 const remoteConfigSchema = z.object({
   url: z.string(),
-  protocol: z.enum(UPSTREAM_PROTOCOLS),
+  protocol: z.enum([...UPSTREAM_PROTOCOLS, "passthrough"]),
   model: z.string().optional(),
+  /** `passthrough`: a path that says 2xx when it is ready. */
+  health: z.string().optional(),
   retries: z.boolean().default(false),
 });
 
@@ -16,6 +18,11 @@ export const gatewayConfigSchema = z.object({
   serveHost: z.string().min(1),
   /** 0: a free one. */
   servePort: z.number().int().min(0).max(65_535),
+  /** Where gRPC is spoken; null: nowhere. */
+  grpc: z
+    .object({ host: z.string().min(1), port: z.number().int().min(0).max(65_535) })
+    .nullable()
+    .default(null),
   workers: z.number().int().positive().default(2),
   /** Answers addresses without a name where several endpoints exist. */
   defaultEndpoint: z.string().nullable().default(null),

@@ -42,7 +42,8 @@ function handlers(gateway: GatewayActions, runtimes: Runtimes, clock: Clock): Ha
     "route.publish": ({ route }) => gateway.endpoint(route.endpoint).publish(route),
     "route.drained": ({ endpoint, since, timeoutMs }) =>
       gateway.servedEndpoint(endpoint).drained(since, timeoutMs),
-    "endpoint.probe": ({ endpoint, revision }) => gateway.servedEndpoint(endpoint).probe(revision),
+    "endpoint.probe": ({ endpoint, revision, apart }) =>
+      gateway.servedEndpoint(endpoint).probe(revision, { apart }),
     "version.inspect": (request) =>
       runtimes[request.runtime.kind].inspect({
         ...request,

@@ -45,13 +45,23 @@ afterEach(() => harness.end(), 20_000);
 
 afterAll(removeGatewayBundles);
 
-test("a published route is served in both protocols, and errors come in each one's own form", async () => {
+test("a published route is served in every protocol, and errors come in each one's own form", async () => {
   await serving();
   const oip = await harness.ask("/v2/models/iris-prod/infer", SAMPLE, { "x-request-id": "mine" });
   expect(oip).toMatchObject({ status: 200, revision: "1" });
   expect(oip.body).toContain('"model_version":"v1.0"');
   const mlflow = await harness.ask("/invocations", { inputs: [[4.8, 3, 1.4, 0.1]] });
   expect(mlflow).toMatchObject({ status: 200, revision: "1" });
+  const path = "/v1/models/iris-prod";
+  const rows = { instances: [[4.8, 3, 1.4, 0.1]] };
+  const tfserving = await harness.ask(`${path}:predict`, rows);
+  expect(tfserving).toMatchObject({ status: 200, revision: "1" });
+  expect(tfserving.body).toMatch(/^\{"predictions":\[/);
+  expect(await harness.ask(`${path}/versions/2:predict`, rows)).toMatchObject({ revision: "2" });
+  expect(await harness.ask(`${path}/labels/stable:predict`, rows)).toMatchObject({ revision: "1" });
+  expect((await harness.ask(`${path}/labels/canary:predict`, rows)).status).toBe(404);
+  const classify = await harness.ask(`${path}:classify`, { examples: [] });
+  expect(classify).toMatchObject({ status: 501, body: expect.stringContaining('{"error":') });
   expect(await harness.ask("/v2/models/iris-prod/versions/v1.1/infer", SAMPLE)).toMatchObject({
     status: 200,
     revision: "2",
@@ -68,9 +78,14 @@ test("a published route is served in both protocols, and errors come in each one
   expect(probed.probes.map((probe) => [probe.protocol, probe.ok, probe.why])).toEqual([
     ["oip", true, null],
     ["mlflow", true, null],
+    ["tfserving", true, null],
   ]);
   const wrong = await harness.control("endpoint.probe", { endpoint: "iris-prod", revision: 2 });
   expect(probedSchema.parse(wrong).ok).toBe(false);
+  const apart = { endpoint: "iris-prod", revision: 2, apart: true };
+  const own = probedSchema.parse(await harness.control("endpoint.probe", apart));
+  expect(own.ok).toBe(true);
+  expect(new Set(own.probes.map(({ answeredBy }) => answeredBy))).toEqual(new Set([2]));
 }, 30_000);
 
 test("odd and hostile requests get the right 4xx and leave the gateway as it was", async () => {

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { answer, EvidenceStage, STABLE, WATCH } from "../../../test/support/evidence-stage.ts";
 import { routeOf } from "../../../test/support/link-messages.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
+import type { OutputValue } from "../../core/tensor/index.ts";
 import { routeSchema, type Route } from "../../link/route/index.ts";
 import {
   ModelDied,
@@ -88,19 +89,22 @@ async function setUp(address: ModelAddress = ADDRESS) {
   stage.watch(watch);
   const mirror = new Mirror(() => served);
   const plan = planOf(endpointOf({ ...routeOf(), watch }));
+  const told: (readonly OutputValue[] | null)[] = [];
+  const onEnd = (outputs: readonly OutputValue[] | null): void => void told.push(outputs);
   const send = (): void => {
     const ticket = stage.admit(STABLE);
     ticket.answered(answer());
-    mirror.send(plan, [], ticket);
+    mirror.send({ plan, inputs: [], onEnd }, ticket);
   };
-  return { client, served, stage, plan, send, lost };
+  return { client, served, stage, plan, send, lost, told };
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test("what is mirrored runs alone, and no more of it than the other revision has room for", async () => {
-  const { client, stage, plan, send } = await setUp();
+  const { client, stage, plan, send, told } = await setUp();
   for (let request = 0; request < 10; request += 1) send();
+  expect(told).toEqual(Array.from({ length: 6 }, () => null));
   expect(client.calls.map((call) => call.alone)).toEqual([true, true, true, true]);
   for (const { end } of client.calls) end.reject(new LastgoodError("runtime.failed", "it threw"));
   await turn();
@@ -111,6 +115,16 @@ test("what is mirrored runs alone, and no more of it than the other revision has
   // Those that were skipped are counted nowhere; an output that is missing is bad.
   expect(record?.pairs).toMatchObject({ pairs: 5, onlyCandidateBad: 5 });
   expect(plan.to.count("mirror")).toMatchObject({ requests: 5, errors: 5 });
+  expect(told).toEqual(Array.from({ length: 11 }, () => null));
+  send();
+  const outputs: OutputValue[] = [
+    { name: "score", dtype: "FP32", shape: [1], data: Float32Array.of(0.5) },
+  ];
+  client.calls.at(-1)?.end.resolve({ ...answer(), outputs });
+  await turn();
+  // Every request is told of once, with what came of it.
+  expect(told.at(-1)).toBe(outputs);
+  expect(told).toHaveLength(12);
 });
 
 test("nothing is mirrored to a revision that is not there or must not be asked twice", async () => {

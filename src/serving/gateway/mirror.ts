@@ -1,5 +1,5 @@
 import { LastgoodError } from "../../core/errors/index.ts";
-import type { Tensor } from "../../core/tensor/index.ts";
+import type { OutputValue, Tensor } from "../../core/tensor/index.ts";
 import type { PairTicket, RequestTicket } from "../evidence/index.ts";
 import { outputViolation } from "../protocol/index.ts";
 import type { MirrorPlan } from "./routed-endpoint.ts";
@@ -7,6 +7,15 @@ import type { ServedRevision } from "./served-revision.ts";
 
 /** Requests that a revision may have before nothing more is mirrored to it, per worker. */
 const MOST_PENDING = 4;
+
+/** A request that one revision has answered or failed. */
+interface Original {
+  readonly plan: MirrorPlan;
+  /** Those it ran with. */
+  readonly inputs: readonly Tensor[];
+  /** Told once what the other revision made of it; null: nothing, or it was not asked. */
+  readonly onEnd: (outputs: readonly OutputValue[] | null) => void;
+}
 
 /**
  * Sends what one revision has answered to the other one as well. Nobody waits for it: it begins
@@ -19,24 +28,21 @@ export class Mirror {
     this.#served = served;
   }
 
-  /** `ticket` has ended; `inputs` are those the original ran with. */
-  send(plan: MirrorPlan, inputs: readonly Tensor[], ticket: RequestTicket): void {
+  /** `ticket` has ended. */
+  send(original: Original, ticket: RequestTicket): void {
+    const { plan, onEnd } = original;
     const served = this.#served(plan.to.key);
-    if (!served.mayRepeat || served.pending >= MOST_PENDING) return;
-    const pair = ticket.pair(plan.compared);
-    if (pair !== null) void this.#run(served, { plan, inputs, pair });
+    const isFree = served.mayRepeat && served.pending < MOST_PENDING;
+    const pair = isFree ? ticket.pair(plan.compared) : null;
+    if (pair === null) onEnd(null);
+    else void this.#run(served, original, pair);
   }
 
   async #run(
     served: ServedRevision,
-    mirrored: {
-      readonly plan: MirrorPlan;
-      readonly inputs: readonly Tensor[];
-      readonly pair: PairTicket;
-    },
+    { plan: { to }, inputs, onEnd }: Original,
+    pair: PairTicket,
   ): Promise<void> {
-    const { plan, inputs, pair } = mirrored;
-    const { to } = plan;
     const cell = to.count("mirror");
     cell.requests += 1;
     try {
@@ -45,9 +51,11 @@ export class Mirror {
       const violation = outputViolation(outputs, to.revision.contract, to);
       if (violation !== null) throw new LastgoodError("runtime.failed", violation);
       pair.answered(outputs);
+      onEnd(outputs);
     } catch (error) {
       cell.errors += 1;
       pair.failed(LastgoodError.from(error));
+      onEnd(null);
     }
   }
 }

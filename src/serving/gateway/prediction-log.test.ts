@@ -103,6 +103,22 @@ test("lines go to a segment of the worker's own, and a new one after ten minutes
   expect(dropped).toBe(0);
 });
 
+test("of a request that another revision is given as well, both predictions are told apart", async () => {
+  const log = logIn(folder);
+  log.note("a.1.0.3.tag.1", [label("x")], 7);
+  log.note("a.1.0.3.tag.2", [label("x")], 7);
+  log.noteMirrored("a.1.0.3.tag.1", 7, [label("y", "z")]);
+  log.noteMirrored("a.1.0.3.tag.2", 7, null);
+  await log.end();
+  expect(readFileSync(join(folder, "1000000-3-01234567.jsonl"), "utf8").split("\n")).toEqual([
+    '["a.1.0.3.tag.1",1,["x"],7]',
+    '["a.1.0.3.tag.2",1,["x"],7]',
+    '["a.1.0.3.tag.1~7",2,["y","z"]]',
+    '["a.1.0.3.tag.2~7"]',
+    "",
+  ]);
+});
+
 test("what waits is bounded: beyond it predictions are dropped and counted", async () => {
   const log = logIn(folder);
   const long = Array.from({ length: 100 }, () => "x".repeat(190));

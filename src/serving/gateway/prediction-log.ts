@@ -32,7 +32,9 @@ interface Segment {
 
 /**
  * What one worker predicted, by request id, for labels that come later. Lines
- * `["<id>",<rows>,[<class or number>, …]]` in segments of its own; a torn last line is nobody's. All
+ * `["<id>",<rows>,[<class or number>, …]]` in segments of its own; a torn last line is nobody's. Where
+ * the request is also given to another revision, a fourth element names that revision, and a second line
+ * has what it predicted, `["<id>~<revision>",<rows>,[…]]`, or `["<id>~<revision>"]` where it did not. All
  * writing is asynchronous and bounded: serving never waits for it.
  */
 export class PredictionLog {
@@ -48,16 +50,25 @@ export class PredictionLog {
     this.#options = options;
   }
 
-  /** Notes what was answered. */
-  note(requestId: string, outputs: readonly OutputValue[]): void {
+  /** Notes what was answered. `mirroredTo`: the revision that is given the request as well, or null. */
+  note(requestId: string, outputs: readonly OutputValue[], mirroredTo: number | null = null): void {
+    const text = predictedText(outputs);
+    if (text === null) return;
+    // An id is of characters that JSON writes as they are.
+    this.#add(`["${requestId}",${text}${mirroredTo === null ? "" : `,${mirroredTo}`}]\n`);
+  }
+
+  /** Notes what the revision made of it that was given the request as well; null: nothing. */
+  noteMirrored(requestId: string, revision: number, outputs: readonly OutputValue[] | null): void {
+    const text = outputs === null ? null : predictedText(outputs);
+    this.#add(`["${requestId}~${revision}"${text === null ? "" : `,${text}`}]\n`);
+  }
+
+  #add(line: string): void {
     if (this.#waiting > MOST_WAITING) {
       this.#dropped += 1;
       return;
     }
-    const text = predictedText(outputs);
-    if (text === null) return;
-    // An id is of characters that JSON writes as they are.
-    const line = `["${requestId}",${text}]\n`;
     this.#lines.push(line);
     this.#waiting += line.length;
     this.#timer ??= setTimeout(() => void this.flush(), WRITE_EVERY_MS).unref();

@@ -1,12 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
 
-import { versionLabel } from "../../core/version/index.ts";
+import { notFiniteIn, sampleFromWire, versionLabel } from "../../core/version/index.ts";
 import type { Count } from "../../link/count/index.ts";
 import { mainArm, type Route, type RouteRevision, type Watch } from "../../link/route/index.ts";
 import type { ArmRecorder, EvidenceRecorder } from "../evidence/index.ts";
 import { CompiledRoute } from "../routing/index.ts";
 import type { CountBook, CountCell } from "./count-book.ts";
 import { Gate } from "./gate.ts";
+import { isPassedThrough } from "./passed-through.ts";
 import { patienceOf, standInOf, type Patience } from "./safeguards.ts";
 import { revisionKey } from "./thread-messages.ts";
 
@@ -47,6 +48,8 @@ export class RoutedEndpoint {
   readonly hold: { readonly gate: Gate; readonly maxMs: number } | null;
   /** Revisions that had traffic under this route, or under the last one before a hold. */
   readonly arms: ReadonlySet<number>;
+  /** Whether requests are passed on unread. */
+  readonly isPassedThrough: boolean;
   readonly #revisions: ReadonlyMap<number, RoutedRevision>;
   readonly #mirror: MirrorPlan | null;
 
@@ -68,6 +71,9 @@ export class RoutedEndpoint {
       this.hold !== null && previous !== undefined
         ? previous.arms
         : new Set(this.compiled.arms.map((arm) => arm.revision));
+    this.isPassedThrough = route.revisions.some(
+      (each) => this.arms.has(each.revision) && isPassedThrough(each),
+    );
     const allowNaN = givesNaN(route);
     const standIn = standInOf(route);
     const revisions = new Map(
@@ -130,10 +136,6 @@ function mirrorPlan(
   return { of, to, percent: wanted.percent, compared };
 }
 
-function isNotFinite(value: string | number): boolean {
-  return !Number.isFinite(Number(value));
-}
-
 /** Whether the stable revision's own golden outputs hold a NaN or an infinity. */
 function givesNaN(route: Route): boolean {
   const loaded = (number: number | null): RouteRevision | undefined =>
@@ -141,11 +143,7 @@ function givesNaN(route: Route): boolean {
   const target = route.targets.map((each) => loaded(each.revision)).find((each) => each);
   const stable = target ?? loaded(mainArm(route));
   return (stable?.golden ?? []).some((sample) =>
-    sample.outputs.some((output) =>
-      "values" in output
-        ? output.values.some(isNotFinite)
-        : output.dtype !== "BYTES" && output.data.some(isNotFinite),
-    ),
+    sampleFromWire(sample).outputs.some((output) => notFiniteIn(output) !== null),
   );
 }
 

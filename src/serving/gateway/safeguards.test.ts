@@ -40,6 +40,7 @@ function route(change: Partial<Route> = {}): Route {
       flushMs: 1_000,
       deadlineMs: 30_000,
       mirror: null,
+      inputs: null,
     },
     safeguards: { fallback: true, breaker: false },
     predictions: false,

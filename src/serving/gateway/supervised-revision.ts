@@ -89,6 +89,7 @@ export class SupervisedRevision {
       state: "loading",
       proof: "",
       provenAt: null,
+      samples: revision.golden.length,
       why: null,
       code: null,
       engine: null,

@@ -34,6 +34,8 @@ const facts: StatusFacts = { ready: false, build: "0.1.0", endpoints: ["fraud"],
 const model = {
   endpoint: "fraud",
   versions: ["v1"],
+  loaded: [],
+  shown: null,
   platform: "onnx",
   ready: true,
   contract: { inputs: [], outputs: [] },

@@ -2,7 +2,9 @@ import { LastgoodError } from "../../core/errors/index.ts";
 import type { Tensor } from "../../core/tensor/index.ts";
 import type { Signature } from "../../core/version/index.ts";
 import {
+  columnInputs,
   described,
+  instancesInputs,
   isJsonObject,
   member,
   parseContentType,
@@ -17,7 +19,6 @@ import {
 import { csvFrame } from "./csv-frame.ts";
 import { frameInputs } from "./frame.ts";
 import { recordsFrame, splitFrame } from "./json-frame.ts";
-import { columnInputs, instancesInputs } from "./tensors.ts";
 
 const ACCEPTED_MEDIA = ["application/json", "text/csv"] as const;
 const FORMATS = ["dataframe_split", "dataframe_records", "instances", "inputs"] as const;
@@ -83,6 +84,8 @@ function decodeJson(text: string, bodyBytes: number, contract: Signature): Call 
   }
   const format = formatOf(root);
   const value = root[format];
+  const namedColumns = "for named columns of one input send dataframe_records";
+  const tensors = { contract, bodyBytes, namedColumns };
   switch (format) {
     case "dataframe_split":
       return call(frameInputs(splitFrame(value), contract, bodyBytes), "frame");
@@ -91,9 +94,9 @@ function decodeJson(text: string, bodyBytes: number, contract: Signature): Call 
       return call(frameInputs(frame, contract, bodyBytes), "frame");
     }
     case "instances":
-      return call(instancesInputs(value, contract, bodyBytes), "tensors");
+      return call(instancesInputs(value, tensors), "tensors");
     case "inputs":
-      return call(columnInputs(value, contract, bodyBytes), "tensors");
+      return call(columnInputs(value, tensors), "tensors");
   }
 }
 

@@ -1,5 +1,5 @@
 import type { LastgoodError } from "../../core/errors/index.ts";
-import type { ProtocolAnswer } from "../protocol/index.ts";
+import { publicText, type ProtocolAnswer } from "../protocol/index.ts";
 
 /** MLflow's error codes for HTTP statuses; its client derives the same ones where a body has none. */
 const CODES: Readonly<Record<number, string>> = {
@@ -19,19 +19,13 @@ function codeOf(error: LastgoodError): string {
   return CODES[http] ?? (http < 500 ? "BAD_REQUEST" : "INTERNAL_ERROR");
 }
 
-function errorText(error: LastgoodError): string {
-  // What nobody foresaw may hold paths or data in its message: it goes to the log, not to callers.
-  if (error.code === "internal") return error.traits.title;
-  return error.hint === undefined ? error.message : `${error.message} (${error.hint})`;
-}
-
 /**
  * An error as MLflow's scoring server has it: `{"error_code", "message"}`, but plain text for a content
  * type that is not accepted. Unlike there, a model that fails answers 500, not 400 (the contract
  * decides whose fault it is), a timeout is JSON too, and no stack trace ever leaves.
  */
 export function encodeError(error: LastgoodError): ProtocolAnswer {
-  const message = errorText(error);
+  const message = publicText(error);
   if (error.code === "content-type.unsupported") {
     return { status: 415, headers: { "content-type": "text/plain" }, body: message };
   }

@@ -12,6 +12,8 @@ const facts: StatusFacts = {
   model: {
     endpoint: "iris",
     versions: ["v1.0", "v1.1"],
+    loaded: [],
+    shown: null,
     platform: "onnx",
     ready: false,
     contract: {

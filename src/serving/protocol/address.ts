@@ -1,5 +1,5 @@
 /** The protocols that clients speak here. */
-export type ProtocolName = "oip" | "mlflow";
+export type ProtocolName = "oip" | "oip-grpc" | "mlflow" | "tfserving";
 
 /** Where an inference request goes; null: the default endpoint, the version the route decides. */
 export interface InferAddress {
@@ -30,6 +30,13 @@ export type Address =
   | StatusAddress
   /** `/healthz` and `/readyz`: lastgood's own probes. */
   | { readonly kind: "healthz" | "readyz" }
+  /** A part of the protocol that is refused by design. */
+  | {
+      readonly kind: "unsupported";
+      readonly protocol: ProtocolName;
+      readonly why: string;
+      readonly hint: string;
+    }
   /** The path exists, the method does not: 405 with `allow` as the Allow header. */
   | {
       readonly kind: "method-not-allowed";
@@ -78,5 +85,6 @@ export function pathSegments(pathname: string): readonly string[] | null {
 
 /** The protocol whose error form an unknown path is answered in. */
 export function protocolOfPath(pathname: string): ProtocolName {
-  return pathname === "/v2" || pathname.startsWith("/v2/") ? "oip" : "mlflow";
+  if (pathname === "/v2" || pathname.startsWith("/v2/")) return "oip";
+  return pathname === "/v1" || pathname.startsWith("/v1/") ? "tfserving" : "mlflow";
 }

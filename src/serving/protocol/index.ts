@@ -1,3 +1,4 @@
+export { elementOfBytes, outputBinary, readBinary } from "./binary.ts";
 export { addressMatcher } from "./address-matcher.ts";
 export {
   protocolOfPath,
@@ -15,8 +16,13 @@ export type {
   ProtocolAnswer,
   ProtocolRequest,
   RequestedOutput,
+  GrpcAddress,
+  GrpcMethod,
+  GrpcProtocol,
+  MessageProtocol,
   ScoringProtocol,
   StatusFacts,
+  VersionFacts,
 } from "./call.ts";
 export { parseContentType } from "./content-type.ts";
 export { elementRefused, newElements, writeElements, type WritableData } from "./elements.ts";
@@ -24,5 +30,7 @@ export { parseJson, utf8Text, wantsExactIntegers, type JsonReading } from "./jso
 export { arrayText, elementText, mapText, nestedText } from "./json-text.ts";
 export { writeNested, writeRow } from "./nested.ts";
 export { outputViolation } from "./output-violation.ts";
+export { publicText } from "./public-text.ts";
 export { described, inputText, isJsonObject, member, quoted, requestInvalid } from "./refuse.ts";
+export { columnInputs, instancesInputs, type TensorReading } from "./row-and-column.ts";
 export { acceptedCount, shapeText } from "./shape.ts";

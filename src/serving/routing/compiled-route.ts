@@ -1,5 +1,5 @@
 import { versionLabel } from "../../core/version/index.ts";
-import { DEFAULT_LIMITS, type Route, type RouteRevision } from "../../link/route/index.ts";
+import { DEFAULT_LIMITS, mainArm, type Route, type RouteRevision } from "../../link/route/index.ts";
 import { stickyArm, type WeightedArm } from "./sticky.ts";
 
 /** A route prepared for choosing an arm per request. Immutable: a switch replaces it whole. */
@@ -59,19 +59,29 @@ export class CompiledRoute {
 
   /**
    * The revisions of a version that a URL names (by name or sequence number), the best first: arms
-   * before others, newer before older.
+   * before others, newer before older. Where no version has the name, `stable` and `canary` are the
+   * trusted revision and the one that is being rolled out.
    */
   ofVersion(version: string): readonly RouteRevision[] {
-    return this.route.revisions
-      .filter(
-        (revision) =>
-          revision.version.name === version || String(revision.version.sequence) === version,
-      )
-      .toSorted(
-        (a, b) =>
-          Number(this.isArm(b.revision)) - Number(this.isArm(a.revision)) ||
-          b.revision - a.revision,
-      );
+    const named = this.route.revisions.filter(
+      (revision) =>
+        revision.version.name === version || String(revision.version.sequence) === version,
+    );
+    if (named.length === 0) {
+      const role = this.revision(this.#ofRole(version) ?? -1);
+      return role === undefined ? [] : [role];
+    }
+    return named.toSorted(
+      (a, b) =>
+        Number(this.isArm(b.revision)) - Number(this.isArm(a.revision)) || b.revision - a.revision,
+    );
+  }
+
+  #ofRole(label: string): number | null {
+    const { watch } = this.route;
+    if (label === "canary") return watch?.candidate ?? null;
+    if (label !== "stable") return null;
+    return watch === null ? mainArm(this.route) : watch.stable;
   }
 
   /** Labels of all versions the route keeps loaded. */

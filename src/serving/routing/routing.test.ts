@@ -136,3 +136,25 @@ test("a version in a URL means its newest revision, those with traffic first", (
   expect(compiled.ofVersion("2").map((each) => each.revision)).toEqual([2]);
   expect(compiled.ofVersion("v9")).toEqual([]);
 });
+
+test("stable and canary are labels of what a rollout compares, where no version is named so", () => {
+  const plain = route("a", { 1: 90, 2: 10 }).route;
+  const labelled = (more: Partial<Route>): (number | undefined)[] =>
+    ["stable", "canary"].map(
+      (label) => new CompiledRoute({ ...plain, ...more }).ofVersion(label)[0]?.revision,
+    );
+  expect(labelled({})).toEqual([1, undefined]);
+  const watch = {
+    rollout: "r",
+    candidate: 2,
+    stable: 1,
+    candidateShare: 0.1,
+    flushMs: 1,
+    deadlineMs: 1,
+    mirror: null,
+    inputs: null,
+  };
+  expect(labelled({ watch })).toEqual([1, 2]);
+  expect(labelled({ watch: { ...watch, stable: null } })).toEqual([undefined, 2]);
+  expect(labelled({ watch, revisions: [revisionOf(1, "canary"), revisionOf(2)] })).toEqual([1, 1]);
+});

@@ -1,3 +1,6 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { Readable } from "node:stream";
+
 import type { Launcher } from "../../core/launcher/index.ts";
 import type { OutputValue, Tensor } from "../../core/tensor/index.ts";
 import type { EngineStamp, Signature } from "../../core/version/index.ts";
@@ -91,6 +94,15 @@ export type ModelAddress =
       readonly shim: string;
       /** Requests taken and not yet answered before more are refused as `overloaded`. */
       readonly queue: number;
+    }
+  | {
+      /** A server that speaks something of its own: requests are passed on unread. */
+      readonly kind: "passthrough";
+      readonly url: string;
+      /** Whether a request may be sent twice. */
+      readonly retries: boolean;
+      /** Requests taken and not yet answered before more are refused as `overloaded`. */
+      readonly queue: number;
     };
 
 /** A worker's connection to one loaded revision. */
@@ -110,6 +122,38 @@ export interface ModelClient {
   readonly pending: number;
   /** Ends the connection once nothing is pending. */
   close(): Promise<void>;
+}
+
+/** A request that is passed on unread. */
+export interface ForwardRequest {
+  readonly method: string;
+  /** Path and query; the server's own path comes before it. */
+  readonly path: string;
+  /** Lower-case names, none of them of the connection alone. */
+  readonly headers: Readonly<Record<string, string | string[]>>;
+  readonly body: Buffer | Readable | null;
+  /** Longest wait for the beginning of the answer, and between two parts of it. */
+  readonly timeoutMs: number;
+}
+
+/** An answer that has begun. */
+export interface Forwarded {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** Has to be read or destroyed. */
+  readonly body: Readable;
+  /** From when the request was sent to when the answer began, ms. */
+  readonly ms: number;
+}
+
+/** A connection to a server that is given requests as they are. */
+export interface ForwardingClient extends ModelClient {
+  /**
+   * Resolves when the answer begins.
+   * @throws `runtime.unavailable` without a connection or (with `UNLOADED`) after `close`,
+   * `runtime.timeout` past `timeoutMs`, `overloaded` when its queue is full.
+   */
+  forward(request: ForwardRequest): Promise<Forwarded>;
 }
 
 /** What was proven while loading. */

@@ -4,6 +4,7 @@ export type {
   CountStore,
   CountTotal,
   CursorStore,
+  DisagreementStore,
   EndpointStore,
   EvidenceRecord,
   FeedbackRecord,

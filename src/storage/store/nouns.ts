@@ -1,5 +1,6 @@
 import { countStore } from "./counts.ts";
 import { cursorStore } from "./cursors.ts";
+import { disagreementStore } from "./disagreements.ts";
 import { endpointStore } from "./endpoints.ts";
 import { evidenceStore } from "./evidence.ts";
 import type { Executor } from "./executor.ts";
@@ -21,6 +22,7 @@ export function nounsOver(executor: Executor): StoreNouns {
     counts: countStore(executor),
     feedback: feedbackStore(executor),
     cursors: cursorStore(executor),
+    disagreements: disagreementStore(executor),
     evidence: evidenceStore(executor),
   };
 }

@@ -15,7 +15,7 @@ import type { ChainEntry, ChainHead, HistoryDraft } from "../history/index.ts";
 export type StoredManifest = z.infer<typeof manifestSchema>;
 
 /** A version without its samples and input example: what lists and decisions need. */
-export type VersionRecord = Omit<ModelVersion, "golden" | "inputExample">;
+export type VersionRecord = Omit<ModelVersion, "golden" | "inputExample" | "reference">;
 
 /** The heavy part of a version. */
 export interface VersionSamples {
@@ -301,6 +301,18 @@ export interface CursorStore {
   prune(before: number): Promise<number>;
 }
 
+/** Versions whose golden samples disagreed when a gateway last replayed them, by their bytes. */
+export interface DisagreementStore {
+  get(digest: Digest): Promise<{ readonly why: string; readonly at: number } | null>;
+  /** `at` in ms since 1970. */
+  put(disagreement: {
+    readonly digest: Digest;
+    readonly why: string;
+    readonly at: number;
+  }): Promise<void>;
+  forget(digest: Digest): Promise<void>;
+}
+
 /** Everything that can be read and written within one transaction. */
 export interface StoreNouns {
   readonly models: ModelStore;
@@ -312,6 +324,7 @@ export interface StoreNouns {
   readonly evidence: EvidenceStore;
   readonly feedback: FeedbackStore;
   readonly cursors: CursorStore;
+  readonly disagreements: DisagreementStore;
 }
 
 /** The rising numbers. */

@@ -14,7 +14,7 @@ export interface Tables {
     status_at: number;
     /** The manifest without what `samples` holds. */
     manifest: string;
-    /** `{golden, inputExample}`: read only when asked for. */
+    /** `{golden, inputExample, reference}`: read only when asked for. */
     samples: string;
   };
   tags: { model: string; sequence: number; key: string; value: string };
@@ -45,6 +45,7 @@ export interface Tables {
     counted: 0 | 1;
     at: number;
   };
+  disagreements: { digest: string; why: string; at: number };
   cursors: { watch: string; sequence: number; body: string; at: number };
   evidence: {
     watch: string;

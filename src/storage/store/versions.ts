@@ -12,8 +12,10 @@ import { folded } from "./models.ts";
 import type { StoredManifest, VersionRecord, VersionStore } from "./store.ts";
 import type { Tables } from "./tables.ts";
 
-type Manifest = Omit<z.infer<typeof manifestSchema>, "golden" | "inputExample">;
-type Samples = Pick<z.infer<typeof manifestSchema>, "golden" | "inputExample">;
+type Stored = z.infer<typeof manifestSchema>;
+type Manifest = Omit<Stored, "golden" | "inputExample" | "reference">;
+/** Rows of releases before reference sets have none. */
+type Samples = Pick<Stored, "golden" | "inputExample"> & Partial<Pick<Stored, "reference">>;
 type Row = Selectable<Omit<Tables["versions"], "samples">>;
 
 const COLUMNS = [
@@ -192,7 +194,9 @@ function versionReads(executor: Executor): VersionReads {
     },
     manifest: async (model, sequence) => {
       const found = await samplesRow(model, sequence);
-      return found === null ? null : { ...found.manifest, ...found.samples };
+      if (found === null) return null;
+      const { golden, inputExample, reference = null } = found.samples;
+      return { ...found.manifest, golden, inputExample, reference };
     },
   };
 }
@@ -202,7 +206,7 @@ async function insertVersion(
   manifest: StoredManifest,
   digest: Digest,
 ): Promise<boolean> {
-  const { golden, inputExample, ...rest } = manifest;
+  const { golden, inputExample, reference, ...rest } = manifest;
   await transaction
     .insertInto("models")
     .values({ name: manifest.model, folded: folded(manifest.model) })
@@ -220,7 +224,7 @@ async function insertVersion(
       status_reason: null,
       status_at: manifest.registeredAt,
       manifest: JSON.stringify(rest),
-      samples: JSON.stringify({ golden, inputExample }),
+      samples: JSON.stringify({ golden, inputExample, reference }),
     })
     .onConflict((conflict) => conflict.doNothing())
     .executeTakeFirst();

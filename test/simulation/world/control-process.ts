@@ -126,9 +126,14 @@ export class ControlProcess {
       },
       onRevisionState: async (state, gateway) => {
         const isBad = state.state === "failed";
-        this.#laws.knowsOf({ gateway, digest: state.digest, badSince: isBad ? this.#now() : null });
+        this.#laws.knowsOf({
+          gateway,
+          digest: state.digest,
+          badSince: isBad ? this.#now() : null,
+          bySamples: isBad ? state.code === "preflight.rejected" : state.state === "ready",
+        });
         await running;
-        rollouts.revisionStateChanged(state);
+        await rollouts.revisionStateChanged(state);
       },
       onOverride: async (override) => {
         await running;

@@ -61,6 +61,8 @@ export class Laws implements GatewayWatch {
   readonly hashed = new Map<string, number>();
   /** What the control plane knows not to hold: since when, by gateway and digest. */
   readonly #bad = new Map<string, Map<string, number>>();
+  /** Since when samples are known to disagree, by digest: it outlives the gateway that found it. */
+  readonly #disagree = new Map<string, number>();
   #before: EndpointState | null = null;
 
   constructor(time: VirtualTime, disk: Disk) {
@@ -80,7 +82,12 @@ export class Laws implements GatewayWatch {
     readonly gateway: string;
     readonly digest: string;
     readonly badSince: number | null;
+    /** Its samples disagree, or agree. */
+    readonly bySamples: boolean;
   }): void {
+    if (told.badSince === null && told.bySamples) this.#disagree.delete(told.digest);
+    else if (told.badSince !== null && told.bySamples && !this.#disagree.has(told.digest))
+      this.#disagree.set(told.digest, told.badSince);
     const bad = this.#bad.get(told.gateway) ?? new Map<string, number>();
     this.#bad.set(told.gateway, bad);
     if (told.badSince === null) bad.delete(told.digest);
@@ -210,6 +217,10 @@ export class Laws implements GatewayWatch {
         assert.equal(holdMs, null, "law 5: no request is held for ever");
       }
       this.#isKeptWarm(gateway, record.route, state);
+      assert.ok(
+        state.wanted === null || record.route.targets.length === 0,
+        "law 1: what is wanted back is back as soon as a target can be verified",
+      );
     }
     this.#overridesAreHistory(gateways);
     this.#verdictsAreReproduced();
@@ -313,6 +324,8 @@ export class Laws implements GatewayWatch {
     const bad = [...this.#bad.values()].flatMap((known) => known.get(digest) ?? []);
     const { now } = this.#time;
     if (bad.some((since) => now - since > KNOWN_MS)) return false;
+    const disagreesSince = this.#disagree.get(digest) ?? now;
+    if (this.#disk.disagreements.has(digest) && now - disagreesSince > KNOWN_MS) return false;
     const hashedAt = this.hashed.get(digest) ?? -Infinity;
     return bad.length === 0 || now - hashedAt < PROOF_AGE_MS;
   }

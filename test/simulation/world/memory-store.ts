@@ -6,6 +6,7 @@ import {
   type HistoryDraft,
 } from "../../../src/storage/history/index.ts";
 import type {
+  DisagreementStore,
   EndpointRecord,
   EndpointSave,
   EndpointSaved,
@@ -45,6 +46,7 @@ export class Disk {
   readonly keys = new Set<string>();
   readonly evidence = new Map<string, StoredEvidence[]>();
   readonly evidenceKeys = new Set<string>();
+  readonly disagreements = new Map<string, { readonly why: string; readonly at: number }>();
   order: StoreOrder = { generation: 1, epoch: 0 };
 
   /** Every entry that was ever committed, as an observer beside the store saw it. */
@@ -212,6 +214,15 @@ function evidenceOf(disk: Disk, access: Access): EvidenceStore {
   };
 }
 
+function disagreementsOf({ disagreements }: Disk, access: Access): DisagreementStore {
+  return {
+    get: (digest) => access("disagreements.get", () => disagreements.get(digest) ?? null),
+    put: ({ digest, why, at }) =>
+      access("disagreements.put", () => void disagreements.set(digest, { why, at })),
+    forget: (digest) => access("disagreements.forget", () => void disagreements.delete(digest)),
+  };
+}
+
 function historyOf(disk: Disk, access: Access): HistoryStore {
   return {
     list: (endpoint, { after = 0, limit = 100 } = {}) =>
@@ -252,6 +263,7 @@ function nounsOf(disk: Disk, access: Access): StoreNouns {
       count: notSimulated,
       prune: notSimulated,
     },
+    disagreements: disagreementsOf(disk, access),
     cursors: { get: notSimulated, advance: notSimulated, prune: notSimulated },
   };
 }

@@ -46,6 +46,7 @@ export function keptVersion(sequence: number, name: string): KeptVersion {
     signature: signature as StoredManifest["signature"],
     golden: [],
     inputExample: null,
+    reference: null,
   };
   const record = {
     ...shared,

@@ -77,7 +77,7 @@ interface Loaded {
   readonly endpoint: Route["endpoint"];
   state: RevisionState;
   readyAt: number | null;
-  readonly ready: PromiseWithResolvers<void>;
+  ready: PromiseWithResolvers<void>;
 }
 
 /**
@@ -174,6 +174,7 @@ export class SimulatedGateway {
       incarnation: this.#incarnation,
       workers: WORKERS.length,
       serveAddress: this.name,
+      grpcAddress: null,
       routes: records.map(({ route }) => route),
       overrides: records.flatMap(({ overrides }) => overrides),
       revisions: [...this.#loaded.values()].map(({ state }) => state),
@@ -331,36 +332,33 @@ export class SimulatedGateway {
       log: () => undefined,
       clock: time.clock,
       timers: this.life.timers,
-      probe: ({ endpoint, revision }) => this.#probe(endpoint, revision),
+      probe: (target) => this.#probe(target),
       onInterval: (endpoint, interval, watch) => this.#desk.route(endpoint, interval, watch),
-      protocols: () => [],
     };
   }
 
-  async #probe(endpoint: string, revision: RouteRevision): Promise<Probed> {
+  async #probe({
+    endpoint,
+    revision,
+    apart,
+  }: Parameters<SwitchParts["probe"]>[0]): Promise<Probed> {
     await this.life.timers.pause(this.#around.random() * 5);
-    const isMute = this.#truth(revision).mute || this.#around.time.now < this.probesFailUntil;
+    const { time, watch, sabotage } = this.#around;
+    const isMute = this.#truth(revision).mute || time.now < this.probesFailUntil;
     const answers = this.#served.every((worker) => {
-      const served = worker.get(endpoint);
-      return served?.route.revisions.some((each) => each.revision === revision.revision) === true;
+      const route = worker.get(endpoint)?.route;
+      const arms = route?.split.arms ?? [];
+      // As callers get it, where all of them get the same.
+      if (!apart && arms.length === 1) return arms[0]?.revision === revision.revision;
+      return route?.revisions.some((each) => each.revision === revision.revision) === true;
     });
     const isReady = this.stateOf(keyOf(endpoint, revision)) === "ready";
     const ok = !isMute && answers && isReady;
-    this.#around.watch.probed(this, revision.revision, ok);
-    const told: Probed = {
-      ok,
-      probes: [
-        {
-          protocol: "oip",
-          ok,
-          status: ok ? 200 : 503,
-          answeredBy: ok ? revision.revision : null,
-          ms: 1,
-          why: ok ? null : "no answer",
-        },
-      ],
-    };
-    return this.#around.sabotage.probed?.(told) ?? told;
+    if (!apart) watch.probed(this, revision.revision, ok);
+    const answeredBy = ok ? revision.revision : null;
+    const [status, why] = ok ? [200, null] : [503, "no answer"];
+    const told: Probed = { ok, probes: [{ protocol: "oip", ok, status, answeredBy, ms: 1, why }] };
+    return sabotage.probed?.(told) ?? told;
   }
 
   #truth(revision: RouteRevision): Truth {
@@ -384,6 +382,7 @@ export class SimulatedGateway {
       state: "loading",
       proof: "",
       provenAt: null,
+      samples: 1,
       why: null,
       code: null,
       engine: null,
@@ -420,6 +419,9 @@ export class SimulatedGateway {
     code: "artifact.corrupt" | "preflight.rejected" | null = null,
   ): void {
     const provenAt = state === "ready" ? this.#around.time.clock.now() : null;
+    // What failed and was brought back is waited for anew.
+    if (loaded.state.state === "failed") loaded.ready = Promise.withResolvers<void>();
+    loaded.ready.promise.catch(() => undefined);
     loaded.state = { ...loaded.state, state, why, code, provenAt };
     loaded.readyAt = this.#around.time.now;
     this.#control?.revisionState(loaded.state);
@@ -556,6 +558,7 @@ export class SimulatedGateway {
     window.pairs.pairs += pairs;
     const bad = drawBinomial(random, pairs, candidate.errorRate);
     const both = drawBinomial(random, bad, stable.errorRate);
+    window.pairs.bothBad += both;
     window.pairs.onlyCandidateBad += bad - both;
     window.pairs.onlyStableBad += drawBinomial(random, pairs - bad, stable.errorRate);
   }

@@ -36,6 +36,8 @@ export interface Sabotage {
 const RESTART_MS = 200;
 /** What is tried again by itself is tried within this time, ms. */
 const SOON_MS = 35_000;
+/** A way back that stays wanted is tried at least every five minutes, ms. */
+const WANTED_MS = 310_000;
 /** After the last thing that goes wrong everything has to be at rest within this time, ms. */
 const REST_MS = 400_000;
 
@@ -80,6 +82,7 @@ export class World {
   readonly #sabotage: Sabotage;
   #control: ControlProcess | null = null;
   #downMs = RESTART_MS;
+  #wantedUntil = 0;
   #broken: Error | null = null;
 
   constructor({ seed, gateways, sabotage = {}, rate = 30 }: WorldOptions) {
@@ -153,6 +156,7 @@ export class World {
       Object.assign(truth, { corrupt: false, wrong: false, mute: false });
     for (const gateway of this.gateways) gateway.replay();
     const until = this.time.now + REST_MS;
+    this.#wantedUntil = this.time.now + WANTED_MS;
     await this.pass(SOON_MS);
     while (!this.#isResting() && this.time.now < until) await this.pass(5_000);
     await this.pass(SOON_MS);
@@ -413,6 +417,8 @@ export class World {
     if (this.control === null || state === null) return this.control !== null;
     const { activity } = state;
     if (activity.phase === "Preparing" || activity.phase === "RollingBack") return false;
+    // Where every target is barred it stays wanted; there was time enough to find one.
+    if (state.wanted !== null && this.time.now < this.#wantedUntil) return false;
     return activity.phase === "Idle" || activity.switching === null;
   }
 }

@@ -1,25 +1,37 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 import * as z from "zod";
 
-import type { RegisterBody, Registered } from "../../../core/api/index.ts";
+import type { Registered } from "../../../core/api/index.ts";
 import { LastgoodError } from "../../../core/errors/index.ts";
 import {
   describeSpec,
   parseModelName,
   parseVersionName,
   signatureSchema,
+  type Signature,
 } from "../../../core/version/index.ts";
+import {
+  readJsonFile,
+  readModel,
+  registerBody,
+  registerModel,
+  type ModelFile,
+  type Registering,
+} from "../../model-folder/index.ts";
+import { givenModel } from "../given-model.ts";
 import { examples } from "../help-text.ts";
-import { listModelFiles, readJsonFile, uploadFiles, type ModelFile } from "../model-files.ts";
 import { numberPairValue, pairValue } from "../option-value.ts";
 import { bytes, counted, shortDigest } from "../phrase.ts";
 import type { Session } from "../session.ts";
-import { fullName } from "../version-words.ts";
+import { fullName, pipelineLines, referenceText } from "../version-words.ts";
 
 const EXAMPLES = [
   ["lastgood register fraud ./model.onnx --version v1.0", ""],
   ["lastgood register fraud ./model.onnx --version v1.1 --metric auc=0.94 \\", ""],
   ["    --param depth=6 --tag team=risk --input-example example.json", ""],
+  ["lastgood register fraud ./model.onnx --version v1.2 --reference rows.csv", ""],
+  ["lastgood register fraud ./mlruns/1/models/m-5e/artifacts", "an MLflow model folder"],
+  ["lastgood register fraud --preprocess pre.onnx --model model.onnx", "a pipeline"],
   ["lastgood register fraud --runtime remote --remote tf-1", "a model server elsewhere"],
   ["lastgood register fraud --runtime process --launcher python ./folder", "a Python server"],
 ] as const;
@@ -31,12 +43,22 @@ export function define(command: Command, session: Session): void {
       "Store a model version. It never changes again: the same name with other bytes is refused, the same bytes again are no change. Registering loads and runs the model once, to record its golden samples.",
     )
     .argument("<model>", "the model's name, for example fraud")
-    .argument("[path]", "an .onnx file, or a folder with everything that belongs to the model")
+    .argument(
+      "[path]",
+      "an .onnx file, or a folder with everything that belongs to the model: an MLflow model folder, or one with a pipeline.yaml",
+    )
     .option("--version <name>", "the version's name, for example v1.1; never reused")
+    .option("--preprocess <file>", "pipeline: the graph whose outputs are the model's inputs")
+    .option("--model <file>", "pipeline: the model, as the path")
+    .option("--postprocess <file>", "pipeline: the graph whose inputs are the model's outputs")
     .option("--metric <key=number>", "a measured value, repeatable: auc=0.94", numberPairValue)
     .option("--param <key=value>", "a parameter of the training, repeatable: depth=6", pairValue)
     .option("--tag <key=value>", "a tag, repeatable: team=risk", pairValue)
     .option("--input-example <file>", "JSON file with real inputs; golden samples come from it")
+    .option(
+      "--reference <file>",
+      "CSV or JSON file with rows of inputs as they should look: what drift of inputs is told by",
+    )
     .option("--run <id>", "lineage: the training run")
     .option("--git-commit <sha>", "lineage: the code")
     .option("--dataset-digest <digest>", "lineage: the data")
@@ -60,35 +82,52 @@ export function define(command: Command, session: Session): void {
       // Names are checked before anything is sent.
       parseModelName(model);
       const name = options.version === undefined ? null : parseVersionName(options.version);
-      checkSource(path, options);
-      const files = path === undefined ? [] : await listModelFiles(path);
-      const { inputExample, run, gitCommit, datasetDigest } = options;
-      const body: RegisterBody = {
-        name,
-        files: files.map((file) => ({ path: file.name, digest: file.digest })),
-        runtime: options.runtime,
-        remote: options.remote ?? null,
-        launcher: options.launcher ?? null,
-        signature: options.signature === undefined ? null : readSignature(options.signature),
-        inputExample: inputExample === undefined ? null : readJsonFile(inputExample),
-        metrics: options.metric ?? {},
-        params: options.param ?? {},
-        tags: options.tag ?? {},
-        lineage: withoutGaps({ run, git_commit: gitCommit, dataset_digest: datasetDigest }),
-        actor: await session.actor(),
-      };
+      checkSource(path ?? options.model, options);
+      const found = await givenModel(path, options);
+      const reference = await referenceFile(options.reference);
+      const said = { ...sayings(options), name, reference, actor: await session.actor() };
+      const registering: Registering = { model, found, said };
       if (options.dryRun === true) {
+        const body = registerBody(registering);
         session.terminal.answer({ dryRun: true, model, ...body }, () => [
           `${session.terminal.style("yellow", "dry run:")} ${model}@${name ?? "(next number)"} would be stored`,
-          ...files.map(fileLine),
+          ...found.files.map(fileLine),
         ]);
         return;
       }
       const client = await session.client();
-      await uploadFiles(client, files, (line) => session.terminal.note(line));
-      const registered = await client.register(model, body);
+      const registered = await registerModel(client, registering, (file) =>
+        session.terminal.note(`uploading ${file.name} (${bytes(file.size)}) …`),
+      );
       session.terminal.answer(registered, () => describeRegistered(registered, session));
     });
+}
+
+interface Sayings {
+  readonly remote?: string | undefined;
+  readonly launcher?: string | undefined;
+  readonly signature?: string | undefined;
+  readonly inputExample?: string | undefined;
+  readonly metric?: Record<string, number> | undefined;
+  readonly param?: Record<string, string> | undefined;
+  readonly tag?: Record<string, string> | undefined;
+  readonly run?: string | undefined;
+  readonly gitCommit?: string | undefined;
+  readonly datasetDigest?: string | undefined;
+}
+
+function sayings(options: Sayings): Omit<Registering["said"], "name" | "reference" | "actor"> {
+  const { inputExample, run, gitCommit, datasetDigest } = options;
+  return {
+    remote: options.remote ?? null,
+    launcher: options.launcher ?? null,
+    signature: options.signature === undefined ? null : readSignature(options.signature),
+    inputExample: inputExample === undefined ? null : readJsonFile(inputExample),
+    metrics: options.metric ?? {},
+    params: options.param ?? {},
+    tags: options.tag ?? {},
+    lineage: withoutGaps({ run, git_commit: gitCommit, dataset_digest: datasetDigest }),
+  };
 }
 
 /** Options that name what serves a version, and the runtime each goes with. */
@@ -97,7 +136,7 @@ const NAMED_BY = { remote: "remote", launcher: "process" } as const;
 function checkSource(
   path: string | undefined,
   options: {
-    readonly runtime: RegisterBody["runtime"];
+    readonly runtime: Registered["version"]["runtime"]["kind"];
     readonly remote?: string | undefined;
     readonly launcher?: string | undefined;
   },
@@ -127,7 +166,7 @@ function checkSource(
   }
 }
 
-function readSignature(path: string): NonNullable<RegisterBody["signature"]> {
+function readSignature(path: string): Signature {
   const parsed = signatureSchema.safeParse(readJsonFile(path));
   if (parsed.success) return parsed.data;
   throw new LastgoodError(
@@ -137,6 +176,19 @@ function readSignature(path: string): NonNullable<RegisterBody["signature"]> {
       hint: '{"inputs": [{"name": "x", "kind": "tensor", "dtype": "FP64", "shape": [-1, 4]}], "outputs": [{"name": "y", "kind": "tensor", "dtype": "INT64", "shape": [-1]}]}',
     },
   );
+}
+
+/** @throws `usage.invalid` for a file that is not one of rows. */
+async function referenceFile(
+  path: string | undefined,
+): Promise<NonNullable<Registering["said"]["reference"]> | null> {
+  if (path === undefined) return null;
+  const format = /\.csv$/i.test(path) ? "csv" : /\.json$/i.test(path) ? "json" : null;
+  const [file, second] = format === null ? [] : (await readModel(path)).files;
+  if (format !== null && file !== undefined && second === undefined) return { file, format };
+  throw new LastgoodError("usage.invalid", `${path} is no reference set`, {
+    hint: "give one .csv file with the columns' names in its first line, or one .json file in a form of input examples",
+  });
 }
 
 function withoutGaps(given: Readonly<Record<string, string | undefined>>): Record<string, string> {
@@ -161,9 +213,11 @@ function describeRegistered(registered: Registered, session: Session): string[] 
     ...version.files.map(
       (file) => `  ${file.path}   ${bytes(file.size)}   ${shortDigest(file.digest)}`,
     ),
+    ...pipelineLines(version.runtime).map((line) => `  steps     ${line}`),
     `  takes     ${version.signature.inputs.map(describeSpec).join(", ")}`,
     `  gives     ${version.signature.outputs.map(describeSpec).join(", ")}`,
     `  checked   ${counted(version.golden.length, "golden sample")}, batching ${batching}`,
+    ...(version.reference === null ? [] : [`  reference ${referenceText(version.reference)}`]),
     ...notes.map((note) => `  note: ${note}`),
     `${terminal.style("cyan", "next:")} ${session.programName} deploy ${name}`,
   ];

@@ -5,7 +5,7 @@ import { describeRuntime, describeSpec } from "../../../core/version/index.ts";
 import { examples } from "../help-text.ts";
 import { bytes, counted, moment, shortDigest } from "../phrase.ts";
 import type { Session } from "../session.ts";
-import { fullName, readVersionWords } from "../version-words.ts";
+import { fullName, pipelineLines, readVersionWords, referenceText } from "../version-words.ts";
 
 /** `show`: everything about a version. */
 export function define(command: Command, session: Session): void {
@@ -42,9 +42,17 @@ function describeVersion(version: VersionView, session: Session): string[] {
     `  digest      ${version.digest}`,
     `  aliases     ${version.aliases.map((alias) => `@${alias}`).join(" ") || "-"}`,
     `  runtime     ${describeRuntime(version.runtime)}, ${version.engine.name} ${version.engine.version}`,
+    ...listed("steps", pipelineLines(version.runtime)),
     `  batching    ${batching}`,
     `  golden      ${counted(version.golden.length, "sample")}`,
+    ...(version.reference === null ? [] : [`  reference   ${referenceText(version.reference)}`]),
     ...listed("takes", version.signature.inputs.map(describeSpec)),
+    ...listed(
+      "columns",
+      version.signature.inputs.flatMap(({ columns }) =>
+        columns === undefined ? [] : [columns.join(", ")],
+      ),
+    ),
     ...listed("gives", version.signature.outputs.map(describeSpec)),
     ...listed(
       "files",

@@ -88,7 +88,7 @@ function describeStatus(status: Status, session: Session): string[] {
     ),
     ...status.endpoints.flatMap((endpoint) =>
       automaticLines(endpoint, session).map(
-        (line) => `${endpoint.name}: ${line.trim().replace(/ {2,}/, " ")}`,
+        (line) => `${endpoint.name}: ${line.trim().replace(/^\w+ +/, "")}`,
       ),
     ),
   ];

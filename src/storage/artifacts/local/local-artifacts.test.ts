@@ -114,6 +114,7 @@ test("a damaged or misplaced manifest is named, and others stay readable", async
     engine: { name: "e", version: "1", threads: 1 },
     golden: [],
     inputExample: null,
+    reference: null,
     metrics: {},
     params: {},
     lineage: {},

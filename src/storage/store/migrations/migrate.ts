@@ -5,10 +5,18 @@ import type { Tables } from "../tables.ts";
 import { firstTables } from "./0001-first-tables.ts";
 import { watchedRollouts } from "./0002-watched-rollouts.ts";
 import { feedbackTables } from "./0003-feedback.ts";
+import { wantedReturns } from "./0004-wanted-returns.ts";
+import { disagreementTable } from "./0005-disagreements.ts";
 import type { Migration } from "./migration.ts";
 
 /** Every step, in order. */
-export const MIGRATIONS: readonly Migration[] = [firstTables, watchedRollouts, feedbackTables];
+export const MIGRATIONS: readonly Migration[] = [
+  firstTables,
+  watchedRollouts,
+  feedbackTables,
+  wantedReturns,
+  disagreementTable,
+];
 
 async function numberInMeta(database: Kysely<Tables>, key: string): Promise<number> {
   const row = await database

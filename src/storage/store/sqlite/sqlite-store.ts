@@ -124,6 +124,9 @@ function storeOver(path: string, database: Executor, rebuilt: () => StoreRebuilt
     get cursors() {
       return outside(nouns.cursors);
     },
+    get disagreements() {
+      return outside(nouns.disagreements);
+    },
     get evidence() {
       return outside(nouns.evidence);
     },

@@ -1,19 +1,20 @@
 import { elementCount, type Tensor } from "../../core/tensor/index.ts";
 import type { Signature, TensorSpec } from "../../core/version/index.ts";
-import {
-  acceptedCount,
-  described,
-  inputText,
-  isJsonObject,
-  member,
-  newElements,
-  quoted,
-  requestInvalid,
-  shapeText,
-  writeNested,
-} from "../protocol/index.ts";
+import { newElements } from "./elements.ts";
+import { writeNested } from "./nested.ts";
+import { described, inputText, isJsonObject, member, quoted, requestInvalid } from "./refuse.ts";
+import { acceptedCount, shapeText } from "./shape.ts";
 
 type JsonObject = Readonly<Record<string, unknown>>;
+
+/** What tensors are read for. */
+export interface TensorReading {
+  readonly contract: Signature;
+  /** Length of the body, which bounds what is allocated. */
+  readonly bodyBytes: number;
+  /** What to send instead where an object's names are no inputs of a model with one input. */
+  readonly namedColumns?: string;
+}
 
 /** Lengths along the first elements; one axis more than the contract has is enough to refuse it. */
 function nestedShape(value: unknown, most: number): number[] {
@@ -45,19 +46,21 @@ function readTensor(spec: TensorSpec, value: unknown, bodyBytes: number): Tensor
   return { name, dtype, shape, data: out };
 }
 
-function unknownInput(name: string, contract: Signature, where: string): Error {
-  const single = contract.inputs.length === 1;
+function unknownInput(name: string, reading: TensorReading, where: string): Error {
+  const { contract, namedColumns } = reading;
+  const isSingle = contract.inputs.length === 1;
   return requestInvalid(`there is no input ${quoted(name)}`, {
     where,
     accepted: contract.inputs.map((input) => input.name).join(", "),
-    ...(single ? { hint: "for named columns of one input send dataframe_records" } : {}),
+    ...(isSingle && namedColumns !== undefined ? { hint: namedColumns } : {}),
   });
 }
 
-function feeds(values: JsonObject, contract: Signature, bodyBytes: number): readonly Tensor[] {
+function feeds(values: JsonObject, reading: TensorReading): readonly Tensor[] {
+  const { contract, bodyBytes } = reading;
   for (const name of Object.keys(values)) {
     if (!contract.inputs.some((input) => input.name === name)) {
-      throw unknownInput(name, contract, "inputs");
+      throw unknownInput(name, reading, "inputs");
     }
   }
   return contract.inputs.map((spec) => {
@@ -70,7 +73,7 @@ function feeds(values: JsonObject, contract: Signature, bodyBytes: number): read
   });
 }
 
-function singleTensor(value: unknown, contract: Signature, bodyBytes: number): readonly Tensor[] {
+function singleTensor(value: unknown, { contract, bodyBytes }: TensorReading): readonly Tensor[] {
   const [only] = contract.inputs;
   if (only !== undefined && contract.inputs.length === 1)
     return [readTensor(only, value, bodyBytes)];
@@ -84,11 +87,8 @@ function singleTensor(value: unknown, contract: Signature, bodyBytes: number): r
 }
 
 /** One array for each input, from one object for each row. */
-function stacked(
-  rows: readonly unknown[],
-  contract: Signature,
-  bodyBytes: number,
-): readonly Tensor[] {
+function stacked(rows: readonly unknown[], reading: TensorReading): readonly Tensor[] {
+  const { contract, bodyBytes } = reading;
   for (const [index, row] of rows.entries()) {
     const where = `instances[${index}]`;
     if (!isJsonObject(row)) {
@@ -97,7 +97,7 @@ function stacked(
     const other = Object.keys(row).find(
       (name) => !contract.inputs.some((input) => input.name === name),
     );
-    if (other !== undefined) throw unknownInput(other, contract, where);
+    if (other !== undefined) throw unknownInput(other, reading, where);
   }
   return contract.inputs.map((spec) => {
     const values = rows.map((row, index) => {
@@ -117,26 +117,16 @@ function stacked(
  * The inputs of TensorFlow Serving's row form: a tensor for the only input, or an object for each row.
  * @throws `request.invalid`.
  */
-export function instancesInputs(
-  value: unknown,
-  contract: Signature,
-  bodyBytes: number,
-): readonly Tensor[] {
+export function instancesInputs(value: unknown, reading: TensorReading): readonly Tensor[] {
   return Array.isArray(value) && isJsonObject(value[0])
-    ? stacked(value, contract, bodyBytes)
-    : singleTensor(value, contract, bodyBytes);
+    ? stacked(value, reading)
+    : singleTensor(value, reading);
 }
 
 /**
  * The inputs of TensorFlow Serving's column form: a tensor for each input by name, or for the only one.
  * @throws `request.invalid`.
  */
-export function columnInputs(
-  value: unknown,
-  contract: Signature,
-  bodyBytes: number,
-): readonly Tensor[] {
-  return isJsonObject(value)
-    ? feeds(value, contract, bodyBytes)
-    : instancesInputs(value, contract, bodyBytes);
+export function columnInputs(value: unknown, reading: TensorReading): readonly Tensor[] {
+  return isJsonObject(value) ? feeds(value, reading) : instancesInputs(value, reading);
 }

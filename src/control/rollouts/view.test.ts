@@ -1,0 +1,66 @@
+/** What people are told of an endpoint. */
+import { expect, test } from "vitest";
+
+import { POLICY, scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
+import { endpointView } from "./view.ts";
+
+const MANUAL = { ...POLICY, rollback: { ...POLICY.rollback, automatic: false } };
+
+function viewOf(of: Scenario): ReturnType<typeof endpointView> {
+  return endpointView({
+    state: of.state,
+    choice: of.choice(),
+    targetBytes: 0,
+    revisionStates: [],
+    counts: [],
+    historyHead: null,
+    now: of.now,
+  });
+}
+
+/** What the machine would do and cannot. */
+function waitsFor(of: Scenario): readonly string[] {
+  return viewOf(of).alarms.filter((alarm) => !alarm.startsWith("no way back"));
+}
+
+test("a rollback that the policy leaves to people is an alarm until the traffic is off the candidate", () => {
+  const of = scenario()
+    .stable("v1.0")
+    .deploys("v1.1", { strategy: "canary", weight: 10, policy: MANUAL })
+    .settles();
+  expect(waitsFor(of)).toEqual([]);
+  of.assessed("rollback");
+  expect(waitsFor(of)).toEqual([
+    expect.stringMatching(/^a rollback is wanted: the evidence says rollback; .*automatic: false/),
+  ]);
+  expect(waitsFor(of.rollsBack().settles())).toEqual([]);
+});
+
+test("a rollback that a pin holds back is an alarm that says who pinned", () => {
+  const of = scenario().stable("v1.0").canary("v1.1").pins().assessed("rollback");
+  expect(waitsFor(of)).toEqual([expect.stringContaining("pinned by ann (launch day)")]);
+  of.unpins().assessed("rollback");
+  expect(waitsFor(of.settles())).toEqual([]);
+});
+
+test("a rollback that found no target that answers is an alarm for as long as it is wanted", () => {
+  const of = scenario().stable("v1.0").canary("v1.1").assessed("rollback").fails("no answer");
+  expect(waitsFor(of)).toEqual([
+    expect.stringMatching(/^a rollback is wanted: .*no answer.*; tried again by itself/),
+  ]);
+  expect(waitsFor(of.pins()).join()).toContain("not tried while it is pinned");
+  of.unpins().now += 5_000;
+  expect(waitsFor(of.retries().settles())).toEqual([]);
+});
+
+test("a switch that waits for the end of an outage shows as held, and is an alarm", () => {
+  const of = scenario().stable("v1.0").deploys("v1.1").succeeds().failsWithStable("status 500");
+  const { alarms, rollout } = viewOf(of);
+  expect(rollout?.held).toMatchObject({
+    why: expect.stringMatching(/^an outage: /),
+    since: of.now,
+  });
+  expect(alarms).toEqual([expect.stringMatching(/^the rollout is held: an outage: /)]);
+  of.later(5_000).settles();
+  expect(viewOf(of)).toMatchObject({ alarms: [], rollout: { held: null } });
+});

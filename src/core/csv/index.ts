@@ -1,0 +1,1 @@
+export { csvRows, type CsvRow } from "./csv.ts";
