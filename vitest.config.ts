@@ -79,7 +79,9 @@ export default defineConfig({
           ...realProcesses,
           name: "clients",
           include: ["test/clients/**/*.test.ts"],
+          // Libraries of models are large, and read from disk by each process anew.
           testTimeout: 300 * seconds,
+          hookTimeout: 300 * seconds,
           sequence: { groupOrder: 6 },
         },
       },

@@ -57,19 +57,19 @@ test("an MLflow folder of the flavour onnx is a version: its example is the gold
   expect(version.files.map((file) => file.path)).toContain("MLmodel");
 });
 
-test("a folder of another flavour is refused before anything is sent, and says what would serve it", async () => {
+test("a folder of another flavour is code, which this server does not run: it says what would serve it", async () => {
   const { code, stdout } = await server.cli([
     "register",
     "other",
     mlflowFolder("sklearn"),
     "--json",
   ]);
-  expect(code).toBe(1);
+  expect(code).toBe(4);
   const { error } = JSON.parse(stdout) as { error: ErrorBody };
   expect(error).toMatchObject({
-    code: "artifact.invalid",
-    message: expect.stringContaining("python_function, sklearn") as string,
-    hint: expect.stringContaining("--runtime process") as string,
+    code: "code.not-allowed",
+    message: expect.stringContaining("launcher mlflow") as string,
+    hint: expect.stringContaining("--allow-code") as string,
   });
 });
 

@@ -117,6 +117,7 @@ export class GatewayHarness {
       workers: this.#start.workers ?? 2,
       remotes: this.#start.remotes ?? {},
       modelEntry: join(dist, "model.cjs"),
+      shimEntry: join(dist, "shim.cjs"),
       workerEntry: join(dist, "worker.cjs"),
       build: "test",
       socketFolder: this.sockets,

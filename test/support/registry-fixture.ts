@@ -128,6 +128,7 @@ export async function uploaded(
     files: [{ path: "model.onnx", digest }],
     runtime: "onnx",
     remote: null,
+    launcher: null,
     steps: { preprocess: null, model: null, postprocess: null },
     signature: null,
     columns: null,

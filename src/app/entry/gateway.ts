@@ -13,6 +13,7 @@ import { oip } from "../../serving/protocol-oip/index.ts";
 import { tfserving } from "../../serving/protocol-tfserving/index.ts";
 import { OnnxRuntime } from "../../serving/runtime-onnx/index.ts";
 import { PassThroughRuntime } from "../../serving/runtime-passthrough/index.ts";
+import { ProcessRuntime } from "../../serving/runtime-process/index.ts";
 import type { Runtime } from "../../serving/runtime/index.ts";
 
 /** Loads the remote runtime's HTTP client with the first remote version: few gateways have one. */
@@ -23,7 +24,7 @@ function remoteRuntime({ remotes }: GatewayConfig): Runtime {
     return new RemoteRuntime(
       Object.fromEntries(
         Object.entries(remotes).flatMap(([name, { url, protocol, model = name, retries }]) =>
-          protocol === "oip" ? [[name, { url, protocol, model, retries }]] : [],
+          protocol === "passthrough" ? [] : [[name, { url, protocol, model, retries }]],
         ),
       ),
     );
@@ -54,7 +55,11 @@ setFlagsFromString("--max-semi-space-size=16");
 
 void runGateway({
   config,
-  runtimes: { onnx: new OnnxRuntime(config), remote: remoteRuntime(config) },
+  runtimes: {
+    onnx: new OnnxRuntime(config),
+    remote: remoteRuntime(config),
+    process: new ProcessRuntime(config),
+  },
   protocols: [oip, mlflow, tfserving],
   grpc: async () => (await import("../../serving/protocol-oip-grpc/index.ts")).oipGrpc,
   log: (level, message, fields = {}) => logger[level](fields, message),

@@ -1,6 +1,7 @@
 import type { LastgoodClient } from "../../client/index.ts";
 import type { ReferenceFile, RegisterBody, Registered } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
+import { signatureSchema, type Signature } from "../../core/version/index.ts";
 import { uploadFiles, type ModelFile } from "./model-files.ts";
 import type { FoundModel } from "./read-model.ts";
 
@@ -15,6 +16,10 @@ export interface Registering {
   > & {
     /** The remote that serves it instead of an engine of ours. */
     readonly remote?: string | null;
+    /** The launcher that starts its server instead of the one that the folder needs. */
+    readonly launcher?: string | null;
+    /** What it takes and gives, where nothing else says so. */
+    readonly signature?: Signature | null;
     readonly inputExample?: unknown;
     /** Rows of inputs as they should look. */
     readonly reference?: {
@@ -24,32 +29,30 @@ export interface Registering {
   };
 }
 
-/** @throws `artifact.invalid` for what is not served natively. */
-function refuseLaunched({ launcher, tags }: FoundModel): void {
-  if (launcher === null) return;
-  throw new LastgoodError(
-    "artifact.invalid",
-    `the folder is an MLflow model of the flavours ${tags["mlflow.flavors"] ?? ""}, and natively served is the flavour onnx alone`,
-    {
-      hint: "log it with mlflow.onnx.log_model as well; its own server would run as --runtime process, which this build does not have",
-      details: { launcher },
-    },
-  );
+/** What serves it: the remote or launcher that was named, the one its folder needs, else our engine. */
+function servedBy({
+  found,
+  said,
+}: Registering): Pick<RegisterBody, "runtime" | "remote" | "launcher"> {
+  const remote = said.remote ?? null;
+  const launcher = said.launcher ?? found.launcher;
+  if (remote !== null) return { runtime: "remote", remote, launcher: null };
+  return { runtime: launcher === null ? "onnx" : "process", remote, launcher };
 }
 
-/** The body that registers it. @throws `artifact.invalid` for what is not served natively. */
-export function registerBody({ found, said }: Registering): RegisterBody {
-  const remote = said.remote ?? null;
+/** The body that registers it. */
+export function registerBody(registering: Registering): RegisterBody {
+  const { found, said } = registering;
+  const served = servedBy(registering);
   const reference = said.reference ?? null;
-  if (remote === null) refuseLaunched(found);
+  const signature = said.signature ?? (served.runtime === "process" ? found.signature : null);
   return {
     name: said.name,
     files: found.files.map((file) => ({ path: file.name, digest: file.digest })),
-    runtime: remote === null ? "onnx" : "remote",
-    remote,
+    ...served,
     steps: { ...found.steps },
-    signature: null,
-    columns: remote === null && found.columns !== null ? [...found.columns] : null,
+    signature: signature === null ? null : signatureSchema.parse(signature),
+    columns: served.runtime === "onnx" && found.columns !== null ? [...found.columns] : null,
     inputExample: said.inputExample ?? found.inputExample,
     reference:
       reference === null ? null : { digest: reference.file.digest, format: reference.format },

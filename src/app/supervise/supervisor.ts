@@ -6,7 +6,7 @@ import type { SignalSources } from "../../core/policy/index.ts";
 import { takeKernelLock, type KernelLock } from "../../link/lock/index.ts";
 import { ownIdentity, socketFolder, type PeerIdentity } from "../../link/peer/index.ts";
 import { PROGRAM_VERSION, type Programs } from "../build/index.ts";
-import { formatAddress, type Address, type Remotes } from "../config/index.ts";
+import { formatAddress, type Address, type Launchers, type Remotes } from "../config/index.ts";
 import { checkAddress } from "./free-address.ts";
 import { KeptProcess, type ProcessEvent } from "./kept-process.ts";
 import { endModelProcesses } from "./leftovers.ts";
@@ -28,6 +28,9 @@ export interface ServerOptions {
   readonly workers: number;
   readonly defaultEndpoint: string | null;
   readonly remotes: Remotes;
+  readonly launchers: Launchers;
+  /** Versions whose files are code may run. */
+  readonly allowCode: boolean;
   /** Sources of evidence that server.yaml names. */
   readonly signals: SignalSources;
   readonly programs: Programs;
@@ -270,7 +273,6 @@ function controlConfig(
     build: options.programs.build,
     serveHost: serve.host,
     servePort: serve.port,
-    remotes: options.remotes,
     signals: options.signals,
   };
 }
@@ -288,8 +290,11 @@ function gatewayConfig(
     workers: options.workers,
     defaultEndpoint: options.defaultEndpoint,
     modelEntry: options.programs.model,
+    shimEntry: options.programs.shim,
     workerEntry: options.programs.worker,
     remotes: options.remotes,
+    launchers: options.launchers,
+    allowCode: options.allowCode,
     build: options.programs.build,
     socketFolder: taken.sockets,
   };

@@ -2,6 +2,7 @@ import type { Diff, DiffRow } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import { outputFromWire, type WireOutput, type WireSample } from "../../core/tensor/index.ts";
 import {
+  describeRuntime,
   describeSpec,
   goldenDifference,
   pipelineSteps,
@@ -49,7 +50,7 @@ function versionFields({ record }: Compared): Fields {
     digest: record.digest,
     status: record.status,
     aliases: record.aliases.join(", "),
-    runtime: record.runtime.kind === "onnx" ? "onnx" : `remote ${record.runtime.remote}`,
+    runtime: describeRuntime(record.runtime),
     ...stepFields(record),
     batching: record.batching.on ? "on" : `off: ${record.batching.why}`,
     engine: `${record.engine.name} ${record.engine.version}`,

@@ -159,7 +159,7 @@ export class Registrar {
     }
   }
 
-  /** An example is read by the signature that loading found, so it costs a second load. */
+  /** An example is read by the signature that loading found, so it may cost a second load. */
   async #inspect(registration: Registration, content: Content): Promise<Inspected> {
     const ask = async (examples: WireTensor[][]): Promise<Inspected> => {
       const inspected = await this.#on.inspect({
@@ -174,9 +174,13 @@ export class Registrar {
       );
       return { ...inspected, signature };
     };
+    const { inputExample, signature: given } = registration;
+    const hasExample = inputExample !== null && inputExample !== undefined;
+    // Where it was given, the example can be read before anything is loaded.
+    if (hasExample && given !== null)
+      return ask([exampleToInputs(inputExample, withColumns(given, registration.columns))]);
     const found = await ask([]);
-    if (registration.inputExample === null || registration.inputExample === undefined) return found;
-    return ask([exampleToInputs(registration.inputExample, found.signature)]);
+    return hasExample ? ask([exampleToInputs(inputExample, found.signature)]) : found;
   }
 
   async #storeVersion(
@@ -314,5 +318,6 @@ function notesOn(inspected: Inspected, reference: ReferenceSet | null): string[]
       `drift of inputs is watched for the first ${reference.features.length} features; ${reference.leftOut} are left out`,
     );
   if (!inspected.batching.on) notes.push(`batching is off: ${inspected.batching.why}`);
+  notes.push(...(inspected.notes ?? []));
   return notes;
 }

@@ -2,7 +2,7 @@ import type { RegisterBody } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { RuntimeSpec } from "../../core/version/index.ts";
 
-type Given = Pick<RegisterBody, "files" | "remote" | "runtime" | "steps">;
+type Given = Pick<RegisterBody, "files" | "launcher" | "remote" | "runtime" | "steps">;
 
 function findModel(paths: readonly string[]): string {
   const models = paths.filter((path) => path.endsWith(".onnx"));
@@ -34,7 +34,7 @@ function checkSteps(steps: Given["steps"], paths: readonly string[]): void {
  * What serves a version that is being registered.
  * @throws `input.invalid` when it cannot be told which file is which.
  */
-export function runtimeOf({ files, remote, runtime, steps }: Given): RuntimeSpec {
+export function runtimeOf({ files, launcher, remote, runtime, steps }: Given): RuntimeSpec {
   const paths = files.map((file) => file.path);
   checkSteps(steps, paths);
   const { preprocess, postprocess } = steps;
@@ -46,6 +46,12 @@ export function runtimeOf({ files, remote, runtime, steps }: Given): RuntimeSpec
       ...(preprocess === null ? {} : { preprocess }),
       ...(postprocess === null ? {} : { postprocess }),
     };
+  }
+  if (runtime === "process") {
+    if (launcher !== null && launcher !== "") return { kind: "process", launcher };
+    throw new LastgoodError("input.invalid", "the process runtime needs the launcher's name", {
+      hint: "name one that is built in (mlflow, python, bentoml) or in the server's configuration: --launcher NAME",
+    });
   }
   if (remote !== null && remote !== "") return { kind: "remote", remote };
   throw new LastgoodError("input.invalid", "the remote runtime needs the remote's name", {

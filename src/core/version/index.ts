@@ -33,6 +33,7 @@ export {
   type GoldenSample,
 } from "./golden.ts";
 export {
+  describeRuntime,
   pipelineSteps,
   versionLabel,
   type ArtefactFile,

@@ -58,6 +58,7 @@ export const runtimeSpecSchema = z.discriminatedUnion("kind", [
     postprocess: z.string().optional(),
   }),
   z.object({ kind: z.literal("remote"), remote: z.string() }),
+  z.object({ kind: z.literal("process"), launcher: z.string() }),
 ]);
 
 /** Schema of whether requests may share a frame. */

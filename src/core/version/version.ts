@@ -28,7 +28,18 @@ export type RuntimeSpec =
   | {
       readonly kind: "remote";
       /** Name in the server's own configuration. */ readonly remote: string;
+    }
+  | {
+      readonly kind: "process";
+      /** Name in the server's own configuration: what starts a server on the version's folder. */
+      readonly launcher: string;
     };
+
+/** The runtime for people: `onnx`, `remote tf-1`, `process mlflow`. */
+export function describeRuntime(runtime: RuntimeSpec): string {
+  if (runtime.kind === "onnx") return "onnx";
+  return runtime.kind === "remote" ? `remote ${runtime.remote}` : `process ${runtime.launcher}`;
+}
 
 /** One step of a version's pipeline. */
 export interface PipelineStep {

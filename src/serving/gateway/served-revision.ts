@@ -126,7 +126,7 @@ export class ServedRevision {
       await old.close();
       await new Promise((resolve) => setImmediate(resolve));
     }
-    this.#mayRepeat = address.kind === "onnx" || address.retries;
+    this.#mayRepeat = address.kind === "onnx" || retriesOf(address);
     this.#client = await this.#context.connect(address);
     if (this.#mayOpen) this.gate.open();
   }
@@ -278,6 +278,10 @@ export class ServedRevision {
 
 function isForwarding(client: ModelClient): client is ForwardingClient {
   return "forward" in client;
+}
+
+function retriesOf(address: Exclude<ModelAddress, { readonly kind: "onnx" }>): boolean {
+  return address.kind === "passthrough" ? address.retries : address.upstream.retries;
 }
 
 /** The error of a request that was in a process when it died; one that threw by itself is cleared. */

@@ -1,15 +1,10 @@
 import { createHash } from "node:crypto";
-import { rmSync, statSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 
 import { LastgoodError } from "../../core/errors/index.ts";
-import {
-  listenPeers,
-  ownIdentity,
-  type Frame,
-  type Peer,
-  type Reply,
-} from "../../link/peer/index.ts";
+import { listenPeers, ownIdentity, type Frame, type Reply } from "../../link/peer/index.ts";
+import { inodeOf, OrphanWatch } from "../claim/index.ts";
 import { loadEngine } from "./engine.ts";
 import { externalFiles, inlineExternalData } from "./external-data.ts";
 import { modelArgumentsSchema, type ModelArguments } from "./model-arguments.ts";
@@ -121,40 +116,6 @@ class ModelServer {
   }
 }
 
-/** Calls `end` once nobody has been connected for `orphanMs`. */
-class OrphanWatch {
-  readonly #peers = new Set<Peer>();
-  readonly #end: () => void;
-  #orphanMs: number;
-  #timer: NodeJS.Timeout;
-
-  constructor(orphanMs: number, end: () => void) {
-    this.#orphanMs = orphanMs;
-    this.#end = end;
-    this.#timer = setTimeout(end, orphanMs);
-  }
-
-  connected(peer: Peer): void {
-    this.#peers.add(peer);
-    clearTimeout(this.#timer);
-    void peer.closed.then(() => {
-      this.#peers.delete(peer);
-      this.#wait();
-    });
-  }
-
-  /** Waits no longer than this from now on. */
-  shorten(orphanMs: number): void {
-    this.#orphanMs = Math.min(this.#orphanMs, orphanMs);
-    this.#wait();
-  }
-
-  #wait(): void {
-    clearTimeout(this.#timer);
-    if (this.#peers.size === 0) this.#timer = setTimeout(this.#end, this.#orphanMs);
-  }
-}
-
 /**
  * Runs a model process: loads the one version that its argument names (see `modelArgumentsSchema`)
  * and answers `describe`, `run` and `exit` on its socket until it is told to end or nobody has been
@@ -206,10 +167,6 @@ export async function runModelProcess(
     process.stderr.write(`${options.subject}: ${LastgoodError.from(error).message}\n`);
     orphan.shorten(FAILED_MS);
   }
-}
-
-function inodeOf(path: string): number | null {
-  return statSync(path, { throwIfNoEntry: false })?.ino ?? null;
 }
 
 function readArguments(argument: string | undefined): ModelArguments {

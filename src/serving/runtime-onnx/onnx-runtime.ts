@@ -11,6 +11,7 @@ import {
 import type { Inspected } from "../../link/message/index.ts";
 import { ownIdentity } from "../../link/peer/index.ts";
 import type { RouteRevision } from "../../link/route/index.ts";
+import { claimSocket } from "../claim/index.ts";
 import {
   OWN_REQUESTS,
   replayGolden,
@@ -23,7 +24,6 @@ import { inspectModel } from "./inspect.ts";
 import type { ModelArguments } from "./model-arguments.ts";
 import {
   claimModelProcess,
-  modelSocket,
   runAlone,
   type ModelProcess,
   type ProcessOptions,
@@ -122,7 +122,7 @@ export class OnnxRuntime implements Runtime {
   ): Promise<ModelProcess> {
     const { dataDir, build, orphanMs = ORPHAN_MS } = this.#options;
     const args: ModelArguments = {
-      socket: modelSocket(dataDir, subject, version.digest),
+      socket: claimSocket(dataDir, subject, version.digest),
       build,
       subject,
       digest: version.digest,

@@ -11,8 +11,10 @@ export {
   type InspectRequest,
   type LoadedModel,
   type LoadProof,
+  type MlflowForm,
   type ModelAddress,
   type ModelClient,
   type RunFrame,
   type Runtime,
+  type UpstreamAddress,
 } from "./runtime.ts";

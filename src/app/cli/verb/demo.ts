@@ -109,6 +109,8 @@ async function demoSettings(session: Session, dataDir: string): Promise<ServeSet
     workers: await session.required("workers"),
     defaultEndpoint: null,
     remotes: {},
+    launchers: {},
+    allowCode: false,
     signals: { prometheus: {}, logs: {}, health: {} },
     programs: findPrograms(session.programFolder),
   };

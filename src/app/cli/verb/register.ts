@@ -1,8 +1,15 @@
 import { Option, type Command } from "@commander-js/extra-typings";
+import * as z from "zod";
 
 import type { Registered } from "../../../core/api/index.ts";
 import { LastgoodError } from "../../../core/errors/index.ts";
-import { describeSpec, parseModelName, parseVersionName } from "../../../core/version/index.ts";
+import {
+  describeSpec,
+  parseModelName,
+  parseVersionName,
+  signatureSchema,
+  type Signature,
+} from "../../../core/version/index.ts";
 import {
   readJsonFile,
   readModel,
@@ -17,6 +24,17 @@ import { numberPairValue, pairValue } from "../option-value.ts";
 import { bytes, counted, shortDigest } from "../phrase.ts";
 import type { Session } from "../session.ts";
 import { fullName, pipelineLines, referenceText } from "../version-words.ts";
+
+const EXAMPLES = [
+  ["lastgood register fraud ./model.onnx --version v1.0", ""],
+  ["lastgood register fraud ./model.onnx --version v1.1 --metric auc=0.94 \\", ""],
+  ["    --param depth=6 --tag team=risk --input-example example.json", ""],
+  ["lastgood register fraud ./model.onnx --version v1.2 --reference rows.csv", ""],
+  ["lastgood register fraud ./mlruns/1/models/m-5e/artifacts", "an MLflow model folder"],
+  ["lastgood register fraud --preprocess pre.onnx --model model.onnx", "a pipeline"],
+  ["lastgood register fraud --runtime remote --remote tf-1", "a model server elsewhere"],
+  ["lastgood register fraud --runtime process --launcher python ./folder", "a Python server"],
+] as const;
 
 /** `register`: uploads a model's files and stores them as a version. */
 export function define(command: Command, session: Session): void {
@@ -45,28 +63,26 @@ export function define(command: Command, session: Session): void {
     .option("--git-commit <sha>", "lineage: the code")
     .option("--dataset-digest <digest>", "lineage: the data")
     .addOption(
-      new Option("--runtime <name>", "what serves it").choices(["onnx", "remote"]).default("onnx"),
+      new Option("--runtime <name>", "what serves it")
+        .choices(["onnx", "remote", "process"] as const)
+        .default("onnx" as const),
     )
     .option("--remote <name>", "with --runtime remote: its name in server.yaml")
-    .option("--dry-run", "say what would be stored, store nothing")
-    .addHelpText(
-      "after",
-      examples([
-        ["lastgood register fraud ./model.onnx --version v1.0", ""],
-        ["lastgood register fraud ./model.onnx --version v1.1 --metric auc=0.94 \\", ""],
-        ["    --param depth=6 --tag team=risk --input-example example.json", ""],
-        ["lastgood register fraud ./model.onnx --version v1.2 --reference rows.csv", ""],
-        ["lastgood register fraud ./mlruns/1/models/m-5e/artifacts", "an MLflow model folder"],
-        ["lastgood register fraud --preprocess pre.onnx --model model.onnx", "a pipeline"],
-        ["lastgood register fraud --runtime remote --remote tf-1", "a model server elsewhere"],
-      ]),
+    .option(
+      "--launcher <name>",
+      "with --runtime process: what starts a server on the folder (mlflow, python, bentoml, or a name in server.yaml); needs a server with --allow-code",
     )
+    .option(
+      "--signature <file>",
+      "JSON file with inputs and outputs, where the server does not describe its own",
+    )
+    .option("--dry-run", "say what would be stored, store nothing")
+    .addHelpText("after", examples(EXAMPLES))
     .action(async (model, path, options) => {
       // Names are checked before anything is sent.
       parseModelName(model);
       const name = options.version === undefined ? null : parseVersionName(options.version);
-      const isRemote = options.runtime === "remote";
-      checkSource(isRemote, path ?? options.model, options.remote);
+      checkSource(path ?? options.model, options);
       const found = await givenModel(path, options);
       const reference = await referenceFile(options.reference);
       const said = { ...sayings(options), name, reference, actor: await session.actor() };
@@ -89,6 +105,8 @@ export function define(command: Command, session: Session): void {
 
 interface Sayings {
   readonly remote?: string | undefined;
+  readonly launcher?: string | undefined;
+  readonly signature?: string | undefined;
   readonly inputExample?: string | undefined;
   readonly metric?: Record<string, number> | undefined;
   readonly param?: Record<string, string> | undefined;
@@ -102,6 +120,8 @@ function sayings(options: Sayings): Omit<Registering["said"], "name" | "referenc
   const { inputExample, run, gitCommit, datasetDigest } = options;
   return {
     remote: options.remote ?? null,
+    launcher: options.launcher ?? null,
+    signature: options.signature === undefined ? null : readSignature(options.signature),
     inputExample: inputExample === undefined ? null : readJsonFile(inputExample),
     metrics: options.metric ?? {},
     params: options.param ?? {},
@@ -110,26 +130,52 @@ function sayings(options: Sayings): Omit<Registering["said"], "name" | "referenc
   };
 }
 
+/** Options that name what serves a version, and the runtime each goes with. */
+const NAMED_BY = { remote: "remote", launcher: "process" } as const;
+
 function checkSource(
-  isRemote: boolean,
   path: string | undefined,
-  remote: string | undefined,
+  options: {
+    readonly runtime: Registered["version"]["runtime"]["kind"];
+    readonly remote?: string | undefined;
+    readonly launcher?: string | undefined;
+  },
 ): void {
-  if (isRemote && remote === undefined) {
-    throw new LastgoodError("usage.invalid", "--runtime remote needs --remote NAME", {
-      hint: "the names are those under remotes: in the server's server.yaml",
-    });
+  for (const [option, runtime] of Object.entries(NAMED_BY)) {
+    const isGiven = options[option as keyof typeof NAMED_BY] !== undefined;
+    if (options.runtime === runtime && !isGiven)
+      throw new LastgoodError("usage.invalid", `--runtime ${runtime} needs --${option} NAME`, {
+        hint: `the names are those under ${option}s: in the server's server.yaml${option === "launcher" ? ", and mlflow, python, bentoml" : ""}`,
+      });
+    if (options.runtime !== runtime && isGiven)
+      throw new LastgoodError("usage.invalid", `--${option} goes with --runtime ${runtime}`, {
+        hint: `add --runtime ${runtime}, or leave --${option} out`,
+      });
   }
-  if (!isRemote && path === undefined) {
-    throw new LastgoodError("usage.invalid", "the model's file is missing", {
-      hint: "for example: lastgood register fraud ./model.onnx --version v1.0",
-    });
+  if (options.runtime !== "remote" && path === undefined) {
+    const isProcess = options.runtime === "process";
+    throw new LastgoodError(
+      "usage.invalid",
+      isProcess ? "the version's folder is missing" : "the model's file is missing",
+      {
+        hint: isProcess
+          ? "for example: lastgood register fraud --runtime process --launcher python ./folder"
+          : "for example: lastgood register fraud ./model.onnx --version v1.0",
+      },
+    );
   }
-  if (!isRemote && remote !== undefined) {
-    throw new LastgoodError("usage.invalid", "--remote goes with --runtime remote", {
-      hint: "add --runtime remote, or leave --remote out",
-    });
-  }
+}
+
+function readSignature(path: string): Signature {
+  const parsed = signatureSchema.safeParse(readJsonFile(path));
+  if (parsed.success) return parsed.data;
+  throw new LastgoodError(
+    "usage.invalid",
+    `${path} is no signature: ${z.prettifyError(parsed.error)}`,
+    {
+      hint: '{"inputs": [{"name": "x", "kind": "tensor", "dtype": "FP64", "shape": [-1, 4]}], "outputs": [{"name": "y", "kind": "tensor", "dtype": "INT64", "shape": [-1]}]}',
+    },
+  );
 }
 
 /** @throws `usage.invalid` for a file that is not one of rows. */

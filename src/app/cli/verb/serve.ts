@@ -44,6 +44,10 @@ export function define(command: Command, session: Session): void {
       "-m, --model-uri <version>",
       "serve this registered version: models:/iris/1, iris@v1.0; or a model's file or folder: ./model",
     )
+    .option(
+      "--allow-code",
+      "run versions whose files are code (--runtime process): whoever may register one may run anything here as this user",
+    )
     .option("-p, --port <port>", "serving port on 127.0.0.1, short for --serve-address")
     .addHelpText(
       "after",
@@ -71,7 +75,7 @@ export function define(command: Command, session: Session): void {
 
 async function readSettings(
   session: Session,
-  options: { readonly port?: string | undefined },
+  options: { readonly port?: string | undefined; readonly allowCode?: boolean | undefined },
 ): Promise<ServeSettings> {
   const config = await session.setting("config");
   return {
@@ -83,6 +87,7 @@ async function readSettings(
     workers: await session.required("workers"),
     defaultEndpoint: await session.setting("defaultEndpoint"),
     ...(await readServerYaml(config)),
+    allowCode: options.allowCode === true,
     programs: findPrograms(session.programFolder),
   };
 }

@@ -1,7 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
 
 import type { VersionView } from "../../../core/api/index.ts";
-import { describeSpec } from "../../../core/version/index.ts";
+import { describeRuntime, describeSpec } from "../../../core/version/index.ts";
 import { examples } from "../help-text.ts";
 import { bytes, counted, moment, shortDigest } from "../phrase.ts";
 import type { Session } from "../session.ts";
@@ -41,7 +41,7 @@ function describeVersion(version: VersionView, session: Session): string[] {
     `  served by   ${served.join(", ") || "no endpoint"}`,
     `  digest      ${version.digest}`,
     `  aliases     ${version.aliases.map((alias) => `@${alias}`).join(" ") || "-"}`,
-    `  runtime     ${version.runtime.kind === "remote" ? `remote ${version.runtime.remote}` : "onnx"}, ${version.engine.name} ${version.engine.version}`,
+    `  runtime     ${describeRuntime(version.runtime)}, ${version.engine.name} ${version.engine.version}`,
     ...listed("steps", pipelineLines(version.runtime)),
     `  batching    ${batching}`,
     `  golden      ${counted(version.golden.length, "sample")}`,
