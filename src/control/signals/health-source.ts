@@ -115,9 +115,8 @@ export class HealthSource implements SignalSource {
           : brokenSignal(`${metric.source} failed before it was healthy once: ${candidate.why}`);
       next[metric.name] = {
         life: this.#life,
-        ran: candidate.ran,
-        bad: candidate.bad,
-        stable: { ran: stable?.ran ?? 0, bad: stable?.bad ?? 0 },
+        ...tallyOf(candidate),
+        stable: tallyOf(stable),
         healthy: means,
       };
     }
@@ -189,6 +188,10 @@ export class HealthSource implements SignalSource {
     };
     return row;
   }
+}
+
+function tallyOf(row: Row | null): { readonly ran: number; readonly bad: number } {
+  return row === null ? { ran: 0, bad: 0 } : { ran: row.ran, bad: row.bad };
 }
 
 /** What a row has that was not given yet. */
