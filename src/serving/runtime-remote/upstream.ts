@@ -2,21 +2,15 @@ import { Pool, type Dispatcher } from "undici";
 
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Tensor } from "../../core/tensor/index.ts";
-import { readAnswer, readMetadata, writeRequest, type RemoteMetadata } from "./oip-wire.ts";
+import type { UpstreamAddress } from "../runtime/index.ts";
+import { dialectOf, type Dialect } from "./dialect.ts";
+import { readMetadata, type RemoteMetadata } from "./oip-wire.ts";
 
 const CONNECTIONS = 128;
 const CONNECT_TIMEOUT_MS = 5_000;
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
 /** Of an error's text, what is worth showing. */
 const ERROR_CHARACTERS = 500;
-
-/** Where a model lies at a server that speaks the Open Inference Protocol v2. */
-export interface OipAddress {
-  readonly url: string;
-  readonly model: string;
-  /** Whether a request may be sent twice. */
-  readonly retries: boolean;
-}
 
 /** Outputs and how long the model took for them. */
 export interface RemoteAnswer {
@@ -72,51 +66,75 @@ function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "";
 }
 
-/** A model at a remote server. */
-export class OipRemote {
-  readonly #address: OipAddress;
-  readonly #pool: Pool;
-  readonly #path: string;
+/** How a server is reached. */
+export interface UpstreamOptions {
+  /** Idle connections are closed after this long, ms: before a server that closes them too. */
+  readonly keepAliveMs?: number;
+  /** What to look at when it cannot be reached. */
+  readonly hint?: string;
+}
 
-  constructor(address: OipAddress) {
+/** A model at a server that is asked over HTTP. */
+export class Upstream {
+  readonly #address: UpstreamAddress;
+  readonly #dialect: Dialect;
+  readonly #hint: string;
+  readonly #pool: Pool;
+  /** What comes before every path; empty where the URL has none. */
+  readonly #base: string;
+  #closed: Promise<void> | null = null;
+
+  constructor(address: UpstreamAddress, options: UpstreamOptions = {}) {
     const url = parseUrl(address.url);
     this.#address = address;
-    this.#path = `${url.pathname.replace(/\/+$/, "")}/v2/models/${encodeURIComponent(address.model)}`;
+    this.#dialect = dialectOf(address);
+    this.#hint = options.hint ?? "check the remote's url in the server's configuration";
+    this.#base = url.pathname.replace(/\/+$/, "");
     this.#pool = new Pool(url.origin, {
       connections: CONNECTIONS,
       connect: { timeout: CONNECT_TIMEOUT_MS },
       maxResponseSize: MAX_ANSWER_BYTES,
+      ...(options.keepAliveMs === undefined ? {} : { keepAliveTimeout: options.keepAliveMs }),
     });
   }
 
   /** @throws `runtime.unavailable`, `runtime.timeout` or `runtime.failed` when it is not ready. */
   async ready(timeoutMs: number): Promise<void> {
-    await this.#request({ method: "GET", path: `${this.#path}/ready` }, timeoutMs);
+    await this.#request({ method: "GET", path: this.#base + this.#dialect.readyPath }, timeoutMs);
   }
 
-  /** @throws as `ready` does. */
-  async metadata(timeoutMs: number): Promise<RemoteMetadata> {
-    const { text } = await this.#request({ method: "GET", path: this.#path }, timeoutMs);
+  /**
+   * What the server says of its model; null where its protocol has no such thing.
+   * @throws as `ready` does.
+   */
+  async metadata(timeoutMs: number): Promise<RemoteMetadata | null> {
+    const { metadataPath } = this.#dialect;
+    if (metadataPath === null) return null;
+    const path = this.#base + metadataPath;
+    const { text } = await this.#request({ method: "GET", path }, timeoutMs);
     return readMetadata(text);
   }
 
   /**
    * @throws `runtime.failed` for an answer of 4xx (with `rejected: true` in its details) or 5xx, or
-   * one that is not understood; `runtime.unavailable` without a connection; `runtime.timeout`.
+   * one that is not understood; `runtime.unavailable` without a connection (`sent` in its details
+   * says whether the request had left); `runtime.timeout`.
    */
   async infer(inputs: readonly Tensor[], timeoutMs: number): Promise<RemoteAnswer> {
     const request = {
       method: "POST",
-      path: `${this.#path}/infer`,
+      path: this.#base + this.#dialect.inferPath,
       headers: { "content-type": "application/json" },
-      body: writeRequest(inputs),
+      body: this.#dialect.write(inputs),
     } as const;
     const { text, ms } = await this.#requestTwice(request, timeoutMs);
-    return { outputs: readAnswer(text), ms };
+    return { outputs: this.#dialect.read(text), ms };
   }
 
+  /** Ends its connections once their requests are answered. */
   close(): Promise<void> {
-    return this.#pool.close();
+    this.#closed ??= this.#pool.close();
+    return this.#closed;
   }
 
   /** Sent once more where that is allowed and a lost connection left it open what became of it. */
@@ -148,11 +166,15 @@ export class OipRemote {
     // What is left of a request's time has fractions, which a timer refuses.
     const limit = AbortSignal.timeout(Math.max(0, Math.ceil(timeoutMs)));
     let leftAt = performance.now();
+    let sent = false;
     const pool = this.#pool.compose(
       (dispatch) => (request, handler) =>
         dispatch(
           request,
-          noting(handler, () => (leftAt = performance.now())),
+          noting(handler, () => {
+            leftAt = performance.now();
+            sent = true;
+          }),
         ),
     );
     try {
@@ -171,7 +193,7 @@ export class OipRemote {
       throw new LastgoodError(
         "runtime.unavailable",
         `${this.#name} cannot be reached: ${cause instanceof Error ? cause.message : String(cause)}`,
-        { cause, hint: "check the remote's url in the server's configuration" },
+        { cause, hint: this.#hint, details: { sent } },
       );
     }
   }
