@@ -23,6 +23,8 @@ const bundledPackages = [
   "@hono/zod-openapi",
   "kysely",
   "undici",
+  "@grpc/grpc-js",
+  "@bufbuild/protobuf",
   "commander",
   "@commander-js/extra-typings",
   "cli-table3",

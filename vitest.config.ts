@@ -61,7 +61,7 @@ export default defineConfig({
         test: {
           ...realProcesses,
           name: "laws",
-          include: ["test/{laws,conformance,clients,browser}/**/*.test.ts"],
+          include: ["test/{laws,conformance,browser}/**/*.test.ts"],
           exclude: [...configDefaults.exclude, "test/laws/sabotage/**", ...atLength],
           sequence: { groupOrder: 2 },
         },
@@ -72,6 +72,17 @@ export default defineConfig({
           name: "at-length",
           include: atLength,
           sequence: { groupOrder: 5 },
+        },
+      },
+      {
+        test: {
+          ...realProcesses,
+          name: "clients",
+          include: ["test/clients/**/*.test.ts"],
+          // Libraries of models are large, and read from disk by each process anew.
+          testTimeout: 300 * seconds,
+          hookTimeout: 300 * seconds,
+          sequence: { groupOrder: 6 },
         },
       },
       {

@@ -111,6 +111,7 @@ function bookOf(arms: Route["split"]["arms"], watch: Route["watch"] = null): End
     host: "127.0.0.1",
     port: 0,
     reusePort: false,
+    grpc: null,
     defaultEndpoint: null,
     predictionsFolder: "/nowhere",
     requestIdKey: "00",

@@ -27,8 +27,11 @@ const stampName = ".built";
 /** What has to be loaded from node_modules at run time: native code and WebAssembly. */
 const external = ["onnxruntime-node", "onnxruntime-web"];
 
-/** Large libraries that few runs need: a bundle of their own, loaded when first imported. */
-const loadedOnDemand = ["undici"];
+/** Large libraries that few runs need, and the bundles of their own that are loaded when first imported. */
+const loadedOnDemand: ReadonlyMap<string, string> = new Map([
+  ["undici", "undici"],
+  ["@grpc/grpc-js", "grpc"],
+]);
 
 /** Messages of the validation library in one language: the others would double its size. */
 const onlyEnglish: Plugin = {
@@ -43,16 +46,15 @@ const onlyEnglish: Plugin = {
 const besideTheBundle: Plugin = {
   name: "beside-the-bundle",
   setup: (esbuild) => {
-    esbuild.onResolve({ filter: /^\w+$/ }, ({ path, kind }) =>
-      loadedOnDemand.includes(path) && kind !== "entry-point"
-        ? { path: `./${path}.cjs`, external: true }
-        : undefined,
-    );
+    esbuild.onResolve({ filter: /^[@\w]/ }, ({ path, kind }) => {
+      const name = kind === "entry-point" ? undefined : loadedOnDemand.get(path);
+      return name === undefined ? undefined : { path: `./${name}.cjs`, external: true };
+    });
   },
 };
 
 function libraryEntries(): Record<string, string> {
-  return Object.fromEntries(loadedOnDemand.map((name) => [name, name]));
+  return Object.fromEntries([...loadedOnDemand].map(([library, name]) => [name, library]));
 }
 
 /** One module to build in place of another, both relative to the checkout or absolute. */

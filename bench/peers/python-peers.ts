@@ -49,7 +49,14 @@ const PEERS: readonly Peer[] = [
       args: () => ["start", "."],
       path: "/v2/models/iris/infer",
       // Its one worker answers in its own process, which is faster than a pool of one.
-      env: { MLSERVER_PARALLEL_WORKERS: "0", MLSERVER_DEBUG: "false", MLSERVER_HOST: "127.0.0.1" },
+      env: (port) => ({
+        MLSERVER_PARALLEL_WORKERS: "0",
+        MLSERVER_DEBUG: "false",
+        MLSERVER_HOST: "127.0.0.1",
+        MLSERVER_HTTP_PORT: String(port),
+        MLSERVER_GRPC_PORT: String(port + 1),
+        MLSERVER_METRICS_PORT: String(port + 2),
+      }),
     }),
   },
   {
@@ -62,7 +69,7 @@ const PEERS: readonly Peer[] = [
       args: (port) =>
         `models serve -m saved -h 127.0.0.1 -p ${port} --env-manager local --workers 1`.split(" "),
       path: "/invocations",
-      env: { PATH: `${join(bin("python"), "..")}:${process.env["PATH"] ?? ""}` },
+      env: () => ({ PATH: `${join(bin("python"), "..")}:${process.env["PATH"] ?? ""}` }),
     }),
   },
   {
@@ -77,7 +84,7 @@ const PEERS: readonly Peer[] = [
       command: bin("bentoml"),
       args: (port) => ["serve", "service:Iris", "--host", "127.0.0.1", "--port", String(port)],
       path: "/predict",
-      env: { BENTOML_DO_NOT_TRACK: "True" },
+      env: () => ({ BENTOML_DO_NOT_TRACK: "True" }),
     }),
   },
   {
@@ -87,7 +94,7 @@ const PEERS: readonly Peer[] = [
       command: bin("python"),
       args: () => ["serve.py"],
       path: "/predict",
-      env: { RAY_USAGE_STATS_ENABLED: "0" },
+      env: () => ({ RAY_USAGE_STATS_ENABLED: "0" }),
     }),
   },
 ];

@@ -40,7 +40,7 @@ export interface Program {
   /** @default the measured one */
   readonly core?: number;
   readonly cwd?: string;
-  readonly env?: Readonly<Record<string, string>>;
+  readonly env?: (port: number) => Readonly<Record<string, string>>;
 }
 
 /** Starts a program on the measured core. It finds its port in $PORT too. */
@@ -50,7 +50,7 @@ export async function startProgram(program: Program): Promise<Running> {
   const child = startedOn(core, () =>
     spawn(command, args(port), {
       cwd,
-      env: { ...process.env, ...env, PORT: String(port) },
+      env: { ...process.env, ...env?.(port), PORT: String(port) },
       stdio: ["ignore", "pipe", "pipe"],
       detached: true,
     }),

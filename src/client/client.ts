@@ -116,9 +116,12 @@ export class LastgoodClient {
     return this.#get(z.array(modelSummarySchema), "/models");
   }
 
-  /** By sequence number, the oldest first. */
-  versions(model: string): Promise<VersionSummary[]> {
-    return this.#get(z.array(versionSummarySchema), `/models/${part(model)}/versions`);
+  /** By sequence number, the oldest first; those beyond `after`, at most `limit` of them. */
+  versions(
+    model: string,
+    page: { readonly after?: number; readonly limit?: number } = {},
+  ): Promise<VersionSummary[]> {
+    return this.#get(z.array(versionSummarySchema), `/models/${part(model)}/versions`, page);
   }
 
   /** `selector` is a name, a sequence number or `@alias`. */

@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 import { z } from "zod";
 
 import { LastgoodError } from "../../src/core/errors/index.ts";
+import type { Launcher } from "../../src/core/launcher/index.ts";
 import {
   isMapSequence,
   tensorFromWire,
@@ -31,6 +32,8 @@ import {
   OnnxRuntime,
   type OnnxRuntimeOptions,
 } from "../../src/serving/runtime-onnx/index.ts";
+import { connectPassThrough } from "../../src/serving/runtime-passthrough/index.ts";
+import { connectProcess, ProcessRuntime } from "../../src/serving/runtime-process/index.ts";
 import { connectRemoteModel, RemoteRuntime } from "../../src/serving/runtime-remote/index.ts";
 import type {
   InspectRequest,
@@ -82,6 +85,32 @@ export class DataFolder {
     return new OnnxRuntime(this.onnxOptions(overrides));
   }
 
+  /** Stores the fixture's server with settings of its own. */
+  storeServer(settings: Readonly<Record<string, unknown>>): Version {
+    const [code] = this.store(readFileSync(join(root, "test/fixtures/python/serve.py"))).files;
+    const [model] = this.store(Buffer.from(JSON.stringify(settings))).files;
+    if (code === undefined || model === undefined) throw new Error("nothing was stored");
+    return {
+      digest: model.digest,
+      runtime: { kind: "process", launcher: "fixture" },
+      files: [
+        { ...code, path: "serve.py" },
+        { ...model, path: "model.json" },
+      ],
+    };
+  }
+
+  processRuntime(launcher: Partial<Launcher> = {}, orphanMs = 5_000): ProcessRuntime {
+    return new ProcessRuntime({
+      dataDir: this.path,
+      shimEntry: join(root, "dist/shim.cjs"),
+      build: "test",
+      launchers: { fixture: { ...FIXTURE_LAUNCHER, ...launcher } },
+      allowCode: true,
+      orphanMs,
+    });
+  }
+
   remove(): void {
     rmSync(this.path, { recursive: true, force: true });
   }
@@ -113,7 +142,9 @@ export function inspectRequest(
 /** A worker's connection to whatever was loaded. */
 export function connect(loaded: LoadedModel): Promise<ModelClient> {
   const { address } = loaded;
-  return address.kind === "onnx" ? connectModel(address) : connectRemoteModel(address);
+  if (address.kind === "passthrough") return connectPassThrough(address);
+  if (address.kind === "onnx") return connectModel(address);
+  return address.kind === "remote" ? connectRemoteModel(address) : connectProcess(address);
 }
 
 /** One implementation of `Runtime` in a world of its own. */
@@ -130,6 +161,38 @@ export function onnxSubject(): Subject {
   return {
     runtime: folder.onnxRuntime(),
     version: (model) => Promise.resolve(folder.store(modelBytes(model))),
+    end: () => {
+      folder.remove();
+      return Promise.resolve();
+    },
+  };
+}
+
+/** What starts the servers of `test/fixtures/python`. */
+export const FIXTURE_LAUNCHER: Launcher = {
+  command: ["{python}", "serve.py"],
+  protocol: "oip",
+  model: "a model",
+  path: null,
+  health: null,
+  retries: true,
+  python: "python3",
+  environment: "none",
+  requirements: "requirements.txt",
+  env: {},
+  startTimeoutMs: 20_000,
+  installTimeoutMs: 60_000,
+  stopTimeoutMs: 1_000,
+  unhealthyMs: 0,
+  memoryBytes: null,
+};
+
+/** Versions in Python servers under shims. */
+export function processSubject(): Subject {
+  const folder = new DataFolder();
+  return {
+    runtime: folder.processRuntime(),
+    version: (model) => Promise.resolve(folder.storeServer({ model })),
     end: () => {
       folder.remove();
       return Promise.resolve();

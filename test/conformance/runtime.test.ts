@@ -7,6 +7,7 @@ import {
   connect,
   inspectRequest,
   onnxSubject,
+  processSubject,
   remoteSubject,
   revisionOf,
   type Subject,
@@ -18,6 +19,7 @@ const implementations = [
   { name: "onnx, native", engine: "onnxruntime-node", forced: "", make: onnxSubject },
   { name: "onnx, wasm", engine: "onnxruntime-web", forced: "wasm", make: onnxSubject },
   { name: "remote", engine: "onnx_onnxv1", forced: "", make: remoteSubject },
+  { name: "process", engine: "python", forced: "", make: processSubject },
 ];
 
 const patient = { timeoutMs: 20_000 };

@@ -137,12 +137,14 @@ test("a port that a stranger holds is refused and names its pid", async () => {
   const port = typeof address === "object" && address !== null ? address.port : 0;
   const dataDir = `${server.dataDir}-stranger`;
   try {
-    for (const flag of ["--api-address", "--serve-address"]) {
-      const other = flag === "--api-address" ? "--serve-address" : "--api-address";
-      const args = ["--data-dir", dataDir, flag, `127.0.0.1:${port}`, other, "127.0.0.1:0"];
+    const flags = ["--api-address", "--serve-address", "--grpc-address"];
+    for (const flag of flags) {
+      const others = flags.flatMap((other) => (other === flag ? [] : [other, "127.0.0.1:0"]));
+      const args = ["--data-dir", dataDir, flag, `127.0.0.1:${port}`, ...others];
       const refused = await server.cli(["serve", ...args]);
       expect(refused.code).not.toBe(0);
       expect(refused.stderr).toContain(`process ${process.pid}`);
+      expect(refused.stderr).toContain(flag);
       expect(processesOf(dataDir)).toEqual([]);
     }
   } finally {

@@ -103,7 +103,7 @@ test("another port is refused and names the server; what is no version says what
   expect(await serveModel("models:/iris/9")).toMatchObject({ code: 1 });
   const file = await serveModel("./model.onnx");
   expect(file.code).toBe(2);
-  expect(file.stdout).toContain("lastgood register");
+  expect(file.stdout).toContain("./model.onnx cannot be registered");
   expect(await answeredBy()).toBe("v1.0");
 });
 

@@ -4,6 +4,8 @@
  * check and an application's log.
  */
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -23,8 +25,11 @@ const rows = heldOutRows("iris");
 let server: TestServer;
 
 /** A canary that would take an hour, watched by nothing but the metrics that are given. */
-function policyOf(metrics: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const never = { requests: 1_000_000, time: "1h" };
+function policyOf(
+  metrics: Readonly<Record<string, unknown>>,
+  { time = "1h", ...analysis }: Readonly<Record<string, unknown>> = {},
+): Record<string, unknown> {
+  const never = { requests: 1_000_000, time };
   return {
     model: "iris",
     rollout: { canary: { steps: [{ weight: "50%", until: never }] } },
@@ -38,9 +43,22 @@ function policyOf(metrics: Readonly<Record<string, unknown>>): Record<string, un
         accuracy: OFF,
         ...metrics,
       },
+      ...analysis,
     },
-    rollback: { atMost: "1000 per 1h" },
+    rollback: { atMost: "1000 per 1h", cooldown: "0s" },
   };
+}
+
+/** Versions whose check fails. */
+const ill = new Set<string>();
+const checked = createServer(({ url = "" }, response) =>
+  response.writeHead(ill.has(url.slice(1)) ? 500 : 200).end(),
+);
+
+function listening(): Promise<number> {
+  return new Promise((resolve) => {
+    checked.listen(0, "127.0.0.1", () => resolve((checked.address() as AddressInfo).port));
+  });
 }
 
 beforeAll(async () => {
@@ -50,7 +68,9 @@ beforeAll(async () => {
   writeFileSync(log, "");
   writeFileSync(
     config,
-    `health: {shop: {command: ${JSON.stringify(command)}, every: 1s}}
+    `health:
+  shop: {command: ${JSON.stringify(command)}, every: 1s}
+  each: {http: "http://127.0.0.1:${await listening()}/{{version}}", every: 1s}
 logs: {app: {files: [app.log], format: json, version: version}}
 `,
   );
@@ -66,12 +86,18 @@ logs: {app: {files: [app.log], format: json, version: version}}
 
 afterAll(async () => {
   await server.destroy();
+  checked.closeAllConnections();
+  checked.close();
   rmSync(folder, { recursive: true, force: true });
 });
 
 /** Begins a rollout under those metrics. */
-async function roll(version: string, metrics: Readonly<Record<string, unknown>>): Promise<string> {
-  await server.client.applyPolicy(ENDPOINT, { ...TESTER, policy: policyOf(metrics) });
+async function roll(
+  version: string,
+  metrics: Readonly<Record<string, unknown>>,
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<string> {
+  await server.client.applyPolicy(ENDPOINT, { ...TESTER, policy: policyOf(metrics, more) });
   const { rollout } = await server.client.deploy({
     ...TESTER,
     reference: `iris@${version}`,
@@ -142,10 +168,58 @@ test("labels that come later send a wrong version back, and a killed control pla
 
 test("a check that fails so many times in a row sends the candidate back", async () => {
   const id = await roll("v1.1", { health: { source: "shop", failures: 2 } });
+  await until("it was healthy once", async () => {
+    const { assessment } = await server.client.rollout(ENDPOINT);
+    return assessment?.metrics.some(
+      ({ kind, candidate }) => kind === "health" && candidate.observations > candidate.bad,
+    );
+  });
   writeFileSync(sick, "");
   expect(await sentBack(id)).toMatch(/health|shop/);
   rmSync(sick);
 }, 90_000);
+
+test("a check of each revision: what fails both is an outage and is held, what fails the candidate alone sends it back", async () => {
+  ill.add("v1.0").add("v1.1");
+  const id = await roll("v1.1", { health: { source: "each", failures: 2 } });
+  const held = await until("it is held", async () => {
+    const { rollout } = await server.client.rollout(ENDPOINT);
+    return rollout?.held?.why;
+  });
+  expect(held).toBe("an outage: the health checks of both revisions fail");
+  expect((await server.client.rollout(ENDPOINT)).rollout?.phase).toBe("Progressing");
+  ill.delete("v1.0");
+  expect(await sentBack(id)).toContain("health: ");
+  ill.clear();
+}, 90_000);
+
+test.each([
+  ["data", { noData: { after: "1s", then: "rollback" } }],
+  ["evidence", { time: "1s", inconclusive: { deadline: "1s", then: "rollback" } }],
+])(
+  "what goes back for want of %s is recorded with what was known, and explains itself",
+  async (_, more) => {
+    const id = await roll("v1.1", { errorRate: {} }, more);
+    await sentBack(id);
+    const { code, stdout } = await server.cli(["explain", id, "--json"]);
+    const { agrees, assessment } = JSON.parse(stdout) as Record<string, unknown>;
+    expect({ code, agrees }).toEqual({ code: 0, agrees: true });
+    expect(assessment).not.toBeNull();
+  },
+  90_000,
+);
+
+test("a source that the server does not name is told before it holds a rollout", async () => {
+  const policy = policyOf({ errorRate: {}, health: { source: "nowhere" } });
+  const told = expect.stringContaining('server.yaml names no source "nowhere" under health');
+  const by = { ...TESTER, dryRun: true };
+  expect(await server.client.applyPolicy(ENDPOINT, { ...by, policy })).toMatchObject({
+    notes: [told],
+  });
+  const reference = "iris@v1.1";
+  const deployed = await server.client.deploy({ ...by, reference, policy, force: true });
+  expect(deployed).toMatchObject({ dryRun: true, notes: expect.arrayContaining([told]) });
+}, 60_000);
 
 const line = (version: string, level: string): string => JSON.stringify({ version, level });
 

@@ -15,6 +15,8 @@ const ALPHA = 0.05;
 const USUAL = 0.02;
 /** Chance alone fails a test this often. */
 const LUCK = 1e-7;
+/** More than chance brings about this often is an alarm that is false by design; the seeds are fixed. */
+const FOUND = 1e-3;
 
 const TROUBLES: readonly Happening[] = [
   { do: "stall", gateway: 0, ms: 6_000 },
@@ -56,12 +58,12 @@ function wentBack(world: World): boolean {
   );
 }
 
-/** The most of `runs` that happen by chance of at most `LUCK`, each with probability `ALPHA`. */
-function mostByChance(runs: number): number {
+/** The most of `runs` that happen by chance of at most `luck`, each with probability `ALPHA`. */
+function mostByChance(runs: number, luck: number): number {
   let chance = (1 - ALPHA) ** runs;
   let beyond = 1 - chance;
   let count = 0;
-  while (beyond > LUCK && count < runs) {
+  while (beyond > luck && count < runs) {
     chance *= ((runs - count) / (count + 1)) * (ALPHA / (1 - ALPHA));
     beyond -= chance;
     count += 1;
@@ -83,7 +85,7 @@ async function falseAlarms(of: Omit<Watched, "seed" | "errorRate">, from: number
 test(
   `a good version is rolled back no more often than alpha allows (${runs} from seed ${seed})`,
   async () => {
-    expect(await falseAlarms({}, seed)).toBeLessThanOrEqual(mostByChance(runs));
+    expect(await falseAlarms({}, seed)).toBeLessThanOrEqual(mostByChance(runs, LUCK));
   },
   timeoutMs,
 );
@@ -105,7 +107,9 @@ test(
 );
 
 test("law 6: a test for one look, looked at again and again, is found", async () => {
-  expect(await falseAlarms({ sabotage: peekingBuild() }, 1)).toBeGreaterThan(mostByChance(runs));
+  expect(await falseAlarms({ sabotage: peekingBuild() }, 1)).toBeGreaterThan(
+    mostByChance(runs, FOUND),
+  );
 }, 600_000);
 
 test("law 6: evidence that is not kept is found", async () => {

@@ -73,13 +73,16 @@ export interface HarnessStart {
   /** Folder of the bundles; those of `bundleGateway` otherwise. */
   readonly dist?: string;
   readonly workers?: number;
+  /** Speaks gRPC too, on a free port. */
+  readonly grpc?: boolean;
   readonly remotes?: Readonly<
     Record<
       string,
       {
         readonly url: string;
-        readonly protocol: "oip";
-        readonly model: string;
+        readonly protocol: "oip" | "passthrough";
+        readonly model?: string;
+        readonly health?: string;
         readonly retries: boolean;
       }
     >
@@ -94,6 +97,7 @@ export class GatewayHarness {
   readonly agent = new Agent({ keepAlive: true, maxSockets: 64 });
   readonly #start: HarnessStart;
   port = 0;
+  grpcPort = 0;
   #child: ChildProcess | null = null;
   #control: PeerListener | null = null;
   #link: Peer | null = null;
@@ -109,9 +113,11 @@ export class GatewayHarness {
       dataDir: this.dataDir,
       serveHost: "127.0.0.1",
       servePort: this.port,
+      grpc: this.#start.grpc === true ? { host: "127.0.0.1", port: this.grpcPort } : null,
       workers: this.#start.workers ?? 2,
       remotes: this.#start.remotes ?? {},
       modelEntry: join(dist, "model.cjs"),
+      shimEntry: join(dist, "shim.cjs"),
       workerEntry: join(dist, "worker.cjs"),
       build: "test",
       socketFolder: this.sockets,
@@ -124,7 +130,9 @@ export class GatewayHarness {
       () => this.admin<GatewayStatus>("gateway.status", {}),
       "the gateway's hello",
     );
-    this.port = Number(gatewayStatusSchema.parse(status).serveAddress.split(":")[1]);
+    const { serveAddress, grpcAddress } = gatewayStatusSchema.parse(status);
+    this.port = Number(serveAddress.split(":")[1]);
+    this.grpcPort = Number(grpcAddress?.split(":")[1] ?? 0);
   }
 
   async startControl(): Promise<void> {

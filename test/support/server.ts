@@ -5,6 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { LastgoodClient } from "../../src/client/index.ts";
+import { socketFolder } from "../../src/link/peer/index.ts";
+import { markedProcesses } from "../../src/link/process-tree/index.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 
@@ -88,7 +90,7 @@ export function processesOf(dataDir: string): readonly { pid: number; program: s
     try {
       const command = readFileSync(`/proc/${entry}/cmdline`, "utf8");
       if (!command.includes(dataDir) || !isRunning(Number(entry))) return [];
-      const program = /\/(cli|control|gateway|model)\.cjs/.exec(command)?.[1];
+      const program = /\/(cli|control|gateway|model|shim)\.cjs/.exec(command)?.[1];
       return program === undefined ? [] : [{ pid: Number(entry), program }];
     } catch {
       return [];
@@ -124,6 +126,12 @@ export class TestServer {
 
   get serveUrl(): string {
     return `http://127.0.0.1:${this.ports.serve}`;
+  }
+
+  /** `host:port` of the gRPC port, as `server.json` has it. */
+  get grpcAddress(): string {
+    const file: unknown = JSON.parse(readFileSync(join(this.dataDir, "server.json"), "utf8"));
+    return String((file as { readonly grpcAddress?: unknown }).grpcAddress);
   }
 
   /** The supervisor. */
@@ -266,6 +274,11 @@ export class TestServer {
     return processesOf(this.dataDir);
   }
 
+  /** Processes of managed servers: the servers themselves and what they started, not their shims. */
+  get managed(): readonly number[] {
+    return existsSync(this.dataDir) ? markedProcesses(`${socketFolder(this.dataDir)}/`) : [];
+  }
+
   /** Ends every process of the server, whatever state it is in. */
   async end(): Promise<void> {
     for (const { pid } of this.processes) {
@@ -277,7 +290,8 @@ export class TestServer {
     }
     await until("no process is left", () => {
       this.killAll();
-      return this.processes.length === 0;
+      for (const pid of this.managed) process.kill(pid, "SIGKILL");
+      return this.processes.length === 0 && this.managed.length === 0;
     });
   }
 
@@ -289,7 +303,12 @@ export class TestServer {
 
   #environment(): NodeJS.ProcessEnv {
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("LASTGOOD_"));
-    return { ...Object.fromEntries(inherited), ...this.#env };
+    // Servers of tests run side by side: none has the usual port.
+    return {
+      ...Object.fromEntries(inherited),
+      LASTGOOD_GRPC_ADDRESS: "127.0.0.1:0",
+      ...this.#env,
+    };
   }
 }
 

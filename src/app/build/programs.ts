@@ -11,6 +11,7 @@ export interface Programs {
   readonly gateway: string;
   readonly worker: string;
   readonly model: string;
+  readonly shim: string;
   /** Tells two builds apart: the version and a digest of the bundles. */
   readonly build: string;
 }
@@ -33,6 +34,7 @@ export function findPrograms(folder: string): Programs {
     gateway: find("gateway"),
     worker: find("worker"),
     model: find("model"),
+    shim: find("shim"),
   };
   return { ...programs, build: `${PROGRAM_VERSION}+${hash.digest("hex").slice(0, 8)}` };
 }

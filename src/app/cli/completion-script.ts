@@ -1,88 +1,82 @@
-import { Command } from "@commander-js/extra-typings";
-
-import type { Session } from "./session.ts";
-import type { Verb } from "./verb.ts";
-
 /** Shells that there is a script for. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 
-interface Words {
-  readonly verb: string;
-  readonly summary: string;
-  /** Sub-verbs and flags. */
-  readonly words: readonly string[];
-}
+/*
+ * Each script asks the program itself, `completion <shell> -- <words…>`, the last word being what is
+ * typed. It answers a line for each candidate, its value and after a tab what it is; `:files` says that
+ * a path may stand there too.
+ */
 
-/** A script for the shell that completes every verb and its flags; it asks no server. */
-export async function completionScript(
-  shell: (typeof SHELLS)[number],
-  session: Session,
-  all: readonly Verb[],
-): Promise<string> {
-  const verbs: Words[] = [];
-  for (const verb of all) {
-    const command = new Command(verb.name);
-    (await verb.load()).define(command, session, all);
-    const words = [...command.commands.map((child) => child.name()), ...flagsOf(command)];
-    for (const name of [verb.name, ...verb.aliases])
-      verbs.push({ verb: name, summary: verb.summary, words });
-  }
-  return { bash: bashScript, zsh: zshScript, fish: fishScript }[shell](verbs);
-}
-
-function flagsOf(command: Command): string[] {
-  const all = [command, ...command.commands].flatMap((each) => each.options);
-  const own = all.filter((option) => !option.hidden).map((option) => option.long);
-  const flags = [...own, "--json", "--data-dir", "--url", "--help"];
-  return [...new Set(flags.filter((flag) => typeof flag === "string"))];
-}
-
-function cases(verbs: readonly Words[]): string {
-  return verbs.map(({ verb, words }) => `    ${verb}) words="${words.join(" ")}" ;;`).join("\n");
-}
-
-function bashScript(verbs: readonly Words[]): string {
-  return `# completion of lastgood and mlops for bash
+/**
+ * Bash breaks words at `@`, `:` and `=`, and replaces only what comes after the last one: the words are
+ * read from the line itself, and of each candidate the part that stands already is taken off.
+ */
+const BASH = `# completion of lastgood and mlops for bash
 _lastgood() {
-  local words
-  case "\${COMP_WORDS[1]}" in
-${cases(verbs)}
-    *) words="" ;;
-  esac
-  [ "$COMP_CWORD" -eq 1 ] && words="${verbs.map(({ verb }) => verb).join(" ")} --help --version"
-  COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
+  local line="\${COMP_LINE:0:COMP_POINT}" files= value kept= breaks="\${COMP_WORDBREAKS//[^@:=]/}"
+  local -a words
+  read -ra words <<<"$line"
+  [[ $line == *[[:space:]] ]] && words+=("")
+  local current="\${words[\${#words[@]} - 1]}"
+  [ -n "$breaks" ] && kept="\${current%"\${current##*[$breaks]}"}"
+  COMPREPLY=()
+  while IFS= read -r value; do
+    value="\${value%%$'\\t'*}"
+    if [ "$value" = ":files" ]; then
+      files=yes
+    else
+      [[ $value == *[@=] ]] && compopt -o nospace 2>/dev/null
+      COMPREPLY+=("\${value#"$kept"}")
+    fi
+  done < <("$1" completion bash -- "\${words[@]:1}" 2>/dev/null)
+  if [ -n "$files" ]; then
+    compopt -o filenames -o default 2>/dev/null
+    while IFS= read -r value; do COMPREPLY+=("$value"); done < <(compgen -f -- "$current")
+  fi
 }
-complete -o default -F _lastgood lastgood mlops`;
-}
+complete -F _lastgood lastgood mlops`;
 
-function zshScript(verbs: readonly Words[]): string {
-  return `#compdef lastgood mlops
+const ZSH = `#compdef lastgood mlops
 # completion of lastgood and mlops for zsh
 _lastgood() {
-  if (( CURRENT == 2 )); then
-    compadd -- ${verbs.map(({ verb }) => verb).join(" ")} --help --version
-    return
-  fi
-  case "\${words[2]}" in
-${verbs.map(({ verb, words }) => `    ${verb}) compadd -- ${words.join(" ")} ;;`).join("\n")}
-  esac
-  _files
+  local line value files=
+  local -a values shown open
+  for line in "\${(@f)$("\${words[1]}" completion zsh -- "\${(@Q)words[2,CURRENT]}" 2>/dev/null)}"; do
+    value="\${line%%$'\\t'*}"
+    case "$value" in
+      '') ;;
+      :files) files=yes ;;
+      *[@=]) open+=("$value") ;;
+      *)
+        values+=("$value")
+        [[ "$line" == *$'\\t'?* ]] && shown+=("$value  \${line#*$'\\t'}") || shown+=("$value")
+        ;;
+    esac
+  done
+  local added=1
+  (( \${#open} )) && compadd -S '' -a open && added=0
+  (( \${#values} )) && compadd -l -d shown -a values && added=0
+  [[ -n "$files" ]] && _files && added=0
+  return added
 }
-compdef _lastgood lastgood mlops`;
-}
+if [ "\${funcstack[1]}" = "_lastgood" ]; then _lastgood "$@"; else compdef _lastgood lastgood mlops; fi`;
 
-function fishScript(verbs: readonly Words[]): string {
-  const lines = verbs.flatMap(({ verb, summary, words }) => [
-    `complete -c lastgood -f -n __fish_use_subcommand -a ${verb} -d '${summary.replaceAll("'", "\\'")}'`,
-    ...words.map((word) =>
-      word.startsWith("--")
-        ? `complete -c lastgood -n '__fish_seen_subcommand_from ${verb}' -l ${word.slice(2)}`
-        : `complete -c lastgood -n '__fish_seen_subcommand_from ${verb}' -a ${word}`,
-    ),
-  ]);
-  return [
-    "# completion of lastgood and mlops for fish",
-    ...lines,
-    "complete -c mlops -w lastgood",
-  ].join("\n");
+const FISH = `# completion of lastgood and mlops for fish
+function __lastgood_complete
+    set -l typed (commandline -opc)
+    set -l current (commandline -ct)
+    for line in ($typed[1] completion fish -- $typed[2..-1] "$current" 2>/dev/null)
+        if test "$line" = :files
+            __fish_complete_path "$current"
+        else
+            echo $line
+        end
+    end
+end
+complete -c lastgood -f -a '(__lastgood_complete)'
+complete -c mlops -f -a '(__lastgood_complete)'`;
+
+/** A script for the shell that completes verbs, flags, and the names that the server knows. */
+export function completionScript(shell: (typeof SHELLS)[number]): string {
+  return { bash: BASH, zsh: ZSH, fish: FISH }[shell];
 }

@@ -2,7 +2,28 @@ import type { RolledBack } from "../../core/api/index.ts";
 import { ago, measured } from "./phrase.ts";
 import type { Session } from "./session.ts";
 
-/** What a rollback or reinstatement did, for people. */
+/** What a reinstatement did, for people: all the traffic, or the share that it had before. */
+export function describeReinstatement(result: RolledBack, session: Session): string[] {
+  const { terminal, programName: name } = session;
+  const { endpoint, from, to } = result;
+  const [, why = "", ...rest] = describeRollback(result, session);
+  const words = `${endpoint} has ${to.version} again, as before the rollback to ${from.version}`;
+  const next = terminal.style("cyan", "next:");
+  if (result.dryRun)
+    return [
+      `${terminal.style("yellow", "dry run:")} ${endpoint} would have ${to.version} again, as before the rollback to ${from.version}`,
+      why,
+      ...rest,
+    ];
+  return [
+    terminal.style(result.verified === false ? "yellow" : ["bold", "green"], words),
+    why,
+    ...rest.slice(0, -1),
+    `${next} ${name} rollout status ${endpoint}; it is judged anew: ${name} pin ${endpoint} --reason "…" keeps it from going back by itself`,
+  ];
+}
+
+/** What a rollback did, for people. */
 export function describeRollback(result: RolledBack, session: Session): string[] {
   const { terminal, programName: name } = session;
   const lines = [headline(result, session)];

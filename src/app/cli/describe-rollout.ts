@@ -19,7 +19,9 @@ function stepLeft({ step }: RolloutView, inStep: number | null): string {
   const waits: string[] = [];
   if (step.requests !== null && step.requests > 0)
     waits.push(
-      `${inStep === null ? "" : `${grouped(Math.min(inStep, step.requests))} of `}${grouped(step.requests)} requests`,
+      inStep === null
+        ? `until ${grouped(step.requests)} requests`
+        : `${grouped(Math.min(inStep, step.requests))} of ${grouped(step.requests)} requests`,
     );
   if (step.timeLeftMs !== null)
     waits.push(

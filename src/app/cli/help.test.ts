@@ -42,6 +42,7 @@ test("the first help screen", async () => {
       doctor         would a rollback work now? checks everything it needs
 
     Versions:
+      import         register versions from a folder, a git repository or MLflow
       versions       list models, or the versions of one
       show           everything about a version
       tag            set or remove tags of a version

@@ -47,7 +47,7 @@ async function addVerb(
   // Before the first schema is made.
   await import("./plain-zod.ts");
   const { define } = await verb.load();
-  define(command, how.session, VERBS);
+  define(command, how.session, buildProgram);
   command.hook("preAction", (_, acting) => how.session.use(acting.opts()));
   for (const leaf of leaves(command)) await addSharedOptions(leaf, verb);
 }

@@ -291,3 +291,50 @@ test("pin sends why and for how long, and says how to end it", async () => {
   expect(without.exit).toBe(2);
   expect(without.err).toContain("--reason");
 });
+
+test("deploy says of what it has, or is on its way to, that nothing was or would be done", async () => {
+  const same = { ...DEPLOYED, started: false, current: canaryView().from };
+  const wanted = async (answer: unknown, ...more: readonly string[]): Promise<string> => {
+    api.script({ "POST /deploy": [answer] });
+    return (await api.run(["deploy", "fraud@v1.1", ...more])).out.split("\n")[0] ?? "";
+  };
+  expect(await wanted({ ...same, rollout: null })).toBe(
+    "fraud-prod has v1.0 already; nothing was done",
+  );
+  expect(await wanted(same)).toBe("fraud-prod is on its way to v1.1 already; nothing was done");
+  expect(await wanted({ ...same, rollout: null, dryRun: true }, "--dry-run")).toBe(
+    "dry run: fraud-prod has v1.0 already; nothing would be done",
+  );
+});
+
+test("reinstate claims no more than that it is as before, and says how it is kept", async () => {
+  const { from, to } = canaryView();
+  const taken = {
+    endpoint: "fraud-prod",
+    from,
+    to,
+    why: "the rollback is taken back by tester",
+    passedOver: [],
+    warm: true,
+    verified: true,
+    durable: true,
+    via: "api",
+    switchMs: 4,
+    lastOldAdmittedMs: null,
+    lastOldResponseMs: null,
+    failedRequests: 0,
+    trigger: "manual",
+    actor: "tester",
+    reason: "x",
+    at: null,
+    historyHead: null,
+    dryRun: false,
+    already: false,
+    notes: [],
+  };
+  api.script({ "POST /reinstate": [taken] });
+  const { out } = await api.run(["reinstate", "--reason", "x"]);
+  expect(out).toContain("fraud-prod has v1.1 again, as before the rollback to v1.0\n");
+  expect(out).toContain('lastgood pin fraud-prod --reason "…" keeps it from going back by itself');
+  expect(out).not.toContain("lastgood reinstate");
+});

@@ -286,13 +286,28 @@ test("register --dry-run reads the files and stores nothing", async () => {
   expect(calls).toEqual([]);
 });
 
-test("completion knows every verb", async () => {
-  for (const shell of ["bash", "zsh", "fish"]) {
-    const { out } = await run(["completion", shell]);
-    for (const { name } of VERBS) expect(out).toContain(name);
-    expect(out).toContain("to-revision");
+test("completion offers every verb, and of each its flags", async () => {
+  const { out } = await run(["completion", "bash", "--", ""]);
+  for (const { name } of VERBS) expect(out).toMatch(new RegExp(`^${name}\t`, "m"));
+  for (const { name } of VERBS) {
+    const flags = await run(["completion", "bash", "--", name, "--"]);
+    expect(flags.out).toContain("--help");
   }
+  expect((await run(["completion", "fish", "--", "rollback", "--to"])).out).toMatch(
+    /^--to-revision/,
+  );
+  expect(calls).toEqual([]);
 });
+
+test.each(["bash", "zsh", "fish"])(
+  "the script of %s is for both names of the program",
+  async (shell) => {
+    const { out } = await run(["completion", shell]);
+    expect(out).toContain("lastgood");
+    expect(out).toContain("mlops");
+    expect(out).toContain(`completion ${shell} --`);
+  },
+);
 
 const OWN_WORDS =
   "set-weight pause show --json --version --reason --dry-run --bake --force --to --metric --weight 25% fraud fraud@v1.0 a=b - -- ../.. -x = --=";

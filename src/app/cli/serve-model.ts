@@ -1,9 +1,13 @@
+import { fileURLToPath } from "node:url";
+
 import type { LastgoodClient } from "../../client/index.ts";
 import type { EndpointView } from "../../core/api/index.ts";
 import { defaultEndpointName } from "../../core/endpoint/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import { parseVersionReference, versionLabel } from "../../core/version/index.ts";
+import { modelNameOf, readModel, registerModel } from "../model-folder/index.ts";
 import type { ServerFile } from "../supervise/index.ts";
+import { bytes } from "./phrase.ts";
 import type { Session } from "./session.ts";
 
 /** What `serve -m` did to the endpoint. */
@@ -16,27 +20,44 @@ export interface SwitchedModel {
   readonly verified: boolean;
 }
 
+/** What `serve -m` was given: a registered version, or a model's file or folder on this machine. */
+export type ServedModel =
+  | { readonly kind: "version"; readonly model: string; readonly reference: string }
+  | { readonly kind: "path"; readonly model: string; readonly path: string };
+
 /**
- * The model a reference names, told without a server.
+ * What a reference names, told without a server. A path begins with `/`, `./`, `../` or `file:`, or
+ * ends in `.onnx`.
  * @throws `reference.invalid`, with what to write instead.
  */
-export function modelOf(reference: string): string {
-  if (/^(\.{0,2}\/|file:)|\.onnx$/.test(reference)) {
-    throw new LastgoodError(
-      "reference.invalid",
-      `"${reference}" is a file, and serve -m takes a registered version`,
-      {
-        hint: "register it first: lastgood register iris ./model.onnx --version v1.0, then serve -m iris@v1.0",
-      },
-    );
+export function servedModel(given: string): ServedModel {
+  if (/^(\.{0,2}\/|file:)|^\.{1,2}$|\.onnx$/.test(given)) {
+    const path = given.startsWith("file:") ? fileURLToPath(new URL(given)) : given;
+    return { kind: "path", model: modelNameOf(path), path };
   }
-  const { model, selector } = parseVersionReference(reference, []);
+  const { model, selector } = parseVersionReference(given, []);
   if (selector === null) {
-    throw new LastgoodError("reference.invalid", `"${reference}" names no version`, {
-      hint: `for example models:/${model}/1 or ${model}@v1.0`,
+    throw new LastgoodError("reference.invalid", `"${given}" names no version`, {
+      hint: `for example models:/${model}/1 or ${model}@v1.0; of a folder here: ./${given}`,
     });
   }
-  return model;
+  return { kind: "version", model, reference: given };
+}
+
+/** Registers what lies at a path, where these bytes are not registered yet, and gives its reference. */
+export async function registerServed(
+  session: Session,
+  client: LastgoodClient,
+  { model, path }: ServedModel & { readonly kind: "path" },
+): Promise<string> {
+  const actor = await session.actor();
+  const said = { name: null, metrics: {}, params: {}, tags: {}, lineage: {}, actor };
+  const found = await readModel(path);
+  const { version, notes } = await registerModel(client, { model, found, said }, (file) =>
+    session.terminal.note(`uploading ${file.name} (${bytes(file.size)}) …`),
+  );
+  session.terminal.note(...notes.map((note) => `note: ${note}`));
+  return `${model}@${version.sequence}`;
 }
 
 /**

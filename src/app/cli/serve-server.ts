@@ -131,6 +131,7 @@ export function describeServer(session: Session, file: ServerFile, next: string)
     `${terminal.style(["bold", "green"], "lastgood")} ${file.version} is ready`,
     `  ${label("API")} http://${file.apiAddress}`,
     `  ${label("serving")} http://${file.serveAddress}`,
+    ...(file.grpcAddress === null ? [] : [`  ${label("gRPC")} ${file.grpcAddress}`]),
     `  ${label("data")} ${file.dataDir}`,
     `  ${label("next")} ${next}`,
   ];

@@ -9,6 +9,7 @@ import { ScriptedApi } from "../../../test/support/scripted-api.ts";
 import { seededRandom } from "../../../test/support/seeded-random.ts";
 import { drawBaseline } from "../../../test/support/watch.ts";
 import { trafficOf } from "../../core/analysis/index.ts";
+import { LastgoodError } from "../../core/errors/index.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "lastgood-simulate-"));
 const policy = join(folder, "lastgood.yaml");
@@ -109,6 +110,11 @@ test("without any traffic it refuses, and says what to type", async () => {
   const { exit, err } = await api.run(["simulate"]);
   expect(exit).toBe(2);
   expect(err).toContain("next: say what it has: lastgood simulate --rate 10/s --error-rate 0.5%");
+  const none = new LastgoodError("endpoint.not-found", "there is no endpoint fraud-prod");
+  api.script({ "GET /traffic": [none] });
+  const unmade = await api.run(["simulate", "--policy", policy]);
+  expect(unmade.exit).toBe(1);
+  expect(unmade.err).toContain("say what it will have: --rate 10/s --error-rate 0.5%");
   for (const wrong of [
     ["--rate", "soon"],
     ["--rate", "0/s"],

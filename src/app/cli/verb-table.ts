@@ -65,6 +65,12 @@ export const VERBS: readonly Verb[] = [
   ]),
   ...inGroup("Versions:", [
     {
+      name: "import",
+      summary: "register versions from a folder, a git repository or MLflow",
+      changes: true,
+      load: () => import("./verb/import.ts"),
+    },
+    {
       name: "versions",
       summary: "list models, or the versions of one",
       load: () => import("./verb/versions.ts"),

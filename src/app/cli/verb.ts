@@ -2,8 +2,11 @@ import type { Command } from "@commander-js/extra-typings";
 
 import type { Session } from "./session.ts";
 
-/** Gives a verb's command its arguments, options, help and action; `verbs` are all there are. */
-export type DefineVerb = (command: Command, session: Session, verbs: readonly Verb[]) => void;
+/** The whole command line, with the verb that `argv` begins with loaded. */
+export type BuildProgram = (argv: readonly string[], session: Session) => Promise<Command>;
+
+/** Gives a verb's command its arguments, options, help and action. */
+export type DefineVerb = (command: Command, session: Session, build: BuildProgram) => void;
 
 /** One verb as the first help screen shows it; the rest is loaded when it is typed. */
 export interface Verb {

@@ -1,6 +1,11 @@
 import type { LastgoodClient } from "../../client/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
-import { versionLabel, type ReferenceSet } from "../../core/version/index.ts";
+import {
+  pipelineSteps,
+  versionLabel,
+  type ReferenceSet,
+  type RuntimeSpec,
+} from "../../core/version/index.ts";
 import { grouped } from "./phrase.ts";
 
 /** A version as two words of the API: its model, and a name, sequence number or `@alias`. */
@@ -57,4 +62,12 @@ export function fullName(version: {
   return version.name === null
     ? `${version.model}@${version.sequence}`
     : `${version.model}@${versionLabel(version)}`;
+}
+
+/** `preprocess pre.onnx → predict model.onnx`, where the version is a pipeline; else nothing. */
+export function pipelineLines(runtime: RuntimeSpec): readonly string[] {
+  if (runtime.kind !== "onnx") return [];
+  const steps = pipelineSteps(runtime);
+  if (steps.length < 2) return [];
+  return [steps.map(({ step, file }) => `${step} ${file}`).join(" → ")];
 }

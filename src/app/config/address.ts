@@ -27,6 +27,12 @@ export const addressSchema = z.string().transform((text, context): Address => {
   return { host, port };
 });
 
+/** The same, or `none`: nothing is listened to. */
+export const optionalAddressSchema = z.union([
+  z.literal("none").transform((): Address | null => null),
+  addressSchema,
+]);
+
 function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }

@@ -20,3 +20,8 @@ export function defaultDataDir(env: Environment): string {
 export function configDir(env: Environment): string {
   return xdg(env, "XDG_CONFIG_HOME", ".config");
 }
+
+/** Where things lie that can be fetched again: `$XDG_CACHE_HOME/lastgood`. */
+export function cacheDir(env: Environment): string {
+  return xdg(env, "XDG_CACHE_HOME", ".cache");
+}

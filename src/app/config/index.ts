@@ -1,5 +1,5 @@
 export { formatAddress, type Address } from "./address.ts";
-export { type Environment } from "./folders.ts";
+export { cacheDir, type Environment } from "./folders.ts";
 export {
   findSetting,
   requireSetting,
@@ -9,6 +9,6 @@ export {
   type Sources,
 } from "./resolve.ts";
 export { policyYaml, readPolicyFile, type PolicyDocument } from "./policy-file.ts";
-export { readServerYaml, type Remotes, type ServerConfig } from "./server-yaml.ts";
+export { readServerYaml, type Launchers, type Remotes, type ServerConfig } from "./server-yaml.ts";
 export { SETTINGS, type Setting, type SettingName, type SettingValue } from "./settings.ts";
 export { readUserFile } from "./user-file.ts";

@@ -1,20 +1,29 @@
 import * as z from "zod";
 
+import { launchersSchema, UPSTREAM_PROTOCOLS } from "../../core/launcher/index.ts";
 import { signalSourceKeys } from "../../core/policy/index.ts";
 
-const remoteSchema = z.strictObject({
-  url: z.url({ protocol: /^https?$/, error: "must be an http or https URL" }),
-  protocol: z.enum(["oip"]),
-  /** The model's name there, where it differs from the remote's. */
-  model: z.string().min(1).optional(),
-  /** True where asking twice does no harm. */
-  retries: z.boolean().default(false),
-});
+const remoteSchema = z
+  .strictObject({
+    url: z.url({ protocol: /^https?$/, error: "must be an http or https URL" }),
+    protocol: z.enum([...UPSTREAM_PROTOCOLS, "passthrough"]),
+    /** The model's name there, where it differs from the remote's. */
+    model: z.string().min(1).optional(),
+    /** `passthrough`: a path that says 2xx when the server is ready. */
+    health: z.string().startsWith("/", "must begin with /").optional(),
+    /** True where asking twice does no harm. */
+    retries: z.boolean().default(false),
+  })
+  .refine(({ protocol, health }) => health === undefined || protocol === "passthrough", {
+    path: ["health"],
+    error: "goes with protocol: passthrough",
+  });
 
 /** What `server.yaml` may say. */
 export const serverYamlSchema = z.strictObject({
   remotes: z
     .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, "is not a name"), remoteSchema)
     .default({}),
+  launchers: launchersSchema,
   ...signalSourceKeys,
 });

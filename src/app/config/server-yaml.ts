@@ -2,15 +2,20 @@ import { dirname, isAbsolute, resolve } from "node:path";
 
 import type * as z from "zod";
 
+import { BUILT_IN_LAUNCHERS, type Launcher } from "../../core/launcher/index.ts";
 import type { SignalSources } from "../../core/policy/index.ts";
 import type { serverYamlSchema } from "./server-yaml-schema.ts";
 
 /** Model servers elsewhere, by the name under which versions refer to them. */
 export type Remotes = z.infer<typeof serverYamlSchema>["remotes"];
 
+/** What starts a server on a version's folder, by the name under which versions refer to it. */
+export type Launchers = Readonly<Record<string, Launcher>>;
+
 /** The server's own configuration. Programs are named here alone, never through the API. */
 export interface ServerConfig {
   readonly remotes: Remotes;
+  readonly launchers: Launchers;
   /** Paths are absolute. */
   readonly signals: SignalSources;
 }
@@ -21,12 +26,32 @@ export interface ServerConfig {
  * @throws `config.invalid` with line and column.
  */
 export async function readServerYaml(path: string | null): Promise<ServerConfig> {
-  if (path === null) return { remotes: {}, signals: { prometheus: {}, logs: {}, health: {} } };
+  if (path === null)
+    return {
+      remotes: {},
+      launchers: BUILT_IN_LAUNCHERS,
+      signals: { prometheus: {}, logs: {}, health: {} },
+    };
   // Few verbs need them, and every verb reads settings.
   const { readYaml } = await import("./yaml-file.ts");
   const { serverYamlSchema: schema } = await import("./server-yaml-schema.ts");
-  const { remotes, ...signals } = readYaml(path, schema);
-  return { remotes, signals: withAbsolutePaths(signals, dirname(resolve(path))) };
+  const { remotes, launchers, ...signals } = readYaml(path, schema);
+  const folder = dirname(resolve(path));
+  return {
+    remotes,
+    launchers: Object.fromEntries(
+      Object.entries(launchers).map(([name, each]) => [name, withAbsolutePrograms(each, folder)]),
+    ),
+    signals: withAbsolutePaths(signals, folder),
+  };
+}
+
+/** A server runs in its version's folder. Without a slash a program is looked up in PATH. */
+function withAbsolutePrograms(launcher: Launcher, folder: string): Launcher {
+  const found = (program: string): string =>
+    /^[^{/][^{]*\//.test(program) ? resolve(folder, program) : program;
+  const [program = "", ...args] = launcher.command;
+  return { ...launcher, command: [found(program), ...args], python: found(launcher.python) };
 }
 
 /** The control plane runs in another folder than whoever wrote the file. */

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import * as z from "zod";
 
 import { endpointNameSchema } from "../../core/version/index.ts";
-import { addressSchema } from "./address.ts";
+import { addressSchema, optionalAddressSchema } from "./address.ts";
 import { defaultDataDir, type Environment } from "./folders.ts";
 
 /** One thing that can be configured: its flag, environment variable, default, help and schema. */
@@ -69,6 +69,15 @@ export const SETTINGS = {
     defaultText: null,
     defaultTo: () => "127.0.0.1:8080",
     schema: addressSchema,
+  }),
+  grpcAddress: setting({
+    flag: "--grpc-address <host:port>",
+    env: "LASTGOOD_GRPC_ADDRESS",
+    key: "grpc-address",
+    description: "where models are served over gRPC; none: nowhere",
+    defaultText: null,
+    defaultTo: () => "127.0.0.1:8081",
+    schema: optionalAddressSchema,
   }),
   workers: setting({
     flag: "--workers <count>",

@@ -13,6 +13,7 @@ import {
 import type * as z from "zod";
 
 import { LastgoodError } from "../../core/errors/index.ts";
+import { plainWords } from "../../core/policy/index.ts";
 
 /** Longest configuration file, bytes. */
 const MAX_BYTES = 1024 * 1024;
@@ -73,7 +74,7 @@ function readDocument<S extends z.ZodType>(
   if (broken !== undefined)
     throw invalid(path, [`${place(source, broken.pos[0])}: ${firstLine(broken.message)}`]);
   const written = plain(source, document);
-  const parsed = schema.safeParse(written);
+  const parsed = schema.safeParse(written, { error: plainWords });
   const line = lines.linePos(document.contents?.range?.[0] ?? 0).line;
   if (parsed.success) return { written, value: parsed.data, line };
   throw invalid(

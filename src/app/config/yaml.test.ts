@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 
 import { LastgoodError } from "../../core/errors/index.ts";
+import { BUILT_IN_LAUNCHERS } from "../../core/launcher/index.ts";
 import { NO_SIGNAL_SOURCES } from "../../core/policy/index.ts";
 import { readServerYaml } from "./server-yaml.ts";
 import { readUserFile } from "./user-file.ts";
@@ -33,11 +34,63 @@ test("remotes are read with their defaults", async () => {
   const path = serverYaml("remotes:\n  tf-1: {url: 'http://127.0.0.1:9', protocol: oip}\n");
   expect(await readServerYaml(path)).toEqual({
     remotes: { "tf-1": { url: "http://127.0.0.1:9", protocol: "oip", retries: false } },
+    launchers: BUILT_IN_LAUNCHERS,
     signals: NO_SIGNAL_SOURCES,
   });
-  const nothing = { remotes: {}, signals: NO_SIGNAL_SOURCES };
+  const nothing = { remotes: {}, launchers: BUILT_IN_LAUNCHERS, signals: NO_SIGNAL_SOURCES };
   expect(await readServerYaml(null)).toEqual(nothing);
   expect(await readServerYaml(serverYaml("# nothing yet\n"))).toEqual(nothing);
+});
+
+test("launchers are added to the built-in ones, which the file may change", async () => {
+  const path = serverYaml(`
+launchers:
+  mlflow: {python: /opt/python/bin/python3, startTimeout: 5m, memory: 2GiB}
+  torch: {command: [bin/serve.sh, '--port={port}'], protocol: json, path: /score, env: {HOME: '{folder}'}}
+  old: {from: mlflow, environment: none}
+`);
+  const { launchers } = await readServerYaml(path);
+  const { mlflow } = BUILT_IN_LAUNCHERS;
+  expect(Object.keys(launchers)).toEqual(["mlflow", "python", "bentoml", "torch", "old"]);
+  expect(launchers["mlflow"]).toEqual({
+    ...mlflow,
+    python: "/opt/python/bin/python3",
+    startTimeoutMs: 300_000,
+    memoryBytes: 2 ** 31,
+  });
+  expect(launchers["torch"]).toMatchObject({
+    command: [join(folder, "bin/serve.sh"), "--port={port}"],
+    protocol: "json",
+    model: "torch",
+    path: "/score",
+    retries: false,
+    environment: "none",
+    env: { HOME: "{folder}" },
+  });
+  expect(launchers["old"]).toEqual({ ...mlflow, environment: "none" });
+});
+
+test("what a launcher cannot be is named with its place", async () => {
+  const cases = [
+    [
+      "launchers:\n  own: {protocol: oip}\n",
+      /^server.yaml:2:8: launchers.own: needs a command, or from: /,
+    ],
+    [
+      "launchers:\n  own: {command: ['{prot}']}\n",
+      /^server.yaml:2:19: launchers.own.command.0: \{prot\} means nothing; there are \{port\}/,
+    ],
+    [
+      "launchers:\n  own: {command: [x], protocol: grpc}\n",
+      /^server.yaml:2:33: launchers.own.protocol: /,
+    ],
+    ["launchers:\n  own: {command: [x], cmd: y}\n", /^server.yaml:2:23: launchers.own: .*cmd/],
+    ["launchers:\n  own: {command: [x], memory: lots}\n", /512MB/],
+    ["launchers:\n  own: {command: [x], stopTimeout: 1m}\n", /from 0 to 8s/],
+    ["launchers:\n  own: {command: [x], requirements: ../up.txt}\n", /inside the version/],
+    ["launchers:\n  own: {from: tomcat}\n", /launchers.own.from/],
+  ] as const;
+  for (const [text, expected] of cases) expect(await mistake(text)).toMatch(expected);
 });
 
 test("sources of evidence are read with their defaults, and their paths begin at the file's folder", async () => {

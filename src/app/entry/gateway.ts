@@ -2,6 +2,7 @@ import { setFlagsFromString } from "node:v8";
 
 import { pino } from "pino";
 
+import type { RuntimeSpec } from "../../core/version/index.ts";
 import {
   gatewayConfigSchema,
   runGateway,
@@ -11,6 +12,8 @@ import { mlflow } from "../../serving/protocol-mlflow/index.ts";
 import { oip } from "../../serving/protocol-oip/index.ts";
 import { tfserving } from "../../serving/protocol-tfserving/index.ts";
 import { OnnxRuntime } from "../../serving/runtime-onnx/index.ts";
+import { PassThroughRuntime } from "../../serving/runtime-passthrough/index.ts";
+import { ProcessRuntime } from "../../serving/runtime-process/index.ts";
 import type { Runtime } from "../../serving/runtime/index.ts";
 
 /** Loads the remote runtime's HTTP client with the first remote version: few gateways have one. */
@@ -21,14 +24,25 @@ function remoteRuntime({ remotes }: GatewayConfig): Runtime {
     return new RemoteRuntime(
       Object.fromEntries(
         Object.entries(remotes).flatMap(([name, { url, protocol, model = name, retries }]) =>
-          protocol === "oip" ? [[name, { url, protocol, model, retries }]] : [],
+          protocol === "passthrough" ? [] : [[name, { url, protocol, model, retries }]],
         ),
       ),
     );
   };
+  const passThrough = new PassThroughRuntime(
+    Object.fromEntries(
+      Object.entries(remotes).flatMap(([name, { url, protocol, health = null, retries }]) =>
+        protocol === "passthrough" ? [[name, { url, health, retries }]] : [],
+      ),
+    ),
+  );
+  const of = async (spec: RuntimeSpec): Promise<Runtime> => {
+    const remote = spec.kind === "remote" ? remotes[spec.remote] : undefined;
+    return remote?.protocol === "passthrough" ? passThrough : (made ??= runtime());
+  };
   return {
-    load: async (subject, revision) => (await (made ??= runtime())).load(subject, revision),
-    inspect: async (request) => (await (made ??= runtime())).inspect(request),
+    load: async (subject, revision) => (await of(revision.runtime)).load(subject, revision),
+    inspect: async (request) => (await of(request.runtime)).inspect(request),
   };
 }
 
@@ -41,7 +55,12 @@ setFlagsFromString("--max-semi-space-size=16");
 
 void runGateway({
   config,
-  runtimes: { onnx: new OnnxRuntime(config), remote: remoteRuntime(config) },
+  runtimes: {
+    onnx: new OnnxRuntime(config),
+    remote: remoteRuntime(config),
+    process: new ProcessRuntime(config),
+  },
   protocols: [oip, mlflow, tfserving],
+  grpc: async () => (await import("../../serving/protocol-oip-grpc/index.ts")).oipGrpc,
   log: (level, message, fields = {}) => logger[level](fields, message),
 });

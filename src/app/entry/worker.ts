@@ -7,9 +7,18 @@ import { connectModel } from "../../serving/runtime-onnx/index.ts";
 runWorker({
   connectModel: async (address) => {
     if (address.kind === "onnx") return connectModel(address);
-    // Its HTTP client is larger than all the rest of a worker, and few gateways need it.
+    // Their HTTP client is larger than all the rest of a worker, and few gateways need it.
+    if (address.kind === "process") {
+      const managed = await import("../../serving/runtime-process/index.ts");
+      return managed.connectProcess(address);
+    }
+    if (address.kind === "passthrough") {
+      const passed = await import("../../serving/runtime-passthrough/index.ts");
+      return passed.connectPassThrough(address);
+    }
     const remote = await import("../../serving/runtime-remote/index.ts");
     return remote.connectRemoteModel(address);
   },
   protocols: [oip, mlflow, tfserving],
+  grpc: async () => (await import("../../serving/protocol-oip-grpc/index.ts")).oipGrpc,
 });

@@ -2,6 +2,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
 import { connectPeer, type PeerIdentity } from "../../link/peer/index.ts";
+import { endProcesses, markedProcesses } from "../../link/process-tree/index.ts";
 import { commandLine, endProcess } from "./process-end.ts";
 
 /**
@@ -11,6 +12,8 @@ import { commandLine, endProcess } from "./process-end.ts";
 export async function endModelProcesses(socketFolder: string, self: PeerIdentity): Promise<number> {
   const pids = new Set([...(await answering(socketFolder, self)), ...started(socketFolder)]);
   await Promise.all([...pids].map((pid) => endProcess(pid, 500)));
+  // A shim that had no time to could not end its server.
+  await endProcesses(() => markedProcesses(`${socketFolder}/`));
   return pids.size;
 }
 
@@ -25,7 +28,8 @@ async function answering(socketFolder: string, self: PeerIdentity): Promise<numb
       const options = { self, onRequest, helloTimeoutMs: 500 };
       const peer = await connectPeer(join(socketFolder, name), options).catch(() => null);
       peer?.close();
-      return peer?.other.role === "model" ? [peer.other.pid] : [];
+      const isModel = peer?.other.role === "model" || peer?.other.role === "shim";
+      return peer !== null && isModel ? [peer.other.pid] : [];
     }),
   );
   return found.flat();
@@ -39,7 +43,7 @@ function started(socketFolder: string): number[] {
       const line = commandLine(pid);
       return (
         line !== null &&
-        line.some((argument) => argument.endsWith("/model.cjs")) &&
+        line.some((argument) => /\/(model|shim)\.cjs$/.test(argument)) &&
         line.some((argument) => argument.includes(`${socketFolder}/`))
       );
     });

@@ -19,6 +19,8 @@ const serverFileSchema = z.object({
   /** `host:port`. */
   apiAddress: z.string(),
   serveAddress: z.string(),
+  /** Null where gRPC is not spoken, and in files of earlier versions. */
+  grpcAddress: z.string().nullable().default(null),
   defaultEndpoint: z.string().nullable(),
   processes: z.object({ control: childSchema.nullable(), gateway: childSchema.nullable() }),
 });

@@ -6,7 +6,7 @@ import type { SignalSources } from "../../core/policy/index.ts";
 import { takeKernelLock, type KernelLock } from "../../link/lock/index.ts";
 import { ownIdentity, socketFolder, type PeerIdentity } from "../../link/peer/index.ts";
 import { PROGRAM_VERSION, type Programs } from "../build/index.ts";
-import { formatAddress, type Address, type Remotes } from "../config/index.ts";
+import { formatAddress, type Address, type Launchers, type Remotes } from "../config/index.ts";
 import { checkAddress } from "./free-address.ts";
 import { KeptProcess, type ProcessEvent } from "./kept-process.ts";
 import { endModelProcesses } from "./leftovers.ts";
@@ -23,9 +23,14 @@ export interface ServerOptions {
   readonly dataDir: string;
   readonly api: Address;
   readonly serve: Address;
+  /** Null: gRPC is not spoken. */
+  readonly grpc: Address | null;
   readonly workers: number;
   readonly defaultEndpoint: string | null;
   readonly remotes: Remotes;
+  readonly launchers: Launchers;
+  /** Versions whose files are code may run. */
+  readonly allowCode: boolean;
   /** Sources of evidence that server.yaml names. */
   readonly signals: SignalSources;
   readonly programs: Programs;
@@ -48,7 +53,8 @@ export class Supervisor {
   #ending: Promise<void> | null = null;
   #hurry = false;
 
-  private constructor(options: ServerOptions, taken: TakenFolder, api: Address, serve: Address) {
+  private constructor(options: ServerOptions, taken: TakenFolder, addresses: Addresses) {
+    const { api, serve, grpc } = addresses;
     this.#lock = taken.lock;
     this.#self = ownIdentity("supervisor", options.programs.build, taken.dataDir);
     const kept = { self: this.#self, onEvent: (event: ProcessEvent) => this.#on(event, options) };
@@ -59,7 +65,7 @@ export class Supervisor {
       program: options.programs.control,
       socket: join(taken.sockets, "control.sock"),
       logFile: log("control"),
-      config: controlConfig(options, taken, api, serve),
+      config: controlConfig(options, taken, addresses),
     });
     this.#gateway = new KeptProcess({
       ...kept,
@@ -67,7 +73,7 @@ export class Supervisor {
       program: options.programs.gateway,
       socket: join(taken.sockets, "gateway.sock"),
       logFile: log("gateway"),
-      config: gatewayConfig(options, taken, serve),
+      config: gatewayConfig(options, taken, addresses),
     });
     this.file = {
       pid: process.pid,
@@ -77,6 +83,7 @@ export class Supervisor {
       socketFolder: taken.sockets,
       apiAddress: formatAddress(api),
       serveAddress: formatAddress(serve),
+      grpcAddress: grpc === null ? null : formatAddress(grpc),
       defaultEndpoint: options.defaultEndpoint,
       processes: taken.before?.processes ?? { control: null, gateway: null },
     };
@@ -91,10 +98,15 @@ export class Supervisor {
     const taken = await takeDataFolder(options.dataDir);
     try {
       const { before } = taken;
-      const api = await portOf(options.api, before?.apiAddress, before?.processes.control);
-      const serve = await portOf(options.serve, before?.serveAddress, before?.processes.gateway);
-      const supervisor = new Supervisor(options, taken, api, serve);
-      await supervisor.#bringUp(api, serve);
+      const gateway = before?.processes.gateway;
+      const addresses = {
+        api: await portOf(options.api, before?.apiAddress, before?.processes.control),
+        serve: await portOf(options.serve, before?.serveAddress, gateway),
+        grpc:
+          options.grpc === null ? null : await portOf(options.grpc, before?.grpcAddress, gateway),
+      };
+      const supervisor = new Supervisor(options, taken, addresses);
+      await supervisor.#bringUp(addresses);
       return supervisor;
     } catch (error) {
       taken.lock.release();
@@ -109,7 +121,7 @@ export class Supervisor {
     return this.#ending;
   }
 
-  async #bringUp(api: Address, serve: Address): Promise<void> {
+  async #bringUp({ api, serve, grpc }: Addresses): Promise<void> {
     const { processes } = this.file;
     const [controlRuns, gatewayRuns] = await Promise.all([
       this.#control.adopt(processes.control),
@@ -117,7 +129,10 @@ export class Supervisor {
     ]);
     try {
       if (!controlRuns) await checkAddress(api, "--api-address");
-      if (!gatewayRuns) await checkAddress(serve, "--serve-address");
+      if (!gatewayRuns) {
+        await checkAddress(serve, "--serve-address");
+        if (grpc !== null) await checkAddress(grpc, "--grpc-address", "none");
+      }
       this.#write();
       await Promise.all([
         controlRuns ? null : this.#control.start(),
@@ -165,6 +180,9 @@ export class Supervisor {
     writeServerFile(this.file);
   }
 }
+
+/** Where a server listens. */
+type Addresses = Pick<ServerOptions, "api" | "serve" | "grpc">;
 
 interface TakenFolder {
   readonly dataDir: string;
@@ -233,7 +251,7 @@ export function runningError(dataDir: string, file: ServerFile | null): Lastgood
 /** Port 0 is a free one, or the one of a process that still runs, so that it is taken over. */
 async function portOf(
   wanted: Address,
-  before: string | undefined,
+  before: string | null | undefined,
   running: { readonly pid: number } | null | undefined,
 ): Promise<Address> {
   if (wanted.port !== 0) return wanted;
@@ -245,8 +263,7 @@ async function portOf(
 function controlConfig(
   options: ServerOptions,
   taken: TakenFolder,
-  api: Address,
-  serve: Address,
+  { api, serve }: Addresses,
 ): Readonly<Record<string, unknown>> {
   return {
     dataDir: taken.dataDir,
@@ -256,7 +273,6 @@ function controlConfig(
     build: options.programs.build,
     serveHost: serve.host,
     servePort: serve.port,
-    remotes: options.remotes,
     signals: options.signals,
   };
 }
@@ -264,17 +280,21 @@ function controlConfig(
 function gatewayConfig(
   options: ServerOptions,
   taken: TakenFolder,
-  serve: Address,
+  { serve, grpc }: Addresses,
 ): Readonly<Record<string, unknown>> {
   return {
     dataDir: taken.dataDir,
     serveHost: serve.host,
     servePort: serve.port,
+    grpc,
     workers: options.workers,
     defaultEndpoint: options.defaultEndpoint,
     modelEntry: options.programs.model,
+    shimEntry: options.programs.shim,
     workerEntry: options.programs.worker,
     remotes: options.remotes,
+    launchers: options.launchers,
+    allowCode: options.allowCode,
     build: options.programs.build,
     socketFolder: taken.sockets,
   };

@@ -46,7 +46,8 @@ export async function findModelProcesses(
         const options = { self, onRequest, helloTimeoutMs: HELLO_MS };
         const peer = await connectPeer(join(socketFolder, name), options).catch(() => null);
         peer?.close();
-        return peer?.other.role === "model"
+        const isModel = peer?.other.role === "model" || peer?.other.role === "shim";
+        return peer !== null && isModel
           ? [{ pid: peer.other.pid, subject: peer.other.subject }]
           : [];
       }),

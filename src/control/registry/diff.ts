@@ -1,7 +1,13 @@
 import type { Diff, DiffRow } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import { outputFromWire, type WireOutput, type WireSample } from "../../core/tensor/index.ts";
-import { describeSpec, goldenDifference, versionLabel } from "../../core/version/index.ts";
+import {
+  describeRuntime,
+  describeSpec,
+  goldenDifference,
+  pipelineSteps,
+  versionLabel,
+} from "../../core/version/index.ts";
 import { canonicalJson } from "../../storage/history/index.ts";
 import type { StoredManifest, VersionRecord } from "../../storage/store/index.ts";
 import type { RegistryDependencies } from "./dependencies.ts";
@@ -44,12 +50,25 @@ function versionFields({ record }: Compared): Fields {
     digest: record.digest,
     status: record.status,
     aliases: record.aliases.join(", "),
-    runtime: record.runtime.kind === "onnx" ? "onnx" : `remote ${record.runtime.remote}`,
+    runtime: describeRuntime(record.runtime),
+    ...stepFields(record),
     batching: record.batching.on ? "on" : `off: ${record.batching.why}`,
     engine: `${record.engine.name} ${record.engine.version}`,
     registered: new Date(record.registeredAt).toISOString(),
     by: record.registeredBy,
   };
+}
+
+/** The file of each step and its digest, where there are several. */
+function stepFields({ runtime, files }: VersionRecord): Fields {
+  const steps = runtime.kind === "onnx" ? pipelineSteps(runtime) : [];
+  if (steps.length < 2) return {};
+  return Object.fromEntries(
+    steps.map(({ step, file }) => {
+      const digest = files.find((each) => each.path === file)?.digest ?? "";
+      return [`step ${step}`, `${file} ${digest}`];
+    }),
+  );
 }
 
 function signatureFields({ record }: Compared): Fields {

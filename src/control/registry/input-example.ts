@@ -95,12 +95,21 @@ function fromOip(inputs: readonly unknown[], signature: Signature): WireTensor[]
   return fromNames(named, signature, "inputs");
 }
 
+/** The rows with their cells where the input has the column of that name. */
+function inOrder({ columns, rows, where }: Frame, input: TensorSpec): Frame["rows"] {
+  if (columns === null || input.columns === undefined) return rows;
+  const order = input.columns.map((name) => columns.indexOf(name));
+  const missing = input.columns.find((_, index) => order[index] === -1);
+  if (missing !== undefined) throw unfit(where, `has no column ${missing}`);
+  return rows.map((row) => order.map((at) => row[at]));
+}
+
 /** One input takes the whole table; several take one column each, by name. */
 function fromFrame(frame: Frame, signature: Signature): WireTensor[] {
   const [first, second] = signature.inputs;
   const columns = frame.columns ?? [];
   if (first !== undefined && second === undefined && first.shape.length === 2) {
-    return [tensorFromNested(first, frame.rows, frame.where)];
+    return [tensorFromNested(first, inOrder(frame, first), frame.where)];
   }
   for (const column of columns) {
     if (!signature.inputs.some((input) => input.name === column))

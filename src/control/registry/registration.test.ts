@@ -248,3 +248,39 @@ test("what cannot be repaired is told, stops nothing, and is never written over"
   expect(warnings).toHaveLength(1);
   expect((await register("3", "v1.1")).version.sequence).toBe(3);
 });
+
+test("a pipeline is one version: its steps are in the runtime, and so in the digest", async () => {
+  const { digest } = await artifacts.put(Buffer.from("3"));
+  const one = await uploaded("2", null);
+  const files = [...one.files, { path: "pre.onnx", digest }];
+  const steps = { preprocess: "pre.onnx", model: null, postprocess: null };
+  const { version } = await registry.register({ ...one, files, steps });
+  expect(version.runtime).toEqual({ kind: "onnx", file: "model.onnx", preprocess: "pre.onnx" });
+  const plain = await registry.register({ ...one, files });
+  expect(plain.version.runtime).toEqual({ kind: "onnx", file: "model.onnx" });
+  expect(plain.version.digest).not.toBe(version.digest);
+  const onDisk = await artifacts.manifests.read("fraud", 1);
+  expect(onDisk?.runtime).toEqual(version.runtime);
+});
+
+test.each([
+  ["no file", { preprocess: "other.onnx", model: null, postprocess: null }, /other.onnx/],
+  ["one file twice", { preprocess: "model.onnx", model: "model.onnx", postprocess: null }, /two/],
+])("a step that is %s is refused", async (_, steps, message) => {
+  await expect(register("2", null, { steps })).rejects.toMatchObject({
+    code: "input.invalid",
+    message: expect.stringMatching(message) as string,
+  });
+});
+
+test("columns of the only input have their names, and an example's go by them", async () => {
+  const example = { dataframe_records: [{ age: 1, amount: 2 }] };
+  const named = await register("2", null, { columns: ["amount", "age"], inputExample: example });
+  expect(named.version.signature.inputs[0]?.columns).toEqual(["amount", "age"]);
+  const view = await registry.view(named.version);
+  expect(view.golden).toMatchObject([{ inputs: [{ data: [2, 1] }] }]);
+  for (const [index, columns] of [["amount"], ["age", "age"], ["a", "b", "c"]].entries()) {
+    const { version } = await register(String(3 + index), null, { columns });
+    expect(version.signature.inputs[0]).not.toHaveProperty("columns");
+  }
+});

@@ -4,6 +4,7 @@ import type { WireTensor } from "../../core/tensor/index.ts";
 import {
   parseModelName,
   parseVersionName,
+  signatureSchema,
   versionLabel,
   type ArtefactFile,
   type Digest,
@@ -14,10 +15,12 @@ import {
 import type { Inspected } from "../../link/message/index.ts";
 import { canonicalJson } from "../../storage/history/index.ts";
 import type { StoredManifest, VersionRecord } from "../../storage/store/index.ts";
+import { withColumns } from "./columns.ts";
 import { modelHistory, type RegistryDependencies } from "./dependencies.ts";
 import { versionDigest } from "./digest.ts";
 import { exampleToInputs } from "./input-example.ts";
 import { readReferenceSet } from "./reference-set.ts";
+import { runtimeOf } from "./runtime-of.ts";
 
 /** What registers a version: the API's body and the model's name. */
 export type Registration = RegisterBody & { readonly model: string };
@@ -36,28 +39,6 @@ interface Content {
   readonly runtime: RuntimeSpec;
   readonly files: readonly ArtefactFile[];
   readonly digest: Digest;
-}
-
-function onnxFile(paths: readonly string[]): string {
-  const models = paths.filter((path) => path.endsWith(".onnx"));
-  const usual = models.filter((path) => path === "model.onnx" || path.endsWith("/model.onnx"));
-  const only = models.length === 1 ? models[0] : usual.length === 1 ? usual[0] : undefined;
-  if (only !== undefined) return only;
-  const given = paths.length === 0 ? "no file was given" : `the files are ${paths.join(", ")}`;
-  throw new LastgoodError("input.invalid", `which file is the model? ${given}`, {
-    hint: "give one .onnx file, or several of which one is called model.onnx",
-    details: { files: paths },
-  });
-}
-
-function runtimeOf(registration: Registration): RuntimeSpec {
-  if (registration.runtime === "onnx")
-    return { kind: "onnx", file: onnxFile(registration.files.map((file) => file.path)) };
-  if (registration.remote !== null && registration.remote !== "")
-    return { kind: "remote", remote: registration.remote };
-  throw new LastgoodError("input.invalid", "the remote runtime needs the remote's name", {
-    hint: "name one of the remotes in the server's configuration: --remote NAME",
-  });
 }
 
 /** Runs registrations; one model's are stored one after the other. */
@@ -178,19 +159,28 @@ export class Registrar {
     }
   }
 
-  /** An example is read by the signature that loading found, so it costs a second load. */
+  /** An example is read by the signature that loading found, so it may cost a second load. */
   async #inspect(registration: Registration, content: Content): Promise<Inspected> {
-    const ask = async (examples: WireTensor[][]): Promise<Inspected> =>
-      this.#on.inspect({
+    const ask = async (examples: WireTensor[][]): Promise<Inspected> => {
+      const inspected = await this.#on.inspect({
         digest: content.digest,
         runtime: content.runtime,
         files: [...content.files],
         signature: registration.signature,
         examples,
       });
+      const signature = signatureSchema.parse(
+        withColumns(inspected.signature, registration.columns),
+      );
+      return { ...inspected, signature };
+    };
+    const { inputExample, signature: given } = registration;
+    const hasExample = inputExample !== null && inputExample !== undefined;
+    // Where it was given, the example can be read before anything is loaded.
+    if (hasExample && given !== null)
+      return ask([exampleToInputs(inputExample, withColumns(given, registration.columns))]);
     const found = await ask([]);
-    if (registration.inputExample === null || registration.inputExample === undefined) return found;
-    return ask([exampleToInputs(registration.inputExample, found.signature)]);
+    return hasExample ? ask([exampleToInputs(inputExample, found.signature)]) : found;
   }
 
   async #storeVersion(
@@ -328,5 +318,6 @@ function notesOn(inspected: Inspected, reference: ReferenceSet | null): string[]
       `drift of inputs is watched for the first ${reference.features.length} features; ${reference.leftOut} are left out`,
     );
   if (!inspected.batching.on) notes.push(`batching is off: ${inspected.batching.why}`);
+  notes.push(...(inspected.notes ?? []));
   return notes;
 }

@@ -16,6 +16,7 @@ import {
   type Measured,
   type Rollout,
 } from "../../core/rollout/index.ts";
+import { formatDuration } from "../../core/time/index.ts";
 import { parseEndpointName, versionLabel, type ReferenceSet } from "../../core/version/index.ts";
 import type { VersionRecord } from "../../storage/store/index.ts";
 import { readBaseline } from "./baseline.ts";
@@ -24,7 +25,7 @@ import { referenceOf } from "./input-reference.ts";
 import { checkCurrent } from "./named-version.ts";
 import { deployUnder, putInForce, underPolicy, type DeployUnder } from "./policy-command.ts";
 import { COLD_PROOF_AGE_MS } from "./target-choice.ts";
-import { rolloutView, servedView } from "./view.ts";
+import { expectedSeconds, rolloutView, servedView } from "./view.ts";
 
 function identityFor(body: DeployBody, version: VersionRecord): EndpointIdentity {
   const environment = body.environment ?? "production";
@@ -121,8 +122,23 @@ function notesOf(state: EndpointState, event: Deploy): readonly string[] {
   return [`no way back: ${event.wayBack.why}`];
 }
 
-/** What the policy asks for and cannot be had: drift of inputs without a set to compare with. */
+/** What the policy asks for and cannot be had. */
 async function unwatched(
+  endpoints: Endpoints,
+  state: EndpointState,
+  event: Deploy,
+): Promise<readonly string[]> {
+  // A first revision is compared with nothing.
+  if (state.current === null) return [];
+  const { metrics } = event.policy.analysis;
+  return [
+    ...endpoints.deps.signals.unknownSources(metrics),
+    ...(await withoutReference(endpoints, state, event)),
+  ];
+}
+
+/** Drift of inputs without a set to compare with. */
+async function withoutReference(
   { catalog }: Endpoints,
   state: EndpointState,
   { policy, version }: Deploy,
@@ -181,6 +197,24 @@ async function outlookOf(
   );
 }
 
+/** Where nothing is kept warm: how long requests wait on the way there, and on the way back. */
+async function coldNotes(
+  { catalog }: Endpoints,
+  state: EndpointState,
+  rollout: Rollout | null,
+): Promise<readonly string[]> {
+  const stable = revisionOf(state, state.current);
+  if (rollout?.strategy !== "recreate" || stable === undefined) return [];
+  const { files } = await catalog.manifest(state.identity.model, stable.version.sequence);
+  const seconds = expectedSeconds(
+    false,
+    files.reduce((bytes, { size }) => bytes + size, 0),
+  );
+  return [
+    `recreate: requests wait while it is loaded; the way back is cold too: ${versionLabel(stable.version)} takes about ${formatDuration(seconds * 1_000)}`,
+  ];
+}
+
 /** What a deploy would do, refusals included, without doing it. */
 async function rehearse(
   endpoints: Endpoints,
@@ -203,13 +237,19 @@ async function rehearse(
         started,
         measured: null,
         dryRun: true,
-        notes: [...notes, ...notesOf(state, event), ...(await unwatched(endpoints, state, event))],
+        notes: [
+          ...notes,
+          ...notesOf(state, event),
+          ...(await unwatched(endpoints, state, event)),
+          ...(started ? await coldNotes(endpoints, state, rollout) : []),
+        ],
         rollout: null,
         outlook: started ? await outlookOf(endpoints, state.identity.name, rollout) : null,
       },
       now,
     ),
-    rollout: started ? rolloutView(after.state, rollout, now) : null,
+    // Not started: the one that is under way already, if any.
+    rollout: rolloutView(after.state, rollout, now),
   };
 }
 

@@ -131,7 +131,10 @@ export async function applyPolicy(
     changes,
     policy: { ...endpointPolicyToFile({ ...wanted, environment }) },
     dryRun: body.dryRun,
-    notes: [...notesOf(before)],
+    notes: [
+      ...notesOf(before),
+      ...endpoints.deps.signals.unknownSources(wanted.policy.analysis.metrics),
+    ],
   };
 }
 

@@ -263,10 +263,7 @@ export class RolloutWatch {
       rollbackId: randomUUID(),
       verdict: { decision, why, blamed, source },
       // With what it was asked and up to which record, so that anybody can compute it again.
-      evidence:
-        decision === "rollback"
-          ? { id: evidenceIdOf(rollout), position, context, assessment }
-          : null,
+      evidence: mayGoBack ? { id: evidenceIdOf(rollout), position, context, assessment } : null,
       trigger: triggerOf(assessment),
       progress,
       choice: mayGoBack ? await this.#chooseNow(state) : NO_TARGETS,

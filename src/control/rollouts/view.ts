@@ -271,6 +271,7 @@ export function endpointView(facts: EndpointFacts): EndpointView {
         createdAt: revision.createdAt,
         warm: known?.state === "ready",
         proof: known?.proof ?? null,
+        ...(known?.process === undefined ? {} : { process: known.process }),
         requests: counts.reduce((sum, count) => sum + count.requests, 0),
         errors: counts.reduce((sum, count) => sum + count.errors, 0),
       };

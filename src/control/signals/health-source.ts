@@ -6,7 +6,7 @@ import type { Signal } from "../../core/analysis/index.ts";
 import type { HealthCheck, Metric } from "../../core/policy/index.ts";
 import { checkCommand } from "./command-check.ts";
 import { checkGrpc } from "./grpc-health.ts";
-import { candidateOf, filledIn, type ArmName } from "./placeholders.ts";
+import { candidateOf, filledIn, stableOf, tellsArms, type ArmName } from "./placeholders.ts";
 import { Poll } from "./poll.ts";
 import { brokenSignal, signalOf, type Seen, type SignalSource, type Watched } from "./watched.ts";
 
@@ -28,19 +28,32 @@ export interface HealthState {
   readonly at: number | null;
 }
 
+const tallySchema = z.object({ ran: z.number(), bad: z.number() });
 const cursorSchema = z.record(
   z.string(),
-  z.object({ life: z.string(), ran: z.number(), bad: z.number() }),
+  tallySchema.extend({
+    life: z.string(),
+    stable: tallySchema.optional(),
+    healthy: z.boolean().default(false),
+  }),
 );
 
-interface Running {
+/** Checks of one revision. Counts of one process's life begin at 0. */
+interface Row {
   readonly poll: Poll<void>;
-  /** Counts of one process's life begin at 0. */
   ran: number;
   bad: number;
   consecutiveFailures: number;
   why: string | null;
   at: number | null;
+}
+
+interface Running {
+  readonly candidate: Row;
+  /** Only where a check says which revision it is about. */
+  readonly stable: Row | null;
+  /** Whether failures say something of the candidate: always where checks tell the revisions apart. */
+  means: boolean;
 }
 
 /** Runs one check. @throws why it failed. */
@@ -55,8 +68,18 @@ async function check(health: HealthCheck, arm: ArmName, signal: AbortSignal): Pr
 }
 
 /**
- * Checks of the candidate, run in the background as often as server.yaml says. What was run counts
- * once; a restart loses what was not confirmed, and begins the row of failures anew.
+ * Whether it is asked of each revision. A command is told which one it is about, but most check
+ * something that all share.
+ */
+function tellsRevisions({ http }: HealthCheck): boolean {
+  return http !== null && tellsArms(http);
+}
+
+/**
+ * Checks of the candidate, and of stable where they tell the two apart, run in the background as often
+ * as server.yaml says. What was run counts once; a restart loses what was not confirmed, and begins
+ * the row of failures anew. What tells nobody apart counts from when it was healthy once: a service
+ * that was down before is no fault of the candidate.
  */
 export class HealthSource implements SignalSource {
   readonly name = "health";
@@ -83,10 +106,20 @@ export class HealthSource implements SignalSource {
         continue;
       }
       const before = given[metric.name];
-      const { ran, bad } = running;
-      const from = before?.life === this.#life ? before : { ran: 0, bad: 0 };
-      signals[metric.name] = signalOf({ observations: ran - from.ran, bad: bad - from.bad });
-      next[metric.name] = { life: this.#life, ran, bad };
+      const from = before?.life === this.#life ? before : undefined;
+      running.means ||= before?.healthy ?? false;
+      const { candidate, stable, means } = running;
+      signals[metric.name] =
+        means || candidate.why === null
+          ? signalOf(since(candidate, from), since(stable, from?.stable))
+          : brokenSignal(`${metric.source} failed before it was healthy once: ${candidate.why}`);
+      next[metric.name] = {
+        life: this.#life,
+        ran: candidate.ran,
+        bad: candidate.bad,
+        stable: { ran: stable?.ran ?? 0, bad: stable?.bad ?? 0 },
+        healthy: means,
+      };
     }
     return Promise.resolve({ signals, cursor: next });
   }
@@ -96,14 +129,17 @@ export class HealthSource implements SignalSource {
     return healthMetrics(watched).flatMap((metric) => {
       const running = this.#run(watched, metric);
       if (running === null) return [];
-      const { consecutiveFailures, why, at } = running;
+      const { consecutiveFailures, why, at } = running.candidate;
       const { name, source, failures } = metric;
       return [{ metric: name, source, consecutiveFailures, failures, why, at }];
     });
   }
 
   forget(rollout: string): void {
-    for (const { poll } of this.#running.get(rollout)?.values() ?? []) poll.stop();
+    for (const { candidate, stable } of this.#running.get(rollout)?.values() ?? []) {
+      candidate.poll.stop();
+      stable?.poll.stop();
+    }
     this.#running.delete(rollout);
   }
 
@@ -114,18 +150,35 @@ export class HealthSource implements SignalSource {
     this.#running.set(watched.rollout, known);
     const before = known.get(metric.name);
     if (before !== undefined) return before;
-    const arm = candidateOf(watched);
+    const tells = tellsRevisions(health);
+    const stable = tells ? stableOf(watched) : null;
     const running: Running = {
+      candidate: this.#row(health, candidateOf(watched), (isBad) => {
+        running.means ||= !isBad;
+        return running.means;
+      }),
+      stable: stable === null ? null : this.#row(health, stable, () => true),
+      means: tells,
+    };
+    known.set(metric.name, running);
+    return running;
+  }
+
+  /** `counts`: whether a check that ended so is an observation. */
+  #row(health: HealthCheck, arm: ArmName, counts: (isBad: boolean) => boolean): Row {
+    const row: Row = {
       poll: new Poll((signal) => check(health, arm, signal), {
         pace: { everyMs: health.every, timeoutMs: health.timeout },
         now: this.#now,
         onAnswer: ({ at, error }) => {
           const isBad = error !== null;
-          running.ran += 1;
-          running.bad += isBad ? 1 : 0;
-          running.consecutiveFailures = isBad ? running.consecutiveFailures + 1 : 0;
-          running.why = error;
-          running.at = at;
+          if (counts(isBad)) {
+            row.ran += 1;
+            row.bad += isBad ? 1 : 0;
+          }
+          row.consecutiveFailures = isBad ? row.consecutiveFailures + 1 : 0;
+          row.why = error;
+          row.at = at;
         },
       }),
       ran: 0,
@@ -134,9 +187,18 @@ export class HealthSource implements SignalSource {
       why: null,
       at: null,
     };
-    known.set(metric.name, running);
-    return running;
+    return row;
   }
+}
+
+/** What a row has that was not given yet. */
+function since(
+  row: Pick<Row, "ran" | "bad"> | null,
+  from: { readonly ran: number; readonly bad: number } = { ran: 0, bad: 0 },
+): Signal["candidate"] {
+  return row === null
+    ? { observations: 0, bad: 0 }
+    : { observations: row.ran - from.ran, bad: row.bad - from.bad };
 }
 
 function healthMetrics({ metrics }: Watched): readonly HealthMetric[] {

@@ -64,7 +64,8 @@ test("2xx is healthy; failures in a row are counted and begin anew, and each che
   const paths = new Set<string | undefined>();
   const server = createServer((request, response) => {
     paths.add(request.url);
-    response.writeHead(status, status === 302 ? { location: "/elsewhere" } : {}).end();
+    const now = request.url?.includes("/1/") === true ? 200 : status;
+    response.writeHead(now, now === 302 ? { location: "/elsewhere" } : {}).end();
   });
   const port = await listening(server);
   const stage = await stageWith({
@@ -82,7 +83,8 @@ test("2xx is healthy; failures in a row are counted and begin anew, and each che
   const seen = first.signals["shop"]?.candidate ?? { observations: 0, bad: 0 };
   expect(seen.bad).toBeGreaterThanOrEqual(3);
   expect(seen.observations).toBeGreaterThan(seen.bad);
-  expect(first.signals["shop"]?.stable).toEqual({ observations: 0, bad: 0 });
+  expect(first.signals["shop"]?.stable.observations).toBeGreaterThanOrEqual(3);
+  expect(first.signals["shop"]?.stable.bad).toBe(0);
   await stage.confirm(first);
   status = 302;
   await settled(stage, ({ why }) => why === "it answers 302");
@@ -92,7 +94,43 @@ test("2xx is healthy; failures in a row are counted and begin anew, and each che
   expect(state?.consecutiveFailures).toBe(0);
   const rest = await stage.take(watched);
   expect(rest["shop"]?.candidate.observations).toBeLessThan(seen.observations + 40);
-  expect([...paths]).toEqual(["/fraud-prod/2/v%201%2F1"]);
+  expect([...paths].toSorted()).toEqual(["/fraud-prod/1/v1.0", "/fraud-prod/2/v%201%2F1"]);
+});
+
+test("what asks each revision asks stable as well: an outage fails both", async () => {
+  const server = createServer((_, response) => response.writeHead(500).end());
+  const port = await listening(server);
+  const stage = await stageWith({ http: `http://127.0.0.1:${port}/{{revision}}` });
+  const watched = stage.watched([metric]);
+  await settled(stage, ({ consecutiveFailures }) => consecutiveFailures >= 5);
+  const { shop } = await stage.take(watched);
+  expect(shop?.candidate.bad).toBeGreaterThanOrEqual(3);
+  expect(shop?.stable.bad).toBeGreaterThanOrEqual(3);
+});
+
+test("what tells nobody apart says nothing of the candidate until it was healthy once", async () => {
+  let status = 500;
+  const server = createServer((_, response) => response.writeHead(status).end());
+  const port = await listening(server);
+  const stage = await stageWith({ http: `http://127.0.0.1:${port}/` });
+  const watched = stage.watched([metric]);
+  await settled(stage, ({ consecutiveFailures }) => consecutiveFailures >= 5);
+  const before = await stage.take(watched);
+  expect(before["shop"]).toMatchObject({
+    broken: "shop failed before it was healthy once: it answers 500",
+    candidate: { observations: 0, bad: 0 },
+  });
+  status = 200;
+  await settled(stage, fine);
+  expect((await stage.take(watched))["shop"]?.candidate.bad).toBe(0);
+  // Another control plane knows that it was.
+  await stage.restart();
+  status = 500;
+  expect(await stage.take(watched)).toEqual({});
+  await settled(stage, ({ consecutiveFailures }) => consecutiveFailures >= 3);
+  const { shop } = await stage.take(watched);
+  expect(shop?.broken).toBeNull();
+  expect(shop?.candidate.bad).toBeGreaterThanOrEqual(3);
 });
 
 test("a refused connection and a server that never answers are failures that say so", async () => {

@@ -27,14 +27,15 @@ interface Again {
 }
 
 /**
- * Gives labels the predictions that they are about. Runs beside `collect`, one turn at a time: a
- * label that comes days later may need a long read.
+ * Gives labels the predictions that they are about. Runs beside `collect`, one turn at a time for each
+ * endpoint: a label that comes days later may need a long read.
  */
 export class LabelJoin {
   readonly #options: LabelJoinOptions;
   /** When to look again for labels that were not found, by request id. */
   #again = new Map<string, Again>();
-  #turn: Promise<void> | null = null;
+  /** By endpoint: one that is watched beside others has labels of its own. */
+  readonly #turns = new Map<string, Promise<void>>();
 
   constructor(options: LabelJoinOptions) {
     this.#options = options;
@@ -42,19 +43,23 @@ export class LabelJoin {
 
   /** Joins what it can within `graceMs`, and goes on beyond it. */
   async run(of: LabelsOf, graceMs: number): Promise<void> {
-    this.#turn ??= this.#join(of)
-      .catch((error: unknown) => {
-        this.#options.warn("the prediction log could not be read", { error: String(error) });
-      })
-      .finally(() => {
-        this.#turn = null;
-      });
+    const turn = this.#turns.get(of.endpoint) ?? this.#begin(of);
     let timer: NodeJS.Timeout | undefined;
     const grace = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, graceMs);
     });
-    await Promise.race([this.#turn, grace]);
+    await Promise.race([turn, grace]);
     clearTimeout(timer);
+  }
+
+  #begin(of: LabelsOf): Promise<void> {
+    const turn = this.#join(of)
+      .catch((error: unknown) => {
+        this.#options.warn("the prediction log could not be read", { error: String(error) });
+      })
+      .finally(() => this.#turns.delete(of.endpoint));
+    this.#turns.set(of.endpoint, turn);
+    return turn;
   }
 
   async #join(of: LabelsOf): Promise<void> {

@@ -54,6 +54,23 @@ test("labels are joined with what was predicted, by class and by distance", asyn
   expect(await stage.take(stage.watched([accuracy, meanError]))).toEqual({});
 });
 
+test("endpoints that are watched side by side each have their labels joined", async () => {
+  const [here, there] = [stage.ids(2), stage.ids(2, "assigned", "cart-prod")];
+  const [a, b] = [here.next(NOW), there.next(NOW)];
+  logged(segment(NOW - 5_000), line(a, 3) + line(b, 3));
+  await stage.signals.take([
+    { requestId: a, label: 3 },
+    { requestId: b, label: 4 },
+  ]);
+  // Both look in the same tick, as controllers with the same interval do.
+  const [mine, other] = await Promise.all([
+    stage.collect(stage.watched([accuracy])),
+    stage.collect(stage.watched([accuracy], { endpoint: "cart-prod", rollout: "r2" })),
+  ]);
+  expect(mine.signals["accuracy"]?.candidate).toEqual({ observations: 1, bad: 0 });
+  expect(other.signals["accuracy"]?.candidate).toEqual({ observations: 1, bad: 1 });
+});
+
 const sentOn = (id: string, to: number, ...values: (string | number)[]): string =>
   `${JSON.stringify([id, values.length, values, to])}\n`;
 const copied = (id: string, by: number, ...values: (string | number)[]): string =>

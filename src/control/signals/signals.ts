@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Signal } from "../../core/analysis/index.ts";
 import type { FeedbackItem, FeedbackService, FeedbackTaken } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
-import type { SignalSources } from "../../core/policy/index.ts";
+import type { Metric, SignalSources } from "../../core/policy/index.ts";
 import type { Store } from "../../storage/store/index.ts";
 import { FeedbackDesk } from "./feedback-desk.ts";
 import { FeedbackSource } from "./feedback-source.ts";
@@ -137,6 +137,18 @@ export class Signals implements FeedbackService {
         });
       },
     };
+  }
+
+  /** Of metrics whose source `server.yaml` does not name, why they hold a rollout. */
+  unknownSources(metrics: readonly Metric[]): readonly string[] {
+    return metrics.flatMap((metric) => {
+      const { kind, name } = metric;
+      if (kind !== "prometheus" && kind !== "logs" && kind !== "health") return [];
+      if (Object.hasOwn(this.#options.sources[kind], metric.source)) return [];
+      return [
+        `${name} cannot be read: server.yaml names no source "${metric.source}" under ${kind}; a rollout is held by that`,
+      ];
+    });
   }
 
   /** How the checks of a watched candidate stand now, whether or not they were collected. */

@@ -17,7 +17,7 @@ import {
 } from "./input-drift-test.ts";
 import { addJudged, NOTHING, rateOf, type JudgedArms } from "./judged.ts";
 import { latencyDispersion } from "./latency-test.ts";
-import { metricLogSafe, type MetricState, type TestState } from "./metric.ts";
+import { limitLogE, metricLogSafe, type MetricState, type TestState } from "./metric.ts";
 import type { AnalysisPlan, MetricPlan, TestPlan } from "./plan.ts";
 import { chanceWords, grouped, milliseconds, percent, quantileWords, rateWords } from "./words.ts";
 
@@ -112,19 +112,27 @@ function detectableOf(
   return smallestDetectableRate(comparison, Math.max(0, plannedRequestsLeft) / candidateShare);
 }
 
-function rateVerdict(test: TestPlan & { readonly test: "rate" }, chance: string): string {
+function rateVerdict(
+  test: TestPlan & { readonly test: "rate" },
+  { chance, byLimit }: { readonly chance: string; readonly byLimit: boolean },
+): string {
   const { limit, guarded, tolerance } = test.rate;
-  if (limit !== null && (!guarded || tolerance === null))
+  if (limit !== null && (!guarded || tolerance === null || byLimit))
     return `, at most ${percent(limit)} allowed: ${chance}`;
   return `: ${chance}`;
 }
 
-function latencyWords(at: number, state: LatencyTest, chance: string): string {
+function latencyWords(
+  at: number,
+  state: LatencyTest,
+  { maxMs, chance }: { readonly maxMs: number | null; readonly chance: string },
+): string {
   const candidate = quantileMs(state.shown.candidate, at);
   const stable = quantileMs(state.shown.stable, at);
   if (candidate === null) return "no latencies yet";
   const beside = stable === null ? "" : `, stable ${milliseconds(stable)}`;
-  return `${quantileWords(at)} ${milliseconds(candidate)}${beside}: ${chance}`;
+  const limit = maxMs === null ? "" : `, at most ${milliseconds(maxMs)} allowed`;
+  return `${quantileWords(at)} ${milliseconds(candidate)}${beside}${limit}: ${chance}`;
 }
 
 const share = (arm: Judged): string => percent(rateOf(arm) ?? 0);
@@ -153,9 +161,14 @@ function metricWords(plan: MetricPlan, metric: MetricState, holdAlpha: number): 
   const { state, broken } = metric;
   const { test } = plan;
   if (broken !== null) return `its source cannot be read: ${broken}`;
-  const chance = chanceWords(metric.maxLogE);
-  if (state.test === "latency")
-    return latencyWords(quantileAt(plan, state, metric.logE), state, chance);
+  // Above its limit alone it holds: the words are about what holds.
+  const beyondLimit = metric.held ? (limitLogE(metric) ?? 0) : 0;
+  const byLimit = beyondLimit > metric.maxLogE;
+  const chance = chanceWords(Math.max(metric.maxLogE, beyondLimit));
+  if (state.test === "latency") {
+    const maxMs = plan.metric.kind === "latency" ? plan.metric.maxMs : null;
+    return latencyWords(quantileAt(plan, state, metric.logE), state, { maxMs, chance });
+  }
   if (state.test === "drift") return driftWords(state, chance);
   const features = featuresOf(plan, metric, holdAlpha);
   if (features !== null) return inputDriftWords(features, metric.maxLogE);
@@ -170,7 +183,7 @@ function metricWords(plan: MetricPlan, metric: MetricState, holdAlpha: number): 
     stable === null
       ? ""
       : `, stable ${rateWords(plan.metric, stable).replace(/ (errors|rejected|invalid outputs|wrong|bad)$/, "")}`;
-  return `${figure}${beside}${test.test === "rate" ? rateVerdict(test, chance) : ""}`;
+  return `${figure}${beside}${test.test === "rate" ? rateVerdict(test, { chance, byLimit }) : ""}`;
 }
 
 const shownRate = (counts: Judged): MetricAssessment["candidate"] => ({

@@ -222,7 +222,8 @@ function failedHealth({ plan, metrics }: AnalysisState): readonly string[] {
     const state = metrics[at];
     if (state === undefined || metric.role !== "rollback" || state.state.test !== "health")
       return [];
-    if (metric.test.test !== "health" || state.state.stable >= metric.test.failures) return [];
+    // Stable's checks may be a little behind: while they fail, nobody knows yet whose fault it is.
+    if (metric.test.test !== "health" || state.state.stable > 0) return [];
     return metricFails(metric, state, plan.analysis) ? [metric.metric.name] : [];
   });
 }

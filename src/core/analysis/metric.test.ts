@@ -173,6 +173,14 @@ describe("errors", () => {
     expect(run(0.005, 0.0001)).toBe("continue");
   });
 
+  test("what holds by its limit alone names the limit, and how sure that is", () => {
+    const limited = { ...METRICS.errorRate, max: 0.01 } as const;
+    const watched = fold(only(limited), halves(1, 60, { errorRate: 0.06 }, { errorRate: 0.06 }));
+    const { decision, why } = judge(watched);
+    expect(decision).toBe("hold");
+    expect(why).toMatch(/^errorRate: .*, at most 1 % allowed: (less than )?1 in [\d ]+ by chance$/);
+  });
+
   test("low traffic waits until both arms had a request, under one split", () => {
     // One request at a time: no interval has both arms.
     expect(
@@ -401,6 +409,10 @@ describe("labels and other signals", () => {
     expect(thrice.why).toBe("ready: 3 failures in a row");
     const between = [...twice, check(2, 0, 0), check(3, 1, 0)];
     expect(judge(fold(start, between)).decision).toBe("continue");
+    // Stable's check came a little later than the candidate's.
+    const late = [check(0, 1, 0), check(1, 1, 0), check(2, 1, 1)];
+    expect(judge(fold(start, late)).decision).toBe("continue");
+    expect(judge(fold(start, [...late, check(3, 1, 0)])).decision).toBe("rollback");
     const both = [0, 1, 2, 3].map((at) => check(at, 1, 1));
     expect(judge(fold(start, both))).toMatchObject({ decision: "hold", source: "outage" });
   });

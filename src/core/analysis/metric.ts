@@ -364,7 +364,7 @@ export function metricLogSafe({ state }: Pick<MetricState, "state">): number | n
 }
 
 /** ln of the evidence that the candidate alone is above a limit that stable guards; null without one. */
-function limitLogE({ state }: Pick<MetricState, "state">): number | null {
+export function limitLogE({ state }: Pick<MetricState, "state">): number | null {
   const rate = state.test === "rate" ? state.rate : state.test === "latency" ? state.limit : null;
   if (rate === null || rate.limit === null || rate.better === null) return null;
   return logE(rate.limit);

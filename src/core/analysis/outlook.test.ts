@@ -27,6 +27,10 @@ test("the traffic of a revision at rest, by what was observed", () => {
   expect(traffic?.errorRate).toBeCloseTo(0.01, 2);
   expect(traffic?.dispersion).toBe(1);
   expect(trafficOf([], "auto")).toBeNull();
+  // A rollout in between is no time at rest, and two gateways see the same time.
+  const later = BASELINE.map((one) => ({ ...one, from: one.from + 1e6, to: one.to + 1e6 }));
+  const twice = trafficOf([...BASELINE, ...later, ...later], "auto");
+  expect(twice).toMatchObject({ observedMs: 400_000, requestsPerSecond: 15 });
 });
 
 test("each stage sees what its share of the traffic allows: more share or more time, more is seen", () => {

@@ -20,6 +20,7 @@ import {
   observe,
   planAnalysis,
   recompute,
+  replay,
   startAnalysis,
   type Assessment,
   type AssessmentContext,
@@ -29,6 +30,20 @@ import {
 const ALL = Object.values(METRICS);
 const STABLE: Behaviour = { errorRate: 0.01, latencyMs: 10, outputs: { a: 0.6, b: 0.4 } };
 const WORSE: Behaviour = { errorRate: 0.03, latencyMs: 12, outputs: { a: 0.5, b: 0.5 } };
+
+test("what was decided before anything was seen is computed again as well", () => {
+  const start = startWatch(analysisOf(ALL));
+  const asked: AssessmentContext = {
+    now: 900_000,
+    lastEvidenceAt: 0,
+    phase: "canary",
+    plannedRequestsLeft: null,
+    candidateShare: 0.2,
+  };
+  const { assessment } = replay(start.plan, [], asked);
+  expect(assessment).toEqual(assess(start, asked));
+  expect(assessment?.source).toBe("silent");
+});
 
 /** A watch with everything that intervals can hold, some of it missing here and there. */
 function manifold(seed: number, count: number): readonly Interval[] {

@@ -18,7 +18,7 @@ export interface Decision extends Verdict {
 export interface Replayed {
   /** What was decided over time, each time that it changed. */
   readonly decisions: readonly Decision[];
-  /** After the last interval; null of none. */
+  /** After the last interval; null of none, where nothing was asked. */
   readonly assessment: Assessment | null;
 }
 
@@ -44,8 +44,8 @@ export function replay(
     decisions.push({ ...verdict, at: interval.to, intervals: at + 1, logE });
   });
   const last = intervals.at(-1);
-  if (last === undefined) return { decisions, assessment: null };
-  return { decisions, assessment: assess(state, asked ?? contextOf(last)) };
+  const context = asked ?? (last === undefined ? null : contextOf(last));
+  return { decisions, assessment: context === null ? null : assess(state, context) };
 }
 
 /** Where two values differ first, with both of them there; null: nowhere, to the last digit. */

@@ -10,7 +10,7 @@ export const trafficSchema = z.object({
   /** Requests that ended, and how many of them the version failed. */
   requests: z.number().int().positive(),
   errors: z.number().int().nonnegative(),
-  /** From the first observed interval to the end of the last, ms. */
+  /** Time that the observed intervals cover, ms: a rollout in between was no rest. */
   observedMs: z.number().positive(),
   requestsPerSecond: z.number().positive(),
   errorRate: z.number().min(0).max(1),
@@ -23,6 +23,17 @@ export const trafficSchema = z.object({
 /** What stable did alone, shortly before. */
 export type Traffic = z.infer<typeof trafficSchema>;
 
+/** Time that is in at least one of the intervals, ms: gateways see the same time. */
+function coveredMs(intervals: readonly Interval[]): number {
+  let covered = 0;
+  let until = -Infinity;
+  for (const { from, to } of intervals.toSorted((one, other) => one.from - other.from)) {
+    covered += Math.max(0, to - Math.max(from, until));
+    until = Math.max(until, to);
+  }
+  return covered;
+}
+
 /** The traffic of a revision at rest, from the intervals it was observed in; null of no requests. */
 export function trafficOf(
   intervals: readonly Interval[],
@@ -30,21 +41,18 @@ export function trafficOf(
 ): Traffic | null {
   let judged = NOTHING;
   let latency: Traffic["latency"] = {};
-  let from = Infinity;
-  let to = -Infinity;
   for (const interval of intervals) {
     judged = addJudged(judged, gatewayRate("errors", interval.stable));
     latency = addLatencies(latency, interval.stable.latency);
-    from = Math.min(from, interval.from);
-    to = Math.max(to, interval.to);
   }
   const { requests, bad: errors } = judged;
-  if (requests === 0 || to <= from) return null;
+  const observedMs = coveredMs(intervals);
+  if (requests === 0 || observedMs === 0) return null;
   return {
     requests,
     errors,
-    observedMs: to - from,
-    requestsPerSecond: (1_000 * requests) / (to - from),
+    observedMs,
+    requestsPerSecond: (1_000 * requests) / observedMs,
     errorRate: errors / requests,
     dispersion: dispersionOf(
       dispersion,

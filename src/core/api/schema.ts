@@ -71,6 +71,10 @@ export const referenceFileSchema = z.object({
   digest: digestSchema,
   format: z.enum(["csv", "json"]),
 });
+const stepFile = artefactFileSchema.shape.path.nullable().default(null);
+
+/** Which of the files is which step of an ONNX version; null: there is none, or (the model) it is found by its name. */
+const stepsSchema = z.object({ preprocess: stepFile, model: stepFile, postprocess: stepFile });
 
 /** Registers a version of files uploaded before. */
 export const registerBodySchema = z.object({
@@ -79,9 +83,15 @@ export const registerBodySchema = z.object({
     .array(z.object({ path: artefactFileSchema.shape.path, digest: digestSchema }))
     .max(1_000)
     .default([]),
-  runtime: z.enum(["onnx", "remote"]).default("onnx"),
+  runtime: z.enum(["onnx", "remote", "process"]).default("onnx"),
+  /** Name under `remotes:` in the server's own configuration. */
   remote: z.string().nullable().default(null),
+  /** Name of a launcher: built in, or under `launchers:` in the server's own configuration. */
+  launcher: z.string().nullable().default(null),
+  steps: stepsSchema.default({ preprocess: null, model: null, postprocess: null }),
   signature: signatureSchema.nullable().default(null),
+  /** What the columns of the model's only input are called, in their order. */
+  columns: z.array(z.string().max(1_000)).max(100_000).nullable().default(null),
   inputExample: z.unknown().default(null),
   reference: referenceFileSchema.nullable().default(null),
   metrics: z.record(z.string().min(1).max(250), z.number()).default({}),
@@ -444,6 +454,15 @@ export const endpointViewSchema = z.object({
       /** Loaded and proven in a gateway now. */
       warm: z.boolean(),
       proof: z.string().nullable(),
+      /** What a managed server takes and is made of, while it is there. */
+      process: z
+        .object({
+          /** Of the server and all it started, bytes; null where the system does not say. */
+          memoryBytes: z.number().nullable(),
+          startedInMs: z.number(),
+          environment: z.string(),
+        })
+        .optional(),
       requests: z.number().int(),
       errors: z.number().int(),
     }),

@@ -51,6 +51,7 @@ export const ERROR_CODES = {
   "artifact.missing": refused("Stored bytes are missing"),
   "artifact.invalid": { http: 422, exit: 1, level: "info", title: "The model file cannot be used" },
   "signature.mismatch": refused("The signatures do not fit each other"),
+  "code.not-allowed": refused("The version's files are code, and this server runs none", 403),
   "preflight.rejected": refused("The candidate did not pass preflight"),
   "target.none": refused("There is no proven version to go back to"),
   "target.unproven": refused("The named version could not be proven"),

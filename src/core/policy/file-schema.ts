@@ -122,7 +122,7 @@ const analysis = keyed({
     .prefault("auto"),
   metrics: metricsSchema.prefault({}),
   inconclusive: keyed({
-    then: z.enum(["hold", "rollback", "report", "promote"]).prefault("hold"),
+    then: z.enum(["hold", "rollback", "promote"]).prefault("hold"),
     deadline: duration(ANY_TIME).prefault("6h"),
   })
     .meta({ description: "When the evidence is not enough" })

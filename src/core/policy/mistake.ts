@@ -8,6 +8,32 @@ export interface Mistake {
   readonly message: string;
 }
 
+const KINDS: Readonly<Record<string, string>> = {
+  string: "a text",
+  number: "a number",
+  boolean: "true or false",
+  object: "a mapping of keys",
+  record: "a mapping of keys",
+  array: "a list",
+};
+
+function wordOf(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/**
+ * What a schema says of a value where it has no words of its own: an error map of zod.
+ * `is missing`, `is soon: accepted are hold, rollback`.
+ */
+export function plainWords(issue: z.core.$ZodRawIssue): string | undefined {
+  const { input } = issue;
+  if (issue.code === "invalid_value")
+    return `${input === undefined ? "is missing" : `is ${wordOf(input)}`}: accepted are ${issue.values.map(String).join(", ")}`;
+  if (issue.code !== "invalid_type") return undefined;
+  const expected = KINDS[issue.expected] ?? issue.expected;
+  return input === undefined ? "is missing" : `is not ${expected}`;
+}
+
 /** `rollout.canary.steps[0].weight`. */
 export function pathText(path: readonly PropertyKey[]): string {
   return path.reduce<string>((text, key) => {

@@ -317,6 +317,12 @@ describe("what is refused", () => {
       "{ rollback: { automatic: false }, analysis: { noData: { then: rollback } } }",
       "analysis.noData.then: is rollback, but rollback.automatic is false: nothing goes back by itself",
     ],
+    [
+      "analysis: { inconclusive: { then: report } }",
+      "analysis.inconclusive.then: is report: accepted are hold, rollback, promote",
+    ],
+    ["analysis: { metrics: { health: {} } }", "analysis.metrics.health.source: is missing"],
+    ["analysis: { early: 1 }", "analysis.early: is not true or false"],
     ["rollback: { atMost: 3 }", "rollback.atMost: is not a count per time: write 3 per 24h"],
     ["rollback: { atMost: 3 per 10ms }", "rollback.atMost: is 10ms: accepted is 1s or more"],
     ["name: ../x", 'name: "../x" is not an endpoint name'],

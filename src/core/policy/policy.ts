@@ -143,7 +143,7 @@ export interface AnalysisPolicy {
   readonly metrics: readonly Metric[];
   /** When the evidence is not enough at the deadline. */
   readonly inconclusive: {
-    readonly action: MetricAction | "promote";
+    readonly action: "hold" | "rollback" | "promote";
     readonly deadlineMs: number;
   };
   /** When no requests arrive for so long. */

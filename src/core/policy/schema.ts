@@ -3,7 +3,7 @@ import type * as z from "zod";
 import type { Strategy } from "../endpoint/index.ts";
 import { policyMistakes } from "./check.ts";
 import { policyFileSchema, policyPartSchema } from "./file-schema.ts";
-import { refusePolicy, type Mistake } from "./mistake.ts";
+import { plainWords, refusePolicy, type Mistake } from "./mistake.ts";
 import { readHead, readPart } from "./normalise.ts";
 import type { EndpointPolicy, Policy } from "./policy.ts";
 
@@ -29,7 +29,7 @@ export type PolicyFile = z.input<typeof policyFileSchema>;
  * @throws `config.invalid` with every mistake and where it is.
  */
 export function parseEndpointPolicy(file: unknown): EndpointPolicy {
-  const parsed = endpointPolicySchema.safeParse(file);
+  const parsed = endpointPolicySchema.safeParse(file, { error: plainWords });
   return parsed.success ? parsed.data : refusePolicy(parsed.error);
 }
 

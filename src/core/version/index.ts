@@ -33,11 +33,14 @@ export {
   type GoldenSample,
 } from "./golden.ts";
 export {
+  describeRuntime,
+  pipelineSteps,
   versionLabel,
   type ArtefactFile,
   type Batching,
   type EngineStamp,
   type ModelVersion,
+  type PipelineStep,
   type RuntimeSpec,
   type VersionManifest,
   type VersionStatus,

@@ -154,18 +154,19 @@ function categoriesOf(counts: ReadonlyMap<Value, number>): Value[] {
     .map(([value]) => value);
 }
 
+/** Infinity is no edge and no category: it lies beyond the ends, or with the others. */
 function binsOf(values: readonly Value[]): Bins {
   const counts = new Map<Value, number>();
   let isText = false;
   for (const value of values) {
     if (typeof value === "string") isText = true;
-    else if (Number.isNaN(value)) continue;
+    else if (!Number.isFinite(value)) continue;
     counts.set(value, (counts.get(value) ?? 0) + 1);
   }
   if (isText || counts.size <= MOST_CATEGORIES)
     return { kind: "category", values: categoriesOf(counts) };
   const numbers = values.filter(
-    (value): value is number => typeof value === "number" && !Number.isNaN(value),
+    (value): value is number => typeof value === "number" && Number.isFinite(value),
   );
   return { kind: "number", edges: quantileEdges(numbers.toSorted((a, b) => a - b)) };
 }

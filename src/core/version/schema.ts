@@ -13,6 +13,7 @@ export const tensorSpecSchema = z.object({
   kind: z.literal("tensor"),
   dtype: z.enum(DTYPES),
   shape: z.array(z.number().int().min(-1)),
+  columns: z.array(z.string()).optional(),
 });
 
 /** Schema of a signature. */
@@ -50,8 +51,14 @@ export const artefactFileSchema = z.object({
 
 /** Schema of the runtime that serves a version. */
 export const runtimeSpecSchema = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("onnx"), file: z.string() }),
+  z.object({
+    kind: z.literal("onnx"),
+    file: z.string(),
+    preprocess: z.string().optional(),
+    postprocess: z.string().optional(),
+  }),
   z.object({ kind: z.literal("remote"), remote: z.string() }),
+  z.object({ kind: z.literal("process"), launcher: z.string() }),
 ]);
 
 /** Schema of whether requests may share a frame. */

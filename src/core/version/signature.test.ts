@@ -122,3 +122,17 @@ test("a spec is shown with its name, dtype and shape", () => {
   expect(describeSpec(tensor("amount", "FP32", [-1, 4]))).toBe("amount FP32 [any, 4]");
   expect(describeSpec(maps)).toBe("p sequence of maps (INT64 to FP32)");
 });
+
+test("a column that stands where another one was promised is a difference; unnamed ones are not", () => {
+  const x = { name: "x", kind: "tensor", dtype: "FP32", shape: [-1, 2] } as const;
+  const named = (...columns: readonly string[]): Signature => ({
+    inputs: [{ ...x, columns }],
+    outputs: [],
+  });
+  expect(contractDifferences(named("b", "a"), named("a", "b"))).toEqual([
+    "input x: column 1 became b (was a)",
+  ]);
+  expect(contractDifferences(named("a", "b"), named("a", "b"))).toEqual([]);
+  expect(contractDifferences({ inputs: [x], outputs: [] }, named("a", "b"))).toEqual([]);
+  expect(contractDifferences(named("a", "b"), { inputs: [x], outputs: [] })).toEqual([]);
+});

@@ -6,6 +6,8 @@ export interface TensorSpec {
   readonly kind: "tensor";
   readonly dtype: DType;
   readonly shape: readonly number[];
+  /** What the places along its last axis are called, where somebody said: a table's columns go by them. */
+  readonly columns?: readonly string[] | undefined;
 }
 
 /** A sequence of maps from class label to score, one per row (scikit-learn's ZipMap). */
@@ -43,6 +45,18 @@ function shapeAccepts(taker: readonly number[], promised: readonly number[]): bo
   );
 }
 
+/** A column that stands where another one is promised is taken for it, silently. */
+function columnDifference(own: TensorSpec, promised: TensorSpec): string | null {
+  const { columns } = own;
+  const before = promised.columns;
+  if (columns === undefined || before === undefined) return null;
+  const at = before.findIndex((name, index) => columns[index] !== name);
+  if (at < 0 && columns.length === before.length) return null;
+  const [now = "gone", was = "not there"] =
+    at < 0 ? [columns[before.length]] : [columns[at], before[at]];
+  return `input ${own.name}: column ${at < 0 ? before.length + 1 : at + 1} became ${now} (was ${was})`;
+}
+
 function inputDifferences(taker: Signature, contract: Signature): string[] {
   const differences: string[] = [];
   for (const promised of contract.inputs) {
@@ -54,6 +68,10 @@ function inputDifferences(taker: Signature, contract: Signature): string[] {
       differences.push(
         `input ${promised.name} has shape ${shapeText(own.shape)} (was ${shapeText(promised.shape)})`,
       );
+    else {
+      const column = columnDifference(own, promised);
+      if (column !== null) differences.push(column);
+    }
   }
   for (const own of taker.inputs) {
     if (!contract.inputs.some((input) => input.name === own.name))

@@ -20,11 +20,45 @@ export type RuntimeSpec =
   | {
       readonly kind: "onnx";
       /** Path of the model among the version's files. */ readonly file: string;
+      /** Path of the graph whose outputs are the model's inputs. */
+      readonly preprocess?: string | undefined;
+      /** Path of the graph whose inputs are the model's outputs. */
+      readonly postprocess?: string | undefined;
     }
   | {
       readonly kind: "remote";
       /** Name in the server's own configuration. */ readonly remote: string;
+    }
+  | {
+      readonly kind: "process";
+      /** Name in the server's own configuration: what starts a server on the version's folder. */
+      readonly launcher: string;
     };
+
+/** The runtime for people: `onnx`, `remote tf-1`, `process mlflow`. */
+export function describeRuntime(runtime: RuntimeSpec): string {
+  if (runtime.kind === "onnx") return "onnx";
+  return runtime.kind === "remote" ? `remote ${runtime.remote}` : `process ${runtime.launcher}`;
+}
+
+/** One step of a version's pipeline. */
+export interface PipelineStep {
+  readonly step: "preprocess" | "predict" | "postprocess";
+  /** Path among the version's files. */
+  readonly file: string;
+}
+
+/** The steps of an ONNX version in the order they run; one where it is no pipeline. */
+export function pipelineSteps(
+  runtime: Extract<RuntimeSpec, { readonly kind: "onnx" }>,
+): readonly PipelineStep[] {
+  const { preprocess, file, postprocess } = runtime;
+  return [
+    ...(preprocess === undefined ? [] : [{ step: "preprocess" as const, file: preprocess }]),
+    { step: "predict", file },
+    ...(postprocess === undefined ? [] : [{ step: "postprocess" as const, file: postprocess }]),
+  ];
+}
 
 /** Whether requests may share a frame, and if not, why. */
 export type Batching = { readonly on: true } | { readonly on: false; readonly why: string };

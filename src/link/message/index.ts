@@ -11,6 +11,7 @@ export {
   type GatewayStatus,
   type Inspected,
   type Probed,
+  type ProcessFacts,
   type RevisionState,
   type RouteAcknowledged,
   type RouteDrained,

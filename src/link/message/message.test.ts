@@ -61,7 +61,12 @@ const EVIDENCE: Evidence = {
 };
 
 /** Fields that came with a later release. */
-const LATER = new Set(["override.made trigger", "endpoint.probe apart", "revision.state samples"]);
+const LATER = new Set([
+  "override.made trigger",
+  "gateway.connected grpcAddress",
+  "endpoint.probe apart",
+  "revision.state samples",
+]);
 
 const GOOD: Record<keyof typeof GATEWAY_REQUESTS | keyof typeof CONTROL_REQUESTS, object> = {
   "route.publish": { route: routeOf() },
@@ -91,6 +96,7 @@ const GOOD: Record<keyof typeof GATEWAY_REQUESTS | keyof typeof CONTROL_REQUESTS
     incarnation: "i1",
     workers: 2,
     serveAddress: "127.0.0.1:8080",
+    grpcAddress: "127.0.0.1:8081",
     routes: [routeOf()],
     overrides: [override],
     revisions: [revision],

@@ -17,6 +17,19 @@ import { routeOrderSchema, routeSchema } from "../route/index.ts";
 /** All times named `…At` in acknowledgements are CLOCK_MONOTONIC, ms with fractions. */
 const monotonic = z.number();
 
+/** What a managed server takes and is made of, as its shim measured it. */
+const processFactsSchema = z.object({
+  /** Of the server and everything it started, bytes; null where the system does not say. */
+  memoryBytes: z.number().nullable(),
+  /** From its start until it was ready, ms. */
+  startedInMs: z.number(),
+  /** `sha256:… (locked)`, or `unmanaged` with why. */
+  environment: z.string(),
+});
+
+/** What a managed server takes and is made of. */
+export type ProcessFacts = z.infer<typeof processFactsSchema>;
+
 /** State of one revision in a gateway. */
 const revisionStateSchema = z.object({
   endpoint: endpointNameSchema,
@@ -35,6 +48,8 @@ const revisionStateSchema = z.object({
   code: z.string().nullable(),
   engine: engineStampSchema.nullable(),
   pid: z.number().int().nullable(),
+  /** Of a managed server, while it is there. */
+  process: processFactsSchema.optional(),
 });
 
 /** State of one revision in a gateway. */
@@ -46,6 +61,8 @@ export const gatewayStatusSchema = z.object({
   incarnation: z.string(),
   workers: z.number().int().positive(),
   serveAddress: z.string(),
+  /** Where gRPC is spoken; null: nowhere. */
+  grpcAddress: z.string().nullable().default(null),
   routes: z.array(routeSchema),
   overrides: z.array(overrideSchema),
   revisions: z.array(revisionStateSchema),
@@ -113,6 +130,8 @@ export const inspectedSchema = z.object({
   dropped: z.array(z.string()),
   batching: batchingSchema,
   engine: engineStampSchema,
+  /** What a person should know of how it runs: an environment that is not managed. */
+  notes: z.array(z.string()).optional(),
 });
 
 /** Answer to `version.inspect`. */

@@ -4,16 +4,16 @@ import * as z from "zod";
 
 /** What a process says of itself before anything else. */
 export const identitySchema = z.object({
-  role: z.enum(["supervisor", "control", "gateway", "model", "cli"]),
+  role: z.enum(["supervisor", "control", "gateway", "model", "shim", "cli"]),
   pid: z.number().int(),
   /** ms since 1970. */
   startedAt: z.number(),
   build: z.string(),
   /** New at every start: tells two incarnations with the same pid apart. */
   nonce: z.string(),
-  /** What it works on: the data folder, or a model process's `endpoint/revision`. */
+  /** What it works on: the data folder, or, of what holds a version, `endpoint/revision`. */
   subject: z.string(),
-  /** Digest of the version a model process has loaded. */
+  /** Digest of what a model process or shim holds. */
   digest: z.string().nullable(),
 });
 

@@ -2,8 +2,8 @@ import type { Incident } from "./tally.ts";
 
 /** Deaths remembered: their requests end within a request's time. */
 const REMEMBERED = 16;
-/** Workers notice a process's death within this of each other; the next one cannot die so soon, ms. */
-const SAME_DEATH_MS = 100;
+/** Workers notice a process's death within this of each other, also on a starved machine, ms. */
+const SAME_DEATH_MS = 500;
 
 /** A request that was lost with its version's process or connection. */
 export interface Lost {

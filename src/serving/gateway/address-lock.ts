@@ -4,29 +4,31 @@ import { join } from "node:path";
 import { LastgoodError } from "../../core/errors/index.ts";
 import { listenerPid, takeKernelLock, type KernelLock } from "../../link/lock/index.ts";
 
-function inUse(host: string, port: number, holder: string): LastgoodError {
+function inUse(host: string, port: number, holder: string, flag: string): LastgoodError {
   const pid = listenerPid(port);
   const who = pid === null ? holder : `process ${pid}`;
   return new LastgoodError("address.in-use", `${host}:${port} is in use by ${who}`, {
-    hint: "choose another address with --serve-address, or end that process first",
+    hint: `choose another address with ${flag}, or end that process first`,
     details: { address: `${host}:${port}`, pid },
   });
 }
 
-function bindOnce(address: {
+interface Wanted {
   readonly host: string;
   readonly port: number;
-  readonly reusePort?: boolean;
-}): Promise<number> {
-  const { host, port } = address;
+  /** The option that names another one. */
+  readonly flag: string;
+}
+
+function bindOnce({ host, port, flag }: Wanted, reusePort = false): Promise<number> {
   const server = createServer();
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       const why = `cannot listen on ${host}:${port}: ${error.message}`;
-      if (error.code === "EADDRINUSE") reject(inUse(host, port, "another process"));
+      if (error.code === "EADDRINUSE") reject(inUse(host, port, "another process", flag));
       else reject(new LastgoodError("config.invalid", why, { cause: error }));
     });
-    server.listen({ ...address, exclusive: true }, () => {
+    server.listen({ host, port, reusePort, exclusive: true }, () => {
       const bound = server.address();
       server.close(() => resolve(typeof bound === "object" && bound !== null ? bound.port : port));
     });
@@ -51,14 +53,16 @@ export async function takeAddress(
   folder: string,
   host: string,
   port: number,
+  flag = "--serve-address",
 ): Promise<TakenAddress> {
-  const bound = port === 0 ? await bindOnce({ host, port }) : port;
+  const bound = port === 0 ? await bindOnce({ host, port, flag }) : port;
+  const address = { host, port: bound, flag };
   const name = `address-${host.replaceAll(/[^A-Za-z0-9.]/g, "_")}-${bound}.lock.sqlite`;
   const lock = takeKernelLock(join(folder, name));
-  if (lock === null) throw inUse(host, bound, "another lastgood gateway");
+  if (lock === null) throw inUse(host, bound, "another lastgood gateway", flag);
   try {
-    await bindOnce({ host, port: bound });
-    const reusePort = await bindOnce({ host, port: bound, reusePort: true }).then(
+    await bindOnce(address);
+    const reusePort = await bindOnce(address, true).then(
       () => true,
       () => false,
     );

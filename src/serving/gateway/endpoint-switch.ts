@@ -2,7 +2,6 @@ import { LastgoodError } from "../../core/errors/index.ts";
 import type { Clock, Timers } from "../../core/time/index.ts";
 import type { Probed, RouteAcknowledged, RouteDrained } from "../../link/message/index.ts";
 import type { Route, RouteRevision } from "../../link/route/index.ts";
-import type { ScoringProtocol } from "../protocol/index.ts";
 import {
   armsOf,
   effectiveRoute,
@@ -33,7 +32,6 @@ export interface SwitchParts {
     readonly endpoint: string;
     readonly revision: RouteRevision;
     readonly apart: boolean;
-    readonly protocols: readonly ScoringProtocol[];
     readonly workers: readonly number[];
   }) => Promise<Probed>;
   /** The workers are about to count under this watch; it and the split are constant in an interval. */
@@ -42,8 +40,6 @@ export interface SwitchParts {
     interval: number,
     watch: Route["watch"],
   ) => void;
-  /** The protocols in use at an endpoint since the start; never empty. */
-  readonly protocols: (endpoint: string) => readonly ScoringProtocol[];
 }
 
 /** A disk that takes longer than this is reported as `durable: false`, ms. */
@@ -197,12 +193,11 @@ export class EndpointSwitch {
         "revision.not-found",
         `${this.endpoint} has no revision ${number} loaded`,
       );
-    const { probe, protocols, workers } = this.#parts;
+    const { probe, workers } = this.#parts;
     return probe({
       endpoint: this.endpoint,
       revision,
       apart,
-      protocols: protocols(this.endpoint),
       workers: workers.listening(),
     });
   }

@@ -1,11 +1,10 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-
 import { LastgoodError } from "../../core/errors/index.ts";
-import { outputViolation, type Call, type ScoringProtocol } from "../protocol/index.ts";
+import { outputViolation, type Call, type MessageProtocol } from "../protocol/index.ts";
 import type { InferResult } from "../runtime/index.ts";
-import { answeredBy, errorHeaders, writeAnswer } from "./answer.ts";
+import { answeredBy, errorHeaders } from "./answer.ts";
 import { monotonic } from "./clock.ts";
 import type { EndpointBook } from "./endpoint-book.ts";
+import type { Exchange } from "./exchange.ts";
 import type { Guarded } from "./guard.ts";
 import { isOwn } from "./own-failures.ts";
 import type { RoutedRevision } from "./routed-endpoint.ts";
@@ -13,9 +12,9 @@ import { fallbackRoom } from "./safeguards.ts";
 import type { ServedRevision } from "./served-revision.ts";
 
 /** Says which revision failed the request that another one answered. */
-const FALLBACK_HEADER = "x-lastgood-fallback";
+export const FALLBACK_HEADER = "x-lastgood-fallback";
 /** Longest body that is given to a second revision, bytes. */
-const MAX_BODY_BYTES = 1024 * 1024;
+export const MAX_REPEATED_BYTES = 1024 * 1024;
 /** Failures of the version; whatever else went wrong, asking another one would not help. */
 const ELIGIBLE: ReadonlySet<string> = new Set([
   "runtime.failed",
@@ -23,11 +22,15 @@ const ELIGIBLE: ReadonlySet<string> = new Set([
   "runtime.unavailable",
 ]);
 
+/** Whether another revision may do better with a request that failed so. */
+export function isEligible(error: LastgoodError): boolean {
+  return ELIGIBLE.has(error.code) && error.details["elsewhere"] !== false;
+}
+
 /** A request that the revision it was assigned to has failed. */
 export interface FailedRequest {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly protocol: ScoringProtocol;
+  readonly exchange: Exchange;
+  readonly protocol: MessageProtocol;
   readonly bodyBytes: number;
   readonly call: Call;
   readonly endpoint: string;
@@ -96,7 +99,7 @@ export class Fallback {
         timeoutMs,
         waitMs: timeoutMs,
         replays: stable.count("replay"),
-        isWanted: () => !failed.response.destroyed,
+        isWanted: () => !failed.exchange.isGone,
         // What stable does here is its answer to another's failure, no evidence of its own.
         ticket: null,
       })
@@ -125,8 +128,7 @@ export class Fallback {
     failed.onEnd("answered");
     this.#book.guard.good(guardedStable(asked));
     const { endpoint, call } = failed;
-    writeAnswer(
-      failed.response,
+    failed.exchange.write(
       failed.protocol.encode(outputs, { endpoint, version: stable.label, call }),
       this.#headers(asked),
     );
@@ -138,7 +140,7 @@ export class Fallback {
     else {
       const cell = asked.stable.count("fallback");
       cell.requests += 1;
-      if (!asked.failed.response.destroyed) {
+      if (!asked.failed.exchange.isGone) {
         cell.errors += 1;
         this.#book.guard.failed(guardedStable(asked), error);
       }
@@ -147,9 +149,9 @@ export class Fallback {
   }
 
   #write(asked: Asked, error: LastgoodError): void {
-    const { response, protocol, admittedAt } = asked.failed;
-    if (isOwn(error) && !response.destroyed) this.#book.failures.note(admittedAt);
-    writeAnswer(response, protocol.encodeError(error), {
+    const { exchange, protocol, admittedAt } = asked.failed;
+    if (isOwn(error) && !exchange.isGone) this.#book.failures.note(admittedAt);
+    exchange.write(protocol.encodeError(error), {
       ...this.#headers(asked),
       ...errorHeaders(error),
     });
@@ -157,7 +159,7 @@ export class Fallback {
 
   #headers({ failed, stable }: Asked): Record<string, string> {
     const requestId = this.#book.requestId(stable.key, "fallback");
-    const headers = answeredBy(failed.request, stable, requestId);
+    const headers = answeredBy(failed.exchange, stable, requestId);
     headers[FALLBACK_HEADER] = `${failed.routed.label}/${failed.routed.number}`;
     return headers;
   }
@@ -173,17 +175,16 @@ function timeLeft({ routed, admittedAt }: FailedRequest): number {
 }
 
 function refusalOf({ failed, stable, served }: Asked): Refusal | null {
-  const { error, response, bodyBytes } = failed;
-  const isEligible =
-    ELIGIBLE.has(error.code) &&
-    error.details["elsewhere"] !== false &&
+  const { error, exchange, bodyBytes } = failed;
+  const mayBeAsked =
+    isEligible(error) &&
     failed.served.mayRepeat &&
-    bodyBytes <= MAX_BODY_BYTES &&
-    !response.destroyed &&
+    bodyBytes <= MAX_REPEATED_BYTES &&
+    !exchange.isGone &&
     timeLeft(failed) > 0 &&
     // Where neither is there, stable is waited for: it may well be the first to come.
     (served.gate.isOpen || error.code === "runtime.unavailable");
-  if (!isEligible) return "ineligible";
+  if (!mayBeAsked) return "ineligible";
   const { inFlight, standingIn } = served;
   return inFlight + standingIn < fallbackRoom(stable.revision.limits) ? null : "no-room";
 }

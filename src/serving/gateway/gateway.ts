@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { LastgoodError } from "../../core/errors/index.ts";
 import { endpointNameSchema } from "../../core/version/index.ts";
 import type { KernelLock } from "../../link/lock/index.ts";
-import type { GatewayStatus } from "../../link/message/index.ts";
+import type { GatewayStatus, Probed } from "../../link/message/index.ts";
 import type { Override } from "../../link/override/index.ts";
 import {
   listenPeers,
@@ -17,7 +17,7 @@ import {
 import { requestIdKey } from "../../link/request-id/index.ts";
 import { systemTimers } from "../../link/timer/index.ts";
 import { EvidenceDesk } from "../evidence/index.ts";
-import type { ScoringProtocol } from "../protocol/index.ts";
+import type { GrpcProtocol, ScoringProtocol } from "../protocol/index.ts";
 import { takeAddress, type TakenAddress } from "./address-lock.ts";
 import { BreakerWatch } from "./breaker-watch.ts";
 import { systemClock } from "./clock.ts";
@@ -27,6 +27,7 @@ import type { GatewayConfig } from "./gateway-config.ts";
 import { gatewayRequests } from "./gateway-requests.ts";
 import { LoadedRevisions, type Runtimes } from "./loaded-revisions.ts";
 import type { Log } from "./log.ts";
+import { isPassedThrough } from "./passed-through.ts";
 import { prunePredictions } from "./prediction-log.ts";
 import { probeEndpoint } from "./probe.ts";
 import { recordedEndpoints, RouteFile } from "./route-file.ts";
@@ -41,6 +42,8 @@ export interface GatewayParts {
   readonly config: GatewayConfig;
   readonly runtimes: Runtimes;
   readonly protocols: readonly ScoringProtocol[];
+  /** Loads the protocol of the gRPC port. */
+  readonly grpc: () => Promise<GrpcProtocol>;
   readonly log: Log;
 }
 
@@ -59,16 +62,18 @@ export class Gateway {
   readonly #breaker: BreakerWatch;
   readonly #probeToken = randomBytes(16).toString("hex");
   readonly #port: number;
-  readonly #lock: KernelLock;
+  readonly #grpcPort: number | null;
+  readonly #locks: readonly KernelLock[];
   #control: ControlLink | null = null;
   #admin: PeerListener | null = null;
   #ended: Promise<void> | null = null;
 
-  private constructor(parts: GatewayParts, taken: TakenAddress) {
+  private constructor(parts: GatewayParts, taken: TakenAddress, grpc: TakenAddress | null) {
     const { config, log } = parts;
     this.#parts = parts;
     this.#port = taken.port;
-    this.#lock = taken.lock;
+    this.#grpcPort = grpc?.port ?? null;
+    this.#locks = grpc === null ? [taken.lock] : [taken.lock, grpc.lock];
     this.#self = ownIdentity("gateway", config.build, config.dataDir);
     this.#routesFolder = join(config.dataDir, "routes");
     this.#predictionsFolder = join(config.dataDir, "predictions");
@@ -88,6 +93,14 @@ export class Gateway {
         host: config.serveHost,
         port: taken.port,
         reusePort: taken.reusePort && config.workers > 1,
+        grpc:
+          grpc === null || config.grpc === null
+            ? null
+            : {
+                host: config.grpc.host,
+                port: grpc.port,
+                reusePort: taken.reusePort && config.workers > 1,
+              },
         defaultEndpoint: config.defaultEndpoint,
         predictionsFolder: this.#predictionsFolder,
         requestIdKey: requestIdKey(join(config.dataDir, "keys", "request-id.key")),
@@ -134,12 +147,18 @@ export class Gateway {
     const { config } = parts;
     const lockFolder = dirname(config.socketFolder);
     const taken = await takeAddress(lockFolder, config.serveHost, config.servePort);
-    const gateway = new Gateway(parts, taken);
+    let gateway: Gateway;
+    try {
+      gateway = new Gateway(parts, taken, await takeGrpcAddress(lockFolder, config));
+    } catch (error) {
+      taken.lock.release();
+      throw error;
+    }
     try {
       await gateway.#begin();
     } catch (error) {
       await gateway.#workers.end();
-      taken.lock.release();
+      gateway.#release();
       throw error;
     }
     return gateway;
@@ -161,6 +180,8 @@ export class Gateway {
       incarnation: this.#self.nonce,
       workers: this.#workers.size,
       serveAddress: `${this.#parts.config.serveHost}:${this.#port}`,
+      grpcAddress:
+        this.#grpcPort === null ? null : `${this.#parts.config.grpc?.host ?? ""}:${this.#grpcPort}`,
       routes: records.map((record) => record.route),
       overrides: records.flatMap((record) => record.overrides),
       revisions: this.#loaded.states(),
@@ -246,7 +267,7 @@ export class Gateway {
         PRUNE_PREDICTIONS_MS,
       ),
     );
-    log("info", "serving", { host: config.serveHost, port: this.#port });
+    log("info", "serving", { host: config.serveHost, port: this.#port, grpcPort: this.#grpcPort });
   }
 
   async #resume(): Promise<void> {
@@ -274,11 +295,15 @@ export class Gateway {
     await this.#control?.close();
     await this.#loaded.dropAll();
     await this.#workers.end();
-    this.#lock.release();
+    this.#release();
     // The answer to whoever asked for the drain still has to leave.
     setTimeout(() => {
       void Promise.resolve(this.#admin?.close()).then(() => this.whenEnded.resolve());
     }, 50);
+  }
+
+  #release(): void {
+    for (const lock of this.#locks) lock.release();
   }
 
   #hear(worker: number, news: WorkerNews): void {
@@ -301,7 +326,7 @@ export class Gateway {
   }
 
   #switchParts(): SwitchParts {
-    const { config, log, protocols } = this.#parts;
+    const { log } = this.#parts;
     return {
       loaded: this.#loaded,
       workers: this.#workers,
@@ -309,17 +334,29 @@ export class Gateway {
       clock: systemClock,
       timers: systemTimers,
       onInterval: (endpoint, interval, watch) => this.#evidence.route(endpoint, interval, watch),
-      protocols: (endpoint) => {
-        const inUse = this.#inUse.get(endpoint) ?? new Set();
-        return protocols.filter(({ name }) => name === "oip" || inUse.has(name));
-      },
-      probe: (target) =>
-        probeEndpoint({
-          ...target,
-          host: config.serveHost,
-          port: this.#port,
-          token: this.#probeToken,
-        }),
+      probe: (target) => this.#probe(target),
     };
   }
+
+  /** In each protocol that is in use at the endpoint since the start. */
+  async #probe(target: Parameters<SwitchParts["probe"]>[0]): Promise<Probed> {
+    const { config, protocols, grpc } = this.#parts;
+    const inUse = this.#inUse.get(target.endpoint) ?? new Set();
+    const port = inUse.has("oip-grpc") ? this.#grpcPort : null;
+    const { runtime } = target.revision;
+    const remote = runtime.kind === "remote" ? config.remotes[runtime.remote] : undefined;
+    return probeEndpoint({
+      ...target,
+      passedPath: isPassedThrough(target.revision) ? (remote?.health ?? "/") : null,
+      host: config.serveHost,
+      port: this.#port,
+      token: this.#probeToken,
+      protocols: protocols.filter(({ name }) => name === "oip" || inUse.has(name)),
+      grpc: port === null ? null : { protocol: await grpc(), port },
+    });
+  }
+}
+
+function takeGrpcAddress(folder: string, { grpc }: GatewayConfig): Promise<TakenAddress> | null {
+  return grpc === null ? null : takeAddress(folder, grpc.host, grpc.port, "--grpc-address");
 }

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type Server } from "node:http";
 import { Server as Listener } from "node:net";
 import { setImmediate as turnOfTheLoop, setTimeout as pause } from "node:timers/promises";
 
@@ -7,17 +7,18 @@ import {
   addressMatcher,
   protocolOfPath,
   type Address,
-  type ModelFacts,
+  type InferAddress,
   type ProtocolName,
   type ScoringProtocol,
   type StatusAddress,
-  type StatusFacts,
-  type VersionFacts,
 } from "../protocol/index.ts";
-import { echoHeaders, writeAnswer } from "./answer.ts";
+import { echoHeaders, errorHeaders } from "./answer.ts";
 import type { EndpointBook } from "./endpoint-book.ts";
-import { Inference } from "./inference.ts";
-import type { RoutedEndpoint, RoutedRevision } from "./routed-endpoint.ts";
+import { HttpExchange } from "./http-exchange.ts";
+import type { Inference } from "./inference.ts";
+import { PassThrough } from "./pass-through.ts";
+import { passedTo } from "./passed-path.ts";
+import { statusFacts } from "./status-facts.ts";
 import type { WorkerSettings } from "./thread-messages.ts";
 
 /** A connection that sends no whole head within this is cut, ms. */
@@ -37,16 +38,25 @@ export class HttpFront {
   readonly #settings: WorkerSettings;
   readonly #book: EndpointBook;
   readonly #inference: Inference;
+  readonly #passThrough: PassThrough;
   readonly #protocols: ReadonlyMap<ProtocolName, ScoringProtocol>;
   readonly #address: (method: string, pathname: string) => Address | null;
   readonly #server: Server;
   readonly #closed = Promise.withResolvers<void>();
   #draining = false;
 
-  constructor(settings: WorkerSettings, book: EndpointBook, protocols: readonly ScoringProtocol[]) {
+  constructor(
+    settings: WorkerSettings,
+    book: EndpointBook,
+    {
+      inference,
+      protocols,
+    }: { readonly inference: Inference; readonly protocols: readonly ScoringProtocol[] },
+  ) {
     this.#settings = settings;
     this.#book = book;
-    this.#inference = new Inference(book, settings.probeToken);
+    this.#inference = inference;
+    this.#passThrough = new PassThrough(book, settings.probeToken);
     this.#protocols = new Map(protocols.map((protocol) => [protocol.name, protocol]));
     this.#address = addressMatcher(protocols);
     this.#server = createServer(
@@ -58,11 +68,15 @@ export class HttpFront {
         noDelay: true,
       },
       (request, response) => {
+        if (this.#draining) response.shouldKeepAlive = false;
+        const exchange = new HttpExchange(request, response);
         try {
-          this.#handle(request, response);
+          const to = passedTo(book, request.url ?? "/");
+          if (to !== null) this.#passThrough.handle({ request, response, exchange, to });
+          else this.#handle(exchange, request.method ?? "GET", request.url ?? "/");
         } catch (error) {
           // A defect of ours costs one request, not the worker.
-          this.#refuse(request, response, { error: LastgoodError.from(error), protocol: "oip" });
+          this.#refuse(exchange, { error: LastgoodError.from(error), protocol: "oip" });
         }
       },
     );
@@ -113,52 +127,65 @@ export class HttpFront {
     clearTimeout(cut);
   }
 
-  #handle(request: IncomingMessage, response: ServerResponse): void {
-    if (this.#draining) response.shouldKeepAlive = false;
-    const url = request.url ?? "/";
+  #handle(exchange: HttpExchange, method: string, url: string): void {
     const query = url.indexOf("?");
     const pathname = query === -1 ? url : url.slice(0, query);
-    const address = this.#address(request.method ?? "GET", pathname);
+    const address = this.#address(method, pathname);
     if (address === null) {
       const error = new LastgoodError("route.not-found", `nothing is served at ${pathname}`);
-      this.#refuse(request, response, { error, protocol: protocolOfPath(pathname) });
-    } else if (address.kind === "infer") {
-      const protocol = this.#protocol(address.protocol);
-      this.#inference.handle(request, response, { protocol, address });
-    } else {
-      request.resume();
-      this.#status(request, response, address);
+      this.#refuse(exchange, { error, protocol: protocolOfPath(pathname) });
+    } else if (address.kind === "infer") this.#infer(exchange, address);
+    else {
+      exchange.discard();
+      this.#status(exchange, address);
     }
   }
 
-  #status(
-    request: IncomingMessage,
-    response: ServerResponse,
-    address: Exclude<Address, { kind: "infer" }>,
-  ): void {
+  #infer(exchange: HttpExchange, address: InferAddress): void {
+    const protocol = this.#protocol(address.protocol);
+    const refuse = (error: LastgoodError): void => {
+      exchange.write(protocol.encodeError(error), {
+        ...echoHeaders(exchange),
+        ...errorHeaders(error),
+      });
+      if (error.code === "body.too-large") exchange.discardForAWhile();
+    };
+    let limit: number;
+    try {
+      limit = this.#inference.bodyLimit(address);
+    } catch (error) {
+      refuse(LastgoodError.from(error));
+      return;
+    }
+    exchange.read(limit, (error, body) => {
+      if (error === null) this.#inference.answer({ exchange, protocol, address, body });
+      else refuse(error);
+    });
+  }
+
+  #status(exchange: HttpExchange, address: Exclude<Address, { kind: "infer" }>): void {
     switch (address.kind) {
       case "healthz":
-        writeAnswer(response, { status: 200, headers: TEXT, body: "ok\n" });
+        exchange.write({ status: 200, headers: TEXT, body: "ok\n" });
         return;
       case "readyz": {
         const ready = this.#book.isReadyForAll();
         const body = ready ? "ready\n" : "not ready\n";
-        writeAnswer(response, { status: ready ? 200 : 503, headers: TEXT, body });
+        exchange.write({ status: ready ? 200 : 503, headers: TEXT, body });
         return;
       }
       case "unsupported": {
         const { protocol, why, hint } = address;
         const error = new LastgoodError("protocol.unsupported", why, { hint });
-        this.#refuse(request, response, { error, protocol });
+        this.#refuse(exchange, { error, protocol });
         return;
       }
-      case "method-not-allowed":
-        writeAnswer(
-          response,
-          { status: 405, headers: TEXT, body: `accepted here: ${address.allow}\n` },
-          { allow: address.allow },
-        );
+      case "method-not-allowed": {
+        const { allow } = address;
+        const body = `accepted here: ${allow}\n`;
+        exchange.write({ status: 405, headers: TEXT, body }, { allow });
         return;
+      }
       case "live":
       case "ready":
       case "server":
@@ -166,84 +193,28 @@ export class HttpFront {
       case "version":
       case "model":
       case "model-ready":
-        this.#protocolStatus(request, response, address);
+        this.#protocolStatus(exchange, address);
     }
   }
 
-  #protocolStatus(
-    request: IncomingMessage,
-    response: ServerResponse,
-    address: StatusAddress,
-  ): void {
+  #protocolStatus(exchange: HttpExchange, address: StatusAddress): void {
     const protocol = this.#protocol(address.protocol);
     try {
-      writeAnswer(response, protocol.status(address, this.#facts(address)), echoHeaders(request));
+      const facts = statusFacts(this.#book, this.#settings.build, address);
+      exchange.write(protocol.status(address, facts), echoHeaders(exchange));
     } catch (error) {
       const refused = LastgoodError.from(error);
-      this.#refuse(request, response, { error: refused, protocol: address.protocol });
+      this.#refuse(exchange, { error: refused, protocol: address.protocol });
     }
-  }
-
-  #facts(address: StatusAddress): StatusFacts {
-    const book = this.#book;
-    return {
-      ready: book.isReadyForAll(),
-      build: this.#settings.build,
-      endpoints: book.table.names(),
-      model: "endpoint" in address ? this.#model(address.endpoint, address.version) : null,
-    };
-  }
-
-  #model(name: string | null, version: string | null): ModelFacts {
-    const routed = this.#book.find(name);
-    const { endpoint } = routed.compiled;
-    const loaded = [...routed.revisions()].filter((each) => this.#book.isReady(each.key));
-    const named =
-      version === null
-        ? null
-        : routed.compiled
-            .ofVersion(version)
-            .flatMap((one) => loaded.filter((each) => each.revision === one))[0];
-    if (named === undefined) {
-      throw new LastgoodError(
-        "route.not-found",
-        `version "${version}" is not loaded at ${endpoint}`,
-      );
-    }
-    const shown = named ?? routed.pick(null);
-    return {
-      endpoint,
-      versions: [...new Set(loaded.map((each) => each.label))],
-      loaded: this.#versions(routed),
-      shown: shown === null ? null : this.#version(shown),
-      platform: shown?.revision.runtime.kind ?? "none",
-      ready: named !== null || (shown !== null && this.#book.isEndpointReady(routed)),
-      contract: shown?.revision.contract ?? { inputs: [], outputs: [] },
-    };
-  }
-
-  #version({ key, label, revision }: RoutedRevision): VersionFacts {
-    return { label, sequence: revision.version.sequence, ready: this.#book.isReady(key) };
-  }
-
-  /** Two revisions may have one version: it is ready where either is. */
-  #versions(routed: RoutedEndpoint): readonly VersionFacts[] {
-    const versions = new Map<number, VersionFacts>();
-    for (const each of routed.revisions()) {
-      const facts = this.#version(each);
-      if (facts.ready || !versions.has(facts.sequence)) versions.set(facts.sequence, facts);
-    }
-    return [...versions.values()].toSorted((a, b) => a.sequence - b.sequence);
   }
 
   #refuse(
-    request: IncomingMessage,
-    response: ServerResponse,
+    exchange: HttpExchange,
     refusal: { readonly error: LastgoodError; readonly protocol: ProtocolName },
   ): void {
-    request.resume();
+    exchange.discard();
     const answer = this.#protocol(refusal.protocol).encodeError(refusal.error);
-    writeAnswer(response, answer, echoHeaders(request));
+    exchange.write(answer, echoHeaders(exchange));
   }
 
   #protocol(name: ProtocolName): ScoringProtocol {

@@ -1,5 +1,3 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { OutputValue } from "../../core/tensor/index.ts";
 import type { RequestTicket } from "../evidence/index.ts";
@@ -7,25 +5,25 @@ import {
   outputViolation,
   type Call,
   type InferAddress,
-  type ScoringProtocol,
+  type MessageProtocol,
 } from "../protocol/index.ts";
 import type { InferResult } from "../runtime/index.ts";
-import { answeredBy, echoHeaders, errorHeaders, writeAnswer } from "./answer.ts";
-import { decompress, readBody } from "./body.ts";
+import { admit } from "./admission.ts";
+import { answeredBy, echoHeaders, errorHeaders } from "./answer.ts";
 import { monotonic } from "./clock.ts";
 import type { EndpointBook } from "./endpoint-book.ts";
+import type { Exchange } from "./exchange.ts";
 import { Fallback } from "./fallback.ts";
 import { Mirror } from "./mirror.ts";
 import { isOwn } from "./own-failures.ts";
-import { parseProbeHeader, PROBE_HEADER } from "./probe-header.ts";
+import { isPassedThrough } from "./passed-through.ts";
 import type { MirrorPlan, RoutedEndpoint, RoutedRevision } from "./routed-endpoint.ts";
 import type { ServedRevision } from "./served-revision.ts";
 
 /** A request whose body is there. */
-interface Arrived {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly protocol: ScoringProtocol;
+export interface Arrived {
+  readonly exchange: Exchange;
+  readonly protocol: MessageProtocol;
   readonly address: InferAddress;
   readonly body: Buffer;
 }
@@ -46,14 +44,6 @@ interface Admitted {
   notedAs: string | null;
 }
 
-/** The rest of an oversized body is read this long, ms. */
-const DISCARD_MS = 2_000;
-
-function header(request: IncomingMessage, name: string): string | null {
-  const value = request.headers[name];
-  return typeof value === "string" ? value : null;
-}
-
 /** The predict path of one worker: body, arm, contract, version, answer. */
 export class Inference {
   readonly #book: EndpointBook;
@@ -68,35 +58,13 @@ export class Inference {
     this.#mirror = new Mirror((key) => book.served(key));
   }
 
-  /** Answers one inference request. */
-  handle(
-    request: IncomingMessage,
-    response: ServerResponse,
-    { protocol, address }: { readonly protocol: ScoringProtocol; readonly address: InferAddress },
-  ): void {
-    let limit: number;
-    try {
-      limit = this.#book.find(address.endpoint).compiled.bodyBytes;
-    } catch (error) {
-      refuse({ request, response, protocol }, LastgoodError.from(error));
-      return;
-    }
-    readBody(request, limit, (error, body) => {
-      const encoding = request.headers["content-encoding"];
-      const arrived = { request, response, protocol, address, body };
-      if (error !== null) refuse(arrived, error);
-      else if (encoding === undefined || encoding === "identity") this.#admit(arrived);
-      else {
-        decompress(body, encoding, limit).then(
-          (plain) => this.#admit({ ...arrived, body: plain }),
-          (cause: unknown) => refuse(arrived, LastgoodError.from(cause)),
-        );
-      }
-    });
+  /** Longest body that the address takes, bytes. @throws `route.not-found`. */
+  bodyLimit(address: InferAddress): number {
+    return this.#book.find(address.endpoint).compiled.bodyBytes;
   }
 
-  /** Gives the request to a revision; from here on it keeps it, whatever is switched. */
-  #admit(arrived: Arrived): void {
+  /** Answers a request: gives it to a revision, which from here on keeps it, whatever is switched. */
+  answer(arrived: Arrived): void {
     try {
       const routed = this.#book.find(arrived.address.endpoint);
       if (routed.hold !== null) this.#hold(arrived, routed, routed.hold);
@@ -116,15 +84,26 @@ export class Inference {
       return;
     }
     gate.pass(maxMs, "the next version").then(
-      () => this.#admit(arrived),
+      () => this.answer(arrived),
       (error: unknown) => this.#refuseOwn(arrived, LastgoodError.from(error)),
     );
   }
 
   #choose(arrived: Arrived, endpoint: RoutedEndpoint): Admitted {
-    const { request, address } = arrived;
+    const { exchange, address, protocol } = arrived;
     const name = endpoint.compiled.endpoint;
-    const admitted = (routed: RoutedRevision, arm: Admitted["arm"]): Admitted => ({
+    const { version } = address;
+    const probeToken = this.#probeToken;
+    const { routed, arm } = admit(this.#book, endpoint, { exchange, version, probeToken });
+    if (isPassedThrough(routed.revision)) {
+      throw new LastgoodError(
+        "protocol.unsupported",
+        `${name} speaks something of its own, which is passed on and not read`,
+        { hint: `send requests to /endpoints/${name}/ and whatever path it has` },
+      );
+    }
+    if (arm === "assigned") this.#book.notice(name, protocol.name);
+    return {
       arrived,
       routed,
       arm,
@@ -134,43 +113,12 @@ export class Inference {
       ticket: null,
       mirror: arm === "assigned" ? endpoint.mirrorOf(routed) : null,
       notedAs: null,
-    });
-    const probe = header(request, PROBE_HEADER);
-    if (probe !== null) {
-      const wanted = parseProbeHeader(probe, this.#probeToken);
-      const arms = endpoint.compiled.arms;
-      // Where the split has one arm, that is what callers get, whoever is probed for.
-      const only = arms.length === 1 && wanted?.apart !== true ? endpoint.pick(null) : null;
-      const routed = only ?? (wanted === null ? undefined : endpoint.get(wanted.revision));
-      if (wanted !== null && routed !== undefined) return admitted(routed, "probe");
-    }
-    if (address.version !== null)
-      return admitted(this.#ofVersion(endpoint, address.version), "targeted");
-    const picked = endpoint.pick(header(request, "x-lastgood-key"));
-    if (picked === null) {
-      throw new LastgoodError("runtime.unavailable", `${name} serves no version yet`, {
-        hint: "deploy one: lastgood deploy MODEL@VERSION",
-      });
-    }
-    this.#book.notice(name, arrived.protocol.name);
-    return admitted(picked, "assigned");
-  }
-
-  #ofVersion(endpoint: RoutedEndpoint, version: string): RoutedRevision {
-    for (const { revision } of endpoint.compiled.ofVersion(version)) {
-      const routed = endpoint.get(revision);
-      if (routed !== undefined && this.#book.isReady(routed.key)) return routed;
-    }
-    const loaded = [...endpoint.revisions()].filter((each) => this.#book.isReady(each.key));
-    throw new LastgoodError(
-      "route.not-found",
-      `version "${version}" is not loaded at ${endpoint.compiled.endpoint}; loaded: ${loaded.map((each) => each.label).join(", ") || "none"}`,
-    );
+    };
   }
 
   #run(admitted: Admitted): void {
     const { arrived, routed, served, arm } = admitted;
-    const { protocol, request, response, body } = arrived;
+    const { protocol, exchange, body } = arrived;
     const { limits } = routed.revision;
     if (served.inFlight >= limits.queue && arm !== "probe") {
       this.#shed(admitted, `more than ${limits.queue} requests are waiting for ${served.subject}`);
@@ -180,8 +128,8 @@ export class Inference {
     try {
       call = protocol.decode(
         {
-          contentType: header(request, "content-type"),
-          inferenceHeaderLength: header(request, "inference-header-content-length"),
+          contentType: exchange.header("content-type"),
+          inferenceHeaderLength: exchange.header("inference-header-content-length"),
           body,
         },
         routed.revision.contract,
@@ -193,7 +141,7 @@ export class Inference {
     if (arm === "assigned") {
       served.admit(admitted.admittedAt);
       if (routed.evidence !== null) {
-        const key = header(request, "x-lastgood-key");
+        const key = exchange.header("x-lastgood-key");
         admitted.ticket = routed.evidence.admit(admitted.admittedAt, key, call.inputs);
       }
     }
@@ -203,7 +151,7 @@ export class Inference {
         timeoutMs: routed.patience.timeoutMs,
         waitMs: routed.patience.waitMs,
         replays: routed.count("replay"),
-        isWanted: () => !response.destroyed,
+        isWanted: () => !exchange.isGone,
         ticket: admitted.ticket,
       })
       .then(
@@ -259,10 +207,9 @@ export class Inference {
       this.#book.guard.good(admitted);
       this.#note(admitted, requestId, outputs);
     }
-    writeAnswer(
-      arrived.response,
+    arrived.exchange.write(
       arrived.protocol.encode(outputs, { endpoint, version: routed.label, call }),
-      answeredBy(arrived.request, routed, requestId),
+      answeredBy(arrived.exchange, routed, requestId),
     );
   }
 
@@ -277,7 +224,7 @@ export class Inference {
     const cell = admitted.routed.count(admitted.arm);
     cell.requests += 1;
     // Nobody waited for it any more, so it was not run to its end.
-    if (!admitted.arrived.response.destroyed) {
+    if (!admitted.arrived.exchange.isGone) {
       cell.errors += 1;
       if (admitted.arm === "assigned") this.#book.guard.failed(admitted, error);
     }
@@ -331,34 +278,23 @@ export class Inference {
     requestId = this.#book.requestId(admitted.routed.key, admitted.arm),
   ): void {
     const { arrived, routed } = admitted;
-    if (isOwn(error) && !arrived.response.destroyed) this.#book.failures.note(admitted.admittedAt);
-    writeAnswer(arrived.response, arrived.protocol.encodeError(error), {
-      ...answeredBy(arrived.request, routed, requestId),
+    if (isOwn(error) && !arrived.exchange.isGone) this.#book.failures.note(admitted.admittedAt);
+    arrived.exchange.write(arrived.protocol.encodeError(error), {
+      ...answeredBy(arrived.exchange, routed, requestId),
       ...errorHeaders(error),
     });
   }
 
   /** An error before any revision was chosen. */
   #refuseOwn(arrived: Arrived, error: LastgoodError): void {
-    if (isOwn(error) && !arrived.response.destroyed) this.#book.failures.note(monotonic());
+    if (isOwn(error) && !arrived.exchange.isGone) this.#book.failures.note(monotonic());
     refuse(arrived, error);
   }
 }
 
 function refuse(
-  { request, response, protocol }: Pick<Arrived, "request" | "response" | "protocol">,
+  { exchange, protocol }: Pick<Arrived, "exchange" | "protocol">,
   error: LastgoodError,
 ): void {
-  writeAnswer(response, protocol.encodeError(error), {
-    ...echoHeaders(request),
-    ...errorHeaders(error),
-  });
-  // Closing at once would reset the connection under a caller who still sends, and take the answer
-  // away: what is coming of an oversized body is thrown away for a while.
-  if (error.code === "body.too-large") {
-    request.resume();
-    setTimeout(() => {
-      if (!request.complete) request.destroy();
-    }, DISCARD_MS).unref();
-  }
+  exchange.write(protocol.encodeError(error), { ...echoHeaders(exchange), ...errorHeaders(error) });
 }

@@ -20,10 +20,16 @@ import { SuspectDesk } from "./suspect-desk.ts";
 const ADDRESS: ModelAddress = { kind: "onnx", sockets: [], batching: true, queue: 8 };
 const REMOTE: ModelAddress = {
   kind: "remote",
-  url: "http://127.0.0.1:1",
-  protocol: "oip",
-  model: "m",
-  retries: false,
+  upstream: {
+    url: "http://127.0.0.1:1",
+    protocol: "oip",
+    model: "m",
+    path: null,
+    health: null,
+    retries: false,
+    form: "tensor",
+    signature: null,
+  },
   queue: 8,
 };
 

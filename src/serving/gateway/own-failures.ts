@@ -2,12 +2,16 @@ import type { LastgoodError } from "../../core/errors/index.ts";
 
 const REMEMBERED = 10_000;
 
-/** 5xx that the version is answerable for; every other 5xx is the gateway's own. */
-const VERSION_ERRORS: ReadonlySet<string> = new Set(["runtime.failed", "runtime.timeout"]);
+/** 5xx that the version or the caller is answerable for; every other 5xx is the gateway's own. */
+const OTHERS_ERRORS: ReadonlySet<string> = new Set([
+  "runtime.failed",
+  "runtime.timeout",
+  "protocol.unsupported",
+]);
 
 /** Whether it is a 5xx of the gateway's own making. */
 export function isOwn(error: LastgoodError): boolean {
-  return error.traits.http >= 500 && !VERSION_ERRORS.has(error.code);
+  return error.traits.http >= 500 && !OTHERS_ERRORS.has(error.code);
 }
 
 /** When requests were admitted that the gateway itself then failed: dropped, or a 5xx of its own. */

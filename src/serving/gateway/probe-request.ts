@@ -1,39 +1,34 @@
 import { isMapSequence, type OutputValue, type Tensor } from "../../core/tensor/index.ts";
-import { GOLDEN_TOLERANCE, sampleFromWire, versionLabel } from "../../core/version/index.ts";
+import {
+  GOLDEN_TOLERANCE,
+  goldenDifference,
+  sampleFromWire,
+  versionLabel,
+} from "../../core/version/index.ts";
 import type { RouteRevision } from "../../link/route/index.ts";
 import {
   nestedText,
+  outputBinary,
   type Call,
+  type GrpcProtocol,
+  type MessageProtocol,
   type ProtocolName,
   type ScoringProtocol,
 } from "../protocol/index.ts";
 
-/** An HTTP request that a revision must answer in a known way. */
+/** A request that a revision must answer in a known way. */
 export interface ProbeRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
-  /** The body of the right answer, its numbers within the golden tolerance. */
-  readonly expected: string;
-}
-
-/** Elements as the binary tensor extension of the Open Inference Protocol has them. */
-function tensorBytes({ data }: Tensor): Buffer {
-  if (ArrayBuffer.isView(data)) return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  return Buffer.concat(
-    data.flatMap((text) => {
-      const bytes = Buffer.from(text);
-      const length = Buffer.alloc(4);
-      length.writeUInt32LE(bytes.length);
-      return [length, bytes];
-    }),
-  );
+  /** What is wrong with an answer's body, or null: its numbers agree within the golden tolerance. */
+  difference(body: Buffer): string | null;
 }
 
 type Body = Pick<ProbeRequest, "path" | "headers" | "body">;
 
 function oipBody(endpoint: string, inputs: readonly Tensor[]): Body {
-  const chunks = inputs.map(tensorBytes);
+  const chunks = inputs.map(outputBinary);
   const head = Buffer.from(
     JSON.stringify({
       inputs: inputs.map(({ name, shape, dtype }, index) => ({
@@ -70,14 +65,14 @@ function tfservingBody(endpoint: string, inputs: readonly Tensor[]): Body {
   };
 }
 
-const BODIES: Readonly<Record<ProtocolName, typeof oipBody>> = {
+const BODIES: Readonly<Record<Exclude<ProtocolName, "oip-grpc">, typeof oipBody>> = {
   oip: oipBody,
   mlflow: mlflowBody,
   tfserving: tfservingBody,
 };
 
 /**
- * A golden sample of the revision as a request in the protocol, with the answer it must get; null
+ * A golden sample of the revision as an HTTP request in the protocol, with the answer it must get; null
  * where it has no sample, or none that the contract takes.
  */
 export function probeRequest(
@@ -85,19 +80,59 @@ export function probeRequest(
   endpoint: string,
   revision: RouteRevision,
 ): ProbeRequest | null {
+  const { name } = protocol;
+  if (name === "oip-grpc") return null;
+  const prepared = prepare(protocol, revision, (inputs) => BODIES[name](endpoint, inputs));
+  if (prepared === null) return null;
+  const { asked, promised, call } = prepared;
+  const version = versionLabel(revision.version);
+  const expected = protocol.encode(promised, { endpoint, version, call }).body.toString();
+  return { ...asked, difference: (body) => answerDifference(expected, body.toString()) };
+}
+
+/** The same over gRPC. */
+export function grpcProbeRequest(
+  protocol: GrpcProtocol,
+  endpoint: string,
+  revision: RouteRevision,
+): ProbeRequest | null {
+  const prepared = prepare(protocol, revision, (inputs) => ({
+    path: protocol.inferPath,
+    headers: {},
+    body: protocol.inferMessage(endpoint, inputs),
+  }));
+  if (prepared === null) return null;
+  const { asked, promised, call } = prepared;
+  const version = versionLabel(revision.version);
+  const { body: right } = protocol.encode(promised, { endpoint, version, call });
+  const expected = protocol.readOutputs(Buffer.from(right));
+  const difference = (body: Buffer): string | null =>
+    goldenDifference(expected, protocol.readOutputs(body));
+  return { ...asked, difference };
+}
+
+interface Prepared {
+  readonly asked: Body;
+  readonly promised: readonly OutputValue[];
+  readonly call: Call;
+}
+
+function prepare(
+  protocol: MessageProtocol,
+  revision: RouteRevision,
+  write: (inputs: readonly Tensor[]) => Body,
+): Prepared | null {
   const wire = revision.golden[0];
   if (wire === undefined) return null;
   const { inputs, outputs } = sampleFromWire(wire);
-  const asked = BODIES[protocol.name](endpoint, inputs);
+  const asked = write(inputs);
   const call = callOf(protocol, asked, revision);
   if (call === null) return null;
-  const version = versionLabel(revision.version);
   const promised = inOrder(outputs, revision).map((output) => typed(output, revision));
-  const answer = protocol.encode(promised, { endpoint, version, call });
-  return { ...asked, expected: answer.body.toString() };
+  return { asked, promised, call };
 }
 
-function callOf(protocol: ScoringProtocol, asked: Body, { contract }: RouteRevision): Call | null {
+function callOf(protocol: MessageProtocol, asked: Body, { contract }: RouteRevision): Call | null {
   const { headers, body } = asked;
   const contentType = headers["content-type"] ?? null;
   const inferenceHeaderLength = headers["inference-header-content-length"] ?? null;

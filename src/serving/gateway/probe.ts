@@ -3,10 +3,10 @@ import { request } from "node:http";
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Probed } from "../../link/message/index.ts";
 import type { RouteRevision } from "../../link/route/index.ts";
-import type { ScoringProtocol } from "../protocol/index.ts";
+import type { GrpcProtocol, ScoringProtocol } from "../protocol/index.ts";
 import { monotonic } from "./clock.ts";
 import { PROBE_HEADER, probeHeader } from "./probe-header.ts";
-import { answerDifference, probeRequest, type ProbeRequest } from "./probe-request.ts";
+import { grpcProbeRequest, probeRequest, type ProbeRequest } from "./probe-request.ts";
 
 const PROBE_TIMEOUT_MS = 5_000;
 /** Which worker answers is the kernel's choice; so many connections per worker find all but surely. */
@@ -20,7 +20,12 @@ export interface ProbeOptions {
   readonly endpoint: string;
   readonly revision: RouteRevision;
   readonly apart: boolean;
+  /** Over HTTP. */
   readonly protocols: readonly ScoringProtocol[];
+  /** Null where gRPC is not in use. */
+  readonly grpc: { readonly protocol: GrpcProtocol; readonly port: number } | null;
+  /** A path of the revision's own, where its requests are passed on unread; else null. */
+  readonly passedPath: string | null;
   /** Numbers of the workers that listen: a probe tries to hear from each. */
   readonly workers: readonly number[];
 }
@@ -28,15 +33,18 @@ export interface ProbeOptions {
 type Outcome = Probed["probes"][number];
 
 interface Answer {
+  readonly isOk: boolean;
   readonly status: number;
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
-  readonly body: string;
+  readonly body: Buffer;
 }
+
+type Ask = (asked: ProbeRequest) => Promise<Answer>;
 
 /** One request over a TCP connection of its own, through the public port. */
 function ask(
   options: ProbeOptions,
-  asked: Pick<ProbeRequest, "path" | "headers" | "body"> | { readonly path: string },
+  asked: ProbeRequest | { readonly path: string },
 ): Promise<Answer> {
   const { port, token, revision } = options;
   const body = "body" in asked ? asked.body : null;
@@ -61,9 +69,10 @@ function ask(
         response.on("error", reject);
         response.on("end", () =>
           resolve({
+            isOk: response.statusCode === 200,
             status: response.statusCode ?? 0,
             headers: response.headers,
-            body: Buffer.concat(chunks).toString(),
+            body: Buffer.concat(chunks),
           }),
         );
       },
@@ -74,6 +83,27 @@ function ask(
     outgoing.on("error", reject);
     outgoing.end(body ?? undefined);
   });
+}
+
+/** The same over gRPC. */
+async function askGrpc(
+  { host, token, revision, apart }: ProbeOptions,
+  port: number,
+  { path, headers, body }: ProbeRequest,
+): Promise<Answer> {
+  const { callGrpc } = await import("./grpc-probe.ts");
+  const name = dialled(host);
+  const answer = await callGrpc({
+    address: `${name.includes(":") ? `[${name}]` : name}:${port}`,
+    path,
+    message: body,
+    headers: {
+      ...headers,
+      [PROBE_HEADER]: probeHeader(token, { revision: revision.revision, apart }),
+    },
+    timeoutMs: PROBE_TIMEOUT_MS,
+  });
+  return { ...answer, isOk: answer.status === 0, body: answer.message };
 }
 
 /** An address that listens on everything is dialled on the loopback. */
@@ -87,25 +117,30 @@ function header(answer: Answer, name: string): string | null {
   return typeof value === "string" ? value : null;
 }
 
-function judge(answer: Answer, revision: RouteRevision, expected: string): string | null {
+function judge(answer: Answer, revision: RouteRevision, asked: ProbeRequest): string | null {
   const by = header(answer, "x-lastgood-revision");
   if (by !== String(revision.revision))
     return `answered by revision ${by ?? "unknown"}, status ${answer.status}`;
-  if (answer.status !== 200) return `status ${answer.status}: ${answer.body.slice(0, 200)}`;
-  const difference = answerDifference(expected, answer.body);
+  if (!answer.isOk) return `status ${answer.status}: ${answer.body.toString().slice(0, 200)}`;
+  const difference = asked.difference(answer.body);
   return difference === null ? null : `golden sample: ${difference}`;
 }
 
+interface Probing {
+  readonly options: ProbeOptions;
+  readonly protocol: string;
+  readonly ask: Ask;
+}
+
 async function probeOnce(
-  options: ProbeOptions,
-  protocol: string,
+  { options, protocol, ask: send }: Probing,
   asked: ProbeRequest,
 ): Promise<{ readonly outcome: Outcome; readonly worker: number | null }> {
   const startedAt = monotonic();
   const ms = (): number => monotonic() - startedAt;
   try {
-    const answer = await ask(options, asked);
-    const why = judge(answer, options.revision, asked.expected);
+    const answer = await send(asked);
+    const why = judge(answer, options.revision, asked);
     const by = Number(header(answer, "x-lastgood-revision") ?? Number.NaN);
     // A letter after the worker's number says that it was a probe.
     const field = header(answer, "x-lastgood-request-id")?.split(".").at(-3) ?? "";
@@ -129,17 +164,14 @@ async function probeOnce(
 }
 
 /** Probes until every worker has answered, or the tries are used up; the first failure ends it. */
-async function probeWorkers(
-  options: ProbeOptions,
-  protocol: string,
-  asked: ProbeRequest,
-): Promise<Outcome> {
-  const unheard = new Set(options.workers);
-  let last = await probeOnce(options, protocol, asked);
-  for (let tries = options.workers.length * TRIES_PER_WORKER; tries > 0; tries -= 1) {
+async function probeWorkers(probing: Probing, asked: ProbeRequest): Promise<Outcome> {
+  const { workers } = probing.options;
+  const unheard = new Set(workers);
+  let last = await probeOnce(probing, asked);
+  for (let tries = workers.length * TRIES_PER_WORKER; tries > 0; tries -= 1) {
     if (last.worker !== null) unheard.delete(last.worker);
     if (!last.outcome.ok || unheard.size === 0) break;
-    last = await probeOnce(options, protocol, asked);
+    last = await probeOnce(probing, asked);
   }
   return last.outcome;
 }
@@ -158,25 +190,52 @@ async function probeReadiness(options: ProbeOptions): Promise<Outcome> {
   }
 }
 
-async function probeProtocol(options: ProbeOptions, protocol: ScoringProtocol): Promise<Outcome> {
+/** Nothing of the answer is known but that it must be the revision's, and no failure. */
+async function probePassed(options: ProbeOptions, path: string): Promise<Outcome> {
+  const send = async (asked: ProbeRequest): Promise<Answer> => {
+    const answer = await ask(options, { path: asked.path });
+    return { ...answer, isOk: answer.status > 0 && answer.status < 500 };
+  };
+  const asked = { path, headers: {}, body: Buffer.alloc(0), difference: () => null };
+  return probeWorkers({ options, protocol: "passthrough", ask: send }, asked);
+}
+
+async function probeProtocol(
+  probing: Probing,
+  prepare: () => ProbeRequest | null,
+): Promise<Outcome> {
+  const { options, protocol } = probing;
   try {
-    const asked = probeRequest(protocol, options.endpoint, options.revision);
-    return asked === null
-      ? await probeReadiness(options)
-      : await probeWorkers(options, protocol.name, asked);
+    const asked = prepare();
+    return asked === null ? await probeReadiness(options) : await probeWorkers(probing, asked);
   } catch (error) {
     const why = LastgoodError.from(error).message;
-    return { protocol: protocol.name, ok: false, status: null, answeredBy: null, ms: 0, why };
+    return { protocol, ok: false, status: null, answeredBy: null, ms: 0, why };
   }
 }
 
 /**
- * One verification through the public port in each of the protocols: a golden sample over new TCP
+ * One verification through the public ports in each of the protocols: a golden sample over new TCP
  * connections must be answered by the wanted revision with the recorded outputs. A revision without
  * samples is asked for its readiness.
  */
 export async function probeEndpoint(options: ProbeOptions): Promise<Probed> {
+  const { endpoint, revision, protocols, grpc, passedPath } = options;
   const probes: Outcome[] = [];
-  for (const protocol of options.protocols) probes.push(await probeProtocol(options, protocol));
+  if (passedPath !== null) {
+    const outcome = await probePassed(options, `/endpoints/${endpoint}${passedPath}`);
+    return { ok: outcome.ok, probes: [outcome] };
+  }
+  for (const protocol of protocols) {
+    const probing = { options, protocol: protocol.name, ask: ask.bind(null, options) };
+    const prepare = (): ProbeRequest | null => probeRequest(protocol, endpoint, revision);
+    probes.push(await probeProtocol(probing, prepare));
+  }
+  if (grpc !== null) {
+    const { protocol, port } = grpc;
+    const probing = { options, protocol: protocol.name, ask: askGrpc.bind(null, options, port) };
+    const prepare = (): ProbeRequest | null => grpcProbeRequest(protocol, endpoint, revision);
+    probes.push(await probeProtocol(probing, prepare));
+  }
   return { ok: probes.every((probe) => probe.ok), probes };
 }

@@ -7,6 +7,7 @@ import type { ArmRecorder, EvidenceRecorder } from "../evidence/index.ts";
 import { CompiledRoute } from "../routing/index.ts";
 import type { CountBook, CountCell } from "./count-book.ts";
 import { Gate } from "./gate.ts";
+import { isPassedThrough } from "./passed-through.ts";
 import { patienceOf, standInOf, type Patience } from "./safeguards.ts";
 import { revisionKey } from "./thread-messages.ts";
 
@@ -47,6 +48,8 @@ export class RoutedEndpoint {
   readonly hold: { readonly gate: Gate; readonly maxMs: number } | null;
   /** Revisions that had traffic under this route, or under the last one before a hold. */
   readonly arms: ReadonlySet<number>;
+  /** Whether requests are passed on unread. */
+  readonly isPassedThrough: boolean;
   readonly #revisions: ReadonlyMap<number, RoutedRevision>;
   readonly #mirror: MirrorPlan | null;
 
@@ -68,6 +71,9 @@ export class RoutedEndpoint {
       this.hold !== null && previous !== undefined
         ? previous.arms
         : new Set(this.compiled.arms.map((arm) => arm.revision));
+    this.isPassedThrough = route.revisions.some(
+      (each) => this.arms.has(each.revision) && isPassedThrough(each),
+    );
     const allowNaN = givesNaN(route);
     const standIn = standInOf(route);
     const revisions = new Map(

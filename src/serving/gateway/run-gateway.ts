@@ -1,19 +1,10 @@
 import { LastgoodError } from "../../core/errors/index.ts";
-import type { ScoringProtocol } from "../protocol/index.ts";
-import type { GatewayConfig } from "./gateway-config.ts";
-import { Gateway } from "./gateway.ts";
-import type { Runtimes } from "./loaded-revisions.ts";
-import type { Log } from "./log.ts";
+import { Gateway, type GatewayParts } from "./gateway.ts";
 
 const TERM_DRAIN_MS = 10_000;
 
 /** What a gateway process is composed of, once its configuration is read. */
-export interface RunGatewayParts {
-  readonly config: GatewayConfig;
-  readonly runtimes: Runtimes;
-  readonly protocols: readonly ScoringProtocol[];
-  readonly log: Log;
-}
+export type RunGatewayParts = GatewayParts;
 
 /** Runs this process as a gateway: SIGTERM drains it, SIGINT is the supervisor's business. */
 export async function runGateway(parts: RunGatewayParts): Promise<void> {

@@ -152,10 +152,16 @@ test("a version's own error is passed on and loses nothing", async () => {
 test("a remote that may not be asked twice fails the request instead", async () => {
   const remote: ModelAddress = {
     kind: "remote",
-    url: "http://127.0.0.1:1",
-    protocol: "oip",
-    model: "m",
-    retries: false,
+    upstream: {
+      url: "http://127.0.0.1:1",
+      protocol: "oip",
+      model: "m",
+      path: null,
+      health: null,
+      retries: false,
+      form: "tensor",
+      signature: null,
+    },
     queue: 8,
   };
   const { served, request, bring } = setUp(remote);

@@ -4,6 +4,9 @@ import type { RequestTicket } from "../evidence/index.ts";
 import {
   ModelDied,
   UNLOADED,
+  type Forwarded,
+  type ForwardingClient,
+  type ForwardRequest,
   type InferResult,
   type ModelAddress,
   type ModelClient,
@@ -123,7 +126,7 @@ export class ServedRevision {
       await old.close();
       await new Promise((resolve) => setImmediate(resolve));
     }
-    this.#mayRepeat = address.kind === "onnx" || address.retries;
+    this.#mayRepeat = address.kind === "onnx" || retriesOf(address);
     this.#client = await this.#context.connect(address);
     if (this.#mayOpen) this.gate.open();
   }
@@ -172,6 +175,20 @@ export class ServedRevision {
       if (error.suspect) ticket.died(this.#lostAt, error.message);
       throw error;
     }
+  }
+
+  /**
+   * Passes a request on unread, once it is there.
+   * @throws what `ForwardingClient.forward` throws; `protocol.unsupported` for a version that does not
+   * take requests so.
+   */
+  async forward(request: ForwardRequest, waitMs: number): Promise<Forwarded> {
+    const until = monotonic() + waitMs;
+    while (!this.gate.isOpen) await this.gate.pass(until - monotonic(), this.subject);
+    const client = this.#client;
+    if (client === null) throw this.#notLoaded();
+    if (isForwarding(client)) return client.forward(request);
+    throw new LastgoodError("protocol.unsupported", `${this.subject} is not passed through`);
   }
 
   async #wait(request: ModelRequest, deadline: number): Promise<InferResult> {
@@ -257,6 +274,14 @@ export class ServedRevision {
     this.gate.close();
     this.#context.onLost(this.key);
   }
+}
+
+function isForwarding(client: ModelClient): client is ForwardingClient {
+  return "forward" in client;
+}
+
+function retriesOf(address: Exclude<ModelAddress, { readonly kind: "onnx" }>): boolean {
+  return address.kind === "passthrough" ? address.retries : address.upstream.retries;
 }
 
 /** The error of a request that was in a process when it died; one that threw by itself is cleared. */

@@ -23,6 +23,9 @@ const STABLE_MS = 60_000;
 /** Between a worker's loss of its connection and ours at most, ms. */
 const DEATH_NOTICE_MS = 250;
 
+/** What stays so until somebody has changed something, beside files that are not right. */
+const REFUSALS: ReadonlySet<string> = new Set(["preflight.rejected", "code.not-allowed"]);
+
 /** Suspects of a death are known by then, ms. */
 const SUSPECTS_MS = 50;
 
@@ -178,7 +181,7 @@ export class SupervisedRevision {
     const model = this.#model;
     this.#model = null;
     await model?.unload();
-    this.#report({ state: "gone", pid: null });
+    this.#report({ state: "gone", pid: null, process: undefined });
   }
 
   async #live(): Promise<void> {
@@ -201,7 +204,8 @@ export class SupervisedRevision {
   async #load(): Promise<LoadedModel | null> {
     const { runtime, log } = this.#options;
     this.#wake = new AbortController();
-    if (this.#state.state !== "loading") this.#report({ state: "loading", pid: null });
+    if (this.#state.state !== "loading")
+      this.#report({ state: "loading", pid: null, process: undefined });
     try {
       return await runtime.load(this.subject, this.revision);
     } catch (error) {
@@ -217,7 +221,13 @@ export class SupervisedRevision {
   #fail(error: LastgoodError): void {
     if (isRefused(error) || this.#failures >= PATIENCE)
       this.#options.workers.tell({ kind: "unavailable", key: this.key, why: error.message });
-    this.#report({ state: "failed", why: error.message, code: error.code, pid: null });
+    this.#report({
+      state: "failed",
+      why: error.message,
+      code: error.code,
+      pid: null,
+      process: undefined,
+    });
     this.#settled.reject(error);
     this.#failedLoads += 1;
     if (this.#isUntold) this.#tellCrash();
@@ -274,7 +284,7 @@ export class SupervisedRevision {
     this.#model = null;
     this.#settled = unhandled();
     this.#options.log("warn", `${this.subject} died`, { why });
-    this.#report({ state: "loading", why, pid: null });
+    this.#report({ state: "loading", why, pid: null, process: undefined });
     // A suspect that ended it is not run again: those behind it wait for nothing else.
     if (!isReplaying) await this.#pause(this.#nextBackoffMs());
   }
@@ -323,7 +333,7 @@ function unhandled(): PromiseWithResolvers<void> {
 
 /** Whether trying again cannot help before somebody has changed something. */
 function isRefused(error: LastgoodError): boolean {
-  return error.code.startsWith("artifact.") || error.code === "preflight.rejected";
+  return error.code.startsWith("artifact.") || REFUSALS.has(error.code);
 }
 
 function proven(proof: LoadProof): Partial<RevisionState> {
@@ -332,5 +342,6 @@ function proven(proof: LoadProof): Partial<RevisionState> {
     provenAt: proof.provenAt,
     engine: proof.engine,
     pid: proof.pid,
+    process: proof.process,
   };
 }

@@ -14,6 +14,12 @@ export interface WorkerSettings {
   readonly host: string;
   readonly port: number;
   readonly reusePort: boolean;
+  /** Where gRPC is spoken, or null. */
+  readonly grpc: {
+    readonly host: string;
+    readonly port: number;
+    readonly reusePort: boolean;
+  } | null;
   readonly defaultEndpoint: string | null;
   /** Where what is predicted is logged, while a route asks for it. */
   readonly predictionsFolder: string;

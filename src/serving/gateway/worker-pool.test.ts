@@ -23,6 +23,7 @@ const settings = {
   host: "127.0.0.1",
   port: 0,
   reusePort: false,
+  grpc: null,
   defaultEndpoint: null,
   predictionsFolder: "/nowhere",
   requestIdKey: "",

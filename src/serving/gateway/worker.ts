@@ -1,9 +1,11 @@
 import { parentPort, workerData, type MessagePort } from "node:worker_threads";
 
 import { LastgoodError } from "../../core/errors/index.ts";
-import type { ScoringProtocol } from "../protocol/index.ts";
+import type { GrpcProtocol, ScoringProtocol } from "../protocol/index.ts";
 import { EndpointBook } from "./endpoint-book.ts";
+import { GrpcFront } from "./grpc-front.ts";
 import { HttpFront } from "./http-front.ts";
+import { Inference } from "./inference.ts";
 import type { ConnectModel } from "./served-revision.ts";
 import type { FromWorker, ToWorker, WorkerCommand, WorkerSettings } from "./thread-messages.ts";
 
@@ -13,6 +15,8 @@ const COUNTS_EVERY_MS = 1_000;
 export interface WorkerParts {
   readonly connectModel: ConnectModel;
   readonly protocols: readonly ScoringProtocol[];
+  /** Loads the protocol of the gRPC port. */
+  readonly grpc: () => Promise<GrpcProtocol>;
 }
 
 /** Runs this thread as one worker of the gateway, until the main thread ends it. */
@@ -22,7 +26,11 @@ export function runWorker(parts: WorkerParts): void {
   const settings = workerData as WorkerSettings;
   const post = (message: FromWorker): void => port.postMessage(message);
   const book = new EndpointBook(settings, parts.connectModel, post);
-  const front = new HttpFront(settings, book, parts.protocols);
+  const inference = new Inference(book, settings.probeToken);
+  const fronts = [
+    new HttpFront(settings, book, { inference, protocols: parts.protocols }),
+    new GrpcFront(settings, { inference, book, load: parts.grpc }),
+  ];
   const flush = (): void => {
     const counts = book.changedCounts();
     if (counts.length > 0) post({ kind: "counts", counts });
@@ -30,12 +38,15 @@ export function runWorker(parts: WorkerParts): void {
   // It costs one request, not the connections of all.
   process.on("unhandledRejection", (error) => post({ kind: "defect", error: String(error) }));
   setInterval(flush, COUNTS_EVERY_MS);
-  listenToMain(port, { book, front, flush, post });
+  listenToMain(port, { book, fronts, flush, post });
 }
+
+/** A port of the worker's. */
+type Front = Pick<HttpFront, "listen" | "stopListening" | "drain">;
 
 interface Worker {
   readonly book: EndpointBook;
-  readonly front: HttpFront;
+  readonly fronts: readonly Front[];
   readonly flush: () => void;
   readonly post: (message: FromWorker) => void;
 }
@@ -72,7 +83,7 @@ function answer(worker: Worker, id: number, command: WorkerCommand): void {
   }
 }
 
-function carryOut({ book, front, flush }: Worker, command: WorkerCommand): unknown {
+function carryOut({ book, fronts, flush }: Worker, command: WorkerCommand): unknown {
   switch (command.kind) {
     case "connect":
       return book.connect(command.key, command.address);
@@ -81,7 +92,7 @@ function carryOut({ book, front, flush }: Worker, command: WorkerCommand): unkno
     case "swap":
       return book.swap(command.route, command.interval, command.holdMs);
     case "listen":
-      return front.listen();
+      return Promise.all(fronts.map((front) => front.listen()));
     case "usage":
       return book.usage(command.endpoint, command.since);
     case "lastCounts":
@@ -91,8 +102,8 @@ function carryOut({ book, front, flush }: Worker, command: WorkerCommand): unkno
     case "strikes":
       return book.strikes(command.keys);
     case "stopListening":
-      return front.stopListening();
+      return Promise.all(fronts.map((front) => front.stopListening()));
     case "drain":
-      return front.drain(command.timeoutMs);
+      return Promise.all(fronts.map((front) => front.drain(command.timeoutMs)));
   }
 }

@@ -378,3 +378,26 @@ test("a body that is not UTF-8 is refused", () => {
     expect(refusal(() => decode(request, frame))).toContain("the body is not UTF-8 text");
   }
 });
+
+test("where the input's columns have names, a table's go by them and others are ignored", () => {
+  const spec = { name: "x", kind: "tensor", dtype: "FP32", shape: [-1, 2] } as const;
+  const named: Signature = { inputs: [{ ...spec, columns: ["b", "a"] }], outputs: [] };
+  const first = { b: 1, a: 2 };
+  const second = { a: 4.5, other: "text", b: 3 };
+  expect(read({ dataframe_records: [first] }, named).inputs[0]?.data).toEqual(
+    Float32Array.of(1, 2),
+  );
+  const split = { columns: ["a", "other", "b"], data: [[2, "text", 1]] };
+  expect(read({ dataframe_split: split }, named).inputs).toMatchObject([
+    { shape: [1, 2], data: Float32Array.of(1, 2) },
+  ]);
+  expect(read("a,b\n2,1\n4.5,3\n", named, "text/csv").inputs).toEqual([whole]);
+  expect(read({ dataframe_split: { data: rows } }, named).inputs).toEqual([whole]);
+  expect(read({ inputs: rows }, named).inputs).toEqual([whole]);
+  expect(refusal(() => read({ dataframe_records: [{ a: 1, c: 2 }] }, named))).toBe(
+    'request.invalid: column "b" is missing; accepted: b, a',
+  );
+  expect(refusal(() => read({ dataframe_records: [{ ...second, b: "no" }] }, named))).toContain(
+    'column "b"',
+  );
+});

@@ -26,25 +26,42 @@ function columnText(frame: Frame, column: number): string {
   return name === undefined ? `column ${column}` : `column ${quoted(name)}`;
 }
 
-function frameShape(spec: TensorSpec, frame: Frame): readonly number[] {
-  if (spec.shape.length === 2) return [frame.rows, frame.width];
-  if (spec.shape.length === 1 && frame.width === 1) return [frame.rows];
+function frameShape(spec: TensorSpec, rows: number, width: number): readonly number[] {
+  if (spec.shape.length === 2) return [rows, width];
+  if (spec.shape.length === 1 && width === 1) return [rows];
   throw requestInvalid(
-    `input ${quoted(spec.name)} has the shape ${shapeText(spec.shape)}, which a frame of ${frame.width} columns does not fill`,
+    `input ${quoted(spec.name)} has the shape ${shapeText(spec.shape)}, which a frame of ${width} columns does not fill`,
     { where: "body", accepted: `"inputs" or "instances" with nested arrays` },
   );
 }
 
-/** The only input takes the whole frame, columns in the order given. */
+/** Where each column of the input stands in the frame; null where the frame's own order is the input's. */
+function columnOrder(spec: TensorSpec, frame: Frame): readonly number[] | null {
+  if (spec.columns === undefined || frame.columns === null) return null;
+  const named = spec.columns.map((name) => ({ name }));
+  const positions = positionsOf(named, frame.columns);
+  const order = spec.columns.map((name) => positions.get(name) ?? 0);
+  const isTheirs = order.length === frame.width && order.every((at, index) => at === index);
+  return isTheirs ? null : order;
+}
+
+/**
+ * The only input takes the whole frame: columns in the order given, or by their names where the input
+ * has names for them (others are then ignored), as MLflow enforces a model's signature.
+ */
 function wholeFrame(spec: TensorSpec, frame: Frame, bodyBytes: number): Tensor {
   const { name, dtype } = spec;
-  const shape = frameShape(spec, frame);
+  const order = columnOrder(spec, frame);
+  const width = order === null ? frame.width : order.length;
+  const shape = frameShape(spec, frame.rows, width);
   const out = newElements(dtype, acceptedCount(spec, shape, bodyBytes));
   for (let row = 0; row < frame.rows; row += 1) {
-    const values = frame.row(row, dtype);
-    const wrong = writeElements(dtype, out, { at: row * frame.width, values, missing: "nan" });
+    const given = frame.row(row, dtype);
+    const values = order === null ? given : order.map((at) => given[at]);
+    const wrong = writeElements(dtype, out, { at: row * width, values, missing: "nan" });
     if (wrong >= 0) {
-      throw elementRefused(dtype, `row ${row}, ${columnText(frame, wrong)}`, values[wrong]);
+      const column = order === null ? wrong : (order[wrong] ?? wrong);
+      throw elementRefused(dtype, `row ${row}, ${columnText(frame, column)}`, values[wrong]);
     }
   }
   return { name, dtype, shape, data: out };
@@ -69,13 +86,22 @@ function columnsByName(contract: Signature, frame: Frame): ReadonlyMap<string, n
   if (frame.columns === null) {
     throw requestInvalid("the frame names no columns", { where: "columns", accepted });
   }
+  return positionsOf(contract.inputs, frame.columns);
+}
+
+/** @throws `request.invalid` for a wanted column that is missing, or there twice. */
+function positionsOf(
+  wanted: readonly { readonly name: string }[],
+  columns: readonly string[],
+): ReadonlyMap<string, number> {
+  const accepted = wanted.map(({ name }) => name).join(", ");
   const positions = new Map<string, number>();
   const twice = new Set<string>();
-  for (const [position, column] of frame.columns.entries()) {
+  for (const [position, column] of columns.entries()) {
     if (positions.has(column)) twice.add(column);
     positions.set(column, position);
   }
-  for (const { name } of contract.inputs) {
+  for (const { name } of wanted) {
     if (!positions.has(name)) {
       throw requestInvalid(`column ${quoted(name)} is missing`, { where: "columns", accepted });
     }

@@ -18,8 +18,8 @@ import {
   writeRow,
   type Call,
   type ProtocolRequest,
+  readBinary,
 } from "../protocol/index.ts";
-import { readBinary } from "./binary.ts";
 import { rawCall } from "./raw.ts";
 import { readRequestedOutputs } from "./requested-outputs.ts";
 

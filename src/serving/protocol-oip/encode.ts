@@ -1,7 +1,11 @@
 import { LastgoodError } from "../../core/errors/index.ts";
 import { elementCount, isMapSequence, type OutputValue } from "../../core/tensor/index.ts";
-import { arrayText, type AnswerContext, type ProtocolAnswer } from "../protocol/index.ts";
-import { outputBinary } from "./binary.ts";
+import {
+  arrayText,
+  type AnswerContext,
+  type ProtocolAnswer,
+  outputBinary,
+} from "../protocol/index.ts";
 
 const JSON_HEADERS = { "content-type": "application/json" } as const;
 

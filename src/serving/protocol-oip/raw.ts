@@ -1,7 +1,13 @@
 import { ELEMENT_BYTES, type Tensor } from "../../core/tensor/index.ts";
 import type { Signature, TensorSpec } from "../../core/version/index.ts";
-import { acceptedCount, quoted, requestInvalid, shapeText, type Call } from "../protocol/index.ts";
-import { readBinary } from "./binary.ts";
+import {
+  acceptedCount,
+  quoted,
+  requestInvalid,
+  shapeText,
+  type Call,
+  readBinary,
+} from "../protocol/index.ts";
 
 /** The shape that so many elements have: the last open axis takes them, an open one before it is 1. */
 function rawShape(spec: TensorSpec, elements: number): readonly number[] {

@@ -1,5 +1,5 @@
 /** The protocols that clients speak here. */
-export type ProtocolName = "oip" | "mlflow" | "tfserving";
+export type ProtocolName = "oip" | "oip-grpc" | "mlflow" | "tfserving";
 
 /** Where an inference request goes; null: the default endpoint, the version the route decides. */
 export interface InferAddress {

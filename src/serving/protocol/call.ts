@@ -1,7 +1,13 @@
 import type { LastgoodError } from "../../core/errors/index.ts";
 import type { OutputValue, Tensor } from "../../core/tensor/index.ts";
 import type { Signature } from "../../core/version/index.ts";
-import type { PathResource, ProtocolName, StatusAddress } from "./address.ts";
+import type {
+  Address,
+  InferAddress,
+  PathResource,
+  ProtocolName,
+  StatusAddress,
+} from "./address.ts";
 
 /** An inference request as a gateway hands it over: headers it needs, the whole body, uncompressed. */
 export interface ProtocolRequest {
@@ -26,6 +32,12 @@ export type AnswerForm =
       readonly outputs: readonly RequestedOutput[] | null;
       readonly binary: boolean;
     }
+  /** OIP over gRPC: the named outputs in this order, or all of them, as raw bytes or typed. */
+  | {
+      readonly kind: "grpc";
+      readonly outputs: readonly string[] | null;
+      readonly raw: boolean;
+    }
   /** MLflow, asked with a frame: a list of records. */
   | { readonly kind: "frame" }
   /** MLflow, asked with tensors: one nested array for each output name. */
@@ -44,8 +56,9 @@ export interface Call {
   readonly form: AnswerForm;
 }
 
-/** A whole HTTP answer. JSON is text, which `node:http` writes much faster than a Buffer. */
+/** A whole answer. JSON is text, which `node:http` writes much faster than a Buffer. */
 export interface ProtocolAnswer {
+  /** Of HTTP; over gRPC its status code, 0 for a message, else an error whose text is the body. */
   readonly status: number;
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string>>;
@@ -93,11 +106,9 @@ export interface StatusFacts {
   readonly model: ModelFacts | null;
 }
 
-/** One wire protocol, without sockets: the same five things in every `protocol-*` room. */
-export interface ScoringProtocol {
+/** How a protocol writes down inference requests, answers and errors, without sockets. */
+export interface MessageProtocol {
   readonly name: ProtocolName;
-  /** What the path names, or null where this protocol has no such path. */
-  address(segments: readonly string[]): PathResource | null;
   /**
    * Reads a request and judges it against the contract.
    * @throws `request.invalid`, `content-type.unsupported`; never anything else.
@@ -107,6 +118,43 @@ export interface ScoringProtocol {
   encode(outputs: readonly OutputValue[], context: AnswerContext): ProtocolAnswer;
   /** Writes an error in the protocol's own form. */
   encodeError(error: LastgoodError): ProtocolAnswer;
+}
+
+/** One wire protocol over HTTP: the same five things in every such `protocol-*` room. */
+export interface ScoringProtocol extends MessageProtocol {
+  /** What the path names, or null where this protocol has no such path. */
+  address(segments: readonly string[]): PathResource | null;
   /** Answers a health or metadata question. */
   status(address: StatusAddress, facts: StatusFacts): ProtocolAnswer;
+}
+
+/** A method of a gRPC protocol. Messages are bytes. */
+export interface GrpcMethod {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  /** Whether requests and answers are streams. */
+  readonly isStreaming: boolean;
+  /**
+   * What the message asks for.
+   * @throws `request.invalid` for bytes that are no such message.
+   */
+  address(message: Buffer): GrpcAddress;
+  /** Answers a health or metadata question that `address` gave. */
+  status(address: StatusAddress, facts: StatusFacts): ProtocolAnswer;
+}
+
+/** What a call of a gRPC method names. */
+export type GrpcAddress =
+  | InferAddress
+  | StatusAddress
+  | Extract<Address, { readonly kind: "unsupported" }>;
+
+/** A wire protocol over gRPC. */
+export interface GrpcProtocol extends MessageProtocol {
+  readonly methods: readonly GrpcMethod[];
+  /** The path of the method that infers, and the request of some inputs, for the gateway's probes. */
+  readonly inferPath: string;
+  inferMessage(endpoint: string, inputs: readonly Tensor[]): Buffer;
+  /** The outputs of an answer's message. @throws `request.invalid` where it is none. */
+  readOutputs(message: Buffer): readonly Tensor[];
 }

@@ -1,3 +1,4 @@
+export { elementOfBytes, outputBinary, readBinary } from "./binary.ts";
 export { addressMatcher } from "./address-matcher.ts";
 export {
   protocolOfPath,
@@ -15,6 +16,10 @@ export type {
   ProtocolAnswer,
   ProtocolRequest,
   RequestedOutput,
+  GrpcAddress,
+  GrpcMethod,
+  GrpcProtocol,
+  MessageProtocol,
   ScoringProtocol,
   StatusFacts,
   VersionFacts,

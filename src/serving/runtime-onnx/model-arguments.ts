@@ -11,8 +11,18 @@ export const modelArgumentsSchema = z.object({
   subject: z.string(),
   /** Digest of the version. */
   digest: digestSchema,
-  /** The model's file: where it lies, and the digest its bytes must have. */
-  file: z.object({ path: z.string(), digest: digestSchema }),
+  /** The steps in their order: where each file lies, and the digest its bytes must have. */
+  steps: z
+    .array(
+      z.object({
+        step: z.enum(["preprocess", "predict", "postprocess"]),
+        path: z.string(),
+        digest: digestSchema,
+        /** Files that weights may lie in, by their paths from the step's own folder. */
+        beside: z.array(z.object({ name: z.string(), path: z.string(), digest: digestSchema })),
+      }),
+    )
+    .min(1),
   /** Ends itself after this long without any connection, ms. */
   orphanMs: z.number().positive(),
 });

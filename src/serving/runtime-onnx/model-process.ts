@@ -1,19 +1,16 @@
 import { createHash } from "node:crypto";
-import { rmSync, statSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 
 import { LastgoodError } from "../../core/errors/index.ts";
-import {
-  listenPeers,
-  ownIdentity,
-  type Frame,
-  type Peer,
-  type Reply,
-} from "../../link/peer/index.ts";
+import { listenPeers, ownIdentity, type Frame, type Reply } from "../../link/peer/index.ts";
+import { inodeOf, OrphanWatch } from "../claim/index.ts";
 import { loadEngine } from "./engine.ts";
+import { externalFiles, inlineExternalData } from "./external-data.ts";
 import { modelArgumentsSchema, type ModelArguments } from "./model-arguments.ts";
 import { encodeRan, runSchema, type Described } from "./model-requests.ts";
-import { openSession, type OnnxSession } from "./session.ts";
+import { ofStep, openPipeline } from "./pipeline.ts";
+import type { OnnxSession } from "./session.ts";
 import { decodeTensors } from "./tensor-frame.ts";
 
 /** A process that could not load its model waits this long for someone to ask why, ms. */
@@ -25,7 +22,10 @@ interface Loaded {
 }
 
 /** Reads the file once; what is hashed is what will be loaded. */
-async function readVerified(file: ModelArguments["file"]): Promise<Buffer> {
+async function readVerified(file: {
+  readonly path: string;
+  readonly digest: string;
+}): Promise<Buffer> {
   let bytes: Buffer;
   try {
     bytes = await readFile(file.path);
@@ -44,10 +44,29 @@ async function readVerified(file: ModelArguments["file"]): Promise<Buffer> {
 }
 
 async function load(options: ModelArguments, env: NodeJS.ProcessEnv): Promise<Loaded> {
-  const bytes = await readVerified(options.file);
+  const steps = [];
+  for (const given of options.steps) {
+    const { step } = given;
+    const bytes = await readStep(given).catch((error: unknown) => {
+      throw options.steps.length === 1 ? error : ofStep(step, error);
+    });
+    steps.push({ step, bytes });
+  }
   const engine = await loadEngine(env["LASTGOOD_ENGINE"] === "wasm" ? "wasm" : "native");
-  const session = await openSession(engine, bytes);
+  const session = await openPipeline(engine, steps);
   return { session, described: { signature: session.signature, engine: engine.stamp } };
+}
+
+/** A step's bytes with its weights in them, every file of them verified. */
+async function readStep(step: ModelArguments["steps"][number]): Promise<Uint8Array> {
+  const bytes = await readVerified(step);
+  const named = externalFiles(bytes);
+  if (named.length === 0) return bytes;
+  const beside = step.beside.filter(({ name }) => named.includes(name));
+  const files = await Promise.all(
+    beside.map(async (file) => [file.name, await readVerified(file)] as const),
+  );
+  return inlineExternalData(bytes, new Map(files));
 }
 
 /** Answers the requests of gateways; one run at a time, in the order they came. */
@@ -94,40 +113,6 @@ class ModelServer {
     const begun = performance.now();
     const outputs = await session.run(tensors);
     return encodeRan({ outputs, modelMs: performance.now() - begun });
-  }
-}
-
-/** Calls `end` once nobody has been connected for `orphanMs`. */
-class OrphanWatch {
-  readonly #peers = new Set<Peer>();
-  readonly #end: () => void;
-  #orphanMs: number;
-  #timer: NodeJS.Timeout;
-
-  constructor(orphanMs: number, end: () => void) {
-    this.#orphanMs = orphanMs;
-    this.#end = end;
-    this.#timer = setTimeout(end, orphanMs);
-  }
-
-  connected(peer: Peer): void {
-    this.#peers.add(peer);
-    clearTimeout(this.#timer);
-    void peer.closed.then(() => {
-      this.#peers.delete(peer);
-      this.#wait();
-    });
-  }
-
-  /** Waits no longer than this from now on. */
-  shorten(orphanMs: number): void {
-    this.#orphanMs = Math.min(this.#orphanMs, orphanMs);
-    this.#wait();
-  }
-
-  #wait(): void {
-    clearTimeout(this.#timer);
-    if (this.#peers.size === 0) this.#timer = setTimeout(this.#end, this.#orphanMs);
   }
 }
 
@@ -182,10 +167,6 @@ export async function runModelProcess(
     process.stderr.write(`${options.subject}: ${LastgoodError.from(error).message}\n`);
     orphan.shorten(FAILED_MS);
   }
-}
-
-function inodeOf(path: string): number | null {
-  return statSync(path, { throwIfNoEntry: false })?.ino ?? null;
 }
 
 function readArguments(argument: string | undefined): ModelArguments {

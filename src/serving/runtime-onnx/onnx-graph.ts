@@ -88,7 +88,7 @@ function refuseExternalTensor(tensor: Uint8Array): void {
   if (!external) return;
   throw new LastgoodError(
     "artifact.invalid",
-    `the model keeps the data of "${name}" in another file (external data), which is not supported yet`,
+    `the model keeps the data of "${name}" in another file (external data), which is supported for the graph's own weights alone`,
     {
       hint: "save it as one file: onnx.save_model(model, path, save_as_external_data=False)",
       details: { tensor: name },

@@ -2,10 +2,16 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 
 import { LastgoodError } from "../../core/errors/index.ts";
-import { blobPath, type ArtefactFile, type RuntimeSpec } from "../../core/version/index.ts";
+import {
+  blobPath,
+  pipelineSteps,
+  type ArtefactFile,
+  type RuntimeSpec,
+} from "../../core/version/index.ts";
 import type { Inspected } from "../../link/message/index.ts";
 import { ownIdentity } from "../../link/peer/index.ts";
 import type { RouteRevision } from "../../link/route/index.ts";
+import { claimSocket } from "../claim/index.ts";
 import {
   OWN_REQUESTS,
   replayGolden,
@@ -18,7 +24,6 @@ import { inspectModel } from "./inspect.ts";
 import type { ModelArguments } from "./model-arguments.ts";
 import {
   claimModelProcess,
-  modelSocket,
   runAlone,
   type ModelProcess,
   type ProcessOptions,
@@ -26,6 +31,8 @@ import {
 
 /** A model process that nobody is connected to ends itself after this long, ms. */
 const ORPHAN_MS = 30_000;
+/** Files that the weights of one step may be spread over. */
+const MAX_BESIDE = 50;
 
 /** What the runtime needs to know of the server it is in. */
 export interface OnnxRuntimeOptions {
@@ -38,14 +45,41 @@ export interface OnnxRuntimeOptions {
   readonly orphanMs?: number;
 }
 
-function modelFile(runtime: RuntimeSpec, files: readonly ArtefactFile[]): ArtefactFile {
+function stepsOf(
+  dataDir: string,
+  runtime: RuntimeSpec,
+  files: readonly ArtefactFile[],
+): ModelArguments["steps"] {
   if (runtime.kind !== "onnx")
     throw new LastgoodError("internal", `a ${runtime.kind} version came to the onnx runtime`);
-  const file = files.find((each) => each.path === runtime.file);
-  if (file !== undefined) return file;
-  throw new LastgoodError("artifact.missing", `the version has no file ${runtime.file}`, {
-    details: { files: files.map((each) => each.path) },
+  return pipelineSteps(runtime).map(({ step, file: path }) => {
+    const file = files.find((each) => each.path === path);
+    if (file !== undefined) {
+      const beside = besideOf(dataDir, path, files);
+      return { step, path: join(dataDir, blobPath(file.digest)), digest: file.digest, beside };
+    }
+    throw new LastgoodError("artifact.missing", `the version has no file ${path}`, {
+      details: { files: files.map((each) => each.path) },
+    });
   });
+}
+
+/** The largest files in and below a step's folder: they have to fit the argument of a process. */
+function besideOf(
+  dataDir: string,
+  step: string,
+  files: readonly ArtefactFile[],
+): ModelArguments["steps"][number]["beside"] {
+  const folder = step.slice(0, step.lastIndexOf("/") + 1);
+  return files
+    .filter(({ path }) => path !== step && path.startsWith(folder))
+    .toSorted((a, b) => b.size - a.size)
+    .slice(0, MAX_BESIDE)
+    .map(({ path, digest }) => ({
+      name: path.slice(folder.length),
+      path: join(dataDir, blobPath(digest)),
+      digest,
+    }));
 }
 
 /** Runs ONNX versions, each in a process of its own. */
@@ -87,13 +121,12 @@ export class OnnxRuntime implements Runtime {
     version: Pick<RouteRevision, "digest" | "runtime" | "files">,
   ): Promise<ModelProcess> {
     const { dataDir, build, orphanMs = ORPHAN_MS } = this.#options;
-    const file = modelFile(version.runtime, version.files);
     const args: ModelArguments = {
-      socket: modelSocket(dataDir, subject, version.digest),
+      socket: claimSocket(dataDir, subject, version.digest),
       build,
       subject,
       digest: version.digest,
-      file: { path: join(dataDir, blobPath(file.digest)), digest: file.digest },
+      steps: stepsOf(dataDir, version.runtime, version.files),
       orphanMs,
     };
     return claimModelProcess(this.#process, args);

@@ -107,7 +107,8 @@ class Exchange implements Dispatcher.DispatchHandler {
 export class HttpPool {
   readonly #pool: Pool;
 
-  constructor(origin: string) {
+  /** Idle connections are closed after `keepAliveMs`, where it is given. */
+  constructor(origin: string, keepAliveMs?: number) {
     this.#pool = new Pool(origin, {
       connections: CONNECTIONS,
       connect: { timeout: CONNECT_TIMEOUT_MS },
@@ -115,6 +116,7 @@ export class HttpPool {
       // Each request has a time of its own.
       headersTimeout: 0,
       bodyTimeout: 0,
+      ...(keepAliveMs === undefined ? {} : { keepAliveTimeout: keepAliveMs }),
     });
   }
 

@@ -6,19 +6,19 @@ import {
   type ModelAddress,
   type ModelClient,
 } from "../runtime/index.ts";
-import type { OipRemote } from "./oip-remote.ts";
-import { openRemote } from "./open-remote.ts";
+import { openUpstream } from "./open-upstream.ts";
+import type { Upstream } from "./upstream.ts";
 
 type RemoteAddress = Extract<ModelAddress, { readonly kind: "remote" }>;
 
 /** One HTTP request per inference: the remote batches by itself. */
 class RemoteClient implements ModelClient {
-  readonly #remote: OipRemote;
+  readonly #remote: Upstream;
   readonly #queueLimit: number;
   #pending = 0;
   #closing = false;
 
-  constructor(remote: OipRemote, queueLimit: number) {
+  constructor(remote: Upstream, queueLimit: number) {
     this.#remote = remote;
     this.#queueLimit = queueLimit;
   }
@@ -56,5 +56,5 @@ class RemoteClient implements ModelClient {
 
 /** A worker's connection to a remote version; connections are opened as requests need them. */
 export async function connectRemoteModel(address: RemoteAddress): Promise<ModelClient> {
-  return new RemoteClient(await openRemote(address), address.queue);
+  return new RemoteClient(await openUpstream(address.upstream), address.queue);
 }

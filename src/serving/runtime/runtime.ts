@@ -1,6 +1,10 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { Readable } from "node:stream";
+
+import type { Launcher } from "../../core/launcher/index.ts";
 import type { OutputValue, Tensor } from "../../core/tensor/index.ts";
-import type { EngineStamp } from "../../core/version/index.ts";
-import type { Inspected } from "../../link/message/index.ts";
+import type { EngineStamp, Signature } from "../../core/version/index.ts";
+import type { Inspected, ProcessFacts } from "../../link/message/index.ts";
 import type { RouteRevision } from "../../link/route/index.ts";
 
 /** What was run together; one object for all the requests in it. */
@@ -45,6 +49,27 @@ export const UNLOADED = { details: { unloaded: true } } as const;
  */
 export const OWN_REQUESTS = 16;
 
+/** How MLflow's scoring server is asked: a table of columns, one tensor, or tensors by name. */
+export type MlflowForm = "frame" | "tensor" | "named";
+
+/** A model at a server that is asked over HTTP; plain data, so it can cross threads. */
+export interface UpstreamAddress {
+  /** `http://127.0.0.1:4711`; paths come behind what it has. */
+  readonly url: string;
+  readonly protocol: Launcher["protocol"];
+  /** Name of the model there; `oip` alone needs one. */
+  readonly model: string;
+  /** Where `mlflow` and `json` are asked, in place of the protocol's own path. */
+  readonly path: string | null;
+  /** What says 2xx when the model is ready, in place of the protocol's own path. */
+  readonly health: string | null;
+  /** Whether a request may be sent twice. */
+  readonly retries: boolean;
+  readonly form: MlflowForm;
+  /** What answers are read by where the server does not describe itself. */
+  readonly signature: Signature | null;
+}
+
 /** Where workers reach a loaded revision; plain data, so it can cross threads. */
 export type ModelAddress =
   | {
@@ -58,10 +83,22 @@ export type ModelAddress =
     }
   | {
       readonly kind: "remote";
+      readonly upstream: UpstreamAddress;
+      /** Requests taken and not yet answered before more are refused as `overloaded`. */
+      readonly queue: number;
+    }
+  | {
+      readonly kind: "process";
+      readonly upstream: UpstreamAddress;
+      /** Unix socket of the shim that keeps the server: the end of a connection to it is a death. */
+      readonly shim: string;
+      /** Requests taken and not yet answered before more are refused as `overloaded`. */
+      readonly queue: number;
+    }
+  | {
+      /** A server that speaks something of its own: requests are passed on unread. */
+      readonly kind: "passthrough";
       readonly url: string;
-      readonly protocol: "oip";
-      /** Name of the model at the remote. */
-      readonly model: string;
       /** Whether a request may be sent twice. */
       readonly retries: boolean;
       /** Requests taken and not yet answered before more are refused as `overloaded`. */
@@ -87,6 +124,38 @@ export interface ModelClient {
   close(): Promise<void>;
 }
 
+/** A request that is passed on unread. */
+export interface ForwardRequest {
+  readonly method: string;
+  /** Path and query; the server's own path comes before it. */
+  readonly path: string;
+  /** Lower-case names, none of them of the connection alone. */
+  readonly headers: Readonly<Record<string, string | string[]>>;
+  readonly body: Buffer | Readable | null;
+  /** Longest wait for the beginning of the answer, and between two parts of it. */
+  readonly timeoutMs: number;
+}
+
+/** An answer that has begun. */
+export interface Forwarded {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** Has to be read or destroyed. */
+  readonly body: Readable;
+  /** From when the request was sent to when the answer began, ms. */
+  readonly ms: number;
+}
+
+/** A connection to a server that is given requests as they are. */
+export interface ForwardingClient extends ModelClient {
+  /**
+   * Resolves when the answer begins.
+   * @throws `runtime.unavailable` without a connection or (with `UNLOADED`) after `close`,
+   * `runtime.timeout` past `timeoutMs`, `overloaded` when its queue is full.
+   */
+  forward(request: ForwardRequest): Promise<Forwarded>;
+}
+
 /** What was proven while loading. */
 export interface LoadProof {
   /** In words: `digest verified, 3 samples agree`. */
@@ -95,6 +164,8 @@ export interface LoadProof {
   readonly provenAt: number;
   readonly engine: EngineStamp | null;
   readonly pid: number | null;
+  /** What a managed process takes and is made of; left out by the other runtimes. */
+  readonly process?: ProcessFacts;
 }
 
 /** A loaded revision, as the gateway's main thread holds it. */

@@ -174,6 +174,7 @@ export class SimulatedGateway {
       incarnation: this.#incarnation,
       workers: WORKERS.length,
       serveAddress: this.name,
+      grpcAddress: null,
       routes: records.map(({ route }) => route),
       overrides: records.flatMap(({ overrides }) => overrides),
       revisions: [...this.#loaded.values()].map(({ state }) => state),
@@ -333,7 +334,6 @@ export class SimulatedGateway {
       timers: this.life.timers,
       probe: (target) => this.#probe(target),
       onInterval: (endpoint, interval, watch) => this.#desk.route(endpoint, interval, watch),
-      protocols: () => [],
     };
   }
 

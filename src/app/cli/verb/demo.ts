@@ -104,9 +104,13 @@ async function demoSettings(session: Session, dataDir: string): Promise<ServeSet
     dataDir,
     api: await usualOrFree(await session.required("apiAddress"), "--api-address"),
     serve: await usualOrFree(await session.required("serveAddress"), "--serve-address"),
+    // Nobody in the story speaks it.
+    grpc: null,
     workers: await session.required("workers"),
     defaultEndpoint: null,
     remotes: {},
+    launchers: {},
+    allowCode: false,
     signals: { prometheus: {}, logs: {}, health: {} },
     programs: findPrograms(session.programFolder),
   };

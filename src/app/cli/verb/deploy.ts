@@ -106,9 +106,12 @@ function headline(deployed: Deployed, session: Session): string {
   const { terminal } = session;
   const { rollout, endpoint } = deployed;
   const version = rollout?.to.version ?? deployed.current?.version ?? "nothing";
-  if (deployed.dryRun)
-    return `${terminal.style("yellow", "dry run:")} ${endpoint} would get ${version}`;
-  if (!deployed.started) return `${endpoint} has ${version} already; nothing was done`;
+  const rehearsal = deployed.dryRun ? `${terminal.style("yellow", "dry run:")} ` : "";
+  if (!deployed.started) {
+    const has = rollout === null ? `has ${version}` : `is on its way to ${version}`;
+    return `${rehearsal}${endpoint} ${has} already; nothing ${deployed.dryRun ? "would be" : "was"} done`;
+  }
+  if (deployed.dryRun) return `${rehearsal}${endpoint} would get ${version}`;
   const share =
     rollout !== null && rollout.weight < 100 ? ` with ${rollout.weight} % of the traffic` : "";
   return terminal.style("green", `${endpoint} is on ${version}${share}`);

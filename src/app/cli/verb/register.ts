@@ -1,14 +1,40 @@
 import { Option, type Command } from "@commander-js/extra-typings";
+import * as z from "zod";
 
-import type { ReferenceFile, RegisterBody, Registered } from "../../../core/api/index.ts";
+import type { Registered } from "../../../core/api/index.ts";
 import { LastgoodError } from "../../../core/errors/index.ts";
-import { describeSpec, parseModelName, parseVersionName } from "../../../core/version/index.ts";
+import {
+  describeSpec,
+  parseModelName,
+  parseVersionName,
+  signatureSchema,
+  type Signature,
+} from "../../../core/version/index.ts";
+import {
+  readJsonFile,
+  readModel,
+  registerBody,
+  registerModel,
+  type ModelFile,
+  type Registering,
+} from "../../model-folder/index.ts";
+import { givenModel } from "../given-model.ts";
 import { examples } from "../help-text.ts";
-import { listModelFiles, readJsonFile, uploadFiles, type ModelFile } from "../model-files.ts";
 import { numberPairValue, pairValue } from "../option-value.ts";
 import { bytes, counted, shortDigest } from "../phrase.ts";
 import type { Session } from "../session.ts";
-import { fullName, referenceText } from "../version-words.ts";
+import { fullName, pipelineLines, referenceText } from "../version-words.ts";
+
+const EXAMPLES = [
+  ["lastgood register fraud ./model.onnx --version v1.0", ""],
+  ["lastgood register fraud ./model.onnx --version v1.1 --metric auc=0.94 \\", ""],
+  ["    --param depth=6 --tag team=risk --input-example example.json", ""],
+  ["lastgood register fraud ./model.onnx --version v1.2 --reference rows.csv", ""],
+  ["lastgood register fraud ./mlruns/1/models/m-5e/artifacts", "an MLflow model folder"],
+  ["lastgood register fraud --preprocess pre.onnx --model model.onnx", "a pipeline"],
+  ["lastgood register fraud --runtime remote --remote tf-1", "a model server elsewhere"],
+  ["lastgood register fraud --runtime process --launcher python ./folder", "a Python server"],
+] as const;
 
 /** `register`: uploads a model's files and stores them as a version. */
 export function define(command: Command, session: Session): void {
@@ -17,8 +43,14 @@ export function define(command: Command, session: Session): void {
       "Store a model version. It never changes again: the same name with other bytes is refused, the same bytes again are no change. Registering loads and runs the model once, to record its golden samples.",
     )
     .argument("<model>", "the model's name, for example fraud")
-    .argument("[path]", "an .onnx file, or a folder with everything that belongs to the model")
+    .argument(
+      "[path]",
+      "an .onnx file, or a folder with everything that belongs to the model: an MLflow model folder, or one with a pipeline.yaml",
+    )
     .option("--version <name>", "the version's name, for example v1.1; never reused")
+    .option("--preprocess <file>", "pipeline: the graph whose outputs are the model's inputs")
+    .option("--model <file>", "pipeline: the model, as the path")
+    .option("--postprocess <file>", "pipeline: the graph whose inputs are the model's outputs")
     .option("--metric <key=number>", "a measured value, repeatable: auc=0.94", numberPairValue)
     .option("--param <key=value>", "a parameter of the training, repeatable: depth=6", pairValue)
     .option("--tag <key=value>", "a tag, repeatable: team=risk", pairValue)
@@ -31,89 +63,129 @@ export function define(command: Command, session: Session): void {
     .option("--git-commit <sha>", "lineage: the code")
     .option("--dataset-digest <digest>", "lineage: the data")
     .addOption(
-      new Option("--runtime <name>", "what serves it").choices(["onnx", "remote"]).default("onnx"),
+      new Option("--runtime <name>", "what serves it")
+        .choices(["onnx", "remote", "process"] as const)
+        .default("onnx" as const),
     )
     .option("--remote <name>", "with --runtime remote: its name in server.yaml")
-    .option("--dry-run", "say what would be stored, store nothing")
-    .addHelpText(
-      "after",
-      examples([
-        ["lastgood register fraud ./model.onnx --version v1.0", ""],
-        ["lastgood register fraud ./model.onnx --version v1.1 --metric auc=0.94 \\", ""],
-        ["    --param depth=6 --tag team=risk --input-example example.json", ""],
-        ["lastgood register fraud ./model.onnx --version v1.2 --reference rows.csv", ""],
-        ["lastgood register fraud --runtime remote --remote tf-1", "a model server elsewhere"],
-      ]),
+    .option(
+      "--launcher <name>",
+      "with --runtime process: what starts a server on the folder (mlflow, python, bentoml, or a name in server.yaml); needs a server with --allow-code",
     )
+    .option(
+      "--signature <file>",
+      "JSON file with inputs and outputs, where the server does not describe its own",
+    )
+    .option("--dry-run", "say what would be stored, store nothing")
+    .addHelpText("after", examples(EXAMPLES))
     .action(async (model, path, options) => {
       // Names are checked before anything is sent.
       parseModelName(model);
       const name = options.version === undefined ? null : parseVersionName(options.version);
-      const isRemote = options.runtime === "remote";
-      checkSource(isRemote, path, options.remote);
-      const files = path === undefined ? [] : await listModelFiles(path);
-      const { inputExample, run, gitCommit, datasetDigest } = options;
+      checkSource(path ?? options.model, options);
+      const found = await givenModel(path, options);
       const reference = await referenceFile(options.reference);
-      const body: RegisterBody = {
-        name,
-        files: files.map((file) => ({ path: file.name, digest: file.digest })),
-        runtime: isRemote ? "remote" : "onnx",
-        remote: options.remote ?? null,
-        signature: null,
-        inputExample: inputExample === undefined ? null : readJsonFile(inputExample),
-        reference: reference?.body ?? null,
-        metrics: options.metric ?? {},
-        params: options.param ?? {},
-        tags: options.tag ?? {},
-        lineage: withoutGaps({ run, git_commit: gitCommit, dataset_digest: datasetDigest }),
-        actor: await session.actor(),
-      };
+      const said = { ...sayings(options), name, reference, actor: await session.actor() };
+      const registering: Registering = { model, found, said };
       if (options.dryRun === true) {
+        const body = registerBody(registering);
         session.terminal.answer({ dryRun: true, model, ...body }, () => [
           `${session.terminal.style("yellow", "dry run:")} ${model}@${name ?? "(next number)"} would be stored`,
-          ...files.map(fileLine),
+          ...found.files.map(fileLine),
         ]);
         return;
       }
       const client = await session.client();
-      const uploads = reference === null ? files : [...files, reference.file];
-      await uploadFiles(client, uploads, (line) => session.terminal.note(line));
-      const registered = await client.register(model, body);
+      const registered = await registerModel(client, registering, (file) =>
+        session.terminal.note(`uploading ${file.name} (${bytes(file.size)}) …`),
+      );
       session.terminal.answer(registered, () => describeRegistered(registered, session));
     });
 }
 
+interface Sayings {
+  readonly remote?: string | undefined;
+  readonly launcher?: string | undefined;
+  readonly signature?: string | undefined;
+  readonly inputExample?: string | undefined;
+  readonly metric?: Record<string, number> | undefined;
+  readonly param?: Record<string, string> | undefined;
+  readonly tag?: Record<string, string> | undefined;
+  readonly run?: string | undefined;
+  readonly gitCommit?: string | undefined;
+  readonly datasetDigest?: string | undefined;
+}
+
+function sayings(options: Sayings): Omit<Registering["said"], "name" | "reference" | "actor"> {
+  const { inputExample, run, gitCommit, datasetDigest } = options;
+  return {
+    remote: options.remote ?? null,
+    launcher: options.launcher ?? null,
+    signature: options.signature === undefined ? null : readSignature(options.signature),
+    inputExample: inputExample === undefined ? null : readJsonFile(inputExample),
+    metrics: options.metric ?? {},
+    params: options.param ?? {},
+    tags: options.tag ?? {},
+    lineage: withoutGaps({ run, git_commit: gitCommit, dataset_digest: datasetDigest }),
+  };
+}
+
+/** Options that name what serves a version, and the runtime each goes with. */
+const NAMED_BY = { remote: "remote", launcher: "process" } as const;
+
 function checkSource(
-  isRemote: boolean,
   path: string | undefined,
-  remote: string | undefined,
+  options: {
+    readonly runtime: Registered["version"]["runtime"]["kind"];
+    readonly remote?: string | undefined;
+    readonly launcher?: string | undefined;
+  },
 ): void {
-  if (isRemote && remote === undefined) {
-    throw new LastgoodError("usage.invalid", "--runtime remote needs --remote NAME", {
-      hint: "the names are those under remotes: in the server's server.yaml",
-    });
+  for (const [option, runtime] of Object.entries(NAMED_BY)) {
+    const isGiven = options[option as keyof typeof NAMED_BY] !== undefined;
+    if (options.runtime === runtime && !isGiven)
+      throw new LastgoodError("usage.invalid", `--runtime ${runtime} needs --${option} NAME`, {
+        hint: `the names are those under ${option}s: in the server's server.yaml${option === "launcher" ? ", and mlflow, python, bentoml" : ""}`,
+      });
+    if (options.runtime !== runtime && isGiven)
+      throw new LastgoodError("usage.invalid", `--${option} goes with --runtime ${runtime}`, {
+        hint: `add --runtime ${runtime}, or leave --${option} out`,
+      });
   }
-  if (!isRemote && path === undefined) {
-    throw new LastgoodError("usage.invalid", "the model's file is missing", {
-      hint: "for example: lastgood register fraud ./model.onnx --version v1.0",
-    });
+  if (options.runtime !== "remote" && path === undefined) {
+    const isProcess = options.runtime === "process";
+    throw new LastgoodError(
+      "usage.invalid",
+      isProcess ? "the version's folder is missing" : "the model's file is missing",
+      {
+        hint: isProcess
+          ? "for example: lastgood register fraud --runtime process --launcher python ./folder"
+          : "for example: lastgood register fraud ./model.onnx --version v1.0",
+      },
+    );
   }
-  if (!isRemote && remote !== undefined) {
-    throw new LastgoodError("usage.invalid", "--remote goes with --runtime remote", {
-      hint: "add --runtime remote, or leave --remote out",
-    });
-  }
+}
+
+function readSignature(path: string): Signature {
+  const parsed = signatureSchema.safeParse(readJsonFile(path));
+  if (parsed.success) return parsed.data;
+  throw new LastgoodError(
+    "usage.invalid",
+    `${path} is no signature: ${z.prettifyError(parsed.error)}`,
+    {
+      hint: '{"inputs": [{"name": "x", "kind": "tensor", "dtype": "FP64", "shape": [-1, 4]}], "outputs": [{"name": "y", "kind": "tensor", "dtype": "INT64", "shape": [-1]}]}',
+    },
+  );
 }
 
 /** @throws `usage.invalid` for a file that is not one of rows. */
 async function referenceFile(
   path: string | undefined,
-): Promise<{ readonly file: ModelFile; readonly body: ReferenceFile } | null> {
+): Promise<NonNullable<Registering["said"]["reference"]> | null> {
   if (path === undefined) return null;
   const format = /\.csv$/i.test(path) ? "csv" : /\.json$/i.test(path) ? "json" : null;
-  const [file, second] = format === null ? [] : await listModelFiles(path);
-  if (format !== null && file !== undefined && second === undefined)
-    return { file, body: { digest: file.digest, format } };
+  const [file, second] = format === null ? [] : (await readModel(path)).files;
+  if (format !== null && file !== undefined && second === undefined) return { file, format };
   throw new LastgoodError("usage.invalid", `${path} is no reference set`, {
     hint: "give one .csv file with the columns' names in its first line, or one .json file in a form of input examples",
   });
@@ -141,6 +213,7 @@ function describeRegistered(registered: Registered, session: Session): string[] 
     ...version.files.map(
       (file) => `  ${file.path}   ${bytes(file.size)}   ${shortDigest(file.digest)}`,
     ),
+    ...pipelineLines(version.runtime).map((line) => `  steps     ${line}`),
     `  takes     ${version.signature.inputs.map(describeSpec).join(", ")}`,
     `  gives     ${version.signature.outputs.map(describeSpec).join(", ")}`,
     `  checked   ${counted(version.golden.length, "golden sample")}, batching ${batching}`,

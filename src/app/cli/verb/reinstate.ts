@@ -1,6 +1,6 @@
 import type { Command } from "@commander-js/extra-typings";
 
-import { describeRollback } from "../describe-rollback.ts";
+import { describeReinstatement } from "../describe-rollback.ts";
 import { examples } from "../help-text.ts";
 import type { Session } from "../session.ts";
 
@@ -27,6 +27,6 @@ export function define(command: Command, session: Session): void {
         reason: options.reason,
         actor: await session.actor(),
       });
-      session.terminal.answer(result, () => describeRollback(result, session));
+      session.terminal.answer(result, () => describeReinstatement(result, session));
     });
 }

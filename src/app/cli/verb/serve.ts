@@ -1,11 +1,19 @@
 import type { Command } from "@commander-js/extra-typings";
 
+import type { LastgoodClient } from "../../../client/index.ts";
 import { LastgoodError } from "../../../core/errors/index.ts";
 import { findPrograms } from "../../build/index.ts";
 import { readServerYaml, type Address } from "../../config/index.ts";
+import { readModel } from "../../model-folder/index.ts";
 import { readServerFile, runningError } from "../../supervise/index.ts";
 import { examples } from "../help-text.ts";
-import { modelOf, switchModel, type SwitchedModel } from "../serve-model.ts";
+import {
+  registerServed,
+  servedModel,
+  switchModel,
+  type ServedModel,
+  type SwitchedModel,
+} from "../serve-model.ts";
 import { describeServer, runServer, type ServeSettings } from "../serve-server.ts";
 import type { Session } from "../session.ts";
 import { settingOption } from "../setting-option.ts";
@@ -14,6 +22,7 @@ const SERVE_SETTINGS = [
   "dataDir",
   "apiAddress",
   "serveAddress",
+  "grpcAddress",
   "workers",
   "defaultEndpoint",
   "config",
@@ -31,15 +40,23 @@ export function define(command: Command, session: Session): void {
     .description(
       "Start the server: supervisor, control plane and gateway. With -m it serves that version on the port, as `mlflow models serve` does; typed again with another version it switches the model on that open port.",
     )
-    .option("-m, --model-uri <version>", "serve this registered version: models:/iris/1, iris@v1.0")
+    .option(
+      "-m, --model-uri <version>",
+      "serve this registered version: models:/iris/1, iris@v1.0; or a model's file or folder: ./model",
+    )
+    .option(
+      "--allow-code",
+      "run versions whose files are code (--runtime process): whoever may register one may run anything here as this user",
+    )
     .option("-p, --port <port>", "serving port on 127.0.0.1, short for --serve-address")
     .addHelpText(
       "after",
       examples([
-        ["lastgood serve", "API on port 5000, models on port 8080"],
+        ["lastgood serve", "API on port 5000, models on 8080, over gRPC on 8081"],
         ["lastgood serve --data-dir ./data --serve-address 127.0.0.1:9000", "elsewhere"],
         ["lastgood serve -m models:/iris/1 -p 1234", "one version, answers like MLflow"],
         ["lastgood serve -m models:/iris/2 -p 1234", "…and again: switches that open port"],
+        ["lastgood serve -m ./mlruns/1/models/m-5e/artifacts -p 1234", "an MLflow model folder"],
       ]),
     )
     .action(async (options) => {
@@ -58,7 +75,7 @@ export function define(command: Command, session: Session): void {
 
 async function readSettings(
   session: Session,
-  options: { readonly port?: string | undefined },
+  options: { readonly port?: string | undefined; readonly allowCode?: boolean | undefined },
 ): Promise<ServeSettings> {
   const config = await session.setting("config");
   return {
@@ -66,9 +83,11 @@ async function readSettings(
     api: await session.required("apiAddress"),
     serve:
       options.port === undefined ? await session.required("serveAddress") : local(options.port),
+    grpc: await session.setting("grpcAddress"),
     workers: await session.required("workers"),
     defaultEndpoint: await session.setting("defaultEndpoint"),
     ...(await readServerYaml(config)),
+    allowCode: options.allowCode === true,
     programs: findPrograms(session.programFolder),
   };
 }
@@ -88,12 +107,15 @@ async function serveModel(
   settings: ServeSettings,
   wanted: { readonly reference: string; readonly port: string | undefined },
 ): Promise<void> {
-  const { reference } = wanted;
-  const model = modelOf(reference);
+  const served = servedModel(wanted.reference);
+  // A mistake in what lies there is told before anything is started.
+  if (served.kind === "path") await readModel(served.path);
+  const { model } = served;
   const endpoint = settings.defaultEndpoint;
   try {
     const named = { ...settings, defaultEndpoint: endpoint ?? `${model}-prod` };
     await runServer(session, named, async (server) => {
+      const reference = await referenceOf(session, server.client, served);
       const switched = await switchModel(session, server, { reference, endpoint });
       session.terminal.answer({ ...server.file, ...switched }, () => [
         describeSwitched(session, switched),
@@ -114,12 +136,21 @@ async function serveModel(
     }
     const url = `http://${running.apiAddress}`;
     const client = await session.clientFor(url, { forMs: 10_000, whenRefused: true });
+    const reference = await referenceOf(session, client, served);
     const switched = await switchModel(session, { client, file: running }, { reference, endpoint });
     session.terminal.answer(switched, () => [
       describeSwitched(session, switched),
       `  serving   http://${running.serveAddress}/invocations (server with pid ${running.pid})`,
     ]);
   }
+}
+
+async function referenceOf(
+  session: Session,
+  client: LastgoodClient,
+  served: ServedModel,
+): Promise<string> {
+  return served.kind === "version" ? served.reference : registerServed(session, client, served);
 }
 
 function describeSwitched(session: Session, switched: SwitchedModel): string {

@@ -1,11 +1,11 @@
 import type { Command } from "@commander-js/extra-typings";
 
 import type { VersionView } from "../../../core/api/index.ts";
-import { describeSpec } from "../../../core/version/index.ts";
+import { describeRuntime, describeSpec } from "../../../core/version/index.ts";
 import { examples } from "../help-text.ts";
 import { bytes, counted, moment, shortDigest } from "../phrase.ts";
 import type { Session } from "../session.ts";
-import { fullName, referenceText, readVersionWords } from "../version-words.ts";
+import { fullName, pipelineLines, readVersionWords, referenceText } from "../version-words.ts";
 
 /** `show`: everything about a version. */
 export function define(command: Command, session: Session): void {
@@ -41,11 +41,18 @@ function describeVersion(version: VersionView, session: Session): string[] {
     `  served by   ${served.join(", ") || "no endpoint"}`,
     `  digest      ${version.digest}`,
     `  aliases     ${version.aliases.map((alias) => `@${alias}`).join(" ") || "-"}`,
-    `  runtime     ${version.runtime.kind === "remote" ? `remote ${version.runtime.remote}` : "onnx"}, ${version.engine.name} ${version.engine.version}`,
+    `  runtime     ${describeRuntime(version.runtime)}, ${version.engine.name} ${version.engine.version}`,
+    ...listed("steps", pipelineLines(version.runtime)),
     `  batching    ${batching}`,
     `  golden      ${counted(version.golden.length, "sample")}`,
     ...(version.reference === null ? [] : [`  reference   ${referenceText(version.reference)}`]),
     ...listed("takes", version.signature.inputs.map(describeSpec)),
+    ...listed(
+      "columns",
+      version.signature.inputs.flatMap(({ columns }) =>
+        columns === undefined ? [] : [columns.join(", ")],
+      ),
+    ),
     ...listed("gives", version.signature.outputs.map(describeSpec)),
     ...listed(
       "files",

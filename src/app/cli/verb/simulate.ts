@@ -1,6 +1,7 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 import { InvalidArgumentError } from "commander";
 
+import type { LastgoodClient } from "../../../client/index.ts";
 import {
   plannedUnder,
   simulate,
@@ -115,6 +116,23 @@ interface Known {
   readonly source: "measured" | "told" | "measured and told";
 }
 
+/** What was measured there. A policy may be for an endpoint that is not made yet. */
+async function trafficAt(
+  client: LastgoodClient,
+  endpoint: string | null,
+): Promise<Awaited<ReturnType<LastgoodClient["traffic"]>>> {
+  try {
+    return await client.traffic(endpoint);
+  } catch (cause) {
+    const { code, message } = LastgoodError.from(cause);
+    if (code !== "endpoint.not-found") throw cause;
+    throw new LastgoodError(code, message, {
+      hint: "name the one whose traffic it is, or say what it will have: --rate 10/s --error-rate 0.5%",
+      cause,
+    });
+  }
+}
+
 /** The policy, and the traffic it is to meet. @throws `usage.invalid` where nothing is known of it. */
 async function known(session: Session, endpoint: string | null, asked: Asked): Promise<Known> {
   const file = asked.policy === undefined ? null : await policyOf(asked.policy);
@@ -122,7 +140,7 @@ async function known(session: Session, endpoint: string | null, asked: Asked): P
   if (isTold && file !== null && endpoint === null)
     return { name: null, policy: file, traffic: told(null, asked), source: "told" };
   const client = await session.client();
-  const { endpoint: name, traffic } = await client.traffic(endpoint ?? file?.name ?? null);
+  const { endpoint: name, traffic } = await trafficAt(client, endpoint ?? file?.name ?? null);
   if (traffic === null && !isTold) return unknown(name);
   const policy = file ?? parseEndpointPolicy((await client.policy(name)).policy);
   if (traffic === null) return { name, policy, traffic: told(null, asked), source: "told" };

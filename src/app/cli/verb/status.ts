@@ -5,7 +5,7 @@ import { LastgoodError } from "../../../core/errors/index.ts";
 import { formatDuration } from "../../../core/time/index.ts";
 import { automaticLines, stepName } from "../describe-rollout.ts";
 import { examples } from "../help-text.ts";
-import { ago, counted } from "../phrase.ts";
+import { ago, bytes, counted } from "../phrase.ts";
 import type { Session } from "../session.ts";
 import { tableLines } from "../table.ts";
 
@@ -88,7 +88,7 @@ function describeStatus(status: Status, session: Session): string[] {
     ),
     ...status.endpoints.flatMap((endpoint) =>
       automaticLines(endpoint, session).map(
-        (line) => `${endpoint.name}: ${line.trim().replace(/ {2,}/, " ")}`,
+        (line) => `${endpoint.name}: ${line.trim().replace(/^\w+ +/, "")}`,
       ),
     ),
   ];
@@ -131,6 +131,16 @@ function alarmLines(alarms: readonly string[], session: Session): string[] {
   return alarms.map((alarm) => `${session.terminal.style(["bold", "red"], "alarm:")} ${alarm}`);
 }
 
+/** What a revision's own server takes. */
+function processLines({ revision, version, process }: EndpointView["revisions"][number]): string[] {
+  if (process === undefined) return [];
+  const { memoryBytes, startedInMs, environment } = process;
+  const memory = memoryBytes === null ? "memory unknown" : `${bytes(memoryBytes)} of memory`;
+  return [
+    `  server of ${version} (revision ${revision}): ${memory}, started in ${formatDuration(startedInMs)}, environment ${environment}`,
+  ];
+}
+
 function describeEndpoint(endpoint: EndpointView, session: Session): string[] {
   const { terminal } = session;
   const head = ["REVISION", "VERSION", "STATUS", "LOADED", "REQUESTS", "ERRORS", "SINCE", "PROOF"];
@@ -158,6 +168,7 @@ function describeEndpoint(endpoint: EndpointView, session: Session): string[] {
     "",
     ...tableLines([head.map((word) => terminal.style("dim", word)), ...rows]),
     counted(endpoint.revisions.length, "revision"),
+    ...endpoint.revisions.flatMap(processLines),
     ...alarmLines(endpoint.alarms, session),
   ];
 }

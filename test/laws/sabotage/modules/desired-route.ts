@@ -2,10 +2,10 @@
 import * as original from "../../../../src/control/rollouts/desired-route.ts";
 import { neededRevisions } from "../../../../src/core/rollout/index.ts";
 
-export const MAX_HOLD_MS = original.MAX_HOLD_MS;
+// What the sabotage does not replace.
+export * from "../../../../src/control/rollouts/desired-route.ts";
+
 export const KEEP_WARM = 0;
-export const routeFingerprint = original.routeFingerprint;
-export type { RouteParts } from "../../../../src/control/rollouts/desired-route.ts";
 
 export const loadedRevisions: typeof original.loadedRevisions = (state) => neededRevisions(state);
 

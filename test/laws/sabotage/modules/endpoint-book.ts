@@ -6,6 +6,9 @@ import type { ServedRevision } from "../../../../src/serving/gateway/served-revi
 import type { Swapped } from "../../../../src/serving/gateway/thread-messages.ts";
 import type { InferResult } from "../../../../src/serving/runtime/index.ts";
 
+// What the sabotage does not replace.
+export * from "../../../../src/serving/gateway/endpoint-book.ts";
+
 export class EndpointBook extends Original {
   readonly #cuts = new Map<ServedRevision, PromiseWithResolvers<InferResult>>();
 

@@ -7,7 +7,6 @@ import { pipeline } from "node:stream/promises";
 import type { LastgoodClient } from "../../client/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import { parseDigest, type Digest } from "../../core/version/index.ts";
-import { bytes } from "./phrase.ts";
 
 /** One file of a model on this machine. */
 export interface ModelFile {
@@ -21,7 +20,7 @@ export interface ModelFile {
 
 const MAX_FILES = 1_000;
 const MAX_JSON_BYTES = 64 * 1024 * 1024;
-/** From this size on an upload is announced. */
+/** From this size on an upload is announced, bytes. */
 const ANNOUNCED_BYTES = 8 * 1024 * 1024;
 
 /**
@@ -75,16 +74,17 @@ function unreadable(path: string, why: string): LastgoodError {
 }
 
 /**
- * Sends the bytes of each file; the server's digest has to be the one computed here.
+ * Sends the bytes of each file; the server's digest has to be the one computed here. `onLarge` is
+ * called before one that takes a while.
  * @throws `artifact.corrupt` when the bytes changed on the way or while they were read.
  */
 export async function uploadFiles(
   client: LastgoodClient,
   files: readonly ModelFile[],
-  note: (line: string) => void,
+  onLarge: (file: ModelFile) => void,
 ): Promise<void> {
   for (const file of files) {
-    if (file.size >= ANNOUNCED_BYTES) note(`uploading ${file.name} (${bytes(file.size)}) …`);
+    if (file.size >= ANNOUNCED_BYTES) onLarge(file);
     const stored = await client.upload(await openAsBlob(file.path));
     if (stored.digest === file.digest) continue;
     throw new LastgoodError(
@@ -99,7 +99,7 @@ export async function uploadFiles(
 export function readJsonFile(path: string): unknown {
   try {
     const text = readFileSync(path);
-    if (text.length > MAX_JSON_BYTES) throw new Error(`longer than ${bytes(MAX_JSON_BYTES)}`);
+    if (text.length > MAX_JSON_BYTES) throw new Error(`longer than ${MAX_JSON_BYTES} bytes`);
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(text));
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);

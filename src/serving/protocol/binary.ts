@@ -7,7 +7,8 @@ import {
   type OutputValue,
   type TensorData,
 } from "../../core/tensor/index.ts";
-import { newElements, requestInvalid, type WritableData } from "../protocol/index.ts";
+import { newElements, type WritableData } from "./elements.ts";
+import { requestInvalid } from "./refuse.ts";
 
 // Tensors are little-endian on the wire and native in memory: one and the same on every platform that
 // the engine runs on, so bytes are copied as they are.
@@ -32,14 +33,7 @@ function texts(bytes: Buffer, count: number, where: string): string[] {
         { where },
       );
     }
-    const element = bytes.subarray(at, at + length);
-    if (!isUtf8(element)) {
-      throw requestInvalid(`${where}: element ${index} is not UTF-8 text`, {
-        where,
-        accepted: "BYTES that are UTF-8 text",
-      });
-    }
-    data.push(element.toString("utf8"));
+    data.push(elementOfBytes(bytes.subarray(at, at + length), where, index));
     at += length;
   }
   if (at !== bytes.length) {
@@ -98,4 +92,14 @@ function binaryOf(data: TensorData): Buffer {
 /** The raw bytes of one output; a sequence of maps is its matrix of values. */
 export function outputBinary(output: OutputValue): Buffer {
   return binaryOf(isMapSequence(output) ? output.values : output.data);
+}
+
+/** The text of an element of BYTES. @throws `request.invalid` where the bytes are not UTF-8. */
+export function elementOfBytes(bytes: Uint8Array, where: string, index: number): string {
+  if (isUtf8(bytes))
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8");
+  throw requestInvalid(`${where}: element ${index} is not UTF-8 text`, {
+    where,
+    accepted: "BYTES that are UTF-8 text",
+  });
 }

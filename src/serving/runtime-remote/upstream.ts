@@ -1,18 +1,12 @@
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Tensor } from "../../core/tensor/index.ts";
-import { HttpPool, HttpTimeout, type HttpAnswer, type HttpRequest } from "./http-pool.ts";
-import { readAnswer, readMetadata, writeRequest, type RemoteMetadata } from "./oip-wire.ts";
+import type { UpstreamAddress } from "../runtime/index.ts";
+import { dialectOf, type Dialect } from "./dialect.ts";
+import { HttpLost, HttpPool, HttpTimeout, type HttpAnswer, type HttpRequest } from "./http-pool.ts";
+import { readMetadata, type RemoteMetadata } from "./oip-wire.ts";
 
 /** Of an error's text, what is worth showing. */
 const ERROR_CHARACTERS = 500;
-
-/** Where a model lies at a server that speaks the Open Inference Protocol v2. */
-export interface OipAddress {
-  readonly url: string;
-  readonly model: string;
-  /** Whether a request may be sent twice. */
-  readonly retries: boolean;
-}
 
 /** Outputs and how long the model took for them. */
 export interface RemoteAnswer {
@@ -40,42 +34,68 @@ function textOfError(body: string): string {
   return body.slice(0, ERROR_CHARACTERS);
 }
 
-/** A model at a remote server. */
-export class OipRemote {
-  readonly #address: OipAddress;
-  readonly #pool: HttpPool;
-  readonly #path: string;
+/** How a server is reached. */
+export interface UpstreamOptions {
+  /** Idle connections are closed after this long, ms: before a server that closes them too. */
+  readonly keepAliveMs?: number;
+  /** What to look at when it cannot be reached. */
+  readonly hint?: string;
+}
 
-  constructor(address: OipAddress) {
+/** A model at a server that is asked over HTTP. */
+export class Upstream {
+  readonly #address: UpstreamAddress;
+  readonly #dialect: Dialect;
+  readonly #hint: string;
+  readonly #pool: HttpPool;
+  /** What comes before every path; empty where the URL has none. */
+  readonly #base: string;
+  #closed: Promise<void> | null = null;
+
+  constructor(address: UpstreamAddress, options: UpstreamOptions = {}) {
     const url = parseUrl(address.url);
     this.#address = address;
-    this.#path = `${url.pathname.replace(/\/+$/, "")}/v2/models/${encodeURIComponent(address.model)}`;
-    this.#pool = new HttpPool(url.origin);
+    this.#dialect = dialectOf(address);
+    this.#hint = options.hint ?? "check the remote's url in the server's configuration";
+    this.#base = url.pathname.replace(/\/+$/, "");
+    this.#pool = new HttpPool(url.origin, options.keepAliveMs);
   }
 
   /** @throws `runtime.unavailable`, `runtime.timeout` or `runtime.failed` when it is not ready. */
   async ready(timeoutMs: number): Promise<void> {
-    await this.#request({ path: `${this.#path}/ready`, body: null }, timeoutMs);
+    await this.#request({ path: this.#base + this.#dialect.readyPath, body: null }, timeoutMs);
   }
 
-  /** @throws as `ready` does. */
-  async metadata(timeoutMs: number): Promise<RemoteMetadata> {
-    const { text } = await this.#request({ path: this.#path, body: null }, timeoutMs);
+  /**
+   * What the server says of its model; null where its protocol has no such thing.
+   * @throws as `ready` does.
+   */
+  async metadata(timeoutMs: number): Promise<RemoteMetadata | null> {
+    const { metadataPath } = this.#dialect;
+    if (metadataPath === null) return null;
+    const path = this.#base + metadataPath;
+    const { text } = await this.#request({ path, body: null }, timeoutMs);
     return readMetadata(text);
   }
 
   /**
    * @throws `runtime.failed` for an answer of 4xx (with `rejected: true` in its details) or 5xx, or
-   * one that is not understood; `runtime.unavailable` without a connection; `runtime.timeout`.
+   * one that is not understood; `runtime.unavailable` without a connection (`sent` in its details
+   * says whether the request had left); `runtime.timeout`.
    */
   async infer(inputs: readonly Tensor[], timeoutMs: number): Promise<RemoteAnswer> {
-    const request = { path: `${this.#path}/infer`, body: writeRequest(inputs) };
+    const request = {
+      path: this.#base + this.#dialect.inferPath,
+      body: this.#dialect.write(inputs),
+    };
     const { text, ms } = await this.#requestTwice(request, timeoutMs);
-    return { outputs: readAnswer(text), ms };
+    return { outputs: this.#dialect.read(text), ms };
   }
 
+  /** Ends its connections once their requests are answered. */
   close(): Promise<void> {
-    return this.#pool.close();
+    this.#closed ??= this.#pool.close();
+    return this.#closed;
   }
 
   /** Sent once more where that is allowed and a lost connection left it open what became of it. */
@@ -114,7 +134,11 @@ export class OipRemote {
       throw new LastgoodError(
         "runtime.unavailable",
         `${this.#name} cannot be reached: ${cause instanceof Error ? cause.message : String(cause)}`,
-        { cause, hint: "check the remote's url in the server's configuration" },
+        {
+          cause,
+          hint: this.#hint,
+          details: { sent: cause instanceof HttpLost && cause.sent },
+        },
       );
     }
   }

@@ -3,13 +3,15 @@ import { connect, type AddressInfo } from "node:net";
 
 import { expect, test } from "vitest";
 
-import { echoHeaders, writeAnswer } from "./answer.ts";
+import { echoHeaders } from "./answer.ts";
+import { HttpExchange } from "./http-exchange.ts";
 
 /** Everything that comes back for one request with the id `mïne`, as bytes. */
 async function bytesOf(body: string | Buffer): Promise<Buffer> {
-  const server = createServer((request, response) =>
-    writeAnswer(response, { status: 200, headers: {}, body }, echoHeaders(request)),
-  );
+  const server = createServer((request, response) => {
+    const exchange = new HttpExchange(request, response);
+    exchange.write({ status: 200, headers: {}, body }, echoHeaders(exchange));
+  });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
   const head = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-request-id: mïne\r\n\r\n";

@@ -1,0 +1,102 @@
+import { execFile, spawn } from "node:child_process";
+import { createWriteStream } from "node:fs";
+import { pipeline } from "node:stream/promises";
+import { promisify } from "node:util";
+
+import { LastgoodError } from "../../core/errors/index.ts";
+import type { GitTag } from "./gto-tags.ts";
+
+const run = promisify(execFile);
+const MAX_OUTPUT = 64 * 1024 * 1024;
+
+/** A file as git keeps it. */
+export interface GitFile {
+  /** From the root of the repository. */
+  readonly path: string;
+  readonly object: string;
+  readonly size: number;
+}
+
+/** A git repository on this machine, read only through `git` and never checked out. */
+export class GitRepository {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** @throws `usage.invalid` where there is no repository, or no git. */
+  async #git(...args: readonly string[]): Promise<string> {
+    try {
+      const { stdout } = await run("git", ["-C", this.path, ...args], { maxBuffer: MAX_OUTPUT });
+      return stdout;
+    } catch (cause) {
+      const said = cause instanceof Error && "stderr" in cause ? String(cause.stderr).trim() : "";
+      const why = said === "" ? LastgoodError.from(cause).message : said;
+      throw new LastgoodError("usage.invalid", `git could not read ${this.path}: ${why}`, {
+        hint: "is it a git repository, and is git installed?",
+        cause,
+      });
+    }
+  }
+
+  /** The folder that git itself keeps its things in. */
+  async folder(): Promise<string> {
+    return (await this.#git("rev-parse", "--absolute-git-dir")).trim();
+  }
+
+  /** Every tag, by name, with the commit that it stands on in the end. */
+  async tags(): Promise<readonly GitTag[]> {
+    const fields = ["%(refname:strip=2)", "%(objectname)", "%(*objectname)", "%(creatordate:unix)"];
+    const text = await this.#git("for-each-ref", `--format=${fields.join("%09")}`, "refs/tags");
+    return text
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => {
+        const [name = "", own = "", peeled = "", at = ""] = line.split("\t");
+        return { name, commit: peeled === "" ? own : peeled, at: Number(at) };
+      });
+  }
+
+  /** The file at a path, or every file below it, as of a commit. */
+  async files(commit: string, path: string): Promise<readonly GitFile[]> {
+    const text = await this.#git(
+      "ls-tree",
+      "-r",
+      "-z",
+      "--long",
+      "--full-tree",
+      commit,
+      "--",
+      path,
+    );
+    return text.split("\0").flatMap((line) => {
+      const found = /^\d+ blob (?<object>[0-9a-f]+) +(?<size>\d+)\t(?<path>[\s\S]+)$/.exec(
+        line,
+      )?.groups;
+      if (found === undefined) return [];
+      const { object = "", size = "0", path: name = "" } = found;
+      return [{ path: name, object, size: Number(size) }];
+    });
+  }
+
+  /** The text of the file at a path as of a commit, or null. */
+  async text(commit: string, path: string): Promise<string | null> {
+    const file = (await this.files(commit, path)).find((each) => each.path === path);
+    return file === undefined ? null : this.#git("cat-file", "blob", file.object);
+  }
+
+  /** Writes a file's bytes to a path of this machine. */
+  async write({ object, path }: GitFile, to: string): Promise<void> {
+    const child = spawn("git", ["-C", this.path, "cat-file", "blob", object], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const ended = new Promise<number | null>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", resolve);
+    });
+    await Promise.all([pipeline(child.stdout, createWriteStream(to)), ended]);
+    if ((await ended) !== 0)
+      throw new LastgoodError("artifact.missing", `git has no object ${object} of ${path}`);
+  }
+}

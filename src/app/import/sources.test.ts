@@ -1,0 +1,210 @@
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+
+import { afterEach, beforeEach, expect, test } from "vitest";
+
+import { folderOffers } from "./folder-source.ts";
+import { gitOffers } from "./git-source.ts";
+import type { OfferedVersion } from "./offered-version.ts";
+
+let folder = "";
+let workspace = "";
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "lastgood-import-"));
+  workspace = mkdtempSync(join(tmpdir(), "lastgood-workspace-"));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+  rmSync(workspace, { recursive: true });
+});
+
+function write(path: string, content: string): void {
+  const full = join(folder, path);
+  mkdirSync(dirname(full), { recursive: true });
+  writeFileSync(full, content);
+}
+
+const named = (offers: readonly OfferedVersion[]): string[] =>
+  offers.map(({ model, name }) => `${model}@${name}`);
+
+/** What was brought, by path and content. */
+async function brought(offer: OfferedVersion | undefined): Promise<Record<string, string>> {
+  const { path } = (await offer?.bring(workspace)) ?? { path: "" };
+  const below = readdirSync(path, { recursive: true, withFileTypes: true });
+  return Object.fromEntries(
+    below
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+      .map((file) => [file.slice(path.length + 1), readFileSync(file, "utf8")]),
+  );
+}
+
+test("numbered folders are versions, by their numbers and not their letters", async () => {
+  for (const number of ["1", "2", "10", "notes", ".ipynb_checkpoints"])
+    write(`fraud/${number}/model.onnx`, number);
+  const offers = folderOffers(join(folder, "fraud"), null);
+  expect(named(offers)).toEqual(["fraud@v1", "fraud@v2", "fraud@v10"]);
+  expect(await brought(offers[2])).toEqual({ "model.onnx": "10" });
+  expect(named(folderOffers(join(folder, "fraud"), "other"))[0]).toBe("other@v1");
+});
+
+test("a folder of models is a repository, as Triton has it; what ONNX Runtime does not run is refused", async () => {
+  write("fraud/config.pbtxt", 'name: "fraud"\nplatform: "onnxruntime_onnx"\n');
+  write("fraud/1/model.onnx", "1");
+  write("churn/config.pbtxt", 'backend: "pytorch"\n');
+  write("churn/7/model.pt", "7");
+  write("docs/readme.md", "");
+  const offers = folderOffers(folder, null);
+  expect(named(offers)).toEqual(["churn@v7", "fraud@v1"]);
+  await expect(offers[0]?.bring(workspace)).rejects.toMatchObject({
+    code: "artifact.invalid",
+    message: expect.stringContaining("pytorch") as string,
+  });
+  expect(await brought(offers[1])).toEqual({ "model.onnx": "1" });
+  expect(() => folderOffers(folder, "one")).toThrow(/--as/);
+});
+
+test.each(["docs", "nowhere"])("a folder without versions is refused: %s", (name) => {
+  write("docs/readme.md", "");
+  expect(() => folderOffers(join(folder, name), null)).toThrow(
+    expect.objectContaining({ code: "usage.invalid" }),
+  );
+});
+
+function git(...args: readonly string[]): string {
+  const identity = ["-c", "user.name=tester", "-c", "user.email=tester@localhost"];
+  return execFileSync("git", ["-C", folder, ...identity, ...args], { encoding: "utf8" });
+}
+
+function commit(...tagNames: readonly string[]): string {
+  git("add", "-A");
+  git("commit", "-qm", "a change");
+  for (const name of tagNames) git("tag", "-a", name, "-m", name);
+  return git("rev-parse", "HEAD").trim();
+}
+
+const md5 = (content: string): string => createHash("md5").update(content).digest("hex");
+
+/** Puts a file where DVC 3 keeps it, and gives its md5. */
+function cached(content: string, suffix = ""): string {
+  const hash = md5(content);
+  write(`.dvc/cache/files/md5/${hash.slice(0, 2)}/${hash.slice(2)}${suffix}`, content);
+  return hash;
+}
+
+function pointer(path: string, hash: string): void {
+  const name = path.split("/").at(-1) ?? "";
+  write(`${path}.dvc`, `outs:\n- md5: ${hash}\n  size: 3\n  hash: md5\n  path: ${name}\n`);
+}
+
+test("versions of a repository with GTO and DVC are what they were at their tags", async () => {
+  git("init", "-q");
+  write(".gitignore", ".dvc/cache\n");
+  write("dvc.yaml", "artifacts:\n  fraud:\n    path: models/fraud.onnx\n    type: model\n");
+  pointer("models/fraud.onnx", cached("one"));
+  const first = commit("fraud@v1.0.0", "fraud#prod#1");
+  pointer("models/fraud.onnx", cached("two"));
+  commit("fraud@v1.1.0", "fraud#prod#2", "unrelated");
+
+  const offers = await gitOffers(wish());
+  expect(named(offers)).toEqual(["fraud@v1.0.0", "fraud@v1.1.0"]);
+  expect(offers.map(({ aliases }) => aliases)).toEqual([[], ["prod"]]);
+  const one = await offers[0]?.bring(workspace);
+  expect(one?.lineage).toEqual({ git_commit: first });
+  expect(readFileSync(one?.path ?? "", "utf8")).toBe("one");
+  const two = await offers[1]?.bring(workspace);
+  expect(readFileSync(two?.path ?? "", "utf8")).toBe("two");
+
+  const hash = md5("two");
+  write(`.dvc/cache/files/md5/${hash.slice(0, 2)}/${hash.slice(2)}`, "rot");
+  await expect(offers[1]?.bring(workspace)).rejects.toMatchObject({ code: "artifact.corrupt" });
+  rmSync(join(folder, ".dvc/cache"), { recursive: true });
+  await expect(offers[1]?.bring(workspace)).rejects.toMatchObject({
+    code: "artifact.missing",
+    hint: expect.stringContaining("dvc fetch") as string,
+  });
+});
+
+function wish(
+  over: Partial<Parameters<typeof gitOffers>[0]> = {},
+): Parameters<typeof gitOffers>[0] {
+  return { repository: folder, artifact: null, version: null, path: null, as: null, ...over };
+}
+
+async function at(path: string): Promise<OfferedVersion | undefined> {
+  return (await gitOffers(wish({ path })))[0];
+}
+
+test("a folder by DVC, a part of one, an output of a stage, and a file in git itself", async () => {
+  git("init", "-q");
+  write(".gitignore", ".dvc/cache\n");
+  const list = JSON.stringify([
+    { md5: cached("graph"), relpath: "model.onnx" },
+    { md5: cached("more"), relpath: "sub/notes.txt" },
+  ]);
+  pointer("bundle", `${cached(list, ".dir")}.dir`);
+  write(
+    "dvc.lock",
+    `schema: '2.0'\nstages:\n  train:\n    cmd: make\n    outs:\n    - path: out/m.onnx\n      md5: ${cached("built")}\n`,
+  );
+  write("plain/model.onnx", "in git");
+  write("plain/example.json", "[]");
+  commit("fraud@v1.0.0");
+  expect(await brought(await at("bundle"))).toEqual({
+    "model.onnx": "graph",
+    "sub/notes.txt": "more",
+  });
+  const part = await (await at("bundle/model.onnx"))?.bring(workspace);
+  expect(readFileSync(part?.path ?? "", "utf8")).toBe("graph");
+  const built = await (await at("out/m.onnx"))?.bring(workspace);
+  expect(readFileSync(built?.path ?? "", "utf8")).toBe("built");
+  expect(await brought(await at("plain"))).toEqual({
+    "model.onnx": "in git",
+    "example.json": "[]",
+  });
+  for (const path of ["nowhere.onnx", "../outside", "/etc"])
+    await expect((await at(path))?.bring(workspace)).rejects.toMatchObject({
+      code: expect.stringMatching(/^artifact\./) as string,
+    });
+});
+
+test("an artefact in a folder of a monorepo is described there; GTO alone has artifacts.yaml", async () => {
+  git("init", "-q");
+  write("nlp/artifacts.yaml", "churn:\n  path: churn.onnx\n");
+  write("nlp/churn.onnx", "text");
+  commit("nlp=churn@v2.0.0");
+  const [offer] = await gitOffers(wish());
+  expect(offer).toMatchObject({ model: "nlp-churn", name: "v2.0.0" });
+  expect(readFileSync((await offer?.bring(workspace))?.path ?? "", "utf8")).toBe("text");
+  await expect(gitOffers(wish({ artifact: "fraud" }))).rejects.toMatchObject({
+    hint: expect.stringContaining("nlp:churn") as string,
+  });
+});
+
+test("a file in Git LFS is the file, not its pointer", async () => {
+  git("init", "-q");
+  const oid = createHash("sha256").update("large").digest("hex");
+  write("m.onnx", `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize 5\n`);
+  commit("fraud@v1.0.0");
+  const [offer] = await gitOffers(wish({ path: "m.onnx" }));
+  await expect(offer?.bring(workspace)).rejects.toMatchObject({ code: "artifact.missing" });
+  write(`.git/lfs/objects/${oid.slice(0, 2)}/${oid.slice(2, 4)}/${oid}`, "large");
+  expect(readFileSync((await offer?.bring(workspace))?.path ?? "", "utf8")).toBe("large");
+});
+
+test("where a model lies that nothing describes has to be said; what is no repository is refused", async () => {
+  git("init", "-q");
+  write("m.onnx", "x");
+  commit("fraud@v1.0.0");
+  const [offer] = await gitOffers(wish());
+  await expect(offer?.bring(workspace)).rejects.toMatchObject({
+    hint: expect.stringContaining("--path") as string,
+  });
+  await expect(gitOffers(wish({ repository: workspace }))).rejects.toMatchObject({
+    code: "usage.invalid",
+  });
+});

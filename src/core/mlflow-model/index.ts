@@ -1,0 +1,6 @@
+export { parseMlflowModel, type InputExample, type MlflowModel } from "./mlflow-model.ts";
+export {
+  columnsFromMlflow,
+  signatureFromMlflow,
+  type MlflowSignature,
+} from "./mlflow-signature.ts";

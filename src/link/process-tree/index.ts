@@ -1,0 +1,7 @@
+export {
+  endProcesses,
+  isRunning,
+  markedProcesses,
+  PROCESS_MARK,
+  ProcessTree,
+} from "./process-tree.ts";

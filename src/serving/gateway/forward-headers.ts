@@ -1,0 +1,54 @@
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+
+import { PROBE_HEADER } from "./probe-header.ts";
+
+/** Headers of one connection, not of the message (RFC 9110, section 7.6.1), and what older programs send. */
+const HOP_BY_HOP = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** Headers of a message. */
+export type MessageHeaders = Record<string, string | string[]>;
+
+/** Those named by `connection` are of the connection too. */
+function hopByHop(headers: IncomingHttpHeaders): (name: string) => boolean {
+  const named = (headers.connection ?? "").split(",").map((name) => name.trim().toLowerCase());
+  return (name) => HOP_BY_HOP.has(name) || named.includes(name);
+}
+
+function endToEnd(headers: IncomingHttpHeaders): MessageHeaders {
+  const isOfHop = hopByHop(headers);
+  const kept: MessageHeaders = {};
+  for (const [name, value] of Object.entries(headers))
+    if (value !== undefined && !isOfHop(name)) kept[name] = value;
+  return kept;
+}
+
+/** The headers that the version's server gets: the caller's, and who that was. */
+export function requestHeaders(request: IncomingMessage, prefix: string): MessageHeaders {
+  const headers = endToEnd(request.headers);
+  const { host, "x-forwarded-for": before } = request.headers;
+  const caller = request.socket.remoteAddress ?? "unknown";
+  // Expectations were met here; the others are the upstream connection's, or the gateway's own.
+  for (const name of ["host", "expect", PROBE_HEADER]) delete headers[name];
+  headers["x-forwarded-for"] = before === undefined ? caller : `${String(before)}, ${caller}`;
+  headers["x-forwarded-proto"] = "http";
+  headers["x-forwarded-prefix"] = prefix;
+  if (host !== undefined) headers["x-forwarded-host"] = host;
+  return headers;
+}
+
+/** The headers that the caller gets: the server's, but none that only we may say. */
+export function responseHeaders(headers: IncomingHttpHeaders): MessageHeaders {
+  const kept = endToEnd(headers);
+  for (const name of Object.keys(kept)) if (name.startsWith("x-lastgood-")) delete kept[name];
+  return kept;
+}

@@ -1,0 +1,42 @@
+import type { EndpointBook } from "./endpoint-book.ts";
+import type { RoutedEndpoint } from "./routed-endpoint.ts";
+
+/** Where a request below `/endpoints/E/` goes. */
+export interface PassedPath {
+  readonly endpoint: string;
+  /** What the caller's path has before the server's own: `/endpoints/E`. */
+  readonly prefix: string;
+  /** The server's own path and the query, as the caller wrote them. */
+  readonly path: string;
+}
+
+const PREFIX = "/endpoints/";
+/** A part that would leave the server's own path. */
+const DOTS = /(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)/i;
+
+/** What a URL of the serving port names below an endpoint, or null where it is no such path. */
+export function passedPath(url: string): PassedPath | null {
+  if (!url.startsWith(PREFIX)) return null;
+  const query = url.indexOf("?");
+  const pathname = query === -1 ? url : url.slice(0, query);
+  const slash = pathname.indexOf("/", PREFIX.length);
+  const end = slash === -1 ? pathname.length : slash;
+  const endpoint = pathname.slice(PREFIX.length, end);
+  const path = pathname.slice(end);
+  if (endpoint === "" || DOTS.test(path)) return null;
+  const search = query === -1 ? "" : url.slice(query);
+  return { endpoint, prefix: pathname.slice(0, end), path: `${path === "" ? "/" : path}${search}` };
+}
+
+/** The same, where the endpoint's requests are passed on unread; else null. */
+export function passedTo(book: EndpointBook, url: string): PassedPath | null {
+  const to = passedPath(url);
+  if (to === null) return null;
+  let endpoint: RoutedEndpoint;
+  try {
+    endpoint = book.find(to.endpoint);
+  } catch {
+    return null;
+  }
+  return endpoint.isPassedThrough ? to : null;
+}

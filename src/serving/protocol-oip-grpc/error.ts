@@ -1,0 +1,32 @@
+import type { LastgoodError } from "../../core/errors/index.ts";
+import { publicText, type ProtocolAnswer } from "../protocol/index.ts";
+
+/** Status codes of gRPC, by number (https://grpc.io/docs/guides/status-codes/). */
+const CODES = {
+  invalidArgument: 3,
+  deadlineExceeded: 4,
+  notFound: 5,
+  resourceExhausted: 8,
+  failedPrecondition: 9,
+  unimplemented: 12,
+  internal: 13,
+  unavailable: 14,
+} as const;
+
+/** For HTTP statuses of error codes; others are by their class. */
+const OF_HTTP: Readonly<Record<number, number>> = {
+  404: CODES.notFound,
+  409: CODES.failedPrecondition,
+  413: CODES.resourceExhausted,
+  429: CODES.resourceExhausted,
+  501: CODES.unimplemented,
+  503: CODES.unavailable,
+  504: CODES.deadlineExceeded,
+};
+
+/** An error as a gRPC status: its code, and the text as the body. */
+export function encodeError(error: LastgoodError): ProtocolAnswer {
+  const { http } = error.traits;
+  const status = OF_HTTP[http] ?? (http < 500 ? CODES.invalidArgument : CODES.internal);
+  return { status, headers: {}, body: publicText(error) };
+}

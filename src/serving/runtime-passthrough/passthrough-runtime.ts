@@ -1,0 +1,106 @@
+import { LastgoodError } from "../../core/errors/index.ts";
+import type { RuntimeSpec } from "../../core/version/index.ts";
+import type { Inspected } from "../../link/message/index.ts";
+import type { RouteRevision } from "../../link/route/index.ts";
+import {
+  OWN_REQUESTS,
+  type InspectRequest,
+  type LoadedModel,
+  type LoadProof,
+  type Runtime,
+} from "../runtime/index.ts";
+
+const HEALTH_TIMEOUT_MS = 10_000;
+
+/** A server that speaks something of its own, as the server's configuration names it. */
+export interface PassThroughSettings {
+  readonly url: string;
+  /** Path that says 2xx when it is ready; null: any answer below 500 at its root says so. */
+  readonly health: string | null;
+  /** Whether a request may be sent twice. */
+  readonly retries: boolean;
+}
+
+/** Serves versions whose requests nobody here reads: they are passed on as they are. */
+export class PassThroughRuntime implements Runtime {
+  readonly #servers: Readonly<Record<string, PassThroughSettings>>;
+
+  constructor(servers: Readonly<Record<string, PassThroughSettings>>) {
+    this.#servers = servers;
+  }
+
+  async load(_subject: string, revision: RouteRevision): Promise<LoadedModel> {
+    const settings = this.#settings(revision.runtime);
+    const proof = await prove(settings);
+    const { url, retries } = settings;
+    return {
+      address: { kind: "passthrough", url, retries, queue: revision.limits.queue + OWN_REQUESTS },
+      proof,
+      // Nobody watches a process there: `replay` finds out.
+      died: new Promise(() => undefined),
+      replay: () => prove(settings),
+      unload: () => Promise.resolve(),
+    };
+  }
+
+  async inspect(request: InspectRequest): Promise<Inspected> {
+    await prove(this.#settings(request.runtime));
+    if (request.signature !== null)
+      throw new LastgoodError(
+        "signature.mismatch",
+        "the requests of a pass-through server are not read, so nothing can be held to a signature",
+        { hint: "register it without one" },
+      );
+    return {
+      signature: { inputs: [], outputs: [] },
+      golden: [],
+      dropped: [],
+      batching: { on: false, why: "requests are passed on as they are" },
+      engine: { name: "passthrough", version: "unknown", threads: 0 },
+    };
+  }
+
+  #settings(runtime: RuntimeSpec): PassThroughSettings {
+    const name = runtime.kind === "remote" ? runtime.remote : "";
+    const settings = Object.hasOwn(this.#servers, name) ? this.#servers[name] : undefined;
+    if (settings !== undefined) return settings;
+    throw new LastgoodError(
+      "runtime.unavailable",
+      `the server's configuration has no remote "${name}" with protocol: passthrough`,
+      {
+        hint: "add it under remotes: in the file that serve --config names, and restart",
+        details: { remotes: Object.keys(this.#servers) },
+      },
+    );
+  }
+}
+
+async function prove({ url, health }: PassThroughSettings): Promise<LoadProof> {
+  const address = url.replace(/\/+$/, "") + (health ?? "/");
+  const status = await statusOf(address);
+  const isReady = health === null ? status < 500 : status >= 200 && status < 300;
+  if (!isReady) throw new LastgoodError("runtime.failed", `${address} answered ${status}`);
+  return {
+    proof: `passed through, its bytes cannot be verified and nothing is read: ${address} answered ${status}`,
+    provenAt: Date.now(),
+    engine: { name: "passthrough", version: "unknown", threads: 0 },
+    pid: null,
+  };
+}
+
+async function statusOf(address: string): Promise<number> {
+  try {
+    const response = await fetch(address, {
+      redirect: "manual",
+      signal: AbortSignal.timeout(HEALTH_TIMEOUT_MS),
+    });
+    await response.body?.cancel();
+    return response.status;
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new LastgoodError("runtime.unavailable", `${address} cannot be reached: ${why}`, {
+      cause,
+      hint: "check the remote's url in the server's configuration",
+    });
+  }
+}

@@ -1,0 +1,172 @@
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { LastgoodError } from "../../core/errors/index.ts";
+import type { Launcher } from "../../core/launcher/index.ts";
+import { takeKernelLock, type KernelLock } from "../../link/lock/index.ts";
+import { PROCESS_MARK } from "../../link/process-tree/index.ts";
+import type { RotatedLog } from "./rotated-log.ts";
+
+const PIP_INSTALL = ["install", "--disable-pip-version-check", "--no-input", "-q"] as const;
+const LOCK_POLL_MS = 100;
+/** Of an installer's output, what says why it failed. */
+const LINES_SHOWN = 8;
+/** Written last: without it an installation was cut short and is begun anew. */
+const READY_FILE = ".lastgood-ready";
+
+/** What making an environment takes. */
+interface Making {
+  readonly launcher: Launcher;
+  readonly log: RotatedLog;
+  /** Marks the installer as the shim's own. */
+  readonly mark: string;
+}
+
+/** What a server runs in. */
+export interface Environment {
+  /** The interpreter. */
+  readonly python: string;
+  /** Folder of its programs, to be first in PATH; null where the interpreter is looked up there. */
+  readonly programs: string | null;
+  /** For people: `sha256:1234abcd (locked)`, `unmanaged: …`. */
+  readonly text: string;
+  /** Every requirement is locked, and this environment is made of them alone. */
+  readonly isManaged: boolean;
+}
+
+/** The requirements that are not one exact version: they may bring something else tomorrow. */
+export function unlocked(requirements: string): readonly string[] {
+  return requirements
+    .replaceAll(/\\\r?\n/g, " ")
+    .split("\n")
+    .map((line) => line.replace(/(^|\s)#.*$/, "").trim())
+    .filter((line) => line !== "" && !line.startsWith("--hash"))
+    .filter(
+      (line) =>
+        !/^[A-Za-z0-9][\w.-]*(\[[^\]]*\])?\s*={2,3}\s*[^\s*;,]+(\s*;.*|\s+--hash.*)?$/.test(line),
+    );
+}
+
+function unmanaged(python: string, why: string): Environment {
+  // Servers call programs that lie beside their interpreter, as MLflow does uvicorn.
+  const programs = python.includes("/") ? dirname(python) : null;
+  return { python, programs, text: `unmanaged: ${why}`, isManaged: false };
+}
+
+/** Where the environment of a requirements file lies: one for all versions with these bytes. */
+function environmentFolder(dataDir: string, digest: string): string {
+  return join(dataDir, "environments", digest.slice(0, 16));
+}
+
+async function exclusive(path: string, timeoutMs: number): Promise<KernelLock> {
+  for (const until = performance.now() + timeoutMs; ; await sleep(LOCK_POLL_MS)) {
+    const lock = takeKernelLock(path);
+    if (lock !== null) return lock;
+    if (performance.now() > until)
+      throw new LastgoodError("runtime.timeout", "another process still makes this environment");
+  }
+}
+
+interface Ran {
+  readonly ok: boolean;
+  readonly output: string;
+}
+
+function run(program: string, args: readonly string[], around: Making): Promise<Ran> {
+  return new Promise((resolve) => {
+    const child = spawn(program, args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, [PROCESS_MARK]: around.mark },
+      timeout: around.launcher.installTimeoutMs,
+      killSignal: "SIGKILL",
+    });
+    let output = "";
+    const take = (chunk: Buffer): void => {
+      around.log.write(chunk);
+      output = (output + chunk.toString()).slice(-20_000);
+    };
+    child.stdout.on("data", take);
+    child.stderr.on("data", take);
+    child.once("error", (error) => resolve({ ok: false, output: error.message }));
+    child.once("close", (code, signal) => {
+      const cut = signal === null ? "" : `\nended with ${signal}`;
+      resolve({ ok: code === 0, output: output + cut });
+    });
+  });
+}
+
+function failed(what: string, output: string): LastgoodError {
+  const lines = output
+    .split("\n")
+    .filter((line) => line.trim() !== "" && !line.startsWith("[notice]"))
+    .slice(-LINES_SHOWN);
+  return new LastgoodError(
+    "preflight.rejected",
+    `the version's environment could not be made: ${what}: ${lines.join("\n")}`,
+    { hint: "correct the requirements file and register the version under a new name" },
+  );
+}
+
+async function make(folder: string, requirements: string, around: Making): Promise<void> {
+  const { launcher } = around;
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const python = join(folder, "bin", "python");
+  // An installer of its own would take longer to make than all the rest.
+  const hasPip = (await run(launcher.python, ["-m", "pip", "--version"], around)).ok;
+  const venv = ["-m", "venv", ...(hasPip ? ["--without-pip"] : []), folder];
+  const made = await run(launcher.python, venv, around);
+  if (!made.ok) throw failed(`${launcher.python} -m venv`, made.output);
+  const file = join(folder, "requirements.txt");
+  await writeFile(file, requirements);
+  const pip = hasPip ? [launcher.python, "-m", "pip", "--python", python] : [python, "-m", "pip"];
+  const [program, ...args] = [...pip, ...PIP_INSTALL, "-r", file];
+  const installed = await run(program, args, around);
+  if (!installed.ok) throw failed("pip install", installed.output);
+  await writeFile(join(folder, READY_FILE), "");
+}
+
+/**
+ * The environment of a version: made of its requirements file, once for all versions that have the
+ * same; the interpreter as it is where there is none.
+ * @throws `preflight.rejected` with the installer's last lines; `runtime.timeout`.
+ */
+export async function environmentOf(
+  version: { readonly dataDir: string; readonly folder: string },
+  around: Making,
+): Promise<Environment> {
+  const { launcher } = around;
+  if (launcher.environment === "none")
+    return unmanaged(launcher.python, "the launcher makes no environment");
+  const file = join(version.folder, launcher.requirements);
+  if (!existsSync(file))
+    return unmanaged(launcher.python, `the version has no ${launcher.requirements}`);
+  const requirements = await readFile(file, "utf8");
+  const digest = createHash("sha256").update(`${launcher.python}\n${requirements}`).digest("hex");
+  const folder = environmentFolder(version.dataDir, digest);
+  if (!existsSync(join(folder, READY_FILE))) {
+    const lock = await exclusive(`${folder}.lock`, launcher.installTimeoutMs);
+    try {
+      // Another version with the same requirements may have made it meanwhile.
+      if (!existsSync(join(folder, READY_FILE))) await make(folder, requirements, around);
+    } finally {
+      lock.release();
+    }
+  }
+  const loose = unlocked(requirements);
+  const name = `sha256:${digest.slice(0, 12)}`;
+  const programs = join(folder, "bin");
+  return {
+    python: join(programs, "python"),
+    programs,
+    isManaged: loose.length === 0,
+    text:
+      loose.length === 0
+        ? `${name} (locked)`
+        : `unmanaged: ${loose.slice(0, 3).join(", ")} ${loose.length === 1 ? "is" : "are"} no exact version`,
+  };
+}

@@ -1,0 +1,3 @@
+export { connectProcess } from "./process-client.ts";
+export { ProcessRuntime, type ProcessRuntimeOptions } from "./process-runtime.ts";
+export { runShim } from "./shim.ts";

@@ -1,0 +1,157 @@
+import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { LastgoodError } from "../../core/errors/index.ts";
+import type { Tensor } from "../../core/tensor/index.ts";
+import { connectPeer, ownIdentity, type Peer } from "../../link/peer/index.ts";
+import { openUpstream, type RemoteAnswer, type Upstream } from "../runtime-remote/index.ts";
+import {
+  ModelDied,
+  UNLOADED,
+  type InferResult,
+  type ModelAddress,
+  type ModelClient,
+} from "../runtime/index.ts";
+import { endedSchema } from "./shim-requests.ts";
+import { LOCAL } from "./upstream-options.ts";
+
+type ProcessAddress = Extract<ModelAddress, { readonly kind: "process" }>;
+
+/** The system ends a dead server's connections before its shim has heard of the death, ms. */
+const DEATH_NOTICE_MS = 1_000;
+const CONNECT_TIMEOUT_MS = 5_000;
+
+/** A worker's connections to a managed server: requests go to it, its shim says whether it lives. */
+class ProcessClient implements ModelClient {
+  readonly #upstream: Upstream;
+  readonly #address: ProcessAddress;
+  readonly #shim: Peer;
+  readonly #death: Promise<string>;
+  #dead: string | null = null;
+  #pending = 0;
+  #isClosing = false;
+
+  constructor(upstream: Upstream, shim: Peer, address: ProcessAddress, ended: Promise<string>) {
+    this.#upstream = upstream;
+    this.#shim = shim;
+    this.#address = address;
+    this.#death = Promise.race([ended, shim.closed.then(() => "its shim ended")]);
+    void this.#death.then((why) => {
+      this.#dead = why;
+    });
+  }
+
+  get pending(): number {
+    return this.#pending;
+  }
+
+  async infer(
+    inputs: readonly Tensor[],
+    { timeoutMs }: { readonly timeoutMs: number },
+  ): Promise<InferResult> {
+    if (this.#isClosing)
+      throw new LastgoodError("runtime.unavailable", "the connection is closing", UNLOADED);
+    if (this.#dead !== null) throw new ModelDied(false, this.#dead);
+    if (this.#pending >= this.#address.queue)
+      throw new LastgoodError(
+        "overloaded",
+        `${this.#pending} requests are waiting for this version`,
+      );
+    this.#pending += 1;
+    try {
+      const { outputs, ms } = await this.#ask(inputs, timeoutMs);
+      return { outputs, modelMs: ms, batch: 1, frame: { rows: inputs[0]?.shape[0] ?? 1 } };
+    } finally {
+      this.#pending -= 1;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    // The pool ends its connections once their requests are answered.
+    await this.#upstream.close();
+    this.#shim.close();
+  }
+
+  async #ask(inputs: readonly Tensor[], timeoutMs: number): Promise<RemoteAnswer> {
+    const until = performance.now() + timeoutMs;
+    try {
+      return await this.#upstream.infer(inputs, timeoutMs);
+    } catch (error) {
+      const failure = LastgoodError.from(error);
+      if (failure.code !== "runtime.unavailable") throw failure;
+      const isSent = failure.details["sent"] === true;
+      const why = await this.#deathNotice();
+      if (why !== null) throw new ModelDied(isSent, why);
+      if (isSent && !this.#address.upstream.retries) throw lost(failure);
+    }
+    // It lives: a connection that it closed as the request came, or one of its workers that died.
+    try {
+      return await this.#upstream.infer(inputs, Math.max(1, until - performance.now()));
+    } catch (error) {
+      const failure = LastgoodError.from(error);
+      const why = failure.code === "runtime.unavailable" ? await this.#deathNotice() : null;
+      throw why === null ? failure : new ModelDied(true, why);
+    }
+  }
+
+  async #deathNotice(): Promise<string | null> {
+    if (this.#dead !== null) return this.#dead;
+    const timer = new AbortController();
+    const quiet = sleep(DEATH_NOTICE_MS, null, { signal: timer.signal }).catch(() => null);
+    const why = await Promise.race([this.#death, quiet]);
+    timer.abort();
+    return why;
+  }
+}
+
+function lost(failure: LastgoodError): LastgoodError {
+  return new LastgoodError(
+    "runtime.failed",
+    `the server closed the connection without an answer: ${failure.message}`,
+    { cause: failure },
+  );
+}
+
+/** Resolves when the server takes connections: its shim may not know yet that it died. */
+function reachable(url: string): Promise<void> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: hostname, port: Number(port), timeout: CONNECT_TIMEOUT_MS });
+    const failed = (cause?: Error): void => {
+      socket.destroy();
+      const message = `the server at ${url} takes no connection`;
+      reject(new LastgoodError("server.unreachable", message, { cause }));
+    };
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve();
+    });
+    socket.once("error", failed);
+    socket.once("timeout", () => failed());
+  });
+}
+
+/**
+ * A worker's connection to a managed server.
+ * @throws `server.unreachable` when its shim or the server itself does not listen.
+ */
+export async function connectProcess(address: ProcessAddress): Promise<ModelClient> {
+  const ended = Promise.withResolvers<string>();
+  const shim = await connectPeer(address.shim, {
+    self: ownIdentity("gateway", "", "worker"),
+    onRequest: (frame) => {
+      if (frame.kind === "ended") ended.resolve(endedSchema.parse(frame.body).why);
+      return { body: {} };
+    },
+  });
+  try {
+    await reachable(address.upstream.url);
+  } catch (error) {
+    shim.close();
+    throw error;
+  }
+  // Whether a lost request may be sent again is decided here, once it is known what became of the server.
+  const upstream = await openUpstream({ ...address.upstream, retries: false }, LOCAL);
+  return new ProcessClient(upstream, shim, address, ended.promise);
+}

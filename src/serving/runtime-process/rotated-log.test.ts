@@ -1,0 +1,29 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterAll, expect, test, vi } from "vitest";
+
+import { RotatedLog } from "./rotated-log.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "lastgood-rotated-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test("a full log is renamed and begun anew, and nothing is lost", async () => {
+  const path = join(folder, "logs", "model.log");
+  const log = new RotatedLog(path, 100);
+  for (let line = 0; line < 10; line += 1)
+    log.write(Buffer.from(`line ${line} ${"x".repeat(12)}\n`));
+  await vi.waitFor(() => {
+    const both = readFileSync(`${path}.1`, "utf8") + readFileSync(path, "utf8");
+    expect(both.match(/line \d/g)).toEqual(Array.from({ length: 10 }, (_, line) => `line ${line}`));
+    expect(readFileSync(path, "utf8").length).toBeLessThanOrEqual(100);
+  });
+});
+
+test("the last lines are at hand, the one that has not ended too", () => {
+  const log = new RotatedLog(join(folder, "model.log"));
+  log.write(Buffer.from("one\ntwo\n\nthr"));
+  log.write(Buffer.from("ee\nfour"));
+  expect(log.lastLines(3)).toBe("two\nthree\nfour");
+});

@@ -1,0 +1,77 @@
+import { closeSync, mkdirSync, openSync, renameSync, statSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+
+const DEFAULT_BYTES = 5 * 1024 * 1024;
+const LINES_KEPT = 20;
+const LINE_CHARACTERS = 500;
+
+/**
+ * What a server prints: appended to a file that is renamed to `….1` when it is full, so that whoever
+ * follows it loses nothing and two of them are kept. The last lines are kept at hand.
+ */
+export class RotatedLog {
+  readonly #path: string;
+  readonly #maxBytes: number;
+  #file: number | null;
+  #bytes: number;
+  #lines: string[] = [];
+  #rest = "";
+
+  constructor(path: string, maxBytes = DEFAULT_BYTES) {
+    mkdirSync(dirname(path), { recursive: true });
+    this.#path = path;
+    this.#maxBytes = maxBytes;
+    this.#bytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+    this.#file = this.#open();
+  }
+
+  write(chunk: Buffer): void {
+    if (this.#bytes > 0 && this.#bytes + chunk.length > this.#maxBytes) this.#rotate();
+    this.#bytes += chunk.length;
+    this.#append(chunk);
+    const lines = (this.#rest + chunk.toString()).split("\n");
+    this.#rest = (lines.pop() ?? "").slice(-LINE_CHARACTERS);
+    for (const line of lines) this.#keep(line);
+  }
+
+  /** The last lines that were printed, the newest last. */
+  lastLines(count: number): string {
+    const lines = this.#rest.trim() === "" ? this.#lines : [...this.#lines, this.#rest];
+    return lines.slice(-count).join("\n");
+  }
+
+  #keep(line: string): void {
+    if (line.trim() === "") return;
+    this.#lines.push(line.slice(0, LINE_CHARACTERS));
+    if (this.#lines.length > LINES_KEPT) this.#lines.shift();
+  }
+
+  #rotate(): void {
+    if (this.#file !== null) closeSync(this.#file);
+    try {
+      renameSync(this.#path, `${this.#path}.1`);
+    } catch {
+      // Somebody took it away, which makes room as well.
+    }
+    this.#bytes = 0;
+    this.#file = this.#open();
+  }
+
+  /** Null where the system does not let it: a full disk must not end a server that answers. */
+  #open(): number | null {
+    try {
+      return openSync(this.#path, "a", 0o600);
+    } catch {
+      return null;
+    }
+  }
+
+  #append(chunk: Buffer): void {
+    if (this.#file === null) return;
+    try {
+      writeSync(this.#file, chunk);
+    } catch {
+      // The line is lost, the server goes on.
+    }
+  }
+}

@@ -1,0 +1,249 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { get } from "node:http";
+import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { LastgoodError } from "../../core/errors/index.ts";
+import { fillIn, type Launcher } from "../../core/launcher/index.ts";
+import { PROCESS_MARK, ProcessTree } from "../../link/process-tree/index.ts";
+import { readyPathOf } from "../runtime-remote/index.ts";
+import type { Environment } from "./environment.ts";
+import type { RotatedLog } from "./rotated-log.ts";
+
+const HOST = "127.0.0.1";
+const READY_POLL_MS = 50;
+const HEALTH_TIMEOUT_MS = 5_000;
+const WATCH_MS = 1_000;
+const LINES_SHOWN = 5;
+
+/** What a server is started from. */
+export interface ServerParts {
+  readonly launcher: Launcher;
+  readonly environment: Environment;
+  readonly folder: string;
+  /** Marks what it starts as its own. */
+  readonly mark: string;
+  readonly log: RotatedLog;
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, HOST, () => {
+      const address = server.address();
+      const port = typeof address === "object" && address !== null ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** The status of a GET, or why there was none. */
+function statusOf(port: number, path: string, timeoutMs: number): Promise<number | string> {
+  return new Promise((resolve) => {
+    const request = get(
+      { host: HOST, port, path, agent: false, timeout: timeoutMs },
+      (response) => {
+        response.resume();
+        response.once("error", (error) => resolve(error.message));
+        response.once("end", () => resolve(response.statusCode ?? "no status"));
+      },
+    );
+    request.once("timeout", () => request.destroy(new Error(`no answer in ${timeoutMs} ms`)));
+    request.once("error", (error) => resolve(error.message));
+  });
+}
+
+function isGood(status: number | string): boolean {
+  return typeof status === "number" && status >= 200 && status < 300;
+}
+
+/** Our own settings, and what may be secret in them, are no business of a model's code. */
+function inherited(): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith("LASTGOOD_")),
+  );
+}
+
+function variables(parts: ServerParts, port: number): NodeJS.ProcessEnv {
+  const { environment, launcher, folder, mark } = parts;
+  const own = Object.entries(launcher.env).map(
+    ([name, value]) => [name, fillIn(value, values(parts, port))] as const,
+  );
+  const { programs } = environment;
+  const path = process.env["PATH"] ?? "";
+  return {
+    ...inherited(),
+    // The folder is read-only, and lines are to be seen when they are printed.
+    PYTHONDONTWRITEBYTECODE: "1",
+    PYTHONUNBUFFERED: "1",
+    PATH: programs === null ? path : `${programs}:${path}`,
+    ...Object.fromEntries(own),
+    HOST,
+    PORT: String(port),
+    LASTGOOD_MODEL_FOLDER: folder,
+    LASTGOOD_MODEL_NAME: launcher.model,
+    [PROCESS_MARK]: mark,
+  };
+}
+
+function values({ environment, launcher, folder }: ServerParts, port: number) {
+  return { port: String(port), folder, python: environment.python, name: launcher.model };
+}
+
+/** A server on a port of its own, and everything it starts. */
+export class ServerProcess {
+  readonly port: number;
+  readonly pid: number;
+  /** Resolves with why when it ended, or was ended for what it did; never after `end`. */
+  readonly ended: Promise<string>;
+  readonly #parts: ServerParts;
+  readonly #tree: ProcessTree;
+  readonly #settle: (why: string) => void;
+  #endedWhy: string | null = null;
+  #isEnding = false;
+  #isLooking = false;
+  #watch: NodeJS.Timeout | null = null;
+  #healthyAt = performance.now();
+
+  private constructor(parts: ServerParts, port: number, child: ChildProcess, pid: number) {
+    this.port = port;
+    this.pid = pid;
+    this.#parts = parts;
+    this.#tree = new ProcessTree(pid, parts.mark);
+    const { promise, resolve } = Promise.withResolvers<string>();
+    this.ended = promise;
+    this.#settle = (why) => {
+      this.#endedWhy ??= why;
+      if (!this.#isEnding) resolve(this.#endedWhy);
+    };
+    child.once("exit", (code, signal) => {
+      const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
+      // What it printed last may still be on its way.
+      setTimeout(
+        () => this.#settle(`the server (pid ${pid}) ended with ${how}${this.#said()}`),
+        20,
+      );
+    });
+  }
+
+  /** Starts it. @throws `runtime.failed` when the program cannot be run. */
+  static async start(parts: ServerParts): Promise<ServerProcess> {
+    const port = await freePort();
+    const [program = "", ...args] = parts.launcher.command.map((each) =>
+      fillIn(each, values(parts, port)),
+    );
+    const child = spawn(program, args, {
+      cwd: parts.folder,
+      env: variables(parts, port),
+      // A session of its own: its group can be ended as one, and Ctrl-C does not reach it.
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    for (const stream of [child.stdout, child.stderr])
+      stream.on("data", (chunk: Buffer) => parts.log.write(chunk));
+    const failed = new Promise<never>((_, reject) => {
+      child.once("error", (cause) => {
+        const message = `${program} cannot be started: ${cause.message}`;
+        const hint = "check the launcher's command in the server's configuration";
+        reject(new LastgoodError("runtime.failed", message, { cause, hint }));
+      });
+    });
+    const { pid } = child;
+    if (pid === undefined) return failed;
+    failed.catch(() => undefined);
+    return new ServerProcess(parts, port, child, pid);
+  }
+
+  /**
+   * Waits until its health check says 2xx.
+   * @throws `runtime.failed` when it ended, `runtime.timeout` when it was not ready in time.
+   */
+  async ready(): Promise<void> {
+    const path = this.#healthPath;
+    const { startTimeoutMs } = this.#parts.launcher;
+    const until = performance.now() + startTimeoutMs;
+    let last: number | string = "";
+    while (performance.now() < until) {
+      if (this.#endedWhy !== null)
+        throw new LastgoodError("runtime.failed", `${this.#endedWhy} before it was ready`);
+      last = await Promise.race([statusOf(this.port, path, HEALTH_TIMEOUT_MS), this.ended]);
+      if (isGood(last)) {
+        this.#healthyAt = performance.now();
+        this.#watch = setInterval(() => void this.#look(), this.#lookEveryMs());
+        return;
+      }
+      await sleep(READY_POLL_MS);
+    }
+    throw new LastgoodError(
+      "runtime.timeout",
+      `the server was not ready within ${startTimeoutMs} ms: GET ${path}: ${last}${this.#said()}`,
+      { hint: "a server that needs longer: startTimeout of its launcher" },
+    );
+  }
+
+  /** Memory that it and all it started use now, bytes; null where the system does not say. */
+  memoryBytes(): number | null {
+    return this.#tree.residentBytes();
+  }
+
+  /** Ends it and all it started: TERM, and KILL for what is left. */
+  async end(): Promise<void> {
+    this.#isEnding = true;
+    this.#stopWatching();
+    await this.#tree.end(this.#parts.launcher.stopTimeoutMs);
+  }
+
+  /** Ends what an ended server has left behind. */
+  async sweep(): Promise<void> {
+    this.#isEnding = true;
+    this.#stopWatching();
+    await this.#tree.end(0);
+  }
+
+  get #healthPath(): string {
+    const { health, protocol, model } = this.#parts.launcher;
+    return readyPathOf({ health, protocol, model });
+  }
+
+  #lookEveryMs(): number {
+    const { unhealthyMs } = this.#parts.launcher;
+    return unhealthyMs === 0 ? WATCH_MS : Math.min(WATCH_MS, Math.max(100, unhealthyMs / 4));
+  }
+
+  #stopWatching(): void {
+    if (this.#watch !== null) clearInterval(this.#watch);
+    this.#watch = null;
+  }
+
+  async #look(): Promise<void> {
+    const { unhealthyMs, memoryBytes } = this.#parts.launcher;
+    const used = memoryBytes === null ? null : this.memoryBytes();
+    if (memoryBytes !== null && used !== null && used > memoryBytes)
+      return this.#giveUp(
+        `the server (pid ${this.pid}) took ${used} bytes of memory, its launcher allows ${memoryBytes}`,
+      );
+    if (unhealthyMs === 0) return;
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    const timeoutMs = Math.min(HEALTH_TIMEOUT_MS, unhealthyMs);
+    const status = await statusOf(this.port, this.#healthPath, timeoutMs);
+    this.#isLooking = false;
+    const now = performance.now();
+    if (isGood(status)) this.#healthyAt = now;
+    else if (now - this.#healthyAt > unhealthyMs)
+      this.#giveUp(
+        `the server (pid ${this.pid}) was not healthy for ${unhealthyMs} ms: GET ${this.#healthPath}: ${status}`,
+      );
+  }
+
+  #giveUp(why: string): void {
+    this.#stopWatching();
+    this.#settle(why);
+  }
+
+  #said(): string {
+    const lines = this.#parts.log.lastLines(LINES_SHOWN);
+    return lines === "" ? "" : `: ${lines}`;
+  }
+}

@@ -1,0 +1,373 @@
+/** Servers that speak something of their own: real gateway, real sockets, nothing read on the way. */
+import { request, type IncomingMessage } from "node:http";
+import { connect } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
+
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+
+import { parseDigest, parseModelName, parseVersionName } from "../../src/core/version/index.ts";
+import type { Count } from "../../src/link/count/index.ts";
+import { inspectedSchema, probedSchema, type GatewayStatus } from "../../src/link/message/index.ts";
+import { DEFAULT_LIMITS, type Route, type RouteRevision } from "../../src/link/route/index.ts";
+import { bundleGateway, GatewayHarness, removeGatewayBundles } from "../support/gateway-harness.ts";
+import { OwnServer } from "../support/own-server.ts";
+
+interface Answered {
+  readonly status: number | undefined;
+  readonly headers: IncomingMessage["headers"];
+  readonly body: string;
+  readonly isWhole: boolean;
+}
+
+let old: OwnServer;
+let young: OwnServer;
+let harness: GatewayHarness;
+
+function ask(
+  path: string,
+  {
+    method = "GET",
+    headers = {},
+    body = "",
+    onChunk = () => undefined,
+  }: {
+    readonly method?: string;
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly body?: string | readonly string[];
+    readonly onChunk?: (text: string) => void;
+  } = {},
+): Promise<Answered> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      { port: harness.port, host: "127.0.0.1", path, method, headers, agent: harness.agent },
+      (response) => {
+        let text = "";
+        const done = (isWhole: boolean): void =>
+          resolve({
+            status: response.statusCode,
+            headers: response.headers,
+            body: text,
+            isWhole,
+          });
+        response.on("data", (chunk: Buffer) => {
+          text += chunk.toString();
+          onChunk(chunk.toString());
+        });
+        response.on("error", () => done(false));
+        response.on("end", () => done(true));
+      },
+    );
+    outgoing.on("error", reject);
+    if (typeof body === "string") outgoing.end(body);
+    else {
+      for (const part of body) outgoing.write(part);
+      outgoing.end();
+    }
+  });
+}
+
+function revision(number: number, remote: string): RouteRevision {
+  const nothing = { inputs: [], outputs: [] };
+  return {
+    revision: number,
+    version: {
+      model: parseModelName("llm"),
+      name: parseVersionName(`v1.${number}`),
+      sequence: number,
+    },
+    digest: parseDigest(`sha256:${String(number).padStart(64, "0")}`),
+    runtime: { kind: "remote", remote },
+    files: [],
+    signature: nothing,
+    contract: nothing,
+    batching: { on: false, why: "passed through" },
+    golden: [],
+    limits: { ...DEFAULT_LIMITS, timeoutMs: 2_000 },
+  };
+}
+
+const revisions = [revision(1, "old"), revision(2, "young")];
+
+async function publish(revisionServing: number, more: Partial<Route> = {}): Promise<void> {
+  await harness.publish(harness.route(revisions, revisionServing, more));
+  await harness.until(async () => {
+    const status = await harness.admin<GatewayStatus>("gateway.status", {});
+    return (
+      status.revisions.length === 2 && status.revisions.every((each) => each.state === "ready")
+    );
+  }, "both revisions");
+}
+
+const candidate: Partial<Route> = {
+  safeguards: { fallback: true, breaker: false },
+  watch: {
+    rollout: "r",
+    candidate: 2,
+    stable: 1,
+    candidateShare: null,
+    flushMs: 1_000,
+    deadlineMs: 5_000,
+    mirror: null,
+    inputs: null,
+  },
+};
+
+beforeAll(async () => {
+  await bundleGateway();
+  old = new OwnServer("old");
+  young = new OwnServer("young");
+  await Promise.all([old.start(), young.start()]);
+}, 60_000);
+
+async function serving(start = 1, more: Partial<Route> = {}): Promise<void> {
+  for (const each of [old, young]) {
+    each.seen.length = 0;
+    each.behaviour = (_request, response) => response.end(each.name);
+  }
+  const settings = { protocol: "passthrough", health: "/health", retries: true } as const;
+  harness = new GatewayHarness({
+    remotes: { old: { ...settings, url: old.url }, young: { ...settings, url: young.url } },
+  });
+  await harness.start();
+  await harness.startControl();
+  await publish(start, more);
+}
+
+afterEach(() => harness.end(), 20_000);
+
+afterAll(async () => {
+  removeGatewayBundles();
+  await Promise.all([old.stop(), young.stop()]);
+});
+
+test("any method, path, query, header and body go there as they came, and back", async () => {
+  await serving();
+  old.behaviour = (_incoming, response) => {
+    response.writeHead(201, {
+      "x-own": "yes",
+      "set-cookie": ["a=1", "b=2"],
+      "x-lastgood-version": "forged",
+      connection: "x-hop",
+      "x-hop": "1",
+    });
+    response.end("made");
+  };
+  const path = "/v1/chat%2Fx/completions?q=1&r=%20";
+  const answer = await ask(`/endpoints/iris-prod${path}`, {
+    method: "PATCH",
+    headers: {
+      authorization: "Bearer own",
+      "x-request-id": "caller-7",
+      connection: "x-mine",
+      "x-mine": "1",
+    },
+    body: "not json",
+  });
+  expect(answer).toMatchObject({ status: 201, body: "made" });
+  expect(answer.headers).toMatchObject({
+    "x-own": "yes",
+    "set-cookie": ["a=1", "b=2"],
+    "x-lastgood-version": "v1.1",
+    "x-lastgood-revision": "1",
+    "x-request-id": "caller-7",
+  });
+  expect(answer.headers["x-hop"]).toBeUndefined();
+  expect(old.seen).toHaveLength(1);
+  const [seen] = old.seen;
+  expect(seen).toMatchObject({ method: "PATCH", url: `/base${path}`, body: "not json" });
+  expect(seen?.headers).toMatchObject({
+    authorization: "Bearer own",
+    "content-length": "8",
+    "x-forwarded-prefix": "/endpoints/iris-prod",
+    host: expect.stringContaining("127.0.0.1") as string,
+  });
+  expect(seen?.headers["x-mine"]).toBeUndefined();
+  const head = await ask("/endpoints/iris-prod", { method: "HEAD" });
+  expect(head).toMatchObject({ status: 201, body: "" });
+  expect(old.seen[1]?.url).toBe("/base/");
+});
+
+test("answers stream as they are written, requests too", async () => {
+  await serving();
+  let next: (() => void) | null = null;
+  old.behaviour = (_incoming, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write("data: 1\n\n");
+    next = () => response.end("data: 2\n\n");
+  };
+  const chunks: string[] = [];
+  const answer = await ask("/endpoints/iris-prod/stream", {
+    // The second event is written once the first was seen here.
+    onChunk: (text) => {
+      chunks.push(text);
+      next?.();
+      next = null;
+    },
+  });
+  expect(answer.isWhole).toBe(true);
+  expect(chunks).toEqual(["data: 1\n\n", "data: 2\n\n"]);
+  const large = "x".repeat(3 * 1024 * 1024);
+  old.behaviour = (_incoming, response) => response.end(old.seen.at(-1)?.body);
+  const echoed = await ask("/endpoints/iris-prod/echo", { method: "POST", body: [large, large] });
+  expect(echoed.body.length).toBe(2 * large.length);
+});
+
+test("the split, a sticky key and a switch are those of every endpoint", async () => {
+  await serving(1, {
+    split: {
+      salt: "s",
+      arms: [
+        { revision: 1, weight: 50 },
+        { revision: 2, weight: 50 },
+      ],
+    },
+  });
+  const many = await Promise.all(Array.from({ length: 60 }, () => ask("/endpoints/iris-prod/x")));
+  expect(new Set(many.map((each) => each.body))).toEqual(new Set(["old", "young"]));
+  const headers = { "x-lastgood-key": "customer-7" };
+  const sticky = await Promise.all(
+    Array.from({ length: 20 }, () => ask("/endpoints/iris-prod/x", { headers })),
+  );
+  expect(new Set(sticky.map((each) => each.body)).size).toBe(1);
+  await publish(2);
+  expect((await ask("/endpoints/iris-prod/x")).body).toBe("young");
+  const probed = probedSchema.parse(
+    await harness.control("endpoint.probe", { endpoint: "iris-prod", revision: 2 }),
+  );
+  expect(probed.probes).toMatchObject([
+    { protocol: "passthrough", ok: true, status: 200, answeredBy: 2 },
+  ]);
+  expect((await harness.rollback()).to.revision).toBe(1);
+  expect((await ask("/endpoints/iris-prod/x")).body).toBe("old");
+});
+
+test("what the candidate fails before the first byte is answered by stable", async () => {
+  await serving(2, candidate);
+  young.behaviour = (_incoming, response) => {
+    response.writeHead(500);
+    response.end("broken");
+  };
+  const answer = await ask("/endpoints/iris-prod/x", { method: "POST", body: "kept" });
+  expect(answer).toMatchObject({ status: 200, body: "old" });
+  expect(answer.headers).toMatchObject({
+    "x-lastgood-revision": "1",
+    "x-lastgood-fallback": "v1.2/2",
+  });
+  expect(old.seen.at(-1)?.body).toBe("kept");
+  young.behaviour = (incoming) => incoming.socket.destroy();
+  expect((await ask("/endpoints/iris-prod/x")).body).toBe("old");
+  // The caller's own mistake, as the server has it, is the answer.
+  young.behaviour = (_incoming, response) => {
+    response.writeHead(404);
+    response.end("no such thing");
+  };
+  expect(await ask("/endpoints/iris-prod/x")).toMatchObject({ status: 404, body: "no such thing" });
+});
+
+test("nothing is repeated once a byte has left: a broken stream breaks off", async () => {
+  await serving(2, candidate);
+  young.behaviour = (incoming, response) => {
+    response.writeHead(200);
+    response.write("half");
+    setTimeout(() => incoming.socket.destroy(), 50);
+  };
+  const answer = await ask("/endpoints/iris-prod/x");
+  expect(answer).toMatchObject({ status: 200, body: "half", isWhole: false });
+  expect(old.seen).toEqual([]);
+  young.behaviour = (_incoming, response) => response.end("whole");
+  expect(await ask("/endpoints/iris-prod/x")).toMatchObject({ body: "whole", isWhole: true });
+});
+
+test("a server that does not begin is a timeout, one that is away is 503", async () => {
+  await serving();
+  old.behaviour = () => undefined;
+  expect(await ask("/endpoints/iris-prod/x")).toMatchObject({
+    status: 504,
+    body: expect.stringContaining('{"error":') as string,
+  });
+  old.behaviour = (incoming) => incoming.socket.destroy();
+  expect((await ask("/endpoints/iris-prod/x")).status).toBe(503);
+});
+
+test("what is asked in another protocol, a WebSocket, and a way out of the path are refused", async () => {
+  await serving();
+  const inferred = await harness.ask("/v2/models/iris-prod/infer", { inputs: [] });
+  expect(inferred.status).toBe(501);
+  expect(inferred.body).toContain("/endpoints/iris-prod/");
+  const socket = connect({ port: harness.port, host: "127.0.0.1" });
+  const refused = await new Promise<string>((resolve) => {
+    socket.once("data", (chunk: Buffer) => resolve(chunk.toString()));
+    socket.write(
+      "GET /endpoints/iris-prod/ws HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
+    );
+  });
+  socket.destroy();
+  expect(refused).toMatch(/^HTTP\/1.1 501 /);
+  expect(refused).toContain("WebSocket connections are not passed on");
+  for (const path of ["/../x", "/a/%2e%2e/x", "/.%2E"])
+    expect((await ask(`/endpoints/iris-prod${path}`)).status).toBe(404);
+  expect((await ask("/endpoints/nobody/x")).status).toBe(404);
+  expect(old.seen).toEqual([]);
+});
+
+test("a caller who leaves ends the stream, and the server hears of it", async () => {
+  await serving();
+  const left = Promise.withResolvers<void>();
+  old.behaviour = (_incoming, response) => {
+    response.writeHead(200);
+    response.write("first");
+    response.once("close", () => left.resolve());
+  };
+  const outgoing = request({
+    port: harness.port,
+    host: "127.0.0.1",
+    path: "/endpoints/iris-prod/x",
+  });
+  outgoing.on("error", () => undefined);
+  outgoing.on("response", (response) => {
+    response.on("error", () => undefined);
+    response.once("data", () => outgoing.destroy());
+  });
+  outgoing.end();
+  await left.promise;
+  await pause(20);
+  old.behaviour = (_incoming, response) => response.end("again");
+  expect((await ask("/endpoints/iris-prod/x")).body).toBe("again");
+});
+
+test("a caller who breaks off its upload is nobody's failure", async () => {
+  await serving();
+  const outgoing = request({
+    port: harness.port,
+    host: "127.0.0.1",
+    path: "/endpoints/iris-prod/upload",
+    method: "POST",
+    headers: { "content-length": String(64 * 1024 * 1024) },
+  });
+  outgoing.on("error", () => undefined);
+  outgoing.write("x".repeat(1024 * 1024));
+  await pause(100);
+  outgoing.destroy();
+  const counted = await harness.until(() => {
+    const counts = harness.news
+      .filter((each) => each.kind === "counts")
+      .flatMap((each) => (each.body as { readonly counts: readonly Count[] }).counts)
+      .filter((count) => count.arm === "assigned" && count.requests > 0);
+    return counts.length > 0 ? counts : null;
+  }, "its count");
+  expect(counted?.map(({ requests, errors }) => [requests, errors])).toEqual([[1, 0]]);
+});
+
+test("registering looks at its health, and has no signature", async () => {
+  await serving();
+  const [one] = revisions;
+  const body = {
+    digest: one?.digest,
+    runtime: one?.runtime,
+    files: [],
+    signature: null,
+    examples: [],
+  };
+  const inspected = inspectedSchema.parse(await harness.control("version.inspect", body));
+  expect(inspected).toMatchObject({ signature: { inputs: [], outputs: [] }, golden: [] });
+});

@@ -1,0 +1,307 @@
+/** What the process runtime promises beyond every runtime: nothing of a server is left, whatever it does. */
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { afterAll, afterEach, expect, test } from "vitest";
+
+import type { Launcher } from "../../src/core/launcher/index.ts";
+import type { Tensor } from "../../src/core/tensor/index.ts";
+import { connectPeer, ownIdentity, socketFolder } from "../../src/link/peer/index.ts";
+import { markedProcesses } from "../../src/link/process-tree/index.ts";
+import type { RouteRevision } from "../../src/link/route/index.ts";
+import { claimSocket } from "../../src/serving/claim/index.ts";
+import { ProcessRuntime } from "../../src/serving/runtime-process/index.ts";
+import {
+  ModelDied,
+  type LoadedModel,
+  type ModelClient,
+  type Runtime,
+} from "../../src/serving/runtime/index.ts";
+import { isRunning, until } from "../support/server.ts";
+import {
+  connect,
+  DataFolder,
+  FIXTURE_LAUNCHER,
+  inspectRequest,
+  revisionOf,
+} from "./runtime-subjects.ts";
+
+const folder = new DataFolder();
+const patient = { timeoutMs: 10_000 };
+const cleanups: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+  const found = left();
+  if (found.length > 0) throw new Error(`processes are left: ${found.join(", ")}`);
+});
+afterAll(() => folder.remove());
+
+/** Processes of any server of this folder. */
+function left(): readonly number[] {
+  return markedProcesses(`${socketFolder(folder.path)}/`);
+}
+
+function one(value: number): Tensor[] {
+  return [{ name: "x", dtype: "FP32", shape: [1, 1], data: Float32Array.of(value) }];
+}
+
+/** The fixture's server as a registered revision. */
+async function registered(
+  settings: Readonly<Record<string, unknown>>,
+  runtime: Runtime = folder.processRuntime(),
+): Promise<RouteRevision> {
+  const version = folder.storeServer({ model: "doubling", ...settings });
+  return revisionOf(version, await runtime.inspect(inspectRequest(version, [one(1)])));
+}
+
+async function load(
+  settings: Readonly<Record<string, unknown>>,
+  launcher: Partial<Launcher> = {},
+): Promise<{
+  readonly loaded: LoadedModel;
+  readonly client: ModelClient;
+  readonly revision: RouteRevision;
+}> {
+  const runtime = folder.processRuntime(launcher);
+  const revision = await registered(settings, runtime);
+  const loaded = await runtime.load("fraud/1", revision);
+  cleanups.push(() => loaded.unload());
+  const client = await connect(loaded);
+  cleanups.push(() => client.close());
+  return { loaded, client, revision };
+}
+
+function pidOf({ proof }: LoadedModel): number {
+  if (proof.pid === null) throw new Error("it has no process");
+  return proof.pid;
+}
+
+test("its facts: memory, the time to start, what is known of its environment", async () => {
+  const { loaded } = await load({});
+  expect(loaded.proof).toMatchObject({
+    proof:
+      "digest verified, environment unmanaged: the launcher makes no environment, 1 sample agrees",
+    process: { environment: "unmanaged: the launcher makes no environment" },
+  });
+  expect(loaded.proof.process?.memoryBytes).toBeGreaterThan(5_000_000);
+  expect(loaded.proof.process?.startedInMs).toBeGreaterThan(0);
+});
+
+test("the server cannot change what was registered, and its folder goes when it goes", async () => {
+  const { loaded } = await load({});
+  const [run] = readdirSync(join(folder.path, "run"));
+  expect(readdirSync(join(folder.path, "run", run ?? ""))).toEqual(["model.json", "serve.py"]);
+  await loaded.unload();
+  expect(readdirSync(join(folder.path, "run"))).toEqual([]);
+});
+
+test("killed, its death is told with how, and the requests in it are suspects", async () => {
+  const { loaded, client } = await load({ behaviour: "hang", after: 2 });
+  // Registering and loading sent one each to servers of their own.
+  await client.infer(one(1), patient);
+  const hanging = client.infer(one(1), patient).catch((error: unknown) => error);
+  await until("it is in flight", () => client.pending === 1);
+  process.kill(pidOf(loaded), "SIGKILL");
+  expect(await hanging).toMatchObject({ name: "ModelDied", suspect: true });
+  expect(await loaded.died).toMatch(/^the server \(pid \d+\) ended with signal SIGKILL/);
+  await expect(client.infer(one(1), patient)).rejects.toMatchObject({
+    name: "ModelDied",
+    suspect: false,
+  });
+});
+
+test("a server that ends says why in its last lines", async () => {
+  const version = folder.storeServer({ model: "doubling", behaviour: "exit-at-start" });
+  await expect(folder.processRuntime().inspect(inspectRequest(version))).rejects.toMatchObject({
+    code: "runtime.failed",
+    message: expect.stringMatching(
+      /ended with exit code 1: ERROR no weights here before it was ready/,
+    ) as string,
+  });
+});
+
+test("a server that never gets ready is given up, and nothing of it stays", async () => {
+  const version = folder.storeServer({ model: "doubling", behaviour: "never-ready" });
+  const runtime = folder.processRuntime({ startTimeoutMs: 3_000 });
+  await expect(runtime.inspect(inspectRequest(version))).rejects.toMatchObject({
+    code: "runtime.timeout",
+    message: expect.stringMatching(/not ready within 3000 ms: GET .*\/ready: 503/) as string,
+  });
+  expect(left()).toEqual([]);
+});
+
+test("a program that is not there is named", async () => {
+  const version = folder.storeServer({ model: "doubling" });
+  const runtime = folder.processRuntime({ command: ["no-such-program", "{port}"] });
+  await expect(runtime.inspect(inspectRequest(version))).rejects.toMatchObject({
+    code: "runtime.failed",
+    message: expect.stringContaining("no-such-program cannot be started") as string,
+  });
+});
+
+test.each(["ignore-term", "fork"])(
+  "%s: all of it is gone when it is unloaded",
+  async (behaviour) => {
+    const { loaded, client } = await load({ behaviour });
+    const count = behaviour === "fork" ? 3 : 1;
+    expect(left()).toHaveLength(count);
+    await client.close();
+    await loaded.unload();
+    expect(left()).toEqual([]);
+  },
+);
+
+test("children outlive no server that dies", async () => {
+  const { loaded } = await load({ behaviour: "fork" });
+  process.kill(pidOf(loaded), "SIGKILL");
+  expect(await loaded.died).toContain("SIGKILL");
+  await until("nothing is left", () => left().length === 0);
+});
+
+test("a shim that is killed leaves its server behind for no longer than its death is noticed", async () => {
+  const { loaded } = await load({ behaviour: "fork" });
+  const { address } = loaded;
+  if (address.kind !== "process") throw new Error("it is no process");
+  const self = ownIdentity("gateway", "test", "test");
+  const shim = await connectPeer(address.shim, { self, onRequest: () => ({ body: {} }) });
+  process.kill(shim.other.pid, "SIGKILL");
+  expect(await loaded.died).toContain("ended");
+  await until("nothing is left", () => left().length === 0);
+});
+
+test("one that takes more memory than its launcher allows is ended for it", async () => {
+  const { loaded, client } = await load(
+    { behaviour: "leak", after: 1 },
+    { memoryBytes: 150_000_000, unhealthyMs: 400 },
+  );
+  const before = left();
+  await until("it has taken too much", async () => {
+    const error = await client.infer(one(1), patient).catch((failure: unknown) => failure);
+    return error instanceof ModelDied;
+  });
+  expect(await loaded.died).toMatch(/took \d+ bytes of memory, its launcher allows 150000000/);
+  await until("all of it is gone", () => !before.some(isRunning));
+});
+
+test("one that hangs is ended once it was not healthy for as long as its launcher allows", async () => {
+  const { loaded, client } = await load({ behaviour: "hang", after: 1 }, { unhealthyMs: 500 });
+  const hanging = client.infer(one(1), { timeoutMs: 20_000 }).catch((error: unknown) => error);
+  expect(await loaded.died).toMatch(/was not healthy for 500 ms/);
+  expect(await hanging).toMatchObject({ name: "ModelDied", suspect: true });
+});
+
+test("a running server is adopted by the next gateway, and only by one that would start the same", async () => {
+  const { loaded, revision } = await load({});
+  const again = await folder.processRuntime().load("fraud/1", revision);
+  expect(again.proof.pid).toBe(loaded.proof.pid);
+  const other = await folder.processRuntime({ env: { MODE: "b" } }).load("fraud/1", revision);
+  cleanups.push(() => other.unload());
+  expect(other.proof.pid).not.toBe(loaded.proof.pid);
+});
+
+test("one that nobody is connected to ends itself, and its server", async () => {
+  const { digest, files } = folder.storeServer({ model: "doubling" });
+  const socket = claimSocket(folder.path, "fraud/9", digest);
+  const logFile = join(folder.path, "logs", "orphan.log");
+  const argument = {
+    socket,
+    digest,
+    files,
+    logFile,
+    build: "test",
+    subject: "fraud/9",
+    claim: "a claim",
+    dataDir: folder.path,
+    name: "fixture",
+    launcher: FIXTURE_LAUNCHER,
+    orphanMs: 500,
+  };
+  const entry = join(import.meta.dirname, "../../dist/shim.cjs");
+  const shim = spawn(process.execPath, [entry, JSON.stringify(argument)], { stdio: "ignore" });
+  const peer = await until("it says hello", () =>
+    connectPeer(socket, {
+      self: ownIdentity("gateway", "test", "test"),
+      onRequest: () => ({ body: {} }),
+    }),
+  );
+  const { body } = await peer.request("describe", {});
+  const { pid } = body as { readonly pid: number };
+  expect(isRunning(pid)).toBe(true);
+  peer.close();
+  await until("both are gone", () => !isRunning(pid) && shim.exitCode === 0);
+  expect(existsSync(socket)).toBe(false);
+});
+
+test("without permission no code runs, whatever is asked", async () => {
+  const version = folder.storeServer({ model: "doubling" });
+  const runtime = new ProcessRuntime({
+    dataDir: folder.path,
+    shimEntry: "/nowhere/shim.cjs",
+    build: "test",
+    launchers: { fixture: FIXTURE_LAUNCHER },
+    allowCode: false,
+  });
+  const refused = {
+    code: "code.not-allowed",
+    hint: expect.stringContaining("--allow-code") as string,
+  };
+  await expect(runtime.inspect(inspectRequest(version))).rejects.toMatchObject(refused);
+});
+
+test("a launcher that the server has not is named with those it has", async () => {
+  const version = folder.storeServer({ model: "doubling" });
+  const other = { ...version, runtime: { kind: "process", launcher: "torch" } } as const;
+  await expect(folder.processRuntime().inspect(inspectRequest(other))).rejects.toMatchObject({
+    code: "runtime.unavailable",
+    hint: expect.stringContaining("it has fixture") as string,
+  });
+});
+
+/** A version whose requirements are a package that lies in its own folder: nothing is downloaded. */
+function withRequirements(requirements: string): ReturnType<DataFolder["storeServer"]> {
+  const version = folder.storeServer({ model: "doubling" });
+  const [file] = folder.store(Buffer.from(requirements)).files;
+  if (file === undefined) throw new Error("nothing was stored");
+  return {
+    ...version,
+    digest: file.digest,
+    files: [...version.files, { ...file, path: "requirements.txt" }],
+  };
+}
+
+test("an environment is made once for all versions with these requirements", async () => {
+  const runtime = folder.processRuntime({ environment: "venv" });
+  const version = withRequirements("# nothing but Python\n");
+  const { notes } = await runtime.inspect(inspectRequest(version, [one(1)]));
+  expect(notes).toEqual([]);
+  const environments = join(folder.path, "environments");
+  const [made] = readdirSync(environments).filter((name) => !name.endsWith(".lock"));
+  const marker = join(environments, made ?? "", "marker");
+  writeFileSync(marker, "");
+  const revision = revisionOf(version, await runtime.inspect(inspectRequest(version, [one(1)])));
+  const loaded = await runtime.load("fraud/2", revision);
+  cleanups.push(() => loaded.unload());
+  expect(loaded.proof.proof).toMatch(
+    /^digest verified, environment sha256:\w{12} \(locked\), 1 sample agrees$/,
+  );
+  expect(existsSync(marker)).toBe(true);
+  const command = readFileSync(`/proc/${pidOf(loaded)}/cmdline`, "utf8");
+  expect(command).toContain(join(environments, made ?? "", "bin/python"));
+}, 120_000);
+
+test("an installation that fails refuses the version with the installer's last lines", async () => {
+  const runtime = folder.processRuntime({ environment: "venv" });
+  const version = withRequirements("./there-is-no-such-package\n");
+  await expect(runtime.inspect(inspectRequest(version))).rejects.toMatchObject({
+    code: "preflight.rejected",
+    message: expect.stringMatching(
+      /environment could not be made: pip install: [^]*there-is-no-such-package/,
+    ) as string,
+  });
+  // Cut short, it is no environment.
+  await expect(runtime.inspect(inspectRequest(version))).rejects.toMatchObject({
+    code: "preflight.rejected",
+  });
+}, 120_000);

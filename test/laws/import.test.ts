@@ -1,0 +1,161 @@
+/** Import is repeatable: it takes each version once, whole, and goes on where it was broken off. */
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+
+import { RecordedMlflow } from "../support/recorded-mlflow.ts";
+import { example, startServer, type CliResult, type TestServer } from "../support/server.ts";
+
+let server: TestServer;
+let folder = "";
+let mlflow: RecordedMlflow;
+
+beforeAll(async () => {
+  server = await startServer();
+});
+afterAll(() => server.destroy());
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "lastgood-import-"));
+  mlflow = await RecordedMlflow.start();
+});
+afterEach(async () => {
+  rmSync(folder, { recursive: true });
+  await mlflow.stop();
+});
+
+interface Report {
+  readonly imported: number;
+  readonly present: number;
+  readonly refused: number;
+  readonly offered: number;
+  readonly versions: readonly {
+    readonly name: string;
+    readonly why: string | null;
+    readonly notes: readonly string[];
+  }[];
+}
+
+function cli(...args: readonly string[]): Promise<CliResult> {
+  return server.cli(["import", ...args, "--json"], { XDG_CACHE_HOME: join(folder, "cache") });
+}
+
+async function report(...args: readonly string[]): Promise<Report> {
+  const { stdout, stderr } = await cli(...args);
+  expect(stdout, stderr).not.toBe("");
+  return JSON.parse(stdout) as Report;
+}
+
+test("a folder of numbered versions, twice", async () => {
+  for (const [number, file] of [
+    ["1", "iris/v1.0.onnx"],
+    ["2", "iris/v1.1.onnx"],
+    ["10", "iris/v2.0-scaled.onnx"],
+  ] as const) {
+    mkdirSync(join(folder, "irises", number), { recursive: true });
+    cpSync(example(file), join(folder, "irises", number, "model.onnx"));
+  }
+  const path = join(folder, "irises");
+  expect(await report(path, "--dry-run")).toMatchObject({ offered: 3, imported: 0 });
+  expect(await server.client.models()).toEqual([]);
+  expect(await report(path)).toMatchObject({ imported: 3, present: 0, refused: 0 });
+  const versions = await server.client.versions("irises");
+  expect(versions.map(({ sequence, name }) => [sequence, name])).toEqual([
+    [1, "v1"],
+    [2, "v2"],
+    [3, "v10"],
+  ]);
+  expect(await report(path)).toMatchObject({ imported: 0, present: 3, refused: 0 });
+
+  cpSync(example("iris/v1.1.onnx"), join(path, "1", "model.onnx"));
+  const verified = await report(path, "--verify");
+  expect(verified).toMatchObject({ imported: 0, present: 2, refused: 1 });
+  expect(verified.versions[0]?.why).toContain("irises@v1 exists with other bytes");
+});
+
+test("versions that GTO's tags register; a stage is an alias, and stays where a person moved it", async () => {
+  const repository = join(folder, "repository");
+  const git = (...args: readonly string[]): unknown =>
+    execFileSync("git", ["-C", repository, "-c", "user.name=t", "-c", "user.email=t@t", ...args]);
+  mkdirSync(repository);
+  git("init", "-q");
+  writeFileSync(join(repository, "artifacts.yaml"), "flower:\n  path: model.onnx\n");
+  for (const version of ["v1.0", "v1.1"]) {
+    cpSync(example(`iris/${version}.onnx`), join(repository, "model.onnx"));
+    git("add", "-A");
+    git("commit", "-qm", version);
+    git("tag", `flower@${version}.0`);
+  }
+  git("tag", "flower#prod#1");
+  expect(await report("flower", "--from-git", repository)).toMatchObject({ imported: 2 });
+  const version = await server.client.version("flower", "@prod");
+  expect(version.name).toBe("v1.1.0");
+  expect(version.lineage["git_commit"]).toMatch(/^[0-9a-f]{40}$/);
+
+  await server.json(["alias", "flower@v1.0.0", "prod"]);
+  const again = await report("flower@v1.1.0", "--from-git", repository);
+  expect(again).toMatchObject({ imported: 0, present: 1 });
+  expect(again.versions[0]?.notes).toEqual([
+    "the alias prod points at v1.0.0 here and was left there",
+  ]);
+});
+
+test("one version of an MLflow registry by its alias, then all; nothing is fetched twice", async () => {
+  const { code, stderr } = await cli("models:/fraud@champion", "--from", mlflow.url);
+  expect(code, stderr).toBe(0);
+  expect(mlflow.takeDownloads()).toHaveLength(7);
+  expect(await report("models:/fraud", "--all", "--from", mlflow.url)).toMatchObject({
+    imported: 2,
+    present: 1,
+    refused: 1,
+  });
+  expect(mlflow.takeDownloads()).toHaveLength(3 * 7);
+  const champion = await server.client.version("fraud", "@champion");
+  expect(champion).toMatchObject({ name: "v2", tags: { checked: "yes" }, params: { C: "1.0" } });
+  expect((await server.client.version("fraud", "@challenger")).name).toBe("v1");
+});
+
+test("killed in the middle of a version it goes on with the file it was at", async () => {
+  const args = ["import", "models:/fraud/2", "--as", "killed", "--from", mlflow.url];
+  const env = { XDG_CACHE_HOME: join(folder, "cache") };
+  const killed = await server.cli(args, env, (child) => {
+    mlflow.before = (path) => {
+      if (path.endsWith("/model.onnx")) child.kill("SIGKILL");
+    };
+  });
+  expect(killed.code).toBeNull();
+  const before = mlflow.takeDownloads().length;
+  expect(before).toBeGreaterThan(1);
+  mlflow.before = () => undefined;
+  const { code, stderr } = await server.cli(args, env);
+  expect(code, stderr).toBe(0);
+  expect(mlflow.takeDownloads()).toHaveLength(7 - (before - 1));
+  expect(await server.client.versions("killed")).toHaveLength(1);
+});
+
+test("an MLflow server that drops connections is asked again; one that is down ends the import", async () => {
+  let dropped = 0;
+  mlflow.before = (path) => {
+    if (path.endsWith("/MLmodel") && (dropped += 1) < 3) throw new Error("dropped");
+  };
+  const { stdout } = await cli("models:/fraud/2", "--as", "patient", "--from", mlflow.url);
+  expect(JSON.parse(stdout)).toMatchObject({ imported: 1 });
+  expect(dropped).toBe(3);
+  const gone = await cli("models:/fraud/2", "--as", "gone", "--from", "http://127.0.0.1:9");
+  expect(gone.code).toBe(1);
+  expect(JSON.parse(gone.stdout)).toMatchObject({ error: { code: "server.unreachable" } });
+});
+
+test.each([
+  [["models:/fraud", "--from", "http://127.0.0.1:9"], "--all"],
+  [["models:/fraud/3"], "--from"],
+  [["models:/fraud/x", "--from", "http://127.0.0.1:9"], "models:/fraud/3"],
+  [["nowhere"], "nowhere"],
+  [[], "a folder"],
+] as const)("what is not understood says what is: import %j", async (args, hint) => {
+  const { code, stdout } = await cli(...args);
+  expect(code).toBe(2);
+  expect(stdout).toContain(hint);
+});
