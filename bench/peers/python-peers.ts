@@ -49,13 +49,13 @@ const PEERS: readonly Peer[] = [
       args: () => ["start", "."],
       path: "/v2/models/iris/infer",
       // Its one worker answers in its own process, which is faster than a pool of one.
-      env: (port) => ({
+      env: (port, [grpc, metrics]) => ({
         MLSERVER_PARALLEL_WORKERS: "0",
         MLSERVER_DEBUG: "false",
         MLSERVER_HOST: "127.0.0.1",
         MLSERVER_HTTP_PORT: String(port),
-        MLSERVER_GRPC_PORT: String(port + 1),
-        MLSERVER_METRICS_PORT: String(port + 2),
+        MLSERVER_GRPC_PORT: String(grpc),
+        MLSERVER_METRICS_PORT: String(metrics),
       }),
     }),
   },

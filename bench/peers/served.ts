@@ -56,10 +56,7 @@ export async function served(context: BenchContext, work: string): Promise<Bench
     method:
       "iris, one row per request; 32 connections, then 1; each on one core, the load generator on the other; started anew in each round, in turn; CPU and memory of all their processes",
     columns: COLUMNS,
-    rows: [
-      ...measured.map(rowOf),
-      ...[...absent, ...missing].map(({ name, missing: why }) => [name, `missing: ${why}`]),
-    ],
+    rows: measured.map(rowOf),
     goals: [
       ratioGoal("natively, against FastAPI + onnxruntime, by CPU", against(FASTAPI), 8),
       ratioGoal("natively, against mlflow models serve, by CPU", against(MLFLOW), 40),
@@ -67,6 +64,7 @@ export async function served(context: BenchContext, work: string): Promise<Bench
       ratioGoal("the same where we share its one core", shared, 0.85),
     ],
     notes: [
+      ...[...absent, ...missing].map(({ name, missing: why }) => `missing: ${name}: ${why}`),
       `CPU of each in that of lastgood: ${ratios.map(({ peer, cpu }) => `${peer} ${rounded(cpu, 1)} ×`).join(", ")}`,
       "rows sent as the Open Inference Protocol has them; to mlflow, and to lastgood beside it, as MLflow scoring",
     ],

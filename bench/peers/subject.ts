@@ -32,7 +32,7 @@ export interface Subject {
 /** A subject, or what is missing for it. */
 export type Found = Subject | { readonly name: string; readonly missing: string };
 
-/** A program that listens on a port it is given. */
+/** A program that listens on a port it is given; `more` are two others, for those that need them. */
 export interface Program {
   readonly command: string;
   readonly args: (port: number) => readonly string[];
@@ -40,17 +40,18 @@ export interface Program {
   /** @default the measured one */
   readonly core?: number;
   readonly cwd?: string;
-  readonly env?: (port: number) => Readonly<Record<string, string>>;
+  readonly env?: (port: number, more: readonly number[]) => Readonly<Record<string, string>>;
 }
 
 /** Starts a program on the measured core. It finds its port in $PORT too. */
 export async function startProgram(program: Program): Promise<Running> {
   const { command, args, path, cwd, env, core = MEASURED_CORE } = program;
   const port = await freePort();
+  const more = [await freePort(), await freePort()];
   const child = startedOn(core, () =>
     spawn(command, args(port), {
       cwd,
-      env: { ...process.env, ...env?.(port), PORT: String(port) },
+      env: { ...process.env, ...env?.(port, more), PORT: String(port) },
       stdio: ["ignore", "pipe", "pipe"],
       detached: true,
     }),
