@@ -21,6 +21,15 @@ function failed(why: string): void {
   if (failures.size < 20 || failures.has(why)) failures.set(why, (failures.get(why) ?? 0) + 1);
 }
 
+/** Whether all of an answer is there, whose head ends at `head`. */
+function isWhole(text: string, head: number): boolean {
+  if (head === -1) return false;
+  const fields = text.slice(0, head + 2);
+  const length = /\r\ncontent-length: *(\d+)/i.exec(fields);
+  if (length !== null) return text.length >= head + 4 + Number(length[1]);
+  return /\r\ntransfer-encoding: *chunked/i.test(fields) && text.endsWith("\r\n0\r\n\r\n");
+}
+
 class Connection {
   #socket: Socket | null = null;
   #pending = "";
@@ -62,8 +71,7 @@ class Connection {
   #receive(chunk: string): void {
     const text = this.#pending === "" ? chunk : this.#pending + chunk;
     const head = text.indexOf("\r\n\r\n");
-    const length = head === -1 ? null : /\r\ncontent-length: *(\d+)/i.exec(text.slice(0, head + 2));
-    if (length === null || text.length < head + 4 + Number(length[1])) {
+    if (!isWhole(text, head)) {
       this.#pending = text;
       return;
     }

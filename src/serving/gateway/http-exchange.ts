@@ -30,15 +30,16 @@ export class HttpExchange implements Exchange {
   write(answer: ProtocolAnswer, headers: Readonly<Record<string, string>> = {}): void {
     const response = this.#response;
     if (response.destroyed || response.headersSent) return;
-    const length =
-      typeof answer.body === "string" ? Buffer.byteLength(answer.body) : answer.body.length;
-    // Text, not a Buffer: node:http then sends head and body in one write.
+    const { body } = answer;
+    const length = typeof body === "string" ? Buffer.byteLength(body) : body.length;
     response.writeHead(answer.status, {
       ...answer.headers,
       ...headers,
       "content-length": String(length),
     });
-    response.end(answer.body);
+    // Text, not a Buffer: node:http then sends head and body in one write. ASCII goes out as it lies in
+    // memory, and a header that is not ASCII as it came in.
+    response.end(body, length === body.length ? "latin1" : "utf8");
   }
 
   /**

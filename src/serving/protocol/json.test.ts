@@ -17,6 +17,16 @@ test("integers of 16 digits and more are exact, shorter ones stay numbers", () =
   expect(parseJson('["9007199254740993"]', exact)).toEqual(["9007199254740993"]);
 });
 
+test("floats of many digits stay numbers, with and without a long integer beside them", () => {
+  expect(
+    parseJson("[0.9432185292243958, -1.5e0000000000000000001, 12345678.123456789012]", exact),
+  ).toEqual([0.9432185292243958, -15, 12_345_678.123_456_789]);
+  expect(parseJson("[0.9432185292243958,9007199254740993]", exact)).toEqual([
+    0.9432185292243958,
+    9_007_199_254_740_993n,
+  ]);
+});
+
 test("a number of a million digits costs nothing and stays a number", () => {
   expect(parseJson(`[${"9".repeat(1_000_000)}]`, exact)).toEqual([Infinity]);
 });

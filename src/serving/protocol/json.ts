@@ -27,7 +27,8 @@ export function utf8Text(body: Buffer): string {
   return body.toString("utf8");
 }
 
-const LONG_INTEGER = /\d{16}/;
+/** Not the digits behind a point: floats of that length are common, and reading exactly is slow. */
+const LONG_INTEGER = /(?<![\d.])\d{16}/;
 /** No longer than any 64-bit integer: longer ones stay numbers, and are refused as out of range. */
 const EXACT_INTEGER = /^-?\d{16,20}$/;
 

@@ -1,0 +1,38 @@
+import { createServer } from "node:http";
+import { connect, type AddressInfo } from "node:net";
+
+import { expect, test } from "vitest";
+
+import { echoHeaders } from "./answer.ts";
+import { HttpExchange } from "./http-exchange.ts";
+
+/** Everything that comes back for one request with the id `mïne`, as bytes. */
+async function bytesOf(body: string | Buffer): Promise<Buffer> {
+  const server = createServer((request, response) => {
+    const exchange = new HttpExchange(request, response);
+    exchange.write({ status: 200, headers: {}, body }, echoHeaders(exchange));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
+  const head = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-request-id: mïne\r\n\r\n";
+  socket.end(head, "latin1");
+  const parts: Buffer[] = [];
+  for await (const part of socket) parts.push(part as Buffer);
+  server.close();
+  return Buffer.concat(parts);
+}
+
+test("the caller's id comes back byte for byte, and the body is as long as it says", async () => {
+  for (const body of ['{"a":1}', Buffer.of(0, 255, 128)]) {
+    const bytes = await bytesOf(body);
+    expect(bytes.toString("latin1")).toContain("x-request-id: mïne\r\n");
+    expect(bytes.subarray(-body.length)).toEqual(Buffer.from(body));
+    expect(bytes.toString("latin1")).toContain(`content-length: ${body.length}\r\n`);
+  }
+});
+
+test("a body that is not ASCII goes out as UTF-8", async () => {
+  const bytes = await bytesOf('"grün"');
+  expect(bytes.subarray(-7).toString("utf8")).toBe('"grün"');
+  expect(bytes.toString("latin1")).toContain("content-length: 7\r\n");
+});
