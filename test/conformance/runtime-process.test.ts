@@ -81,7 +81,7 @@ function pidOf({ proof }: LoadedModel): number {
 /** Whether the server says so by itself; one that hangs says nothing. */
 async function isReady({ address }: LoadedModel): Promise<boolean> {
   if (address.kind !== "process") throw new Error("it is no managed server");
-  const url = `${address.upstream.url}/v2/models/doubling/ready`;
+  const url = `${address.upstream.url}/v2/models/${address.upstream.model}/ready`;
   const answer = await fetch(url, { signal: AbortSignal.timeout(500) }).catch(() => null);
   if (answer?.ok === false) throw new Error(`${url} answers ${answer.status}`);
   return answer !== null;
