@@ -102,7 +102,12 @@ test("exported evidence is computed without a server; one altered count is found
   });
   const saved = JSON.parse(text) as {
     intervals: { interval: { candidate: { errors: number; requests: number } } }[];
+    recorded: { assessment: object };
   };
+  // A later release may say the same in other words.
+  Object.assign(saved.recorded.assessment, { why: "worse" });
+  writeFileSync(path, JSON.stringify(saved));
+  expect((await run("explain", "--file", path)).exit).toBe(0);
   const failing = saved.intervals.find(({ interval }) => interval.candidate.errors > 0);
   if (failing === undefined) throw new Error("nothing failed");
   failing.interval.candidate.errors -= 1;
@@ -110,7 +115,7 @@ test("exported evidence is computed without a server; one altered count is found
   const altered = await run("explain", "--file", path);
   expect(altered.exit).toBe(1);
   expect(altered.out).toMatch(/DIFFERS from entry 2 of the history/);
-  expect(altered.out).toMatch(/first at {2}(why|logE|metrics)/);
+  expect(altered.out).toMatch(/first at {2}(logE|metrics)/);
   for (const [bytes, code] of [
     ["{}", 2],
     ["no JSON", 2],

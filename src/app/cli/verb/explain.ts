@@ -92,19 +92,25 @@ function compare({ recorded }: WholeEvidence, assessment: Assessment | null): Co
   // As JSON has it: that is how it was recorded.
   const computed = JSON.parse(JSON.stringify(assessment)) as unknown;
   const found = firstDifference(
-    withoutClock(recorded.assessment, recorded.context !== null),
-    withoutClock(computed, recorded.context !== null),
+    figuresOf(recorded.assessment, recorded.context !== null),
+    figuresOf(computed, recorded.context !== null),
   );
   if (found === null) return { agrees: true, difference: null };
   const { path, left, right } = found;
   return { agrees: false, difference: { path, recorded: left ?? null, computed: right ?? null } };
 }
 
-/** Entries that do not say what was asked: all but what depends on that. */
-function withoutClock(assessment: unknown, isAsked: boolean): unknown {
-  if (isAsked || typeof assessment !== "object" || assessment === null) return assessment;
-  const { metrics, source: _, ...rest } = assessment as Assessment;
-  return { ...rest, metrics: metrics.map(({ detectable: __, ...metric }) => metric) };
+/**
+ * What is compared: decisions and figures. Sentences are made of them, and a later release may put them
+ * otherwise. An entry that does not say what was asked is compared without what depends on that.
+ */
+function figuresOf(assessment: unknown, isAsked: boolean): unknown {
+  if (typeof assessment !== "object" || assessment === null) return assessment;
+  const { why: _, metrics = [], source, ...rest } = assessment as Partial<Assessment>;
+  const figures = metrics.map(({ words: __, detectable, ...metric }) =>
+    isAsked ? { ...metric, detectable } : metric,
+  );
+  return { ...rest, ...(isAsked ? { source } : {}), metrics: figures };
 }
 
 /** Computes it again. @throws `input.invalid` where the evidence makes no sense. */
