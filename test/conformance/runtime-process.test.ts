@@ -78,6 +78,15 @@ function pidOf({ proof }: LoadedModel): number {
   return proof.pid;
 }
 
+/** Whether the server says so by itself; one that hangs says nothing. */
+async function isReady({ address }: LoadedModel): Promise<boolean> {
+  if (address.kind !== "process") throw new Error("it is no managed server");
+  const url = `${address.upstream.url}/v2/models/${address.upstream.model}/ready`;
+  const answer = await fetch(url, { signal: AbortSignal.timeout(500) }).catch(() => null);
+  if (answer?.ok === false) throw new Error(`${url} answers ${answer.status}`);
+  return answer !== null;
+}
+
 test("its facts: memory, the time to start, what is known of its environment", async () => {
   const { loaded } = await load({});
   expect(loaded.proof).toMatchObject({
@@ -102,7 +111,7 @@ test("killed, its death is told with how, and the requests in it are suspects", 
   // Registering and loading sent one each to servers of their own.
   await client.infer(one(1), patient);
   const hanging = client.infer(one(1), patient).catch((error: unknown) => error);
-  await until("it is in flight", () => client.pending === 1);
+  await until("the server has it", async () => !(await isReady(loaded)));
   process.kill(pidOf(loaded), "SIGKILL");
   expect(await hanging).toMatchObject({ name: "ModelDied", suspect: true });
   expect(await loaded.died).toMatch(/^the server \(pid \d+\) ended with signal SIGKILL/);

@@ -150,7 +150,7 @@ describe.each(IMPLEMENTATIONS)("store $name", ({ open }) => {
       true,
     );
     await reopen();
-    const { golden: _, inputExample: __, ...rest } = manifest(1, "v1.0");
+    const { golden: _, inputExample: __, reference: ___, ...rest } = manifest(1, "v1.0");
     const record = await store.versions.byName("fraud", "v1.0");
     expect(record).toEqual({
       ...rest,

@@ -193,12 +193,15 @@ test("a check of each revision: what fails both is an outage and is held, what f
   ill.clear();
 }, 90_000);
 
-test.each([
-  ["data", { noData: { after: "1s", then: "rollback" } }],
-  ["evidence", { time: "1s", inconclusive: { deadline: "1s", then: "rollback" } }],
-])(
-  "what goes back for want of %s is recorded with what was known, and explains itself",
-  async (_, more) => {
+/** Policies that go back for want of data, and of evidence; in a file's words, as `then` is a promise's. */
+const WANTING: readonly Record<string, unknown>[] = JSON.parse(`[
+  {"noData": {"after": "1s", "then": "rollback"}},
+  {"time": "1s", "inconclusive": {"deadline": "1s", "then": "rollback"}}
+]`);
+
+test.each(WANTING)(
+  "what goes back by %j is recorded with what was known, and explains itself",
+  async (more) => {
     const id = await roll("v1.1", { errorRate: {} }, more);
     await sentBack(id);
     const { code, stdout } = await server.cli(["explain", id, "--json"]);

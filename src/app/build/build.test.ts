@@ -17,7 +17,7 @@ test("the program's version is the package's", () => {
 
 test("a build is told by its bytes, and a missing bundle is named", () => {
   expect(() => findPrograms(folder)).toThrow(/control\.cjs is missing/);
-  for (const name of ["control", "gateway", "worker", "model"])
+  for (const name of ["control", "gateway", "worker", "model", "shim"])
     writeFileSync(join(folder, `${name}.cjs`), name);
   const first = findPrograms(folder);
   expect(first.build).toMatch(new RegExp(`^${PROGRAM_VERSION}\\+[0-9a-f]{8}$`));

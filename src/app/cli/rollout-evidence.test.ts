@@ -292,17 +292,19 @@ test("pin sends why and for how long, and says how to end it", async () => {
   expect(without.err).toContain("--reason");
 });
 
+/** The first line of what deploy says of such an answer. */
+async function saysOf(answer: unknown, ...more: readonly string[]): Promise<string> {
+  api.script({ "POST /deploy": [answer] });
+  return (await api.run(["deploy", "fraud@v1.1", ...more])).out.split("\n")[0] ?? "";
+}
+
 test("deploy says of what it has, or is on its way to, that nothing was or would be done", async () => {
   const same = { ...DEPLOYED, started: false, current: canaryView().from };
-  const wanted = async (answer: unknown, ...more: readonly string[]): Promise<string> => {
-    api.script({ "POST /deploy": [answer] });
-    return (await api.run(["deploy", "fraud@v1.1", ...more])).out.split("\n")[0] ?? "";
-  };
-  expect(await wanted({ ...same, rollout: null })).toBe(
+  expect(await saysOf({ ...same, rollout: null })).toBe(
     "fraud-prod has v1.0 already; nothing was done",
   );
-  expect(await wanted(same)).toBe("fraud-prod is on its way to v1.1 already; nothing was done");
-  expect(await wanted({ ...same, rollout: null, dryRun: true }, "--dry-run")).toBe(
+  expect(await saysOf(same)).toBe("fraud-prod is on its way to v1.1 already; nothing was done");
+  expect(await saysOf({ ...same, rollout: null, dryRun: true }, "--dry-run")).toBe(
     "dry run: fraud-prod has v1.0 already; nothing would be done",
   );
 });

@@ -42,6 +42,7 @@ export interface ImportOptions {
 
 /** What is wrong with one version and says nothing of the others. */
 const OF_ONE_VERSION: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "code.not-allowed",
   "artifact.invalid",
   "artifact.corrupt",
   "artifact.missing",

@@ -29,14 +29,14 @@ export interface HealthState {
 }
 
 const tallySchema = z.object({ ran: z.number(), bad: z.number() });
-const cursorSchema = z.record(
-  z.string(),
-  tallySchema.extend({
-    life: z.string(),
-    stable: tallySchema.optional(),
-    healthy: z.boolean().default(false),
-  }),
-);
+const placeSchema = tallySchema.extend({
+  life: z.string(),
+  stable: tallySchema.optional(),
+  healthy: z.boolean().default(false),
+});
+const cursorSchema = z.record(z.string(), placeSchema);
+/** Up to where the checks of a metric were counted. */
+type Place = z.infer<typeof placeSchema>;
 
 /** Checks of one revision. Counts of one process's life begin at 0. */
 interface Row {
@@ -108,20 +108,20 @@ export class HealthSource implements SignalSource {
       const before = given[metric.name];
       const from = before?.life === this.#life ? before : undefined;
       running.means ||= before?.healthy ?? false;
-      const { candidate, stable, means } = running;
-      signals[metric.name] =
-        means || candidate.why === null
-          ? signalOf(since(candidate, from), since(stable, from?.stable))
-          : brokenSignal(`${metric.source} failed before it was healthy once: ${candidate.why}`);
-      next[metric.name] = {
-        life: this.#life,
-        ran: candidate.ran,
-        bad: candidate.bad,
-        stable: { ran: stable?.ran ?? 0, bad: stable?.bad ?? 0 },
-        healthy: means,
-      };
+      signals[metric.name] = signalSince(running, from, metric.source);
+      next[metric.name] = this.#place(running);
     }
     return Promise.resolve({ signals, cursor: next });
+  }
+
+  #place({ candidate, stable, means }: Running): Place {
+    return {
+      life: this.#life,
+      ran: candidate.ran,
+      bad: candidate.bad,
+      stable: { ran: stable?.ran ?? 0, bad: stable?.bad ?? 0 },
+      healthy: means,
+    };
   }
 
   /** How the checks of a watched candidate stand now; begins those that do not run yet. */
@@ -199,6 +199,17 @@ function since(
   return row === null
     ? { observations: 0, bad: 0 }
     : { observations: row.ran - from.ran, bad: row.bad - from.bad };
+}
+
+/** What the checks found since then; a check that failed before it ever succeeded accuses nobody. */
+function signalSince(
+  { candidate, stable, means }: Running,
+  from: Place | undefined,
+  source: string,
+): Signal {
+  return means || candidate.why === null
+    ? signalOf(since(candidate, from), since(stable, from?.stable))
+    : brokenSignal(`${source} failed before it was healthy once: ${candidate.why}`);
 }
 
 function healthMetrics({ metrics }: Watched): readonly HealthMetric[] {

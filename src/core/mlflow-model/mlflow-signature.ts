@@ -72,6 +72,9 @@ function specOf(column: Column, nameless: string): TensorSpec | null {
   return { name, kind: "tensor", dtype, shape: [-1] };
 }
 
+/** What the only output of a model is called that has no name for it. */
+export const NAMELESS_OUTPUT = "predictions";
+
 function specsOf(columns: readonly Column[], nameless: string): readonly TensorSpec[] | null {
   const specs = columns.map((column, index) =>
     specOf(column, columns.length === 1 ? nameless : `${nameless}_${index}`),
@@ -86,7 +89,7 @@ function specsOf(columns: readonly Column[], nameless: string): readonly TensorS
  */
 export function signatureFromMlflow(signature: MlflowSignature): Signature | null {
   const inputs = signature.inputs === null ? null : specsOf(signature.inputs, "input");
-  const outputs = specsOf(signature.outputs ?? [], "predictions");
+  const outputs = specsOf(signature.outputs ?? [], NAMELESS_OUTPUT);
   return inputs === null || outputs === null || inputs.length === 0 ? null : { inputs, outputs };
 }
 

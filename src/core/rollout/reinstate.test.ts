@@ -80,6 +80,16 @@ for (const [what, change] of Object.entries({
     );
   });
 
+test("what was taken back already says so, and how to go back once more", () => {
+  const of = rolledBack().reinstates().settles();
+  expect(() => of.reinstates()).toThrowError(
+    expect.objectContaining({
+      message: expect.stringContaining("taken back already, it has v"),
+      hint: expect.stringContaining("lastgood rollback "),
+    }),
+  );
+});
+
 test("reinstate is refused without a rollback, of another one, or unproven", () => {
   expect(() => scenario().stable("v1.0").reinstates()).toThrowError(/no such rollback/);
   expect(() => rolledBack().reinstates({ rollback: "of last year" })).toThrowError(

@@ -34,7 +34,13 @@ export function reinstate(state: StateIn<"Idle">, event: EventOf<"reinstate">, n
         hint: "`lastgood history` lists them; only the last one can be taken back",
       },
     );
-  if (last.kind === "reinstate" || last.changesAfter !== state.changes)
+  if (last.kind === "reinstate")
+    return refuse(
+      "reinstate.refused",
+      `${state.identity.name}: its last rollback was taken back already, it has ${label(state, last.to)} again`,
+      { hint: `\`lastgood rollback ${state.identity.name}\` goes back once more` },
+    );
+  if (last.changesAfter !== state.changes)
     return refuse("reinstate.refused", `${state.identity.name} was changed after that rollback`, {
       hint: `deploy the version again: \`lastgood deploy ${state.identity.model}@${label(state, last.from)} --to ${state.identity.name} --force\``,
     });

@@ -129,7 +129,12 @@ export class Fallback {
     this.#book.guard.good(guardedStable(asked));
     const { endpoint, call } = failed;
     failed.exchange.write(
-      failed.protocol.encode(outputs, { endpoint, version: stable.label, call }),
+      failed.protocol.encode(outputs, {
+        endpoint,
+        version: stable.label,
+        runtime: stable.revision.runtime.kind,
+        call,
+      }),
       this.#headers(asked),
     );
   }

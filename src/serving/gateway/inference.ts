@@ -208,7 +208,12 @@ export class Inference {
       this.#note(admitted, requestId, outputs);
     }
     arrived.exchange.write(
-      arrived.protocol.encode(outputs, { endpoint, version: routed.label, call }),
+      arrived.protocol.encode(outputs, {
+        endpoint,
+        version: routed.label,
+        runtime: routed.revision.runtime.kind,
+        call,
+      }),
       answeredBy(arrived.exchange, routed, requestId),
     );
   }

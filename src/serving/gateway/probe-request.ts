@@ -86,7 +86,14 @@ export function probeRequest(
   if (prepared === null) return null;
   const { asked, promised, call } = prepared;
   const version = versionLabel(revision.version);
-  const expected = protocol.encode(promised, { endpoint, version, call }).body.toString();
+  const expected = protocol
+    .encode(promised, {
+      endpoint,
+      version,
+      runtime: revision.runtime.kind,
+      call,
+    })
+    .body.toString();
   return { ...asked, difference: (body) => answerDifference(expected, body.toString()) };
 }
 
@@ -104,7 +111,12 @@ export function grpcProbeRequest(
   if (prepared === null) return null;
   const { asked, promised, call } = prepared;
   const version = versionLabel(revision.version);
-  const { body: right } = protocol.encode(promised, { endpoint, version, call });
+  const { body: right } = protocol.encode(promised, {
+    endpoint,
+    version,
+    runtime: revision.runtime.kind,
+    call,
+  });
   const expected = protocol.readOutputs(Buffer.from(right));
   const difference = (body: Buffer): string | null =>
     goldenDifference(expected, protocol.readOutputs(body));

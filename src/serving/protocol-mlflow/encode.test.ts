@@ -34,7 +34,12 @@ const one: OutputValue = { name: "one", dtype: "FP32", shape: [], data: Float32A
 
 function answer(outputs: readonly OutputValue[], kind: "frame" | "tensors"): string {
   const call = { inputs: [], id: null, requestedOutputs: null, form: { kind } } as const;
-  const { status, headers, body } = encode(outputs, { endpoint: "e", version: "v1", call });
+  const { status, headers, body } = encode(outputs, {
+    endpoint: "e",
+    version: "v1",
+    runtime: "onnx",
+    call,
+  });
   expect([status, headers]).toEqual([200, { "content-type": "application/json" }]);
   return String(body);
 }
@@ -69,4 +74,19 @@ test("NaN and infinities that a policy lets through are the tokens of Python's J
   const data = Float32Array.of(NaN, -Infinity);
   const output: OutputValue = { name: "o", dtype: "FP32", shape: [2], data };
   expect(answer([output], "frame")).toBe('{"predictions":[{"o":NaN},{"o":-Infinity}]}');
+});
+
+test("the only output of a server of its own that has no name is answered as its values", () => {
+  const call = { inputs: [], id: null, requestedOutputs: null, form: { kind: "frame" } } as const;
+  const classes: OutputValue = {
+    name: "predictions",
+    dtype: "INT64",
+    shape: [2],
+    data: BigInt64Array.of(0n, 2n),
+  };
+  const said = (runtime: "onnx" | "process", outputs: readonly OutputValue[]): string =>
+    String(encode(outputs, { endpoint: "e", version: "v1", runtime, call }).body);
+  expect(said("process", [classes])).toBe('{"predictions":[0,2]}');
+  expect(said("onnx", [classes])).toBe('{"predictions":[{"predictions":0},{"predictions":2}]}');
+  expect(said("process", [words])).toBe('{"predictions":[{"w":"a"},{"w":"b\\""}]}');
 });

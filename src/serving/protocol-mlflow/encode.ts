@@ -1,4 +1,5 @@
-import { isMapSequence, type OutputValue } from "../../core/tensor/index.ts";
+import { NAMELESS_OUTPUT } from "../../core/mlflow-model/index.ts";
+import { isMapSequence, type OutputValue, type Tensor } from "../../core/tensor/index.ts";
 import {
   elementText,
   mapText,
@@ -74,11 +75,26 @@ function frameText(outputs: readonly OutputValue[]): string {
     : tensorsText(outputs);
 }
 
+/** The only output of a model whose library gives it no name (scikit-learn): MLflow answers with its values. */
+function namelessOutput(
+  [first, ...rest]: readonly OutputValue[],
+  runtime: AnswerContext["runtime"],
+): Tensor | null {
+  if (first === undefined || isMapSequence(first) || rest.length > 0) return null;
+  return runtime !== "onnx" && first.name === NAMELESS_OUTPUT ? first : null;
+}
+
 /**
  * Writes a scoring answer: `{"predictions": …}`, records where the request was a frame, else an object
  * with a nested array for each output.
  */
-export function encode(outputs: readonly OutputValue[], { call }: AnswerContext): ProtocolAnswer {
-  const predictions = call.form.kind === "frame" ? frameText(outputs) : tensorsText(outputs);
+export function encode(
+  outputs: readonly OutputValue[],
+  { call, runtime }: AnswerContext,
+): ProtocolAnswer {
+  const nameless = namelessOutput(outputs, runtime);
+  const named = (): string =>
+    call.form.kind === "frame" ? frameText(outputs) : tensorsText(outputs);
+  const predictions = nameless === null ? named() : nestedText(nameless);
   return { status: 200, headers: JSON_HEADERS, body: `{"predictions":${predictions}}` };
 }

@@ -26,7 +26,7 @@ function answer(
 ): ProtocolAnswer {
   const requestedOutputs = form.outputs?.map((output) => output.name) ?? null;
   const call = { inputs: [], id, requestedOutputs, form };
-  return encode(outputs, { endpoint: "iris", version: "v1.1", call });
+  return encode(outputs, { endpoint: "iris", version: "v1.1", runtime: "onnx", call });
 }
 const json = { kind: "oip", outputs: null, binary: false } as const;
 

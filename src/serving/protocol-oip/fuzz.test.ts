@@ -59,7 +59,12 @@ function roundTrip(tensor: Tensor, binary: boolean): Tensor | undefined {
     requestedOutputs: null,
     form: { kind: "oip", outputs: null, binary },
   };
-  const { headers, body } = encode([tensor], { endpoint: "e", version: "v1", call });
+  const { headers, body } = encode([tensor], {
+    endpoint: "e",
+    version: "v1",
+    runtime: "onnx",
+    call,
+  });
   const length = headers["inference-header-content-length"] ?? null;
   const bytes = Buffer.from(body);
   const json = bytes.subarray(0, length === null ? bytes.length : Number(length));

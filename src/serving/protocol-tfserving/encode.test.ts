@@ -29,7 +29,12 @@ const one: OutputValue = { name: "one", dtype: "INT64", shape: [1], data: BigInt
 
 function answer(outputs: readonly OutputValue[], kind: "rows" | "columns"): string {
   const call = { inputs: [], id: null, requestedOutputs: null, form: { kind } } as const;
-  const { status, headers, body } = encode(outputs, { endpoint: "e", version: "v1", call });
+  const { status, headers, body } = encode(outputs, {
+    endpoint: "e",
+    version: "v1",
+    runtime: "onnx",
+    call,
+  });
   expect([status, headers]).toEqual([200, { "content-type": "application/json" }]);
   return String(body);
 }
