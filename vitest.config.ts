@@ -25,7 +25,7 @@ const atLength = [
 
 const seconds = 1_000;
 
-/** Suites that start real processes: one file at a time, in a process of its own. */
+/** Suites that start real processes: each file in a process of its own, most one at a time. */
 const realProcesses = {
   pool: "forks",
   fileParallelism: false,
@@ -60,6 +60,9 @@ export default defineConfig({
       {
         test: {
           ...realProcesses,
+          // Each file has servers and ports of its own; two at a time fill two cores.
+          fileParallelism: true,
+          maxWorkers: 2,
           name: "laws",
           include: ["test/{laws,conformance,browser}/**/*.test.ts"],
           exclude: [...configDefaults.exclude, "test/laws/sabotage/**", ...atLength],

@@ -77,7 +77,7 @@ test.concurrent("Progressing: weights, pause and resume, what is refused, and th
   expect(await statusOf(canary, "v1.1")).toBe("aborted");
   const promoted = await done(canary, "rollout", "promote", "canary", "--full");
   expect(promoted.rollout).toMatchObject({ phase: "Baking", weight: 95 });
-  expect(await canary.answering()).toEqual(["v1.2"]);
+  expect(await canary.answering()).toContain("v1.2");
 });
 
 test.concurrent("Progressing: abort judges nobody, rollback and mark failed judge the candidate", async () => {

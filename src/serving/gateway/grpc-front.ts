@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { setImmediate as turnOfTheLoop } from "node:timers/promises";
 
 import type { GrpcProtocol } from "../protocol/index.ts";
+import { acceptWhatWaits } from "./accept-what-waits.ts";
 import type { EndpointBook } from "./endpoint-book.ts";
 import type { GrpcServer } from "./grpc-server.ts";
 import type { Inference } from "./inference.ts";
@@ -49,8 +49,7 @@ export class GrpcFront {
   /** Accepts no connections from now on; those that wait in the system are accepted first. */
   async stopListening(): Promise<void> {
     if (!this.#listener.listening) return;
-    await turnOfTheLoop();
-    await turnOfTheLoop();
+    await acceptWhatWaits(this.#listener);
     this.#listener.close();
   }
 

@@ -1,6 +1,6 @@
 import { createServer, type Server } from "node:http";
 import { Server as Listener } from "node:net";
-import { setImmediate as turnOfTheLoop, setTimeout as pause } from "node:timers/promises";
+import { setTimeout as pause } from "node:timers/promises";
 
 import { LastgoodError } from "../../core/errors/index.ts";
 import {
@@ -12,6 +12,7 @@ import {
   type ScoringProtocol,
   type StatusAddress,
 } from "../protocol/index.ts";
+import { acceptWhatWaits } from "./accept-what-waits.ts";
 import { echoHeaders, errorHeaders } from "./answer.ts";
 import type { EndpointBook } from "./endpoint-book.ts";
 import { HttpExchange } from "./http-exchange.ts";
@@ -30,7 +31,7 @@ const KEEP_ALIVE_MS = 75_000;
 const CHECK_MS = 5_000;
 const IDLE_CHECK_MS = 20;
 /** Between the end of accepting and the end of connections that are idle, ms. */
-const PARTING_MS = 2_000;
+const PARTING_MS = 500;
 const TEXT = { "content-type": "text/plain; charset=utf-8" };
 
 /** One worker's HTTP server. */
@@ -102,8 +103,7 @@ export class HttpFront {
    * first, or closing the listener would reset them.
    */
   async stopListening(): Promise<void> {
-    await turnOfTheLoop();
-    await turnOfTheLoop();
+    await acceptWhatWaits(this.#server);
     // The listener alone: HTTP's own close would reset connections whose request is on its way.
     Listener.prototype.close.call(this.#server, () => this.#closed.resolve());
   }
