@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import tritonclient.grpc as grpc
 from report import Report
+from tritonclient.utils import InferenceServerException
 
 ROW = np.array([[4.8, 3.0, 1.4, 0.1]], dtype=np.float32)
 report = Report("tritonclient.grpc")
@@ -65,7 +66,11 @@ def asynchronous():
 def stream():
     done = queue.Queue()
     client.start_stream(lambda result, error: done.put((result, error)))
-    client.async_stream_infer("iris", features())
+    try:
+        client.async_stream_infer("iris", features())
+    except InferenceServerException:
+        # The refusal came before the message was sent: what was refused is told to the callback.
+        pass
     _, error = done.get(timeout=10)
     client.stop_stream(cancel_requests=True)
     if error is not None:
