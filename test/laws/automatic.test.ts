@@ -50,12 +50,22 @@ test("the better version steps through the canary, bakes with a holdback and is 
   expect(iris.load.failures).toEqual([]);
 }, 90_000);
 
+/** Where one of its own samples shows the NaN already, the version never gets traffic. */
+function rejectedForNaN(error: unknown): null {
+  expect(error).toMatchObject({
+    code: "preflight.rejected",
+    message: expect.stringContaining("is NaN") as string,
+  });
+  return null;
+}
+
 for (let run = 1; run <= RUNS; run += 1)
   for (const [version, metric] of BROKEN)
     test(`${version} is sent back by ${metric}, failed and kept, and no caller sees a failure (${run})`, async () => {
       const name = `${version}.${run}`;
       await iris.registerBroken(version, name);
-      const ended = await iris.rollsOut(name);
+      const ended = await iris.rollsOut(name).catch(rejectedForNaN);
+      if (ended === null) return;
       expect(ended.phase).toBe("RolledBack");
       await iris.wasSentBackBy(metric, name, ended);
     }, 90_000);

@@ -122,7 +122,13 @@ export class UnderTraffic extends Stage {
   }
 
   async history(): Promise<readonly HistoryEntry[]> {
-    return (await this.server.client.history(this.name)).entries;
+    const all: HistoryEntry[] = [];
+    for (;;) {
+      const after = all.at(-1)?.sequence ?? 0;
+      const { entries } = await this.server.client.history(this.name, { after });
+      if (entries.length === 0) return all;
+      all.push(...entries);
+    }
   }
 
   /** The decisions to go back that nobody made, oldest first. */
