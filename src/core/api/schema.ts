@@ -13,6 +13,7 @@ import {
   referenceSetSchema,
   runtimeSpecSchema,
   signatureSchema,
+  startedProcessSchema,
   versionNameSchema,
 } from "../version/index.ts";
 
@@ -41,6 +42,13 @@ export const versionSummarySchema = z.object({
   registeredBy: z.string(),
 });
 
+/** A managed server that runs. */
+const managedServerSchema = startedProcessSchema.extend({
+  pid: z.number().int().nullable(),
+  /** Of the server and all it started, bytes; null where the system does not say. */
+  memoryBytes: z.number().nullable(),
+});
+
 /** Everything about a version. */
 export const versionViewSchema = versionSummarySchema.extend({
   runtime: runtimeSpecSchema,
@@ -54,6 +62,12 @@ export const versionViewSchema = versionSummarySchema.extend({
   reference: referenceSetSchema.nullable(),
   golden: z.array(wireSampleSchema),
   servedBy: z.array(z.object({ endpoint: endpointNameSchema, revision: revisionNumber })),
+  /** Of its managed server, when it was registered. */
+  process: startedProcessSchema.optional(),
+  /** Its managed servers that run now. */
+  servers: z.array(
+    managedServerSchema.extend({ endpoint: endpointNameSchema, revision: revisionNumber }),
+  ),
 });
 
 /** A registered model's row in a list. */
@@ -455,14 +469,7 @@ export const endpointViewSchema = z.object({
       warm: z.boolean(),
       proof: z.string().nullable(),
       /** What a managed server takes and is made of, while it is there. */
-      process: z
-        .object({
-          /** Of the server and all it started, bytes; null where the system does not say. */
-          memoryBytes: z.number().nullable(),
-          startedInMs: z.number(),
-          environment: z.string(),
-        })
-        .optional(),
+      process: managedServerSchema.extend({ launcher: z.string() }).optional(),
       requests: z.number().int(),
       errors: z.number().int(),
     }),
