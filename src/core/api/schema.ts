@@ -538,6 +538,27 @@ export const doctorCheckSchema = z.object({
 /** What doctor found. */
 export const doctorSchema = z.object({ ok: z.boolean(), checks: z.array(doctorCheckSchema) });
 
+/** Removes what no version within reach of a rollback needs. */
+export const collectBodySchema = z.object({ dryRun: z.boolean(), actor });
+
+const collectedItemSchema = z.object({
+  kind: z.literal("environment"),
+  name: z.string(),
+  bytes: z.number(),
+  /** Registered versions that were seen to use it. */
+  versions: z.array(z.string()),
+  why: z.string(),
+});
+
+/** What was removed, or would be. */
+export const collectedSchema = z.object({
+  dryRun: z.boolean(),
+  removed: z.array(collectedItemSchema),
+  kept: z.array(collectedItemSchema),
+  /** Of all that was removed. */
+  bytes: z.number(),
+});
+
 const truth = z.union([z.string().max(1_000), z.number(), z.boolean()]);
 
 /** What a caller knows of one prediction: whether it was right, what was true, or how good it was. */

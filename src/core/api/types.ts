@@ -82,6 +82,11 @@ export type EvidencePage = z.infer<typeof incident.evidencePageSchema>;
 /** What an endpoint's stable revision did at rest. */
 export type EndpointTraffic = z.infer<typeof incident.endpointTrafficSchema>;
 
+/** What was removed, or would be. */
+export type Collected = z.infer<typeof schema.collectedSchema>;
+/** One thing that was removed or kept, and why. */
+export type CollectedItem = Collected["removed"][number];
+
 /** What a caller knows of one prediction. */
 export type FeedbackItem = z.infer<typeof schema.feedbackItemSchema>;
 /** What became of feedback. */
@@ -90,6 +95,11 @@ export type FeedbackTaken = z.infer<typeof schema.feedbackTakenSchema>;
 /** Takes what callers know of predictions. */
 export interface FeedbackService {
   take(items: readonly FeedbackItem[]): Promise<FeedbackTaken>;
+}
+
+/** Removes what nothing needs. */
+export interface GarbageService {
+  collect(how: { readonly dryRun: boolean }): Promise<Collected>;
 }
 
 /** Whether everything that should serve does, and if not, what does not. */
@@ -136,6 +146,8 @@ export interface EndpointService {
   versionMarked(model: string, sequence: number, body: MarkBody): Promise<readonly string[]>;
   /** Endpoints that need the version, in words; empty when it may be archived. */
   neededBy(model: string, sequence: number): readonly string[];
+  /** Endpoints that need the version or could take a rollback from it back, in words. */
+  withinReach(model: string, sequence: number): readonly string[];
   /** Calls back at each new history entry; returns how to stop. */
   watch(onEntry: (entry: HistoryEntry) => void): () => void;
 }
