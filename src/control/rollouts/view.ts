@@ -8,6 +8,7 @@ import {
   rolloutOf,
   stepElapsed,
   stepsOf,
+  waitsFor,
   wantsBack,
   type EndedRollout,
   type EndpointState,
@@ -84,14 +85,17 @@ function stepView(state: EndpointState, now: number): RolloutView["step"] {
 }
 
 /** How a rollout under way stands by its evidence. */
-function standingView({ activity }: EndpointState): Pick<RolloutView, "held" | "undecided"> {
+function standingView(state: EndpointState): Pick<RolloutView, "held" | "undecided" | "waitsFor"> {
+  const { activity } = state;
   if (activity.phase !== "Progressing" && activity.phase !== "Baking")
-    return { held: null, undecided: false };
+    return { held: null, undecided: false, waitsFor: null };
   const { held, undecidedAt } = activity.standing;
   const holds = activity.switching?.outage ?? held;
+  const waits = waitsFor(state);
   return {
     held: holds === null ? null : { why: holds.why, since: holds.since },
     undecided: undecidedAt !== null,
+    waitsFor: waits === null ? null : { why: waits.why, next: [...waits.next] },
   };
 }
 
@@ -100,7 +104,7 @@ function rolloutFacts(
   rollout: Rollout,
 ): Omit<
   RolloutView,
-  "phase" | "preview" | "bakeEndsAt" | "endedAt" | "step" | "held" | "undecided"
+  "phase" | "preview" | "bakeEndsAt" | "endedAt" | "step" | "held" | "undecided" | "waitsFor"
 > {
   const { pause } = rollout;
   return {
@@ -126,6 +130,7 @@ function endedView(state: EndpointState, ended: EndedRollout): RolloutView {
     step: null,
     held: null,
     undecided: false,
+    waitsFor: null,
     paused: null,
     bakeEndsAt: null,
     endedAt: ended.endedAt,

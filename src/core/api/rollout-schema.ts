@@ -80,6 +80,8 @@ export const rolloutViewSchema = z.object({
   held: z.object({ why: z.string(), since: at }).nullable(),
   /** Its evidence came to nothing by the deadline: a person has to decide. */
   undecided: z.boolean(),
+  /** What only a person can give it, and the commands that do, the likeliest first; null: it goes on by itself. */
+  waitsFor: z.object({ why: z.string(), next: z.array(z.string()) }).nullable(),
   paused: z.object({ by: z.string(), why: z.string().nullable(), until: at.nullable() }).nullable(),
   bakeMs: z.number(),
   bakeEndsAt: at.nullable(),

@@ -10,7 +10,7 @@ import { examples } from "../help-text.ts";
 import { countValue, durationValue, percentValue } from "../option-value.ts";
 import { measured } from "../phrase.ts";
 import type { Session } from "../session.ts";
-import { waitForRollout } from "../wait.ts";
+import { Deadline, startedBefore, waitForRollout } from "../wait.ts";
 
 /** `deploy`: rolls a version out to an endpoint. */
 export function define(command: Command, session: Session): void {
@@ -37,9 +37,15 @@ export function define(command: Command, session: Session): void {
     .option("--force", "also a version that failed, or with another signature")
     .option("--reason <text>", "why, for the history")
     .option("--dry-run", "say what would happen, change nothing")
-    .option("--wait", "wait until the rollout has ended; its outcome is the exit code")
+    .option(
+      "--wait",
+      "wait until the rollout has ended; its outcome is the exit code (5 at once where it waits for a person)",
+    )
     .addOption(
-      new Option("--timeout <time>", "with --wait: give up after this long")
+      new Option(
+        "--timeout <time>",
+        "with --wait: give up this long after the command began; the rollout goes on",
+      )
         .argParser(durationValue)
         .default(1_800_000, "30m"),
     )
@@ -55,25 +61,28 @@ export function define(command: Command, session: Session): void {
       ]),
     )
     .action(async (reference, options) => {
+      const deadline = options.wait === true ? new Deadline(options.timeout) : null;
       const { client } = await session.connect();
-      const deployed = await client.deploy(
-        deployBodySchema.parse({
-          ...options,
-          reference,
-          endpoint: options.to,
-          bakeMs: options.bake,
-          policy: options.policy === undefined ? null : await policyOf(options.policy),
-          actor: await session.actor(),
-        }),
-      );
+      const body = deployBodySchema.parse({
+        ...options,
+        reference,
+        endpoint: options.to,
+        bakeMs: options.bake,
+        policy: options.policy === undefined ? null : await policyOf(options.policy),
+        actor: await session.actor(),
+      });
+      const deployed =
+        deadline === null
+          ? await client.deploy(body)
+          : await startedBefore(deadline, reference, (signal) => client.deploy(body, signal));
       const { rollout } = deployed;
-      if (options.wait !== true || deployed.dryRun || rollout === null) {
+      if (deadline === null || deployed.dryRun || rollout === null) {
         session.terminal.answer(deployed, () => describeDeployed(deployed, session));
         return;
       }
       session.terminal.note(...describeDeployed(deployed, session));
       const ended = await waitForRollout(client, rollout, {
-        timeoutMs: options.timeout,
+        deadline,
         pollMs: options.poll,
         note: (line) => session.terminal.note(line),
       });
