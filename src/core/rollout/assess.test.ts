@@ -123,11 +123,13 @@ test("requests that come while it is held or paused from the first look on count
   }
 });
 
+/** Why it waits for a person, and the likeliest command. */
+function asked(of: Scenario): readonly unknown[] {
+  const waits = waitsFor(of.state);
+  return waits === null ? [] : [waits.why, waits.next[0]];
+}
+
 test("what only a person can give: a gate, a step by hand, a way back that is not gone by itself", () => {
-  const asked = (of: Scenario): readonly unknown[] => {
-    const waits = waitsFor(of.state);
-    return waits === null ? [] : [waits.why, waits.next[0]];
-  };
   const onward = "lastgood rollout promote fraud-prod";
   const gated = started(
     canaryOf([

@@ -60,7 +60,7 @@ function entered(state: Under, { progress }: EventOf<"assessed">): Under {
   const { rollout, step: at, switching } = activity;
   if (at.entered !== null || rollout.byHand || switching !== null) return state;
   const begun = { ...activity, step: { ...at, entered: progress } };
-  return { ...state, activity: begun } as StateIn<"Progressing">;
+  return { ...state, activity: begun };
 }
 
 /** Going back by itself, unless a person keeps it from that or there is nowhere to go. */

@@ -1,6 +1,12 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 
-import { deployBodySchema, type Deployed } from "../../../core/api/index.ts";
+import type { LastgoodClient } from "../../../client/index.ts";
+import {
+  deployBodySchema,
+  type DeployBody,
+  type Deployed,
+  type RolloutView,
+} from "../../../core/api/index.ts";
 import { ENVIRONMENTS, STRATEGIES } from "../../../core/endpoint/index.ts";
 import { LastgoodError } from "../../../core/errors/index.ts";
 import { formatDuration } from "../../../core/time/index.ts";
@@ -71,25 +77,48 @@ export function define(command: Command, session: Session): void {
         policy: options.policy === undefined ? null : await policyOf(options.policy),
         actor: await session.actor(),
       });
-      const deployed =
-        deadline === null
-          ? await client.deploy(body)
-          : await startedBefore(deadline, reference, (signal) => client.deploy(body, signal));
+      const deployed = await begin(client, body, deadline);
       const { rollout } = deployed;
       if (deadline === null || deployed.dryRun || rollout === null) {
         session.terminal.answer(deployed, () => describeDeployed(deployed, session));
         return;
       }
-      session.terminal.note(...describeDeployed(deployed, session));
-      const ended = await waitForRollout(client, rollout, {
-        deadline,
-        pollMs: options.poll,
-        note: (line) => session.terminal.note(line),
-      });
-      session.terminal.answer({ ...deployed, rollout: ended }, () => [
-        `${session.terminal.style("green", "Succeeded:")} ${deployed.endpoint} is on ${ended.to.version}, stable`,
-      ]);
+      await follow(session, client, { deployed, rollout, deadline, pollMs: options.poll });
     });
+}
+
+function begin(
+  client: LastgoodClient,
+  body: DeployBody,
+  deadline: Deadline | null,
+): Promise<Deployed> {
+  if (deadline === null) return client.deploy(body);
+  return startedBefore(deadline, body.reference, (signal) => client.deploy(body, signal));
+}
+
+interface Followed {
+  readonly deployed: Deployed;
+  readonly rollout: RolloutView;
+  readonly deadline: Deadline;
+  readonly pollMs: number;
+}
+
+/** Waits for the end of what was begun. @throws how it ended, as `waitForRollout`. */
+async function follow(
+  session: Session,
+  client: LastgoodClient,
+  { deployed, rollout, deadline, pollMs }: Followed,
+): Promise<void> {
+  const { terminal } = session;
+  terminal.note(...describeDeployed(deployed, session));
+  const ended = await waitForRollout(client, rollout, {
+    deadline,
+    pollMs,
+    note: (line) => terminal.note(line),
+  });
+  terminal.answer({ ...deployed, rollout: ended }, () => [
+    `${terminal.style("green", "Succeeded:")} ${deployed.endpoint} is on ${ended.to.version}, stable`,
+  ]);
 }
 
 /** The one policy of a file. @throws `config.invalid`. */
