@@ -117,12 +117,11 @@ export class ProcessRuntime implements Runtime {
     const socket = claimSocket(dataDir, subject, claim);
     const logFile = processLog(dataDir, subject);
     const { digest, files } = version;
-    const held = { socket, build, subject, logFile };
-    const argument: ShimArguments = {
+    const held = { socket, build, subject, logFile, dataDir };
+    const config: ShimArguments = {
       ...held,
       claim,
       digest,
-      dataDir,
       files,
       name,
       launcher,
@@ -134,7 +133,7 @@ export class ProcessRuntime implements Runtime {
     const ended = Promise.withResolvers<string>();
     const shim = await claimProcess({
       ...held,
-      argument,
+      config,
       entry: shimEntry,
       role: "shim",
       self: this.#self,
