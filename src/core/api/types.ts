@@ -136,6 +136,8 @@ export interface EndpointService {
   readiness(): Readiness;
   /** Endpoints where the version carries traffic now. */
   servedBy(model: string, sequence: number): VersionView["servedBy"];
+  /** Managed servers of versions with the digest that run now. */
+  serversOf(digest: string): VersionView["servers"];
   /** The registry's verdicts on versions of the model changed: targets are chosen anew. */
   versionsChanged(model: string): void;
   /** Carries a person's verdict on a version to the endpoints that know it. */

@@ -98,9 +98,9 @@ export class ProcessRuntime implements Runtime {
     const server = await this.#claim(`inspect/${randomBytes(4).toString("hex")}`, request);
     try {
       const inspected = await inspectUpstream(settingsOf(server), request, contextOf(server));
-      const { environment, isManaged } = server.facts;
+      const { environment, isManaged, startedInMs } = server.facts;
       const notes = isManaged ? [] : [`environment: ${environment}`];
-      return { ...inspected, notes };
+      return { ...inspected, notes, process: { environment, startedInMs } };
     } catch (error) {
       throw await whyInspectingFailed(server, error);
     } finally {
