@@ -1,8 +1,3 @@
-export {
-  contentLengthOf,
-  Fields,
-  isFieldValue,
-  isToken,
-  MAX_HEAD_BYTES,
-  readFields,
-} from "./fields.ts";
+export { fieldLines, type AnswerFields } from "./answer-head.ts";
+export { Http1Server, type Http1Options } from "./http1-server.ts";
+export { PlainExchange } from "./plain-exchange.ts";
