@@ -11,7 +11,7 @@ import { readBody } from "./body.ts";
 import { monotonic } from "./clock.ts";
 import type { EndpointBook } from "./endpoint-book.ts";
 import { FALLBACK_HEADER, isEligible, MAX_REPEATED_BYTES } from "./fallback.ts";
-import { requestHeaders, responseHeaders } from "./forward-headers.ts";
+import { requestHeaders, responseHeaders, type MessageHeaders } from "./forward-headers.ts";
 import type { HttpExchange } from "./http-exchange.ts";
 import { isOwn } from "./own-failures.ts";
 import type { PassedPath } from "./passed-path.ts";
@@ -135,7 +135,7 @@ export class PassThrough {
     const forwarded = await served.forward(messageOf(passing, timeoutMs), waitMs);
     const error = failureOf(forwarded, served.subject);
     if (error !== null && error.details["rejected"] !== true && this.#mayFallBack(sent, error)) {
-      forwarded.body.destroy();
+      if (!Buffer.isBuffer(forwarded.body)) forwarded.body.destroy();
       throw error;
     }
     this.#count(sent, error);
@@ -255,6 +255,12 @@ export class PassThrough {
     { status, headers, body }: Forwarded,
     own: Readonly<Record<string, string>>,
   ): Promise<LastgoodError | null> {
+    if (Buffer.isBuffer(body))
+      return writeWhole(response, {
+        status,
+        headers: { ...responseHeaders(headers), ...own },
+        body,
+      });
     let cut: LastgoodError | null = null;
     body.once("error", (cause) => {
       // A caller who leaves ends both: it is the server's doing only while the caller is there.
@@ -288,6 +294,24 @@ export class PassThrough {
     );
     exchange.discardForAWhile();
   }
+}
+
+/** Writes a short answer with its head; resolves when it has left, or its caller. */
+function writeWhole(
+  response: ServerResponse,
+  {
+    status,
+    headers,
+    body,
+  }: { readonly status: number; readonly headers: MessageHeaders; readonly body: Buffer },
+): Promise<null> {
+  if (response.destroyed) return Promise.resolve(null);
+  return new Promise((resolve) => {
+    response.once("close", () => resolve(null));
+    response.writeHead(status, headers);
+    // With a body of text the head and the body are one write.
+    response.end(body.toString("latin1"), "latin1");
+  });
 }
 
 function messageOf({ request, to, body }: Ready, timeoutMs: number): ForwardRequest {
