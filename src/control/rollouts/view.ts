@@ -9,6 +9,7 @@ import {
   rolloutOf,
   stepElapsed,
   stepsOf,
+  waitsFor,
   wantsBack,
   type EndedRollout,
   type EndpointState,
@@ -76,14 +77,17 @@ function stepView(state: EndpointState, now: number): RolloutView["step"] {
 }
 
 /** How a rollout under way stands by its evidence. */
-function standingView({ activity }: EndpointState): Pick<RolloutView, "held" | "undecided"> {
+function standingView(state: EndpointState): Pick<RolloutView, "held" | "undecided" | "waitsFor"> {
+  const { activity } = state;
   if (activity.phase !== "Progressing" && activity.phase !== "Baking")
-    return { held: null, undecided: false };
+    return { held: null, undecided: false, waitsFor: null };
   const { held, undecidedAt } = activity.standing;
   const holds = activity.switching?.outage ?? held;
+  const waits = waitsFor(state);
   return {
     held: holds === null ? null : { why: holds.why, since: holds.since },
     undecided: undecidedAt !== null,
+    waitsFor: waits === null ? null : { why: waits.why, next: [...waits.next] },
   };
 }
 
@@ -92,7 +96,7 @@ function rolloutFacts(
   rollout: Rollout,
 ): Omit<
   RolloutView,
-  "phase" | "preview" | "bakeEndsAt" | "endedAt" | "step" | "held" | "undecided"
+  "phase" | "preview" | "bakeEndsAt" | "endedAt" | "step" | "held" | "undecided" | "waitsFor"
 > {
   const { pause } = rollout;
   return {
@@ -118,6 +122,7 @@ function endedView(state: EndpointState, ended: EndedRollout): RolloutView {
     step: null,
     held: null,
     undecided: false,
+    waitsFor: null,
     paused: null,
     bakeEndsAt: null,
     endedAt: ended.endedAt,

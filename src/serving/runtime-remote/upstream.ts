@@ -1,18 +1,32 @@
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Tensor } from "../../core/tensor/index.ts";
-import type { UpstreamAddress } from "../runtime/index.ts";
+import {
+  AnswerInvalid,
+  AnswerLost,
+  AnswerTimeout,
+  UpstreamPool,
+  type Question,
+  type WholeAnswer,
+} from "../http1/index.ts";
+import type { InferResult, UpstreamAddress } from "../runtime/index.ts";
 import { dialectOf, type Dialect } from "./dialect.ts";
-import { HttpLost, HttpPool, HttpTimeout, type HttpAnswer, type HttpRequest } from "./http-pool.ts";
 import { readMetadata, type RemoteMetadata } from "./oip-wire.ts";
 
 /** Of an error's text, what is worth showing. */
 const ERROR_CHARACTERS = 500;
+
+const CONNECTIONS = 128;
 
 /** Outputs and how long the model took for them. */
 export interface RemoteAnswer {
   readonly outputs: Tensor[];
   /** From when it was sent to when the answer was there, ms. */
   readonly ms: number;
+}
+
+/** What a client of one server makes of an answer: nobody shared its frame. */
+export function resultOf(inputs: readonly Tensor[], { outputs, ms }: RemoteAnswer): InferResult {
+  return { outputs, modelMs: ms, batch: 1, frame: { rows: inputs[0]?.shape[0] ?? 1 } };
 }
 
 /** The only schemes the server fetches. */
@@ -47,7 +61,7 @@ export class Upstream {
   readonly #address: UpstreamAddress;
   readonly #dialect: Dialect;
   readonly #hint: string;
-  readonly #pool: HttpPool;
+  readonly #pool: UpstreamPool;
   /** What comes before every path; empty where the URL has none. */
   readonly #base: string;
   #closed: Promise<void> | null = null;
@@ -58,7 +72,7 @@ export class Upstream {
     this.#dialect = dialectOf(address);
     this.#hint = options.hint ?? "check the remote's url in the server's configuration";
     this.#base = url.pathname.replace(/\/+$/, "");
-    this.#pool = new HttpPool(url.origin, options.keepAliveMs);
+    this.#pool = new UpstreamPool(url, { connections: CONNECTIONS, ...options });
   }
 
   /** @throws `runtime.unavailable`, `runtime.timeout` or `runtime.failed` when it is not ready. */
@@ -99,7 +113,7 @@ export class Upstream {
   }
 
   /** Sent once more where that is allowed and a lost connection left it open what became of it. */
-  async #requestTwice(request: HttpRequest, timeoutMs: number): Promise<HttpAnswer> {
+  async #requestTwice(request: Question, timeoutMs: number): Promise<WholeAnswer> {
     try {
       return await this.#request(request, timeoutMs);
     } catch (error) {
@@ -109,7 +123,7 @@ export class Upstream {
     }
   }
 
-  async #request(request: HttpRequest, timeoutMs: number): Promise<HttpAnswer> {
+  async #request(request: Question, timeoutMs: number): Promise<WholeAnswer> {
     const answer = await this.#exchange(request, timeoutMs);
     const { status, text } = answer;
     if (status >= 200 && status < 300) return answer;
@@ -121,14 +135,20 @@ export class Upstream {
     );
   }
 
-  async #exchange(request: HttpRequest, timeoutMs: number): Promise<HttpAnswer> {
+  async #exchange(request: Question, timeoutMs: number): Promise<WholeAnswer> {
     try {
-      return await this.#pool.exchange(request, timeoutMs);
+      return await this.#pool.ask(request, timeoutMs);
     } catch (cause) {
-      if (cause instanceof HttpTimeout)
+      if (cause instanceof AnswerTimeout)
         throw new LastgoodError(
           "runtime.timeout",
           `${this.#name} did not answer within ${Math.ceil(timeoutMs)} ms`,
+          { cause },
+        );
+      if (cause instanceof AnswerInvalid)
+        throw new LastgoodError(
+          "runtime.failed",
+          `${this.#name} answered what is not HTTP/1.1: ${cause.message}`,
           { cause },
         );
       throw new LastgoodError(
@@ -137,7 +157,7 @@ export class Upstream {
         {
           cause,
           hint: this.#hint,
-          details: { sent: cause instanceof HttpLost && cause.sent },
+          details: { sent: cause instanceof AnswerLost && cause.stage !== "unsent" },
         },
       );
     }
