@@ -11,6 +11,11 @@ import { build } from "../../../tools/build.ts";
 import { DIST } from "../../support/gateway-harness.ts";
 import { checkFallback, checkHardLimits } from "../../support/law-checks/fallback.ts";
 import { checkInstant } from "../../support/law-checks/instant.ts";
+import {
+  checkCountsStatuses,
+  checkGrpcSplit,
+  checkLeavesNothing,
+} from "../../support/law-checks/managed.ts";
 import { checkNoRequestPays } from "../../support/law-checks/no-request-pays.ts";
 import { checkNothingLost } from "../../support/law-checks/nothing-lost.ts";
 import { checkOutlives } from "../../support/law-checks/outlives.ts";
@@ -86,8 +91,8 @@ const SABOTAGES = [
   },
 ] as const;
 
-/** Laws that the gateway keeps by itself are checked on one without a server around it. */
-const GATEWAY_SABOTAGES = [
+/** Laws whose checks start what they need around the bundles by themselves: a gateway alone, or other servers too. */
+const OTHER_SABOTAGES = [
   {
     what: "law 5: nobody answers what the candidate fails",
     module: "src/serving/gateway/fallback.ts",
@@ -99,6 +104,24 @@ const GATEWAY_SABOTAGES = [
     module: "src/serving/gateway/breaker.ts",
     check: checkHardLimits,
     says: /^law 6: /,
+  },
+  {
+    what: "managed servers: their children are left alone",
+    module: "src/link/process-tree/process-tree.ts",
+    check: checkLeavesNothing,
+    says: /^managed servers: no child is left over/,
+  },
+  {
+    what: "gRPC: the split is ignored",
+    module: "src/serving/gateway/grpc-server.ts",
+    check: checkGrpcSplit,
+    says: /^gRPC: callers get what the split says/,
+  },
+  {
+    what: "pass-through: a 5xx counts for nothing",
+    module: "src/serving/runtime-passthrough/passthrough-client.ts",
+    check: checkCountsStatuses,
+    says: /^pass-through: a candidate that answers 500 is sent back/,
   },
 ] as const;
 
@@ -131,7 +154,7 @@ test.each(SABOTAGES)("$what: its check fails, and holds without", async (sabotag
   await onServer(null, sabotage.check);
 });
 
-test.each(GATEWAY_SABOTAGES)("$what: its check fails, and holds without", async (sabotage) => {
+test.each(OTHER_SABOTAGES)("$what: its check fails, and holds without", async (sabotage) => {
   const dist = await buildWithout(sabotage.module);
   await expect(sabotage.check(dist)).rejects.toThrow(sabotage.says);
   await sabotage.check(DIST);
