@@ -15,6 +15,7 @@ import {
   type PeerListener,
 } from "../../link/peer/index.ts";
 import { requestIdKey } from "../../link/request-id/index.ts";
+import type { RouteRevision } from "../../link/route/index.ts";
 import { systemTimers } from "../../link/timer/index.ts";
 import { EvidenceDesk } from "../evidence/index.ts";
 import type { GrpcProtocol, ScoringProtocol } from "../protocol/index.ts";
@@ -343,11 +344,9 @@ export class Gateway {
     const { config, protocols, grpc } = this.#parts;
     const inUse = this.#inUse.get(target.endpoint) ?? new Set();
     const port = inUse.has("oip-grpc") ? this.#grpcPort : null;
-    const { runtime } = target.revision;
-    const remote = runtime.kind === "remote" ? config.remotes[runtime.remote] : undefined;
     return probeEndpoint({
       ...target,
-      passedPath: isPassedThrough(target.revision) ? (remote?.health ?? "/") : null,
+      passedPath: isPassedThrough(target.revision) ? healthPath(config, target.revision) : null,
       host: config.serveHost,
       port: this.#port,
       token: this.#probeToken,
@@ -355,6 +354,16 @@ export class Gateway {
       grpc: port === null ? null : { protocol: await grpc(), port },
     });
   }
+}
+
+/** Where a server that speaks something of its own says that it is ready. */
+function healthPath(
+  { remotes, launchers }: GatewayConfig,
+  { runtime }: Pick<RouteRevision, "runtime">,
+): string {
+  if (runtime.kind === "onnx") return "/";
+  const server = runtime.kind === "remote" ? remotes[runtime.remote] : launchers[runtime.launcher];
+  return server?.health ?? "/";
 }
 
 function takeGrpcAddress(folder: string, { grpc }: GatewayConfig): Promise<TakenAddress> | null {

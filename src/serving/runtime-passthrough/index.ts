@@ -2,6 +2,7 @@ export { connectPassThrough } from "./passthrough-client.ts";
 export {
   inspectedUnread,
   PassThroughRuntime,
+  readyAnswer,
   UNREAD_ENGINE,
   type PassThroughSettings,
 } from "./passthrough-runtime.ts";

@@ -59,32 +59,44 @@ export class PassThroughRuntime implements Runtime {
 
 /** What is known of a version whose requests nobody reads. @throws `signature.mismatch` when one was given. */
 export function inspectedUnread(request: Pick<InspectRequest, "signature">): Inspected {
-    if (request.signature !== null)
-      throw new LastgoodError(
-        "signature.mismatch",
-        "the requests of a pass-through server are not read, so nothing can be held to a signature",
-        { hint: "register it without one" },
-      );
-    return {
-      signature: { inputs: [], outputs: [] },
-      golden: [],
-      dropped: [],
-      batching: { on: false, why: "requests are passed on as they are" },
-      engine: UNREAD_ENGINE,
-    };
+  if (request.signature !== null)
+    throw new LastgoodError(
+      "signature.mismatch",
+      "the requests of a pass-through server are not read, so nothing can be held to a signature",
+      { hint: "register it without one" },
+    );
+  return {
+    signature: { inputs: [], outputs: [] },
+    golden: [],
+    dropped: [],
+    batching: { on: false, why: "requests are passed on as they are" },
+    engine: UNREAD_ENGINE,
+  };
 }
 
-async function prove({ url, health }: PassThroughSettings): Promise<LoadProof> {
-  const address = url.replace(/\/+$/, "") + (health ?? "/");
-  const status = await statusOf(address);
-  const isReady = health === null ? status < 500 : status >= 200 && status < 300;
-  if (!isReady) throw new LastgoodError("runtime.failed", `${address} answered ${status}`);
+async function prove(settings: PassThroughSettings): Promise<LoadProof> {
+  const answered = await readyAnswer(settings);
   return {
-    proof: `passed through, its bytes cannot be verified and nothing is read: ${address} answered ${status}`,
+    proof: `passed through, its bytes cannot be verified and nothing is read: ${answered}`,
     provenAt: Date.now(),
     engine: UNREAD_ENGINE,
     pid: null,
   };
+}
+
+/**
+ * What the server says to being asked whether it is ready, in words.
+ * @throws `runtime.failed` when that is no yes, `runtime.unavailable` when it says nothing.
+ */
+export async function readyAnswer({
+  url,
+  health,
+}: Pick<PassThroughSettings, "url" | "health">): Promise<string> {
+  const address = url.replace(/\/+$/, "") + (health ?? "/");
+  const status = await statusOf(address);
+  const isReady = health === null ? status < 500 : status >= 200 && status < 300;
+  if (!isReady) throw new LastgoodError("runtime.failed", `${address} answered ${status}`);
+  return `${address} answered ${status}`;
 }
 
 async function statusOf(address: string): Promise<number> {

@@ -8,7 +8,7 @@ import { ownIdentity, type PeerIdentity } from "../../link/peer/index.ts";
 import { endProcesses, markedProcesses } from "../../link/process-tree/index.ts";
 import type { RouteRevision } from "../../link/route/index.ts";
 import { claimProcess, claimSocket, processLog, type ClaimedProcess } from "../claim/index.ts";
-import { inspectedUnread, UNREAD_ENGINE } from "../runtime-passthrough/index.ts";
+import { inspectedUnread, readyAnswer, UNREAD_ENGINE } from "../runtime-passthrough/index.ts";
 import {
   inspectUpstream,
   openRevision,
@@ -224,15 +224,18 @@ function settingsOf(server: KeptServer): Omit<UpstreamAddress, "form" | "signatu
   return { url: urlOf(server), protocol, model, path, health, retries };
 }
 
-/** A server that speaks something of its own: its shim says that it is ready, and nothing is read. */
+/** A server that speaks something of its own: it says that it is ready, and nothing is read. */
 async function loadedUnread(server: KeptServer, revision: RouteRevision): Promise<LoadedModel> {
-  const prove = async (): Promise<LoadProof> => ({
-    proof: `digest verified, environment ${server.facts.environment}, ready; requests are passed on unread`,
-    provenAt: Date.now(),
-    engine: UNREAD_ENGINE,
-    pid: server.facts.pid,
-    process: await measured(server),
-  });
+  const proveUnread = async (): Promise<LoadProof> => {
+    const answered = await readyAnswer({ url: urlOf(server), health: server.launcher.health });
+    return {
+      proof: `digest verified, environment ${server.facts.environment}, passed through: ${answered}`,
+      provenAt: Date.now(),
+      engine: UNREAD_ENGINE,
+      pid: server.facts.pid,
+      process: await measured(server),
+    };
+  };
   return {
     address: {
       kind: "passthrough",
@@ -240,9 +243,9 @@ async function loadedUnread(server: KeptServer, revision: RouteRevision): Promis
       retries: server.launcher.retries,
       queue: revision.limits.queue + OWN_REQUESTS,
     },
-    proof: await prove(),
+    proof: await proveUnread(),
     died: server.died,
-    replay: prove,
+    replay: proveUnread,
     unload: () => server.shim.stop(),
   };
 }
