@@ -83,12 +83,8 @@ const endpoints = {
     throw new TypeError("a mistake of ours");
   },
   history: (endpoint: string, after: number) => {
-    const entry = {
-      endpoint,
-      sequence: 1,
-      kind: "rollback.completed",
-      data: { trigger: "manual" },
-    };
+    const data = { trigger: "manual" };
+    const entry = { endpoint, sequence: 1, kind: "rollback.completed", data };
     return Promise.resolve({ endpoint, head: null, entries: after > 0 ? [] : [entry] });
   },
   watch: () => () => undefined,
@@ -115,6 +111,7 @@ function deps(): ApiDeps {
     endpoints,
     artifacts,
     feedback: { take: () => Promise.reject(new Error("not asked here")) },
+    garbage: { collect: () => Promise.reject(new Error("not asked here")) },
     store: {
       operations: {
         get: (key) => Promise.resolve(rows.get(key) ?? null),
@@ -521,7 +518,7 @@ test("the OpenAPI document names every operation with its problem answer", async
       return `${method} ${path.replace("/api/v1", "")}`;
     }),
   );
-  expect([operations.length, operations.includes("post /rollback")]).toEqual([31, true]);
+  expect([operations.length, operations.includes("post /rollback")]).toEqual([32, true]);
 });
 
 test("the event stream starts at once and refuses an id it does not know", async () => {
