@@ -53,6 +53,8 @@ export default defineConfig({
           ],
           pool: "forks",
           maxWorkers: "100%",
+          // Loading modules anew for each file is a third of what the suite costs; no file changes what others see.
+          isolate: false,
           // Group 0 would run last: vitest puts what has one worker and no order at the end.
           sequence: { groupOrder: 1 },
         },
