@@ -51,6 +51,12 @@ export class PairTicket implements Pending {
     this.#count(this.#verdict(this.#terms.now() > this.deadlineAt ? "bad" : outputs));
   }
 
+  /** The other revision was not asked: it is too busy. */
+  skipped(): void {
+    const { window } = this.#terms;
+    if (window.end(this)) window.tally.pairs.skipped += 1;
+  }
+
   /**
    * The other revision did not answer. What says nothing of it is no pair: that it is too busy, is
    * being let go of, or is gone before the request's turn came.
@@ -60,9 +66,10 @@ export class PairTicket implements Pending {
     if (!window.end(this)) return;
     const { code, details } = error;
     const isOwn = code === "overloaded" || code === "internal" || details["unloaded"] === true;
-    if (this.#diedAt !== null || code === "runtime.unavailable") {
-      if (details["unloaded"] !== true) this.#lost();
-    } else if (!isOwn) this.#count(this.#verdict("bad"));
+    const isLost = this.#diedAt !== null || code === "runtime.unavailable";
+    if (isLost && details["unloaded"] !== true) this.#lost();
+    else if (isOwn) window.tally.pairs.skipped += 1;
+    else this.#count(this.#verdict("bad"));
   }
 
   expire(): void {

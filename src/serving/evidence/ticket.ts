@@ -137,8 +137,9 @@ export class RequestTicket implements Pending {
 
   /**
    * The pair of this request and the same one at the other revision, or null where there is nothing
-   * to compare: it has not ended as the version's doing, its window is closed, or it was lost with
-   * its process, which it may have taken down. A sticky key is one pair.
+   * to compare: it has not ended as the version's doing, its window is closed, another one stands for
+   * what it was lost with, or it was lost with its process, which it may have taken down. A sticky key
+   * is one pair.
    */
   pair(compared: ReadonlySet<string>): PairTicket | null {
     const { mirror, isCandidate, deadlineMs, now } = this.#arm;
@@ -191,6 +192,8 @@ export class RequestTicket implements Pending {
       addRequest(this.#tally, outcome, this.#key);
       this.#outcome = "bad";
     } else if (!this.#charge(now, outcome)) return;
+    // One for each incident, and what killed a process is never repeated.
+    else if (this.#diedAt === null && !isLate) this.#outcome = "bad";
     const { message, requestId } = failure;
     const revision = this.#tally.revision;
     if (this.#arm.isCandidate)
