@@ -285,6 +285,15 @@ describe("a split that is not what was asked for", () => {
 
 const minutes = (count: number): number => 10_000 + count * 60_000;
 
+/** Six minutes without a pair. */
+const dry = (arm: "candidate" | "stable", skipped: number): readonly Interval[] =>
+  Array.from({ length: 360 }, (_, at) =>
+    intervalOf(10 + at, {
+      [arm]: { ...noArmCounts(), requests: 10 },
+      pairs: { ...noPairCounts(), skipped: at % 30 === 0 ? skipped : 0 },
+    }),
+  );
+
 describe("no data", () => {
   const lone = (arm: "candidate" | "stable") =>
     fold(
@@ -318,13 +327,6 @@ describe("no data", () => {
   });
 
   test("pairs that dry up are no data, in a bake and in a mirror step, also where none ever came", () => {
-    const dry = (arm: "candidate" | "stable", skipped: number): readonly Interval[] =>
-      Array.from({ length: 360 }, (_, at) =>
-        intervalOf(10 + at, {
-          [arm]: { ...noArmCounts(), requests: 10 },
-          pairs: { ...noPairCounts(), skipped: at % 30 === 0 ? skipped : 0 },
-        }),
-      );
     const paired = startWatch(ERRORS, { comparison: "paired" });
     const before = fold(paired, bake(0, 10, {}));
     const state = fold(before, dry("candidate", 1));
