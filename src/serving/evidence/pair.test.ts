@@ -145,7 +145,7 @@ test("what says nothing of the original, or may have killed it, is not sent on",
   expect(tryPair(stage, { outcome: new LastgoodError("overloaded", "busy") })).toBeNull();
   expect(tryPair(stage, { outcome: answer(), of: CANDIDATE })).toBeNull();
   const killer = stage.admit(STABLE);
-  killer.died(stage.now, "died");
+  killer.died({ process: "a", at: stage.now }, "died");
   killer.answered(answer());
   expect(killer.pair(COMPARED)).toBeNull();
   const late = stage.admit(STABLE);
@@ -177,7 +177,7 @@ test("a mirror target that dies is one bad pair, however many were in it and in 
   for (const worker of [0, 1])
     for (let request = 0; request < 4; request += 1) {
       const pair = pairOf(stage, { outcome: answer(), worker });
-      pair.died(10_050 + worker);
+      pair.died({ process: "a", at: 10_050 + worker });
       pair.failed(LastgoodError.from(new Error("died")));
       naive.bad += 1;
     }
@@ -190,8 +190,8 @@ test("a death that took mirrored and assigned requests is an event in each test"
   const stage = mirroring();
   const pair = pairOf(stage, { outcome: answer() });
   const assigned = stage.admit(CANDIDATE);
-  pair.died(10_050);
-  assigned.died(10_050, "died");
+  pair.died({ process: "a", at: 10_050 });
+  assigned.died({ process: "a", at: 10_050 }, "died");
   pair.failed(LastgoodError.from(new Error("died")));
   assigned.answered(answer());
   const [record] = stage.pass(1_000);
