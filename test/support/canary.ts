@@ -175,6 +175,13 @@ export class DoublingRemote {
     await new Promise((done) => this.#server.close(done));
   }
 
+  /** Out of reach: connections are refused, until what this gives is called. */
+  async goAway(): Promise<() => Promise<void>> {
+    const { port } = this.#server.address() as AddressInfo;
+    await this.stop();
+    return () => new Promise((done) => this.#server.listen(port, "127.0.0.1", () => done()));
+  }
+
   #answer(url: string, body: string): string {
     if (url.endsWith("/ready")) return '{"ready":true}';
     const shape = [-1, 1];

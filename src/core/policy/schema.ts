@@ -1,9 +1,10 @@
 import type * as z from "zod";
 
 import type { Strategy } from "../endpoint/index.ts";
+import { plainWords } from "../errors/index.ts";
 import { policyMistakes } from "./check.ts";
 import { policyFileSchema, policyPartSchema } from "./file-schema.ts";
-import { plainWords, refusePolicy, type Mistake } from "./mistake.ts";
+import { refusePolicy, type Mistake } from "./mistake.ts";
 import { readHead, readPart } from "./normalise.ts";
 import type { EndpointPolicy, Policy } from "./policy.ts";
 
