@@ -187,8 +187,8 @@ export class LastgoodClient {
     return this.#post(resolvedSchema, "/resolve", { reference });
   }
 
-  deploy(body: z.input<typeof deployBodySchema>): Promise<Deployed> {
-    return this.#post(deployedSchema, "/deploy", body);
+  deploy(body: z.input<typeof deployBodySchema>, signal?: AbortSignal): Promise<Deployed> {
+    return this.#post(deployedSchema, "/deploy", body, signal);
   }
 
   rollback(body: z.input<typeof rollbackBodySchema>, signal?: AbortSignal): Promise<RolledBack> {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 
 import { afterAll, afterEach, expect, test } from "vitest";
 
+import { commandLine } from "../../src/app/supervise/process-end.ts";
 import type { Launcher } from "../../src/core/launcher/index.ts";
 import type { Tensor } from "../../src/core/tensor/index.ts";
 import { connectPeer, ownIdentity, socketFolder } from "../../src/link/peer/index.ts";
@@ -141,6 +142,20 @@ test("a server that never gets ready is given up, and nothing of it stays", asyn
   expect(left()).toEqual([]);
 });
 
+test("the list of processes shows no variable of its launcher", async () => {
+  const runtime = folder.processRuntime({ env: { API_KEY: "hunter2" } });
+  const loaded = await runtime.load("fraud/1", await registered({}, runtime));
+  cleanups.push(() => loaded.unload());
+  const lines = readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => commandLine(Number(pid)) ?? []);
+  const { address } = loaded;
+  if (address.kind !== "process") throw new Error("it is no process");
+  // It is found there all the same.
+  expect(lines.filter((line) => line.includes(address.shim))).toHaveLength(1);
+  expect(lines.filter((line) => line.join(" ").includes("hunter2"))).toEqual([]);
+});
+
 test("a program that is not there is named", async () => {
   const version = folder.storeServer({ model: "doubling" });
   const runtime = folder.processRuntime({ command: ["no-such-program", "{port}"] });
@@ -214,7 +229,7 @@ test("one that nobody is connected to ends itself, and its server", async () => 
   const { digest, files } = folder.storeServer({ model: "doubling" });
   const socket = claimSocket(folder.path, "fraud/9", digest);
   const logFile = join(folder.path, "logs", "orphan.log");
-  const argument = {
+  const config = {
     socket,
     digest,
     files,
@@ -228,7 +243,8 @@ test("one that nobody is connected to ends itself, and its server", async () => 
     orphanMs: 500,
   };
   const entry = join(import.meta.dirname, "../../dist/shim.cjs");
-  const shim = spawn(process.execPath, [entry, JSON.stringify(argument)], { stdio: "ignore" });
+  const shim = spawn(process.execPath, [entry], { stdio: ["pipe", "ignore", "ignore"] });
+  shim.stdin.end(JSON.stringify(config));
   const peer = await until("it says hello", () =>
     connectPeer(socket, {
       self: ownIdentity("gateway", "test", "test"),

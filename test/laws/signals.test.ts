@@ -63,7 +63,8 @@ function listening(): Promise<number> {
 
 beforeAll(async () => {
   const config = join(folder, "server.yaml");
-  const check = "process.exit(require('node:fs').existsSync(process.argv[1]) ? 1 : 0)";
+  const check =
+    "if (require('node:fs').existsSync(process.argv[1])) { console.error('the shop is closed'); process.exit(1) }";
   const command = [process.execPath, "-e", check, sick];
   writeFileSync(log, "");
   writeFileSync(
@@ -175,7 +176,11 @@ test("a check that fails so many times in a row sends the candidate back", async
     );
   });
   writeFileSync(sick, "");
-  expect(await sentBack(id)).toMatch(/health|shop/);
+  const why = await sentBack(id);
+  expect(why).toMatch(/^health: \d failures in a row, the last: exit code 1: the shop is closed$/);
+  expect((await server.cli(["rollout", "status"])).stdout).toContain(`\n  ${why}\n`);
+  const incident = await server.cli(["incident", id]);
+  expect(incident.stdout).toContain(why);
   rmSync(sick);
 }, 90_000);
 
@@ -186,7 +191,9 @@ test("a check of each revision: what fails both is an outage and is held, what f
     const { rollout } = await server.client.rollout(ENDPOINT);
     return rollout?.held?.why;
   });
-  expect(held).toBe("an outage: the health checks of both revisions fail");
+  expect(held).toBe(
+    "an outage: the health checks of both revisions fail: health (it answers HTTP 500)",
+  );
   expect((await server.client.rollout(ENDPOINT)).rollout?.phase).toBe("Progressing");
   ill.delete("v1.0");
   expect(await sentBack(id)).toContain("health: ");

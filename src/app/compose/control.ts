@@ -21,7 +21,7 @@ import { openSqliteStore, type Store } from "../../storage/store/index.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { systemClock } from "./system-clock.ts";
 
-/** What a control plane is started with: JSON in its process's only argument. */
+/** What a control plane is started with: JSON in its process's standard input. */
 export const controlConfigSchema = z.object({
   dataDir: z.string().min(1),
   apiHost: z.string().min(1),

@@ -39,7 +39,7 @@ const registry = {
     if (typeof selector === "string") calls.push(`version ${model} ${selector}`);
     return Promise.resolve(versionOf(model, 3));
   },
-  view: (version: object, servedBy: unknown) => Promise.resolve({ ...version, servedBy }),
+  view: (version: object, known: object) => Promise.resolve({ ...version, ...known }),
   parseReference: (text: string) => {
     const [model, name] = text.split("@");
     return Promise.resolve({ model, selector: name === undefined ? null : { by: "name", name } });
@@ -77,6 +77,7 @@ const endpoints = {
     return { ready: missing.length === 0, missing };
   },
   servedBy: () => [{ endpoint: "fraud-prod", revision: 2 }],
+  serversOf: () => [],
   versionsChanged: () => undefined,
   doctor: () => {
     throw new TypeError("a mistake of ours");

@@ -40,6 +40,7 @@ import type { Count, Evidence } from "../../link/count/index.ts";
 import type { GatewayStatus, RevisionState } from "../../link/message/index.ts";
 import type { Override } from "../../link/override/index.ts";
 import { verifyChain, type ChainEntry } from "../../storage/history/index.ts";
+import { expectedSeconds } from "./cold-start.ts";
 import { deploy } from "./deploy-command.ts";
 import type { EndpointDeps } from "./deps.ts";
 import { Endpoints, type RunningEndpoint } from "./endpoints.ts";
@@ -225,6 +226,15 @@ export class Rollouts implements EndpointService {
     });
   }
 
+  serversOf(digest: string): VersionView["servers"] {
+    return this.#deps.gateways
+      .revisionStates()
+      .filter((state) => state.digest === digest)
+      .flatMap(({ endpoint, revision, pid, process }) =>
+        process === undefined ? [] : [{ endpoint, revision, pid, ...process }],
+      );
+  }
+
   versionsChanged(model: string): void {
     for (const { controller } of this.#endpoints.ofModel(model)) controller.refresh();
   }
@@ -351,17 +361,12 @@ export class Rollouts implements EndpointService {
 
   async #view({ controller }: RunningEndpoint): Promise<EndpointView> {
     const { state, historyHead } = controller;
-    const { name, model } = state.identity;
+    const { name } = state.identity;
     const choice = await this.#endpoints.chooser.choose(state, VIEW_PROOF_AGE_MS);
-    const target = choice.targets[0];
-    const manifest =
-      target === undefined
-        ? null
-        : await this.#endpoints.catalog.manifest(model, target.version.sequence);
     return endpointView({
       state,
       choice,
-      targetBytes: manifest?.files.reduce((sum, file) => sum + file.size, 0) ?? 0,
+      expectedSeconds: await expectedSeconds(this.#endpoints, state, choice.targets[0]),
       revisionStates: this.#deps.gateways
         .revisionStates()
         .filter((revision) => revision.endpoint === name),

@@ -37,19 +37,26 @@ function brokenWords({ plan, metrics, split }: AnalysisState): string | null {
   return broken.length === 0 ? null : broken.join("; ");
 }
 
-function healthOutage({ plan, metrics }: AnalysisState): boolean {
-  return plan.metrics.some(({ test, role }, at) => {
+/** The checks that both revisions fail, with why; null: there is none. */
+function healthOutage({ plan, metrics }: AnalysisState): string | null {
+  const failing = plan.metrics.flatMap(({ metric, test, role }, at) => {
     const state = metrics[at]?.state;
-    if (test.test !== "health" || role === "report" || state?.test !== "health") return false;
-    return state.candidate >= test.failures && state.stable >= test.failures;
+    if (test.test !== "health" || role === "report" || state?.test !== "health") return [];
+    if (state.candidate < test.failures || state.stable < test.failures) return [];
+    const why = state.failure.candidate ?? state.failure.stable;
+    return [`${metric.name}${why === null ? "" : ` (${why})`}`];
   });
+  return failing.length === 0
+    ? null
+    : `an outage: the health checks of both revisions fail: ${failing.join(", ")}`;
 }
 
 /** Stable and candidate fail alike. */
 function outageWords(state: AnalysisState): string | null {
   if (state.proposal?.outage === true)
     return "an outage: stable failed what the candidate failed as well";
-  if (healthOutage(state)) return "an outage: the health checks of both revisions fail";
+  const health = healthOutage(state);
+  if (health !== null) return health;
   if (state.held || !bothFail(state.recent, state.plan.base)) return null;
   const rate = (arm: "candidate" | "stable"): string =>
     percent(state.recent[arm].bad / state.recent[arm].requests);

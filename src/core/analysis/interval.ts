@@ -91,6 +91,10 @@ export const signalSchema = z.object({
   paired: pairedSignalSchema.nullable().default(null),
   /** Why the source could not be read, or null. */
   broken: z.string().nullable().default(null),
+  /** Of checks: why the last one of the arm that failed did, in words. */
+  failure: z
+    .object({ candidate: z.string().max(300).nullable(), stable: z.string().max(300).nullable() })
+    .optional(),
 });
 
 /** What a source other than the gateway saw of both arms within an interval. */
