@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { Agent, request } from "node:http";
@@ -35,6 +35,7 @@ import {
   type PeerListener,
 } from "../../src/link/peer/index.ts";
 import { DEFAULT_LIMITS, type Route, type RouteRevision } from "../../src/link/route/index.ts";
+import { startProgram } from "../../src/link/startup/index.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const bundles = join(root, ".tmp", `gateway-${process.pid}`);
@@ -123,8 +124,11 @@ export class GatewayHarness {
       socketFolder: this.sockets,
     };
     const log = openSync(join(this.dataDir, "gateway.log"), "a");
-    this.#child = spawn(process.execPath, [join(dist, "gateway.cjs"), JSON.stringify(config)], {
-      stdio: ["ignore", log, log],
+    this.#child = startProgram({
+      program: join(dist, "gateway.cjs"),
+      shown: [this.dataDir],
+      config,
+      output: log,
     });
     const status = await this.until(
       () => this.admin<GatewayStatus>("gateway.status", {}),

@@ -421,16 +421,10 @@ test("a repeated Idempotency-Key is answered and not done again", async () => {
   expect(calls).toEqual(["rollback"]);
   const other = await post("/api/v1/rollback", { actor: "ben" }, key);
   expect(other.status).toBe(400);
-  const refused = await post(
-    "/api/v1/deploy",
-    { reference: "f", actor: "a" },
-    { "idempotency-key": "2" },
-  );
-  const refusedAgain = await post(
-    "/api/v1/deploy",
-    { reference: "f", actor: "a" },
-    { "idempotency-key": "2" },
-  );
+  const deploy = (): Promise<Sent> =>
+    post("/api/v1/deploy", { reference: "f", actor: "a" }, { "idempotency-key": "2" });
+  const refused = await deploy();
+  const refusedAgain = await deploy();
   expect(refusedAgain).toEqual(refused);
   expect(refusedAgain).toMatchObject({ status: 409, type: "application/problem+json" });
 });

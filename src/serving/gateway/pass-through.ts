@@ -245,14 +245,14 @@ export class PassThrough {
     own: Readonly<Record<string, string>>,
   ): Promise<LastgoodError | null> {
     let cut: LastgoodError | null = null;
-    if (!Buffer.isBuffer(body))
-      body.once("error", (cause) => {
-        // A caller who leaves ends both: it is the server's doing only while the caller is there.
-        if (!exchange.isGone)
-          cut = new LastgoodError("runtime.failed", `the answer broke off: ${cause.message}`, {
-            cause,
-          });
-      });
+    const broken = (cause: Error): void => {
+      // A caller who leaves ends both: it is the server's doing only while the caller is there.
+      if (!exchange.isGone)
+        cut = new LastgoodError("runtime.failed", `the answer broke off: ${cause.message}`, {
+          cause,
+        });
+    };
+    if (!Buffer.isBuffer(body)) body.once("error", broken);
     await exchange.pass({ status, headers: { ...responseHeaders(headers), ...own }, body });
     return cut;
   }
