@@ -185,13 +185,15 @@ test("children outlive no server that dies", async () => {
   await until("nothing is left", () => left().length === 0);
 });
 
+function escaped(): readonly number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => commandLine(pid)?.includes("lastgood-escapee") === true && isRunning(pid));
+}
+
 test("a child that has left session and environment behind outlives no server either, once it was seen", async () => {
   const { loaded } = await load({ behaviour: "escape" });
-  const escaped = (): readonly number[] =>
-    readdirSync("/proc")
-      .filter((name) => /^\d+$/.test(name))
-      .map(Number)
-      .filter((pid) => commandLine(pid)?.includes("lastgood-escapee") === true && isRunning(pid));
   expect(escaped()).toHaveLength(1);
   // It is looked at once a second.
   await sleep(1_500);
