@@ -118,6 +118,7 @@ export class DoublingRemote {
   /** What becomes of the next requests; null: they are answered. */
   fails: "error" | "drop" | "silent" | null = null;
   infers = 0;
+  #kept: (() => void)[] = [];
   readonly #server: Server;
 
   private constructor() {
@@ -127,13 +128,14 @@ export class DoublingRemote {
       request.on("end", () => {
         const isInfer = request.url === "/v2/models/doubles/infer";
         if (isInfer) this.infers += 1;
-        if (isInfer && this.fails === "silent") return;
-        if (isInfer && this.fails === "drop") request.socket.destroy();
-        else {
+        const answer = (): void => {
           const status = isInfer && this.fails === "error" ? 500 : 200;
           response.writeHead(status, { "content-type": "application/json" });
           response.end(status === 200 ? this.#answer(request.url ?? "", body) : '{"error":"no"}');
-        }
+        };
+        if (isInfer && this.fails === "silent") this.#kept.push(answer);
+        else if (isInfer && this.fails === "drop") request.socket.destroy();
+        else answer();
       });
     });
   }
@@ -168,6 +170,12 @@ export class DoublingRemote {
     const inspected = inspectedSchema.parse(await harness.control("version.inspect", asked));
     const { golden, batching } = inspected;
     return { ...like, revision: number, digest, runtime, files: [], golden, batching };
+  }
+
+  /** Answers what it was silent about, and all that comes. */
+  speakUp(): void {
+    this.fails = null;
+    for (const answer of this.#kept.splice(0)) answer();
   }
 
   async stop(): Promise<void> {
