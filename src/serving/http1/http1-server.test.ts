@@ -135,6 +135,18 @@ test.each([
   expect(await caller.all()).toBe(TIMED_OUT);
 });
 
+test("a head that comes in drops is not waited for any longer", async () => {
+  const { call } = await http1Stage(byCodec, SHORT);
+  const caller = await call();
+  caller.socket.write("GET / HTTP/1.1\r\nHost: x\r\nX: ");
+  const drops = setInterval(() => caller.socket.write("x"), 5);
+  caller.closed.then(
+    () => clearInterval(drops),
+    () => undefined,
+  );
+  expect(await caller.all()).toBe(TIMED_OUT);
+});
+
 test("a connection that is not used any more is closed, one whose answer is awaited is not", async () => {
   const waiting: PlainExchange[] = [];
   const { call } = await http1Stage((exchange) => void waiting.push(exchange), SHORT);
