@@ -269,9 +269,16 @@ test("--wait: 0 when stable, 3 when rolled back, 6 when aborted, 5 at its deadli
     error: { code: "rollout.rolled-back" },
   });
 
+  const steered = await waiting("v1.3", "--strategy", "canary", "--weight", "20");
+  expect(steered.code, "nothing but a person takes it on").toBe(5);
+  expect(JSON.parse(steered.stdout)).toMatchObject({
+    error: { code: "wait.person", hint: expect.stringContaining("lastgood rollout promote wait") },
+  });
+  await server.client.steer({ command: "abort", endpoint: "wait", actor: "tester", reason: null });
+
   const undecided = await waiting("v1.3", "--bake", "10m", "--timeout", "200ms");
   expect(undecided.code).toBe(5);
-  expect(await isBaking("v1.3")).toBe(true);
+  await until("it goes on all the same", () => isBaking("v1.3"));
   await server.client.steer({ command: "abort", endpoint: "wait", actor: "tester", reason: null });
   const aborted = waiting("v1.3", "--bake", "10m");
   await until("it bakes again", () => isBaking("v1.3"));

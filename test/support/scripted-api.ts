@@ -10,6 +10,9 @@ import { runCommandLine, type Ran } from "./command-line.ts";
 /** Method and path, and the answers in turn; the last one stays. */
 export type Script = Readonly<Record<string, readonly unknown[]>>;
 
+/** Scripted in place of an answer: the request is left open. */
+export const NEVER = Symbol("no answer");
+
 /** A server with scripted answers, and the command line that asks it. */
 export class ScriptedApi {
   readonly calls: { readonly what: string; readonly query: string; readonly body: unknown }[] = [];
@@ -26,6 +29,7 @@ export class ScriptedApi {
         this.calls.push({ what, query: search, body: text === "" ? null : JSON.parse(text) });
         const answers = this.#script.get(what) ?? [];
         const answer = answers.length > 1 ? answers.shift() : answers[0];
+        if (answer === NEVER) return;
         const missing = new LastgoodError("route.not-found", `nothing is scripted for ${what}`);
         const error =
           answer instanceof LastgoodError ? answer : answer === undefined ? missing : null;
@@ -93,6 +97,7 @@ export function canaryView(changes: Partial<RolloutView> = {}): RolloutView {
     },
     held: null,
     undecided: false,
+    waitsFor: null,
     paused: null,
     bakeMs: 3_600_000,
     bakeEndsAt: null,

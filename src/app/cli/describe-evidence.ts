@@ -79,10 +79,12 @@ const SOURCES: Readonly<Record<Assessment["source"], string | null>> = {
   silent: "no data",
 };
 
-/** The features that inputs shifted in, where inputs are watched; a rate would not name them. */
-function featureLines(metrics: readonly MetricAssessment[]): readonly string[] {
-  return metrics.flatMap(({ name, features, words }) =>
-    features === undefined ? [] : [`  ${name}: ${words}`],
+/** What a rate would not name: the features that inputs shifted in, why a check fails. */
+function namingLines(metrics: readonly MetricAssessment[]): readonly string[] {
+  return metrics.flatMap(({ name, kind, features, candidate, words }) =>
+    features !== undefined || (kind === "health" && candidate.bad > 0)
+      ? [`  ${name}: ${words}`]
+      : [],
   );
 }
 
@@ -96,7 +98,7 @@ export function assessmentLines(assessment: Assessment, session: Session): reado
     `  decision  ${words[decision]}: ${why}${source === null ? "" : ` (${source})`}`,
     `  evidence  ${bar(logE, threshold)} ${digits(logE)} of ${digits(threshold)}, all metrics together; requests ${grouped(requests.candidate)} candidate, ${grouped(requests.stable)} stable${lost}`,
     ...metricLines(assessment.metrics, session).map((line) => `  ${line}`),
-    ...featureLines(assessment.metrics),
+    ...namingLines(assessment.metrics),
   ];
 }
 

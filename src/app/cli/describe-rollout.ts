@@ -15,7 +15,7 @@ export function stepName({ step }: RolloutView): string | null {
 /** What a step still waits for. */
 function stepLeft({ step }: RolloutView, inStep: number | null): string {
   if (step === null) return "";
-  if (step.byHand) return ": a person takes it on (`lastgood rollout promote`)";
+  if (step.byHand) return "";
   const waits: string[] = [];
   if (step.requests !== null && step.requests > 0)
     waits.push(
@@ -29,21 +29,19 @@ function stepLeft({ step }: RolloutView, inStep: number | null): string {
     );
   if (step.coolingUntil !== null)
     waits.push(`cooldown after the last rollback by itself until ${moment(step.coolingUntil)}`);
-  if (waits.length === 0)
-    return step.kind === "pause" ? ": waits for a person (`lastgood rollout promote`)" : "";
-  return `: ${waits.join(", ")}`;
+  return waits.length === 0 ? "" : `: ${waits.join(", ")}`;
 }
 
 /** A rollout in one line: what is told of it when it changes. */
 export function rolloutHeadline(rollout: RolloutView): string {
-  const { phase, to, held, paused, undecided, weight } = rollout;
+  const { phase, to, held, paused, undecided, waitsFor, weight } = rollout;
   const step = phase === "Progressing" ? stepName(rollout) : null;
   const parts = [
     `${rollout.endpoint}: ${phase}`,
     ...(step === null ? [] : [step]),
     ...(phase === "Baking" || phase === "Progressing" ? [`${to.version} at ${weight} %`] : []),
     ...(paused === null ? [] : [`paused by ${paused.by}`]),
-    ...(undecided ? ["undecided"] : []),
+    ...(undecided ? ["undecided"] : waitsFor === null ? [] : ["waits for a person"]),
     ...(held === null ? [] : [`held: ${held.why}`]),
   ];
   return parts.join(", ");
@@ -51,14 +49,27 @@ export function rolloutHeadline(rollout: RolloutView): string {
 
 /** What of a rollout is a change worth a line; numbers in words change all the time. */
 export function rolloutKey(rollout: RolloutView): string {
-  const { phase, step, weight, paused, undecided, held } = rollout;
-  return JSON.stringify([phase, step?.number, weight, paused !== null, undecided, held?.since]);
+  const { phase, step, weight, paused, waitsFor, held } = rollout;
+  const waits = waitsFor !== null;
+  return JSON.stringify([phase, step?.number, weight, paused !== null, waits, held?.since]);
 }
 
 function pausedLine({ paused }: RolloutView): string[] {
   if (paused === null) return [];
   const until = paused.until === null ? "" : ` until ${moment(paused.until)}`;
   return [`  paused    by ${paused.by}${until}${paused.why === null ? "" : `: ${paused.why}`}`];
+}
+
+/** What it waits for; not again what holds it. */
+function waitsLines(
+  { why, next }: NonNullable<RolloutView["waitsFor"]>,
+  held: string | null,
+): string[] {
+  const what = why === held ? "what holds it" : why;
+  return [
+    `  waits     for a person: ${what}`,
+    ...next.map((command, at) => `  ${at === 0 ? "next" : "or  "}      ${command}`),
+  ];
 }
 
 /** What a rollout is and where it stands, without its evidence. */
@@ -75,10 +86,7 @@ export function rolloutLines(rollout: RolloutView, inStep: number | null = null)
   if (bakeEndsAt !== null && phase === "Baking")
     lines.push(`  bake      ${formatDuration(Math.max(0, bakeEndsAt - Date.now()))} left`);
   if (held !== null) lines.push(`  held      since ${moment(held.since)}: ${held.why}`);
-  if (rollout.undecided)
-    lines.push(
-      "  undecided it needs a person: `lastgood rollout promote --reason …`, `rollout abort`, or another deploy with --replace",
-    );
+  if (rollout.waitsFor !== null) lines.push(...waitsLines(rollout.waitsFor, held?.why ?? null));
   lines.push(`  started   ${moment(rollout.startedAt)}`);
   if (rollout.endedAt !== null) lines.push(`  ended     ${moment(rollout.endedAt)}`);
   if (rollout.reason !== null) lines.push(`  reason    ${rollout.reason}`);

@@ -5,6 +5,7 @@ import {
   badAssessment,
   canaryView,
   endpointView,
+  NEVER,
   rolloutAnswer,
   ScriptedApi,
 } from "../../../test/support/scripted-api.ts";
@@ -57,7 +58,14 @@ const answers = {
     { assessment: badAssessment(), seen: SEEN },
   ),
   undecided: rolloutAnswer(
-    canaryView({ undecided: true, held: { why: "too little traffic", since: 1_800_000_000_000 } }),
+    canaryView({
+      undecided: true,
+      waitsFor: {
+        why: "undecided: too little traffic",
+        next: ['lastgood rollout promote fraud-prod --reason "…"', "lastgood rollout abort"],
+      },
+      held: { why: "too little traffic", since: 1_800_000_000_000 },
+    }),
     { assessment: goingOn() },
   ),
 };
@@ -95,7 +103,8 @@ test("rollout status says who keeps it from going back, and that it waits for a 
   expect(out).toContain(
     "pinned    does not go back by itself until 2026-11-21 06:40:00Z: load test (ana)",
   );
-  expect(out).toContain("undecided it needs a person");
+  expect(out).toContain("waits     for a person: undecided: too little traffic");
+  expect(out).toContain('next      lastgood rollout promote fraud-prod --reason "…"');
   api.script({
     "GET /rollout": [
       rolloutAnswer(null, { automatic: { on: false, why: "its policy says automatic: false" } }),
@@ -187,6 +196,35 @@ test.each([
     expect(exit).toBe(code);
     expect(err).toContain(words);
   }
+});
+
+test("--wait ends at once where it goes no further without a person, --watch goes on showing it", async () => {
+  const waitsFor = {
+    why: "step 2 of 3 is a pause without an end: a person takes it on",
+    next: ["lastgood rollout promote fraud-prod", "lastgood rollback fraud-prod"],
+  };
+  const gate = rolloutAnswer(canaryView({ waitsFor }));
+  api.script({ "POST /deploy": [DEPLOYED], "GET /rollout": [answers.step1, gate, gate] });
+  const waited = await api.run(WAIT);
+  expect(waited.exit).toBe(5);
+  expect(waited.err).toContain(
+    "error: the rollout of v1.1 on fraud-prod waits for a person, v1.1 at 10 %: step 2 of 3 is a pause without an end: a person takes it on",
+  );
+  expect(waited.err).toContain(
+    "next: lastgood rollout promote fraud-prod, or lastgood rollback fraud-prod",
+  );
+  api.script({ "GET /rollout": [gate, answers.succeeded] });
+  const watched = await api.run(WATCH);
+  expect(watched.exit).toBe(0);
+  expect(watched.out).toContain("v1.1 at 10 %, waits for a person");
+});
+
+test("--timeout counts from the command's start, also while the server still prepares", async () => {
+  api.script({ "POST /deploy": [NEVER], "GET /rollout": [answers.step1] });
+  const { exit, err } = await api.run([...WAIT, "--timeout", "100ms"]);
+  expect(exit).toBe(5);
+  expect(err).toContain("fraud@v1.1 carries no traffic yet after 100 ms");
+  expect(err).toContain("next: lastgood rollout status");
 });
 
 test("another rollout in its place: how it ended counts, else that it was superseded", async () => {

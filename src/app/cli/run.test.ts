@@ -153,7 +153,7 @@ test("the exit codes are those that scripts rely on", () => {
     "evidence.invalid",
   ]);
   expect(byExit[3]).toEqual(["rollout.rolled-back"]);
-  expect(byExit[5]).toEqual(["wait.undecided"]);
+  expect(byExit[5]).toEqual(["wait.undecided", "wait.person"]);
   expect(byExit[6]).toEqual(["rollout.superseded"]);
   expect(byExit[4]).toContain("target.none");
   expect(byExit[4]).toContain("rollout.in-progress");

@@ -7,10 +7,48 @@ import { rolloutHeadline, rolloutKey } from "./describe-rollout.ts";
 
 /** How to wait for the end of a rollout. */
 export interface WaitOptions {
-  readonly timeoutMs: number;
+  readonly deadline: Deadline;
   readonly pollMs: number;
   /** Told of each change: a step, a weight, what holds it. */
   readonly note: (line: string) => void;
+}
+
+/** How long a command waits, from its start on: what it began goes on after that. */
+export class Deadline {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly #at: number;
+
+  constructor(timeoutMs: number) {
+    this.timeoutMs = timeoutMs;
+    this.#at = performance.now() + timeoutMs;
+    this.signal = AbortSignal.timeout(timeoutMs);
+  }
+
+  get isOver(): boolean {
+    return performance.now() >= this.#at;
+  }
+}
+
+/**
+ * The answer to what starts a rollout, where it comes before the deadline.
+ * @throws `wait.undecided` past it: the server goes on with it; else what `start` throws.
+ */
+export async function startedBefore<T>(
+  deadline: Deadline,
+  what: string,
+  start: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  try {
+    return await start(deadline.signal);
+  } catch (error) {
+    if (!deadline.signal.aborted || error instanceof LastgoodError) throw error;
+    throw new LastgoodError(
+      "wait.undecided",
+      `${what} carries no traffic yet after ${formatDuration(deadline.timeoutMs)}: it is still being prepared or switched to; it goes on at the server`,
+      { hint: "lastgood rollout status", cause: error },
+    );
+  }
 }
 
 /** What each end of a rollout means to a waiting command; null is success. */
@@ -30,14 +68,14 @@ const OUTCOMES: Readonly<Record<RolloutView["phase"], ErrorCode | "success" | "u
  * The rollout once it has succeeded.
  * @throws `rollout.rolled-back`, `rollout.superseded` (aborted, or another one took its place),
  * `preflight.rejected`, `rollback.no-target-left`; `wait.undecided` past the deadline, or at once when
- * its evidence came to nothing, while the rollout goes on.
+ * its evidence came to nothing; `wait.person` at once when it goes no further without a person. The
+ * rollout goes on after these.
  */
 export async function waitForRollout(
   client: LastgoodClient,
   begun: RolloutView,
   options: WaitOptions,
 ): Promise<RolloutView> {
-  const until = performance.now() + options.timeoutMs;
   let key: string | null = null;
   for (;;) {
     const answer = await client.rollout(begun.endpoint);
@@ -45,10 +83,11 @@ export async function waitForRollout(
     if (rolloutKey(rollout) !== key) options.note(rolloutHeadline(rollout));
     key = rolloutKey(rollout);
     if (outcomeOf(answer, rollout) === "success") return rollout;
-    if (performance.now() >= until)
+    if (rollout.waitsFor !== null) throw waiting(rollout, answer.assessment);
+    if (options.deadline.isOver)
       throw new LastgoodError(
         "wait.undecided",
-        `the rollout of ${begun.to.version} on ${begun.endpoint} is still ${rollout.phase} after ${formatDuration(options.timeoutMs)}; it goes on`,
+        `the rollout of ${begun.to.version} on ${begun.endpoint} is still ${rollout.phase} after ${formatDuration(options.deadline.timeoutMs)}; it goes on`,
         { hint: `lastgood rollout status ${begun.endpoint}`, details: { rollout } },
       );
     await new Promise((resolve) => {
@@ -84,6 +123,19 @@ function undecided(rollout: RolloutView, assessment: RolloutAnswer["assessment"]
     `the rollout of ${to.version} on ${endpoint} is undecided: ${why}; it goes on until a person decides`,
     {
       hint: `lastgood rollout promote ${endpoint} --reason "…", lastgood rollout abort ${endpoint}, or another deploy with --replace`,
+      details: { rollout, assessment, evidence: evidenceIn(assessment) },
+    },
+  );
+}
+
+function waiting(rollout: RolloutView, assessment: RolloutAnswer["assessment"]): LastgoodError {
+  const { endpoint, to, waitsFor, weight } = rollout;
+  const carries = weight > 0 ? `, ${to.version} at ${weight} %` : "";
+  return new LastgoodError(
+    "wait.person",
+    `the rollout of ${to.version} on ${endpoint} waits for a person${carries}: ${waitsFor?.why ?? ""}`,
+    {
+      hint: (waitsFor?.next ?? []).join(", or "),
       details: { rollout, assessment, evidence: evidenceIn(assessment) },
     },
   );

@@ -114,5 +114,6 @@ function judge(headers: IncomingHttpHeaders, body: Buffer): void {
     throw new Error(`gRPC status ${String(code)}${said === undefined ? "" : `: ${String(said)}`}`);
   }
   const status = statusOf(body);
-  if (status !== SERVING) throw new Error(STATUS_NAMES[status] ?? `health status ${status}`);
+  if (status !== SERVING)
+    throw new Error(`gRPC health ${STATUS_NAMES[status] ?? `status ${status}`}`);
 }

@@ -8,6 +8,7 @@ import { checkCommand } from "./command-check.ts";
 import { checkGrpc } from "./grpc-health.ts";
 import { candidateOf, filledIn, stableOf, tellsArms, type ArmName } from "./placeholders.ts";
 import { Poll } from "./poll.ts";
+import { redacted } from "./redact.ts";
 import { brokenSignal, signalOf, type Seen, type SignalSource, type Watched } from "./watched.ts";
 
 type HealthMetric = Extract<Metric, { kind: "health" }>;
@@ -28,6 +29,8 @@ export interface HealthState {
   readonly at: number | null;
 }
 
+const LONGEST_WHY = 300;
+
 const tallySchema = z.object({ ran: z.number(), bad: z.number() });
 const placeSchema = tallySchema.extend({
   life: z.string(),
@@ -45,6 +48,8 @@ interface Row {
   bad: number;
   consecutiveFailures: number;
   why: string | null;
+  /** Why the last one that failed did. */
+  lastWhy: string | null;
   at: number | null;
 }
 
@@ -64,7 +69,7 @@ async function check(health: HealthCheck, arm: ArmName, signal: AbortSignal): Pr
   const url = filledIn(health.http ?? "", arm, encodeURIComponent);
   const response = await fetch(url, { redirect: "manual", signal });
   await response.body?.cancel();
-  if (!response.ok) throw new Error(`it answers ${response.status}`);
+  if (!response.ok) throw new Error(`it answers HTTP ${response.status}`);
 }
 
 /**
@@ -177,7 +182,9 @@ export class HealthSource implements SignalSource {
             row.bad += isBad ? 1 : 0;
           }
           row.consecutiveFailures = isBad ? row.consecutiveFailures + 1 : 0;
-          row.why = error;
+          // It may quote a program's own words.
+          row.why = error === null ? null : redacted(error).slice(0, LONGEST_WHY);
+          row.lastWhy = row.why ?? row.lastWhy;
           row.at = at;
         },
       }),
@@ -185,6 +192,7 @@ export class HealthSource implements SignalSource {
       bad: 0,
       consecutiveFailures: 0,
       why: null,
+      lastWhy: null,
       at: null,
     };
     return row;
@@ -201,15 +209,25 @@ function since(
     : { observations: row.ran - from.ran, bad: row.bad - from.bad };
 }
 
+/** Why the last of them that failed did. */
+function whyOf(row: Row | null, { bad }: Signal["candidate"]): string | null {
+  return bad > 0 ? (row?.lastWhy ?? null) : null;
+}
+
 /** What the checks found since then; a check that failed before it ever succeeded accuses nobody. */
 function signalSince(
   { candidate, stable, means }: Running,
   from: Place | undefined,
   source: string,
 ): Signal {
-  return means || candidate.why === null
-    ? signalOf(since(candidate, from), since(stable, from?.stable))
-    : brokenSignal(`${source} failed before it was healthy once: ${candidate.why}`);
+  if (!means && candidate.why !== null)
+    return brokenSignal(`${source} failed before it was healthy once: ${candidate.why}`);
+  const seen = signalOf(since(candidate, from), since(stable, from?.stable));
+  if (seen.candidate.bad + seen.stable.bad === 0) return seen;
+  return {
+    ...seen,
+    failure: { candidate: whyOf(candidate, seen.candidate), stable: whyOf(stable, seen.stable) },
+  };
 }
 
 function healthMetrics({ metrics }: Watched): readonly HealthMetric[] {

@@ -78,16 +78,20 @@ test("2xx is healthy; failures in a row are counted and begin anew, and each che
   await settled(stage, fine);
   status = 500;
   const bad = await settled(stage, ({ consecutiveFailures }) => consecutiveFailures >= 3);
-  expect(bad).toMatchObject({ metric: "shop", source: "shop", why: "it answers 500" });
+  expect(bad).toMatchObject({ metric: "shop", source: "shop", why: "it answers HTTP 500" });
   const first = await stage.collect(watched);
   const seen = first.signals["shop"]?.candidate ?? { observations: 0, bad: 0 };
   expect(seen.bad).toBeGreaterThanOrEqual(3);
   expect(seen.observations).toBeGreaterThan(seen.bad);
   expect(first.signals["shop"]?.stable.observations).toBeGreaterThanOrEqual(3);
   expect(first.signals["shop"]?.stable.bad).toBe(0);
+  expect(first.signals["shop"]?.failure).toEqual({
+    candidate: "it answers HTTP 500",
+    stable: null,
+  });
   await stage.confirm(first);
   status = 302;
-  await settled(stage, ({ why }) => why === "it answers 302");
+  await settled(stage, ({ why }) => why === "it answers HTTP 302");
   status = 200;
   await settled(stage, fine);
   const [state] = stage.signals.healthState(watched);
@@ -117,7 +121,7 @@ test("what tells nobody apart says nothing of the candidate until it was healthy
   await settled(stage, ({ consecutiveFailures }) => consecutiveFailures >= 5);
   const before = await stage.take(watched);
   expect(before["shop"]).toMatchObject({
-    broken: "shop failed before it was healthy once: it answers 500",
+    broken: "shop failed before it was healthy once: it answers HTTP 500",
     candidate: { observations: 0, bad: 0 },
   });
   status = 200;
@@ -204,8 +208,8 @@ test("the gRPC health protocol is spoken, for the server and for a service of it
   };
   expect(await check("")).toBeNull();
   expect(await check(`/${long}`)).toBeNull();
-  expect(await check("/shop.Cart")).toBe("NOT_SERVING");
-  expect(await check("/shop.Pay")).toBe("UNKNOWN");
+  expect(await check("/shop.Cart")).toBe("gRPC health NOT_SERVING");
+  expect(await check("/shop.Pay")).toBe("gRPC health UNKNOWN");
   expect(await check("/shop.None")).toBe("gRPC status 5: unknown service");
 });
 

@@ -21,6 +21,9 @@ export interface AssessmentContext {
   readonly candidateShare: number;
 }
 
+/** So many pairs did not come about before that is told: the other revision may be busy for a moment. */
+const PAIRS_SKIPPED = 10;
+
 /** What is decided, and why. */
 export type Verdict = Pick<Assessment, "decision" | "why" | "blamed" | "source">;
 
@@ -37,19 +40,26 @@ function brokenWords({ plan, metrics, split }: AnalysisState): string | null {
   return broken.length === 0 ? null : broken.join("; ");
 }
 
-function healthOutage({ plan, metrics }: AnalysisState): boolean {
-  return plan.metrics.some(({ test, role }, at) => {
+/** The checks that both revisions fail, with why; null: there is none. */
+function healthOutage({ plan, metrics }: AnalysisState): string | null {
+  const failing = plan.metrics.flatMap(({ metric, test, role }, at) => {
     const state = metrics[at]?.state;
-    if (test.test !== "health" || role === "report" || state?.test !== "health") return false;
-    return state.candidate >= test.failures && state.stable >= test.failures;
+    if (test.test !== "health" || role === "report" || state?.test !== "health") return [];
+    if (state.candidate < test.failures || state.stable < test.failures) return [];
+    const why = state.failure.candidate ?? state.failure.stable;
+    return [`${metric.name}${why === null ? "" : ` (${why})`}`];
   });
+  return failing.length === 0
+    ? null
+    : `an outage: the health checks of both revisions fail: ${failing.join(", ")}`;
 }
 
 /** Stable and candidate fail alike. */
 function outageWords(state: AnalysisState): string | null {
   if (state.proposal?.outage === true)
     return "an outage: stable failed what the candidate failed as well";
-  if (healthOutage(state)) return "an outage: the health checks of both revisions fail";
+  const health = healthOutage(state);
+  if (health !== null) return health;
   if (state.held || !bothFail(state.recent, state.plan.base)) return null;
   const rate = (arm: "candidate" | "stable"): string =>
     percent(state.recent[arm].bad / state.recent[arm].requests);
@@ -69,11 +79,21 @@ function silentWords(state: AnalysisState, context: AssessmentContext): string |
     return `no evidence for ${durationWords(now - lastEvidenceAt)}`;
   const candidate = candidateShare > 0 ? waited(candidateAt) : null;
   if (candidate !== null) return `the candidate had no requests for ${durationWords(candidate)}`;
+  const unpaired = unpairedWords(state, now);
+  if (unpaired !== null) return unpaired;
   const compared = plan.comparison === "live" && candidateShare < 1;
   const stable = compared ? waited(stableAt) : null;
   return stable === null
     ? null
     : `stable had no requests to compare with for ${durationWords(stable)}`;
+}
+
+/** Requests are to be compared in pairs, and none is. */
+function unpairedWords({ plan, pairing }: AnalysisState, now: number): string | null {
+  const { at, skipped } = pairing;
+  if (at === null || skipped < PAIRS_SKIPPED) return null;
+  if (now - at <= plan.analysis.noData.afterMs) return null;
+  return `no request was answered by both revisions for ${durationWords(now - at)}: of ${grouped(skipped)} that were to be mirrored none could be, the other revision is busy or not there`;
 }
 
 function proposalWords({ proposal }: AnalysisState): string | null {

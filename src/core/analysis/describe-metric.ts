@@ -146,6 +146,16 @@ function driftWords(state: TestState & { readonly test: "drift" }, chance: strin
   return `${called}: ${share(counts.candidate)} of predictions, stable ${share(counts.stable)}: ${chance}`;
 }
 
+function healthWords(
+  { candidate, failure }: TestState & { readonly test: "health" },
+  seen: JudgedArms,
+): string {
+  if (seen.candidate.requests === 0) return "not checked yet";
+  if (candidate === 0) return "healthy at the last check";
+  const why = failure.candidate === null ? "" : `, the last: ${failure.candidate}`;
+  return candidate === 1 ? `1 failure${why}` : `${grouped(candidate)} failures in a row${why}`;
+}
+
 /** The features that shifted most; null where inputs are not tested. */
 function featuresOf(
   { test }: MetricPlan,
@@ -172,7 +182,7 @@ function metricWords(plan: MetricPlan, metric: MetricState, holdAlpha: number): 
   if (state.test === "drift") return driftWords(state, chance);
   const features = featuresOf(plan, metric, holdAlpha);
   if (features !== null) return inputDriftWords(features, metric.maxLogE);
-  if (state.test === "health") return `${grouped(state.candidate)} failures in a row`;
+  if (state.test === "health") return healthWords(state, metric.seen);
   if (test.test === "none") return `not tested: ${test.why}`;
   const seen = seenOf(plan, metric);
   const candidate = rateOf(seen.candidate);

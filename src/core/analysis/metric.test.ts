@@ -316,8 +316,12 @@ const turns = (split: (at: number) => number) =>
     ),
   );
 
-const check = (at: number, ours: number, theirs: number) =>
-  signalled(at, "ready", { candidate: seen(1, ours), stable: seen(1, theirs) });
+const check = (at: number, ours: number, theirs: number, failure?: Signal["failure"]) =>
+  signalled(at, "ready", {
+    candidate: seen(1, ours),
+    stable: seen(1, theirs),
+    ...(failure === undefined ? {} : { failure }),
+  });
 
 describe("labels and other signals", () => {
   test("more wrong answers than tolerated go back", () => {
@@ -407,6 +411,11 @@ describe("labels and other signals", () => {
     const thrice = judge(fold(start, [...twice, check(2, 1, 0)]));
     expect(thrice).toMatchObject({ decision: "rollback", blamed: ["ready"] });
     expect(thrice.why).toBe("ready: 3 failures in a row");
+    const failure = { candidate: "it answers HTTP 503", stable: null };
+    const told = [...twice, check(2, 1, 0, failure), check(3, 1, 0)];
+    expect(judge(fold(start, told)).why).toBe(
+      "ready: 3 failures in a row, the last: it answers HTTP 503",
+    );
     const between = [...twice, check(2, 0, 0), check(3, 1, 0)];
     expect(judge(fold(start, between)).decision).toBe("continue");
     // Stable's check came a little later than the candidate's.
@@ -415,6 +424,14 @@ describe("labels and other signals", () => {
     expect(judge(fold(start, [...late, check(3, 1, 0)])).decision).toBe("rollback");
     const both = [0, 1, 2, 3].map((at) => check(at, 1, 1));
     expect(judge(fold(start, both))).toMatchObject({ decision: "hold", source: "outage" });
+    const why = { candidate: "connect ECONNREFUSED", stable: "connect ECONNREFUSED" };
+    expect(judge(fold(start, [...both, check(4, 1, 1, why)])).why).toBe(
+      "an outage: the health checks of both revisions fail: ready (connect ECONNREFUSED)",
+    );
+    const states = (intervals: readonly Interval[]): string | undefined =>
+      judge(fold(start, intervals)).metrics.find(({ kind }) => kind === "health")?.words;
+    expect(states([])).toBe("not checked yet");
+    expect(states([check(0, 1, 0), check(1, 0, 0)])).toBe("healthy at the last check");
   });
 });
 

@@ -69,8 +69,13 @@ export type TestState =
       readonly classes: readonly JudgedArms[];
     }
   | { readonly test: "inputs"; readonly inputs: InputDriftState }
-  /** Failures in a row, of each arm. */
-  | { readonly test: "health"; readonly candidate: number; readonly stable: number }
+  /** Failures in a row, of each arm, and why the last one failed; null where that is not known. */
+  | {
+      readonly test: "health";
+      readonly candidate: number;
+      readonly stable: number;
+      readonly failure: NonNullable<Signal["failure"]>;
+    }
   | { readonly test: "none" };
 
 /** Where one metric stands. Plain JSON. */
@@ -128,7 +133,12 @@ function startTest(test: TestPlan, horizon: number): TestState {
     case "inputs":
       return { test: "inputs", inputs: startInputDrift(test.inputs, horizon) };
     case "health":
-      return { test: "health", candidate: 0, stable: 0 };
+      return {
+        test: "health",
+        candidate: 0,
+        stable: 0,
+        failure: { candidate: null, stable: null },
+      };
     case "none":
       return { test: "none" };
   }
@@ -305,6 +315,10 @@ function observeHealth({ metric }: MetricPlan, before: MetricState, step: Step):
       test: "health",
       candidate: rowOf(before.state.candidate, signal.candidate),
       stable: rowOf(before.state.stable, signal.stable),
+      failure: {
+        candidate: signal.failure?.candidate ?? before.state.failure.candidate,
+        stable: signal.failure?.stable ?? before.state.failure.stable,
+      },
     },
   };
 }

@@ -3,9 +3,7 @@ import * as z from "zod";
 import { assessmentSchema, intervalSchema, trafficSchema } from "../analysis/index.ts";
 import { STRATEGIES, TRIGGERS } from "../endpoint/index.ts";
 import { endpointNameSchema } from "../version/index.ts";
-import { servedSchema } from "./schema.ts";
-
-const at = z.number().describe("ms since 1970-01-01 UTC");
+import { at, servedSchema } from "./field-schema.ts";
 
 /** A rollback as lists of incidents show it. */
 export const incidentSummarySchema = z.object({

@@ -4,45 +4,42 @@ export {
   incidentSchema,
   incidentsSchema,
 } from "./incident-schema.ts";
+export { collectBodySchema, collectedSchema } from "./garbage-schema.ts";
+export { doctorSchema } from "./doctor-schema.ts";
+export { endpointViewSchema, statusSchema } from "./endpoint-schema.ts";
+export { feedbackItemSchema, feedbackTakenSchema } from "./feedback-schema.ts";
+export { servedSchema } from "./field-schema.ts";
+export { historyEntrySchema, historySchema, historyVerifiedSchema } from "./history-schema.ts";
+export { appliedPolicySchema, applyPolicyBodySchema, policyViewSchema } from "./policy-schema.ts";
+export { reinstateBodySchema, rollbackBodySchema, rolledBackSchema } from "./rollback-schema.ts";
 export {
-  aliasBodySchema,
-  appliedPolicySchema,
-  applyPolicyBodySchema,
-  archiveBodySchema,
-  blobSchema,
   deployBodySchema,
   deployedSchema,
+  rolloutAnswerSchema,
+  rolloutCommandSchema,
+} from "./rollout-schema.ts";
+export {
+  aliasBodySchema,
+  archiveBodySchema,
+  blobSchema,
   diffSchema,
-  doctorSchema,
-  endpointViewSchema,
-  feedbackItemSchema,
-  feedbackTakenSchema,
-  historyEntrySchema,
-  historySchema,
-  historyVerifiedSchema,
   markBodySchema,
   markedSchema,
   modelSummarySchema,
-  policyViewSchema,
   registerBodySchema,
   registeredSchema,
-  reinstateBodySchema,
-  rollbackBodySchema,
-  rolledBackSchema,
-  rolloutAnswerSchema,
-  rolloutCommandSchema,
-  servedSchema,
-  statusSchema,
   tagBodySchema,
   versionSummarySchema,
   versionViewSchema,
-} from "./schema.ts";
+} from "./version-schema.ts";
 export type {
   AliasBody,
   AppliedPolicy,
   ApplyPolicyBody,
   ArchiveBody,
   Blob,
+  Collected,
+  CollectedItem,
   DeployBody,
   Deployed,
   Diff,
@@ -56,6 +53,7 @@ export type {
   FeedbackItem,
   FeedbackService,
   FeedbackTaken,
+  GarbageService,
   History,
   HistoryEntry,
   HistoryVerified,

@@ -105,6 +105,12 @@ export const ERROR_CODES = {
     level: "info",
     title: "The rollout had not ended at the deadline",
   },
+  "wait.person": {
+    http: 409,
+    exit: 5,
+    level: "info",
+    title: "The rollout waits for a person",
+  },
   "rollout.rolled-back": {
     http: 409,
     exit: 3,

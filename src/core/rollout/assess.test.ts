@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { POLICY, scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
 import type { Policy, RolloutStep } from "../policy/index.ts";
 import { armsOf, mirrorOf, rolloutOf } from "./state.ts";
+import { waitsFor } from "./waits-for.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -104,6 +105,58 @@ test("a verdict about another rollout, or when nothing is under way, changes not
   const preparing = scenario().stable("v1.0").deploys("v1.1");
   const loading = preparing.state;
   expect(preparing.assessed("rollback").state).toBe(loading);
+});
+
+test("requests that come while it is held or paused from the first look on count for the step", () => {
+  for (const stop of [
+    (of: Scenario) => of.assessed("hold"),
+    (of: Scenario) => of.pauses().assessed("continue").later(0).resumes(),
+  ]) {
+    const of = scenario()
+      .stable("v1.0")
+      .deploys("v1.1", { policy: canaryOf(TWO_STEPS) })
+      .settles();
+    stop(of);
+    of.requests = 100;
+    of.later(MINUTE).assessed("continue").assessed("continue").settles();
+    expect(weights(of)).toBe("1:50 2:50");
+  }
+});
+
+/** Why it waits for a person, and the likeliest command. */
+function asked(of: Scenario): readonly unknown[] {
+  const waits = waitsFor(of.state);
+  return waits === null ? [] : [waits.why, waits.next[0]];
+}
+
+test("what only a person can give: a gate, a step by hand, a way back that is not gone by itself", () => {
+  const onward = "lastgood rollout promote fraud-prod";
+  const gated = started(
+    canaryOf([
+      { kind: "pause", forMs: MINUTE },
+      { kind: "pause", forMs: null },
+    ]),
+  );
+  expect(asked(gated), "a pause that ends by itself").toEqual([]);
+  gated.later(MINUTE).assessed("continue").settles();
+  expect(asked(gated)).toEqual([expect.stringMatching(/^step 2 of 2 is a pause/), onward]);
+  const byHand = scenario().stable("v1.0").canary("v1.1", 25);
+  expect(asked(byHand)).toEqual([expect.stringContaining("steered by hand"), onward]);
+  expect(asked(byHand.setsWeight(30)), "its switch is on the way").toEqual([]);
+
+  const manual = { rollback: { ...POLICY.rollback, automatic: false } };
+  const forbidden = started(canaryOf(TWO_STEPS, manual));
+  expect(asked(forbidden), "nothing speaks against it").toEqual([]);
+  expect(asked(forbidden.assessed("rollback"))).toEqual([
+    expect.stringContaining("automatic: false"),
+    "lastgood rollback fraud-prod",
+  ]);
+  const pinned = scenario().stable("v1.0").baking("v1.1").pins(HOUR).assessed("rollback");
+  expect(waitsFor(pinned.state)?.next).toContain("lastgood unpin fraud-prod");
+  const nowhere = started(canaryOf(TWO_STEPS));
+  nowhere.assessed("rollback", { choice: { targets: [], passedOver: [] } });
+  expect(asked(nowhere)[1]).toContain("--replace");
+  expect(asked(scenario().stable("v1.0"))).toEqual([]);
 });
 
 test("a hold stops the steps and the bake, is told once, and ends when the evidence says so", () => {

@@ -36,8 +36,9 @@ export function wantsBack({ cause }: Held): boolean {
 }
 
 /** What the evidence says now: back, stay, or go on (DESIGN.md section 7, two axes). */
-export function assessed(state: Under, event: EventOf<"assessed">, now: number): Step {
-  if (event.rolloutId !== state.activity.rollout.id) return ignored(state);
+export function assessed(before: Under, event: EventOf<"assessed">, now: number): Step {
+  if (event.rolloutId !== before.activity.rollout.id) return ignored(before);
+  const state = entered(before, event);
   switch (event.verdict.decision) {
     case "rollback":
       return backByItself(state, event, now);
@@ -45,8 +46,21 @@ export function assessed(state: Under, event: EventOf<"assessed">, now: number):
       return stays(state, event, now);
     case "continue":
     case "promote":
-      return goesOn(released(state), event, now);
+      return state === before ? goesOn(released(state), event, now) : released(state);
   }
+}
+
+/**
+ * From the first look at a step on its requests count, also those of the time in which the evidence
+ * holds it or a person paused it: they were assigned in it.
+ */
+function entered(state: Under, { progress }: EventOf<"assessed">): Under {
+  if (state.activity.phase !== "Progressing") return state;
+  const { activity } = state as StateIn<"Progressing">;
+  const { rollout, step: at, switching } = activity;
+  if (at.entered !== null || rollout.byHand || switching !== null) return state;
+  const begun = { ...activity, step: { ...at, entered: progress } };
+  return { ...state, activity: begun };
 }
 
 /** Going back by itself, unless a person keeps it from that or there is nowhere to go. */
@@ -175,17 +189,14 @@ function steps(state: StateIn<"Progressing">, event: EventOf<"assessed">, now: n
   const { activity } = state;
   const at = stepsOf(activity.rollout)[activity.step.index];
   const { byHand, pause } = activity.rollout;
-  if (at === undefined || byHand || activity.switching !== null || pause !== null)
+  const since = activity.step.entered;
+  if (at === undefined || since === null || byHand || activity.switching !== null || pause !== null)
     return ignored(state);
-  if (activity.step.entered === null) {
-    const entered = { ...activity.step, entered: event.progress };
-    return step({ ...state, activity: { ...activity, step: entered } });
-  }
   if (coolingUntil(state, now) !== null) return ignored(state);
   const by = { operation: null, actor: "lastgood" };
   if (event.verdict.decision === "promote" && at.kind !== "pause")
     return advanceTo(state, afterEvidence(state), { ...by, reason: event.verdict.why });
-  switch (howFar(at, activity.step.entered, { event, elapsed: stepElapsed(activity.step, now) })) {
+  switch (howFar(at, since, { event, elapsed: stepElapsed(activity.step, now) })) {
     case "done":
       return advanceTo(state, activity.step.index + 1, { ...by, reason: event.verdict.why });
     case "overdue":
@@ -206,14 +217,14 @@ function afterEvidence({ activity }: StateIn<"Progressing">): number {
 
 function howFar(
   at: RolloutStep,
-  entered: Progress,
+  since: Progress,
   now: { readonly event: EventOf<"assessed">; readonly elapsed: number },
 ): "done" | "overdue" | "running" {
   if (at.kind === "pause") return at.forMs !== null && now.elapsed >= at.forMs ? "done" : "running";
   if (now.elapsed < at.until.timeMs) return "running";
   const { progress } = now.event;
   const seen =
-    at.kind === "mirror" ? progress.pairs - entered.pairs : progress.candidate - entered.candidate;
+    at.kind === "mirror" ? progress.pairs - since.pairs : progress.candidate - since.candidate;
   return seen >= at.until.requests ? "done" : "overdue";
 }
 

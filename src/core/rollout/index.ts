@@ -48,3 +48,4 @@ export { wantsBack } from "./assess.ts";
 export { isTickDue } from "./clock.ts";
 export { pendingEffects, transition } from "./transition.ts";
 export { isReturnDue } from "./wanted.ts";
+export { waitsFor } from "./waits-for.ts";

@@ -85,7 +85,8 @@ export class NodeExchange implements HttpExchange {
     }
     response.writeHead(status, headers);
     if (Buffer.isBuffer(body)) {
-      response.end(body);
+      // As text it leaves in one write with its head.
+      response.end(body.toString("latin1"), "latin1");
       return Promise.resolve();
     }
     response.flushHeaders();

@@ -124,7 +124,7 @@ export class PassThrough {
     const forwarded = await served.forward(messageOf(passing, timeoutMs), waitMs);
     const error = failureOf(forwarded, served.subject);
     if (error !== null && error.details["rejected"] !== true && this.#mayFallBack(sent, error)) {
-      forwarded.body.destroy();
+      if (!Buffer.isBuffer(forwarded.body)) forwarded.body.destroy();
       throw error;
     }
     this.#count(sent, error);
@@ -245,13 +245,14 @@ export class PassThrough {
     own: Readonly<Record<string, string>>,
   ): Promise<LastgoodError | null> {
     let cut: LastgoodError | null = null;
-    body.once("error", (cause) => {
+    const broken = (cause: Error): void => {
       // A caller who leaves ends both: it is the server's doing only while the caller is there.
       if (!exchange.isGone)
         cut = new LastgoodError("runtime.failed", `the answer broke off: ${cause.message}`, {
           cause,
         });
-    });
+    };
+    if (!Buffer.isBuffer(body)) body.once("error", broken);
     await exchange.pass({ status, headers: { ...responseHeaders(headers), ...own }, body });
     return cut;
   }

@@ -26,14 +26,17 @@ export interface InferResult {
 
 /**
  * The version died (or its connection was lost) with this request in flight. `suspect` says that the
- * request had been handed to it, so that it may be what killed it.
+ * request had been handed to it, so that it may be what killed it. `process` tells this process from
+ * every other one, whoever saw it die: the nonce of its hello (of a managed server, its shim's).
  */
 export class ModelDied extends Error {
   readonly suspect: boolean;
-  constructor(suspect: boolean, why: string) {
+  readonly process: string;
+  constructor(suspect: boolean, why: string, process: string) {
     super(why);
     this.name = "ModelDied";
     this.suspect = suspect;
+    this.process = process;
   }
 }
 
@@ -139,9 +142,10 @@ export interface ForwardRequest {
 /** An answer that has begun. */
 export interface Forwarded {
   readonly status: number;
+  /** `content-length` is that of a whole body. */
   readonly headers: IncomingHttpHeaders;
-  /** Has to be read or destroyed. */
-  readonly body: Readable;
+  /** Whole where it is short; a stream has to be read or destroyed. */
+  readonly body: Buffer | Readable;
   /** From when the request was sent to when the answer began, ms. */
   readonly ms: number;
 }
@@ -149,9 +153,10 @@ export interface Forwarded {
 /** A connection to a server that is given requests as they are. */
 export interface ForwardingClient extends ModelClient {
   /**
-   * Resolves when the answer begins.
-   * @throws `runtime.unavailable` without a connection or (with `UNLOADED`) after `close`,
-   * `runtime.timeout` past `timeoutMs`, `overloaded` when its queue is full.
+   * Resolves when the answer begins, or once it is whole where it is short.
+   * @throws `runtime.failed` for what is no answer, or a short one that broke off;
+   * `runtime.unavailable` without a connection or (with `UNLOADED`) after `close`; `runtime.timeout`
+   * past `timeoutMs`; `overloaded` when its queue is full.
    */
   forward(request: ForwardRequest): Promise<Forwarded>;
 }

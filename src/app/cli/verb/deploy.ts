@@ -1,6 +1,12 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 
-import { deployBodySchema, type Deployed } from "../../../core/api/index.ts";
+import type { LastgoodClient } from "../../../client/index.ts";
+import {
+  deployBodySchema,
+  type DeployBody,
+  type Deployed,
+  type RolloutView,
+} from "../../../core/api/index.ts";
 import { ENVIRONMENTS, STRATEGIES } from "../../../core/endpoint/index.ts";
 import { LastgoodError } from "../../../core/errors/index.ts";
 import { formatDuration } from "../../../core/time/index.ts";
@@ -10,7 +16,7 @@ import { examples } from "../help-text.ts";
 import { countValue, durationValue, percentValue } from "../option-value.ts";
 import { measured } from "../phrase.ts";
 import type { Session } from "../session.ts";
-import { waitForRollout } from "../wait.ts";
+import { Deadline, startedBefore, waitForRollout } from "../wait.ts";
 
 /** `deploy`: rolls a version out to an endpoint. */
 export function define(command: Command, session: Session): void {
@@ -37,9 +43,15 @@ export function define(command: Command, session: Session): void {
     .option("--force", "also a version that failed, or with another signature")
     .option("--reason <text>", "why, for the history")
     .option("--dry-run", "say what would happen, change nothing")
-    .option("--wait", "wait until the rollout has ended; its outcome is the exit code")
+    .option(
+      "--wait",
+      "wait until the rollout has ended; its outcome is the exit code (5 at once where it waits for a person)",
+    )
     .addOption(
-      new Option("--timeout <time>", "with --wait: give up after this long")
+      new Option(
+        "--timeout <time>",
+        "with --wait: give up this long after the command began; the rollout goes on",
+      )
         .argParser(durationValue)
         .default(1_800_000, "30m"),
     )
@@ -55,32 +67,58 @@ export function define(command: Command, session: Session): void {
       ]),
     )
     .action(async (reference, options) => {
+      const deadline = options.wait === true ? new Deadline(options.timeout) : null;
       const { client } = await session.connect();
-      const deployed = await client.deploy(
-        deployBodySchema.parse({
-          ...options,
-          reference,
-          endpoint: options.to,
-          bakeMs: options.bake,
-          policy: options.policy === undefined ? null : await policyOf(options.policy),
-          actor: await session.actor(),
-        }),
-      );
+      const body = deployBodySchema.parse({
+        ...options,
+        reference,
+        endpoint: options.to,
+        bakeMs: options.bake,
+        policy: options.policy === undefined ? null : await policyOf(options.policy),
+        actor: await session.actor(),
+      });
+      const deployed = await begin(client, body, deadline);
       const { rollout } = deployed;
-      if (options.wait !== true || deployed.dryRun || rollout === null) {
+      if (deadline === null || deployed.dryRun || rollout === null) {
         session.terminal.answer(deployed, () => describeDeployed(deployed, session));
         return;
       }
-      session.terminal.note(...describeDeployed(deployed, session));
-      const ended = await waitForRollout(client, rollout, {
-        timeoutMs: options.timeout,
-        pollMs: options.poll,
-        note: (line) => session.terminal.note(line),
-      });
-      session.terminal.answer({ ...deployed, rollout: ended }, () => [
-        `${session.terminal.style("green", "Succeeded:")} ${deployed.endpoint} is on ${ended.to.version}, stable`,
-      ]);
+      await follow(session, client, { deployed, rollout, deadline, pollMs: options.poll });
     });
+}
+
+function begin(
+  client: LastgoodClient,
+  body: DeployBody,
+  deadline: Deadline | null,
+): Promise<Deployed> {
+  if (deadline === null) return client.deploy(body);
+  return startedBefore(deadline, body.reference, (signal) => client.deploy(body, signal));
+}
+
+interface Followed {
+  readonly deployed: Deployed;
+  readonly rollout: RolloutView;
+  readonly deadline: Deadline;
+  readonly pollMs: number;
+}
+
+/** Waits for the end of what was begun. @throws how it ended, as `waitForRollout`. */
+async function follow(
+  session: Session,
+  client: LastgoodClient,
+  { deployed, rollout, deadline, pollMs }: Followed,
+): Promise<void> {
+  const { terminal } = session;
+  terminal.note(...describeDeployed(deployed, session));
+  const ended = await waitForRollout(client, rollout, {
+    deadline,
+    pollMs,
+    note: (line) => terminal.note(line),
+  });
+  terminal.answer({ ...deployed, rollout: ended }, () => [
+    `${terminal.style("green", "Succeeded:")} ${deployed.endpoint} is on ${ended.to.version}, stable`,
+  ]);
 }
 
 /** The one policy of a file. @throws `config.invalid`. */
