@@ -137,7 +137,7 @@ test.each([
 });
 
 test("a head that comes in drops is not waited for any longer", async () => {
-  const { call } = await http1Stage(byCodec, { ...SHORT, headMs: 250 });
+  const { call } = await http1Stage(byCodec, { ...SHORT, headMs: 250, requestMs: 60_000 });
   const caller = await call();
   caller.socket.write("GET / HTTP/1.1\r\nHost: x\r\nX: ");
   const drops = setInterval(() => caller.socket.write("x"), 5);
