@@ -19,10 +19,14 @@ let config: readonly string[];
 let theirs: ChildProcess | null = null;
 
 beforeAll(async () => {
-  execFileSync(pythonOf("mlflow"), [join(import.meta.dirname, "servers/mlflow_models.py"), folder], {
-    stdio: ["ignore", "ignore", "inherit"],
-    cwd: folder,
-  });
+  execFileSync(
+    pythonOf("mlflow"),
+    [join(import.meta.dirname, "servers/mlflow_models.py"), folder],
+    {
+      stdio: ["ignore", "ignore", "inherit"],
+      cwd: folder,
+    },
+  );
   const file = join(folder, "server.yaml");
   // The folder's requirements are installed already.
   const mlflow = { python: pythonOf("mlflow"), environment: "none" };
@@ -87,7 +91,11 @@ test("with it, a scikit-learn model is served on the port and answers as MLflow'
   const ours = server.serveUrl;
   const bodies = [
     { dataframe_split: { columns, data: rows } },
-    { dataframe_records: rows.map((row) => Object.fromEntries(row.map((x, at) => [columns[at] ?? "", x]))) },
+    {
+      dataframe_records: rows.map((row) =>
+        Object.fromEntries(row.map((x, at) => [columns[at] ?? "", x])),
+      ),
+    },
   ];
   await until("it serves", async () => (await invoke(ours, bodies[0])).status === 200, 120_000);
   const url = await startMlflow("table");

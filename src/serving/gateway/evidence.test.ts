@@ -339,8 +339,10 @@ test("the same version under two names disagrees with itself never", async () =>
     () => pairs().pairs > 50 && pairs().pairs === mirrored().requests,
     "a pair for each mirrored request",
   );
-  const { skipped } = pairs();
-  expect(pairs()).toEqual({ ...noPairCounts(), skipped, pairs: mirrored().requests });
+  // How many are left out is the machine's load, and told apart.
+  const { skipped, ...compared } = pairs();
+  expect({ ...compared, skipped: 0 }).toEqual({ ...noPairCounts(), pairs: mirrored().requests });
+  expect(skipped).toBeLessThan(answers.length);
   expect(mirrored().requests).toBeLessThanOrEqual(answers.length);
 }, 60_000);
 
