@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterAll, afterEach, expect, test } from "vitest";
 
@@ -182,6 +183,23 @@ test("children outlive no server that dies", async () => {
   process.kill(pidOf(loaded), "SIGKILL");
   expect(await loaded.died).toContain("SIGKILL");
   await until("nothing is left", () => left().length === 0);
+});
+
+function escaped(): readonly number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => commandLine(pid)?.includes("lastgood-escapee") === true && isRunning(pid));
+}
+
+test("a child that has left session and environment behind outlives no server either, once it was seen", async () => {
+  const { loaded } = await load({ behaviour: "escape" });
+  expect(escaped()).toHaveLength(1);
+  // It is looked at once a second.
+  await sleep(1_500);
+  process.kill(pidOf(loaded), "SIGKILL");
+  expect(await loaded.died).toContain("SIGKILL");
+  await until("nothing is left", () => escaped().length === 0);
 });
 
 test("a shim that is killed leaves its server behind for no longer than its death is noticed", async () => {

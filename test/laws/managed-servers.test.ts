@@ -1,11 +1,11 @@
 /** What a person sees of managed servers, and what of theirs is part of a version. */
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 
-import type { EndpointView, Registered, VersionView } from "../../src/core/api/index.ts";
+import type { Collected, EndpointView, Registered, VersionView } from "../../src/core/api/index.ts";
 import { parseDuration } from "../../src/core/time/index.ts";
 import { oipBody } from "../support/load.ts";
 import { isRunning, startServer, until, type TestServer } from "../support/server.ts";
@@ -26,6 +26,7 @@ beforeAll(async () => {
   };
   const launchers = {
     scorer,
+    isolated: { ...scorer, environment: "venv" },
     slow: { ...scorer, env: { START_DELAY: String(START_DELAY_S) } },
   };
   const config = join(folder, "server.yaml");
@@ -138,3 +139,45 @@ test("what lies before and after the model inside a managed server is part of th
   await server.json(["rollback", "pipeline"]);
   expect(await score(stage, 2)).toBe("v1.1: 201");
 });
+
+function at(requirements: string): Parts {
+  return { requirements, launcher: "isolated" };
+}
+
+function labels(items: Collected["kept"]): readonly string[] {
+  return items.map(({ versions }) => versions.join(", "));
+}
+
+test("an environment stays while a rollback could need it, and goes once its versions are put away", async () => {
+  const stage = new Stage(server, "env");
+  const environments = join(server.dataDir, "environments");
+  const gc = (...flags: string[]): Promise<Collected> => server.json<Collected>(["gc", ...flags]);
+  await register("env", "v1.0", at("# of v1.0\n"));
+  await register("env", "v1.1", { ...at("# of v1.1 and v1.2\n"), before: "value * 2" });
+  await register("env", "v1.2", { ...at("# of v1.1 and v1.2\n"), before: "value * 3" });
+  for (const version of ["v1.0", "v1.1", "v1.2"]) await stage.deploy(version);
+  const { environment = "" } = (await stage.view()).revisions.at(-1)?.process ?? {};
+  expect(environment).toMatch(/^sha256:\w{12} \(locked\)$/);
+  expect(await gc("--yes")).toMatchObject({ removed: [], kept: [{}, {}] });
+
+  // Nobody needs it any more, but it goes only when that is asked for.
+  await server.json(["archive", "env@v1.0"]);
+  await until("v1.0 is not loaded any more", async () =>
+    (await stage.view()).revisions.every(({ version, warm }) => version !== "v1.0" || !warm),
+  );
+  const rehearsed = await gc("--dry-run");
+  expect(labels(rehearsed.removed)).toEqual(["env@v1.0"]);
+  const [removed] = rehearsed.removed;
+  expect(existsSync(join(environments, removed?.name ?? ""))).toBe(true);
+  const told = await server.cli(["gc"]);
+  expect(told.stdout).toMatch(/would be removed: 1 environment, .*env@v1.0 is archived.*kept:/s);
+  const collected = await gc("--yes");
+  expect(labels(collected.removed)).toEqual(["env@v1.0"]);
+  expect(labels(collected.kept)).toEqual(["env@v1.1, env@v1.2"]);
+  expect(existsSync(join(environments, removed?.name ?? ""))).toBe(false);
+
+  // What was kept serves, and brings the last good version back.
+  expect(await score(stage, 2)).toBe("v1.2: 6");
+  await server.json(["rollback", "env"]);
+  expect(await score(stage, 2)).toBe("v1.1: 4");
+}, 180_000);

@@ -83,12 +83,8 @@ const endpoints = {
     throw new TypeError("a mistake of ours");
   },
   history: (endpoint: string, after: number) => {
-    const entry = {
-      endpoint,
-      sequence: 1,
-      kind: "rollback.completed",
-      data: { trigger: "manual" },
-    };
+    const data = { trigger: "manual" };
+    const entry = { endpoint, sequence: 1, kind: "rollback.completed", data };
     return Promise.resolve({ endpoint, head: null, entries: after > 0 ? [] : [entry] });
   },
   watch: () => () => undefined,
@@ -115,6 +111,7 @@ function deps(): ApiDeps {
     endpoints,
     artifacts,
     feedback: { take: () => Promise.reject(new Error("not asked here")) },
+    garbage: { collect: () => Promise.reject(new Error("not asked here")) },
     store: {
       operations: {
         get: (key) => Promise.resolve(rows.get(key) ?? null),
@@ -285,7 +282,7 @@ test("reserved and traversing names keep their own code and hint", async () => {
   const path = { path: "../../etc/passwd", digest: `sha256:${"0".repeat(64)}` };
   const sent = await post("/api/v1/models/fraud/versions", { files: [path], actor: "ann" });
   expect(sent.status).toBe(400);
-  expect(sent.text).toContain("body.files.0.path");
+  expect(sent.text).toContain("body.files[0].path");
   expect(calls).toEqual([]);
 });
 
@@ -521,7 +518,7 @@ test("the OpenAPI document names every operation with its problem answer", async
       return `${method} ${path.replace("/api/v1", "")}`;
     }),
   );
-  expect([operations.length, operations.includes("post /rollback")]).toEqual([31, true]);
+  expect([operations.length, operations.includes("post /rollback")]).toEqual([32, true]);
 });
 
 test("the event stream starts at once and refuses an id it does not know", async () => {

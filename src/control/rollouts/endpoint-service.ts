@@ -28,13 +28,7 @@ import type {
   VersionView,
 } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
-import {
-  armsOf,
-  leavingRevision,
-  revisionOf,
-  rolloutOf,
-  type EndpointState,
-} from "../../core/rollout/index.ts";
+import { armsOf, leavingRevision, revisionOf } from "../../core/rollout/index.ts";
 import { versionLabel } from "../../core/version/index.ts";
 import type { Count, Evidence } from "../../link/count/index.ts";
 import type { GatewayStatus, RevisionState } from "../../link/message/index.ts";
@@ -52,6 +46,7 @@ import { applyPolicy, showPolicy } from "./policy-command.ts";
 import { endpointFromRoute } from "./rebuild.ts";
 import { reinstate, rollback } from "./rollback-command.ts";
 import { showRollout, steer } from "./steer-command.ts";
+import { needs, withinReach } from "./version-needs.ts";
 import { endpointView } from "./view.ts";
 
 /** A cold proof shown in a view may be this old, ms. */
@@ -270,6 +265,12 @@ export class Rollouts implements EndpointService {
       .flatMap(({ controller }) => needs(controller.state, sequence));
   }
 
+  withinReach(model: string, sequence: number): readonly string[] {
+    return this.#endpoints
+      .ofModel(model)
+      .flatMap(({ controller }) => withinReach(controller.state, sequence));
+  }
+
   watch(onEntry: (entry: HistoryEntry) => void): () => void {
     this.#watchers.add(onEntry);
     return () => this.#watchers.delete(onEntry);
@@ -445,27 +446,4 @@ function check(
   hint: string | null,
 ): DoctorCheck {
   return { check: name, ok: level === "ok" || level === "note", level, message, hint };
-}
-
-/** Why the endpoint needs the version: it serves it, rolls it out, or would go back to it. */
-function needs(state: EndpointState, sequence: number): readonly string[] {
-  const { name } = state.identity;
-  const rollout = rolloutOf(state);
-  const roles: [number | null | undefined, string][] = [
-    [state.current, "serves it"],
-    [rollout?.candidate, "is rolling it out"],
-    [rollout?.from, "would go back to it"],
-    [
-      state.revisions.findLast(
-        (revision) => revision.status === "stable" && revision.revision < (state.current ?? 0),
-      )?.revision,
-      "would go back to it",
-    ],
-  ];
-  const role = roles.find(([number]) =>
-    state.revisions.some(
-      (revision) => revision.revision === number && revision.version.sequence === sequence,
-    ),
-  );
-  return role === undefined ? [] : [`${name} ${role[1]}`];
 }

@@ -165,6 +165,7 @@ function drawPairs(random: Random, pairs: number, { candidate, stable }: Stand):
     onlyStableBad,
     bothBad: both,
     disagreed: 0,
+    skipped: 0,
   };
 }
 

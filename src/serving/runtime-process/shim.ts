@@ -6,7 +6,7 @@ import { LastgoodError } from "../../core/errors/index.ts";
 import type { Frame, Reply } from "../../link/peer/index.ts";
 import { endProcesses, isRunning, markedProcesses } from "../../link/process-tree/index.ts";
 import { holdClaim, type Held, type HoldingProcess } from "../claim/index.ts";
-import { environmentOf } from "./environment.ts";
+import { environmentOf, type Environment } from "./environment.ts";
 import { RotatedLog } from "./rotated-log.ts";
 import { ServerProcess } from "./server-process.ts";
 import { shimArgumentsSchema, type ServerFacts, type ShimArguments } from "./shim-requests.ts";
@@ -25,6 +25,7 @@ class Shim implements Held {
   /** The server's facts once it is ready; rejects with why it is not. */
   readonly ready: Promise<ServerFacts>;
   #server: ServerProcess | null = null;
+  #environment: Environment | null = null;
   #ending: Promise<void> | null = null;
   readonly #around: HoldingProcess;
 
@@ -54,6 +55,7 @@ class Shim implements Held {
       await this.#server?.end();
       // An installation that is under way, too.
       await endProcesses(() => markedProcesses(this.#mark));
+      this.#environment?.release();
       await removeFolder(this.#folder);
       await sleep(LAST_WORDS_MS);
     })();
@@ -61,15 +63,16 @@ class Shim implements Held {
   }
 
   async #start(): Promise<ServerFacts> {
-    const { dataDir, files, launcher } = this.#options;
+    const { dataDir, digest, files, launcher } = this.#options;
     const log = this.#log;
     const folder = this.#folder;
     await removeLeftFolders(this.#options);
     await layOut(dataDir, files, folder);
     const environment = await environmentOf(
-      { dataDir, folder },
+      { dataDir, folder, digest },
       { launcher, log, mark: this.#mark },
     );
+    this.#environment = environment;
     if (this.#ending !== null) throw new LastgoodError("runtime.unavailable", "it is ending");
     const begun = performance.now();
     const server = await ServerProcess.start({
