@@ -39,9 +39,16 @@ export function fieldLines(fields: AnswerFields): string {
   let lines = "";
   for (const name of Object.keys(fields)) {
     const value = fields[name];
-    if (typeof value === "string") lines += fieldLine(name, value);
-    else for (const each of value ?? []) lines += fieldLine(name, each);
+    if (value !== undefined) lines += linesOf(name, value);
   }
+  return lines;
+}
+
+/** The lines of one field. @throws TypeError as `fieldLines` does. */
+export function linesOf(name: string, value: string | readonly string[]): string {
+  if (typeof value === "string") return fieldLine(name, value);
+  let lines = "";
+  for (const each of value) lines += fieldLine(name, each);
   return lines;
 }
 

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { Readable } from "node:stream";
 
-import { fieldLines, type AnswerFields } from "./answer-head.ts";
+import { linesOf, type AnswerFields } from "./answer-head.ts";
 import { contentLengthOf, type Fields } from "./fields.ts";
 import type { Exchange, UpstreamConnection } from "./upstream-connection.ts";
 import type { AnswerHead } from "./upstream-head.ts";
@@ -234,9 +234,13 @@ const WITH_BODY = new Set(["POST", "PUT", "PATCH"]);
  * Its framing is ours: no header may say another one, or become another request.
  */
 function headOf(request: PassedRequest, length: number | null, host: string): string {
-  const { method, path, body } = request;
-  const { "content-length": _, "transfer-encoding": __, ...rest } = request.headers;
-  const lines = startOf(method, path, host) + fieldLines(rest);
+  const { method, path, headers, body } = request;
+  let lines = startOf(method, path, host);
+  for (const name of Object.keys(headers)) {
+    const value = headers[name];
+    if (value !== undefined && name !== "content-length" && name !== "transfer-encoding")
+      lines += linesOf(name, value);
+  }
   if (body === null)
     return WITH_BODY.has(method) ? `${lines}content-length: 0\r\n\r\n` : `${lines}\r\n`;
   const bytes = Buffer.isBuffer(body) ? body.length : length;
