@@ -1,12 +1,12 @@
 import * as z from "zod";
 
-import { launchersSchema, UPSTREAM_PROTOCOLS } from "../../core/launcher/index.ts";
+import { launchersSchema, LAUNCHER_PROTOCOLS } from "../../core/launcher/index.ts";
 import { signalSourceKeys } from "../../core/policy/index.ts";
 
 const remoteSchema = z
   .strictObject({
     url: z.url({ protocol: /^https?$/, error: "must be an http or https URL" }),
-    protocol: z.enum([...UPSTREAM_PROTOCOLS, "passthrough"]),
+    protocol: z.enum(LAUNCHER_PROTOCOLS),
     /** The model's name there, where it differs from the remote's. */
     model: z.string().min(1).optional(),
     /** `passthrough`: a path that says 2xx when the server is ready. */

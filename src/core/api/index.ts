@@ -4,11 +4,11 @@ export {
   incidentSchema,
   incidentsSchema,
 } from "./incident-schema.ts";
-export { collectBodySchema, collectedSchema } from "./garbage-schema.ts";
 export { doctorSchema } from "./doctor-schema.ts";
 export { endpointViewSchema, statusSchema } from "./endpoint-schema.ts";
 export { feedbackItemSchema, feedbackTakenSchema } from "./feedback-schema.ts";
 export { servedSchema } from "./field-schema.ts";
+export { collectBodySchema, collectedSchema } from "./gc-schema.ts";
 export { historyEntrySchema, historySchema, historyVerifiedSchema } from "./history-schema.ts";
 export { appliedPolicySchema, applyPolicyBodySchema, policyViewSchema } from "./policy-schema.ts";
 export { reinstateBodySchema, rollbackBodySchema, rolledBackSchema } from "./rollback-schema.ts";

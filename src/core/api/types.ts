@@ -4,7 +4,7 @@ import type * as doctor from "./doctor-schema.ts";
 import type * as endpoint from "./endpoint-schema.ts";
 import type * as feedback from "./feedback-schema.ts";
 import type * as field from "./field-schema.ts";
-import type * as garbage from "./garbage-schema.ts";
+import type * as gc from "./gc-schema.ts";
 import type * as history from "./history-schema.ts";
 import type * as incident from "./incident-schema.ts";
 import type * as policy from "./policy-schema.ts";
@@ -92,7 +92,7 @@ export type EvidencePage = z.infer<typeof incident.evidencePageSchema>;
 export type EndpointTraffic = z.infer<typeof incident.endpointTrafficSchema>;
 
 /** What was removed, or would be. */
-export type Collected = z.infer<typeof garbage.collectedSchema>;
+export type Collected = z.infer<typeof gc.collectedSchema>;
 /** One thing that was removed or kept, and why. */
 export type CollectedItem = Collected["removed"][number];
 

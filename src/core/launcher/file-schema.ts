@@ -3,7 +3,7 @@ import * as z from "zod";
 import { LastgoodError } from "../errors/index.ts";
 import { parseDuration } from "../time/index.ts";
 import { BUILT_IN_LAUNCHERS, LAUNCHER_DEFAULTS } from "./built-in.ts";
-import { PLACEHOLDERS, UPSTREAM_PROTOCOLS, type Launcher } from "./launcher.ts";
+import { LAUNCHER_PROTOCOLS, PLACEHOLDERS, type Launcher } from "./launcher.ts";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
@@ -66,7 +66,7 @@ const launcherFileSchema = z.strictObject({
   /** A launcher whose other keys these change. */
   from: z.enum(Object.keys(BUILT_IN_LAUNCHERS)).optional(),
   command: z.array(template).min(1).max(200).optional(),
-  protocol: z.enum(UPSTREAM_PROTOCOLS).optional(),
+  protocol: z.enum(LAUNCHER_PROTOCOLS).optional(),
   model: z.string().min(1).max(200).optional(),
   path: path.optional(),
   health: path.optional(),

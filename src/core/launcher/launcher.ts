@@ -1,7 +1,12 @@
 import * as z from "zod";
 
 /** What servers are asked in: OIP v2 REST, MLflow scoring, or plain JSON by the inputs' names. */
-export const UPSTREAM_PROTOCOLS = ["oip", "mlflow", "json"] as const;
+const UPSTREAM_PROTOCOLS = ["oip", "mlflow", "json"] as const;
+/** What servers are asked in. */
+export type UpstreamProtocol = (typeof UPSTREAM_PROTOCOLS)[number];
+
+/** What servers speak: one of these, or something of their own, and are given requests unread. */
+export const LAUNCHER_PROTOCOLS = [...UPSTREAM_PROTOCOLS, "passthrough"] as const;
 
 /** What a command and its variables may name, in braces. */
 export const PLACEHOLDERS = ["port", "folder", "python", "name"] as const;
@@ -10,7 +15,7 @@ export const PLACEHOLDERS = ["port", "folder", "python", "name"] as const;
 export const launcherSchema = z.object({
   /** A program and its arguments, no shell; runs in the version's folder. */
   command: z.array(z.string()).min(1),
-  protocol: z.enum(UPSTREAM_PROTOCOLS),
+  protocol: z.enum(LAUNCHER_PROTOCOLS),
   /** Name of the model in the protocol's paths. */
   model: z.string(),
   /** Where it is asked, in place of the protocol's own path. */

@@ -1,11 +1,11 @@
 import { z } from "zod";
 
-import { launcherSchema, UPSTREAM_PROTOCOLS } from "../../core/launcher/index.ts";
+import { launcherSchema, LAUNCHER_PROTOCOLS } from "../../core/launcher/index.ts";
 
 /** Schema of a remote model server of the server's own configuration. */
 const remoteConfigSchema = z.object({
   url: z.string(),
-  protocol: z.enum([...UPSTREAM_PROTOCOLS, "passthrough"]),
+  protocol: z.enum(LAUNCHER_PROTOCOLS),
   model: z.string().optional(),
   /** `passthrough`: a path that says 2xx when it is ready. */
   health: z.string().optional(),

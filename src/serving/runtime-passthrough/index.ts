@@ -1,2 +1,7 @@
 export { connectPassThrough } from "./passthrough-client.ts";
-export { PassThroughRuntime, type PassThroughSettings } from "./passthrough-runtime.ts";
+export {
+  inspectedUnread,
+  PassThroughRuntime,
+  UNREAD_ENGINE,
+  type PassThroughSettings,
+} from "./passthrough-runtime.ts";

@@ -13,6 +13,9 @@ import {
 
 const HEALTH_TIMEOUT_MS = 10_000;
 
+/** What stands for the engine of a server whose answers nobody reads. */
+export const UNREAD_ENGINE = { name: "passthrough", version: "unknown", threads: 0 } as const;
+
 /** A server that speaks something of its own, as the server's configuration names it. */
 export interface PassThroughSettings {
   readonly url: string;
@@ -46,6 +49,16 @@ export class PassThroughRuntime implements Runtime {
 
   async inspect(request: InspectRequest): Promise<Inspected> {
     await prove(this.#settings(request.runtime));
+    return inspectedUnread(request);
+  }
+
+  #settings(runtime: RuntimeSpec): PassThroughSettings {
+    return configuredRemote(this.#servers, runtime, " with protocol: passthrough");
+  }
+}
+
+/** What is known of a version whose requests nobody reads. @throws `signature.mismatch` when one was given. */
+export function inspectedUnread(request: Pick<InspectRequest, "signature">): Inspected {
     if (request.signature !== null)
       throw new LastgoodError(
         "signature.mismatch",
@@ -57,13 +70,8 @@ export class PassThroughRuntime implements Runtime {
       golden: [],
       dropped: [],
       batching: { on: false, why: "requests are passed on as they are" },
-      engine: { name: "passthrough", version: "unknown", threads: 0 },
+      engine: UNREAD_ENGINE,
     };
-  }
-
-  #settings(runtime: RuntimeSpec): PassThroughSettings {
-    return configuredRemote(this.#servers, runtime, " with protocol: passthrough");
-  }
 }
 
 async function prove({ url, health }: PassThroughSettings): Promise<LoadProof> {
@@ -74,7 +82,7 @@ async function prove({ url, health }: PassThroughSettings): Promise<LoadProof> {
   return {
     proof: `passed through, its bytes cannot be verified and nothing is read: ${address} answered ${status}`,
     provenAt: Date.now(),
-    engine: { name: "passthrough", version: "unknown", threads: 0 },
+    engine: UNREAD_ENGINE,
     pid: null,
   };
 }

@@ -8,6 +8,7 @@ import { ownIdentity, type PeerIdentity } from "../../link/peer/index.ts";
 import { endProcesses, markedProcesses } from "../../link/process-tree/index.ts";
 import type { RouteRevision } from "../../link/route/index.ts";
 import { claimProcess, claimSocket, processLog, type ClaimedProcess } from "../claim/index.ts";
+import { inspectedUnread, UNREAD_ENGINE } from "../runtime-passthrough/index.ts";
 import {
   inspectUpstream,
   openRevision,
@@ -87,7 +88,9 @@ export class ProcessRuntime implements Runtime {
   async load(subject: string, revision: RouteRevision): Promise<LoadedModel> {
     const server = await this.#claim(subject, revision);
     try {
-      return await loadedModel(server, revision);
+      return server.launcher.protocol === "passthrough"
+        ? await loadedUnread(server, revision)
+        : await loadedModel(server, revision);
     } catch (error) {
       await server.shim.stop();
       throw error;
@@ -97,7 +100,10 @@ export class ProcessRuntime implements Runtime {
   async inspect(request: InspectRequest): Promise<Inspected> {
     const server = await this.#claim(`inspect/${randomBytes(4).toString("hex")}`, request);
     try {
-      const inspected = await inspectUpstream(settingsOf(server), request, contextOf(server));
+      const inspected =
+        server.launcher.protocol === "passthrough"
+          ? inspectedUnread(request)
+          : await inspectUpstream(settingsOf(server), request, contextOf(server));
       const { environment, isManaged, startedInMs } = server.facts;
       const notes = isManaged ? [] : [`environment: ${environment}`];
       return { ...inspected, notes, process: { environment, startedInMs } };
@@ -207,9 +213,38 @@ async function whyInspectingFailed(server: KeptServer, error: unknown): Promise<
   return why === null ? error : new LastgoodError("runtime.failed", why, { cause: error });
 }
 
-function settingsOf({ launcher, facts }: KeptServer): Omit<UpstreamAddress, "form" | "signature"> {
-  const { protocol, model, path, health, retries } = launcher;
-  return { url: `http://127.0.0.1:${facts.port}`, protocol, model, path, health, retries };
+function urlOf({ facts }: KeptServer): string {
+  return `http://127.0.0.1:${facts.port}`;
+}
+
+function settingsOf(server: KeptServer): Omit<UpstreamAddress, "form" | "signature"> {
+  const { protocol, model, path, health, retries } = server.launcher;
+  if (protocol === "passthrough")
+    throw new LastgoodError("internal", "a server that speaks something of its own is not asked");
+  return { url: urlOf(server), protocol, model, path, health, retries };
+}
+
+/** A server that speaks something of its own: its shim says that it is ready, and nothing is read. */
+async function loadedUnread(server: KeptServer, revision: RouteRevision): Promise<LoadedModel> {
+  const prove = async (): Promise<LoadProof> => ({
+    proof: `digest verified, environment ${server.facts.environment}, ready; requests are passed on unread`,
+    provenAt: Date.now(),
+    engine: UNREAD_ENGINE,
+    pid: server.facts.pid,
+    process: await measured(server),
+  });
+  return {
+    address: {
+      kind: "passthrough",
+      url: urlOf(server),
+      retries: server.launcher.retries,
+      queue: revision.limits.queue + OWN_REQUESTS,
+    },
+    proof: await prove(),
+    died: server.died,
+    replay: prove,
+    unload: () => server.shim.stop(),
+  };
 }
 
 function contextOf({ name }: KeptServer): UpstreamContext {

@@ -54,8 +54,12 @@ function statusOf(port: number, path: string, timeoutMs: number): Promise<number
   });
 }
 
-function isGood(status: number | string): boolean {
-  return typeof status === "number" && status >= 200 && status < 300;
+/** Of a server that speaks something of its own and names no path, any answer but its failure will do. */
+function isGood(status: number | string, { protocol, health }: Launcher): boolean {
+  if (typeof status !== "number") return false;
+  return protocol === "passthrough" && health === null
+    ? status < 500
+    : status >= 200 && status < 300;
 }
 
 /** Our own settings, and what may be secret in them, are no business of a model's code. */
@@ -168,7 +172,7 @@ export class ServerProcess {
       if (this.#endedWhy !== null)
         throw new LastgoodError("runtime.failed", `${this.#endedWhy} before it was ready`);
       last = await Promise.race([statusOf(this.port, path, HEALTH_TIMEOUT_MS), this.ended]);
-      if (isGood(last)) {
+      if (isGood(last, this.#parts.launcher)) {
         this.#healthyAt = performance.now();
         this.#watch = setInterval(() => void this.#look(), this.#lookEveryMs());
         return;
@@ -231,7 +235,7 @@ export class ServerProcess {
     const status = await statusOf(this.port, this.#healthPath, timeoutMs);
     this.#isLooking = false;
     const now = performance.now();
-    if (isGood(status)) this.#healthyAt = now;
+    if (isGood(status, this.#parts.launcher)) this.#healthyAt = now;
     else if (now - this.#healthyAt > unhealthyMs)
       this.#giveUp(
         `the server (pid ${this.pid}) was not healthy for ${unhealthyMs} ms: GET ${this.#healthPath}: ${status}`,

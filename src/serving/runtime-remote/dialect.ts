@@ -1,4 +1,5 @@
 import { LastgoodError } from "../../core/errors/index.ts";
+import type { Launcher } from "../../core/launcher/index.ts";
 import type { Tensor } from "../../core/tensor/index.ts";
 import type { Signature } from "../../core/version/index.ts";
 import type { UpstreamAddress } from "../runtime/index.ts";
@@ -30,11 +31,12 @@ const READY_PATHS = {
   oip: (model: string) => `/v2/models/${encodeURIComponent(model)}/ready`,
   mlflow: () => "/ping",
   json: () => "/health",
+  passthrough: () => "/",
 } as const;
 
 /** Where a server says that its model is ready. */
 export function readyPathOf(
-  address: Pick<UpstreamAddress, "health" | "protocol" | "model">,
+  address: Pick<Launcher, "health" | "protocol" | "model">,
 ): string {
   return address.health ?? READY_PATHS[address.protocol](address.model);
 }

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Readable } from "node:stream";
 
-import type { Launcher } from "../../core/launcher/index.ts";
+import type { UpstreamProtocol } from "../../core/launcher/index.ts";
 import type { OutputValue, Tensor } from "../../core/tensor/index.ts";
 import type { EngineStamp, Signature } from "../../core/version/index.ts";
 import type { Inspected, ProcessFacts } from "../../link/message/index.ts";
@@ -59,7 +59,7 @@ export type MlflowForm = "frame" | "tensor" | "named";
 export interface UpstreamAddress {
   /** `http://127.0.0.1:4711`; paths come behind what it has. */
   readonly url: string;
-  readonly protocol: Launcher["protocol"];
+  readonly protocol: UpstreamProtocol;
   /** Name of the model there; `oip` alone needs one. */
   readonly model: string;
   /** Where `mlflow` and `json` are asked, in place of the protocol's own path. */
