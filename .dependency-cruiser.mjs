@@ -22,7 +22,6 @@ const bundledPackages = [
   "@hono/node-server",
   "@hono/zod-openapi",
   "kysely",
-  "undici",
   "@grpc/grpc-js",
   "@bufbuild/protobuf",
   "commander",

@@ -66,6 +66,15 @@ async function variants(dist: string): Promise<{ readonly alone: string; readonl
   return { alone, mute };
 }
 
+function fastApi(model: string): Promise<PeerServer | null> {
+  return startPeer(
+    process.env["BENCH_PYTHON"] ?? "python3",
+    () => [benchFile("peers/app/fastapi/serve.py")],
+    "/v2/models/iris/infer",
+    { MODEL: model },
+  );
+}
+
 async function start({ dist, say }: BenchContext): Promise<Running> {
   const stops: (() => Promise<void>)[] = [];
   const stop = async (): Promise<void> => {
@@ -122,14 +131,7 @@ async function start({ dist, say }: BenchContext): Promise<Running> {
       "node:http + onnxruntime-node",
       await startPeer(process.execPath, (port) => [...oneByOne, String(port), model], "/"),
     );
-    peer(
-      FASTAPI,
-      await startPeer(
-        process.env["BENCH_PYTHON"] ?? "python3",
-        (port) => [benchFile("peer/fastapi_server.py"), String(port), model],
-        "/infer",
-      ),
-    );
+    peer(FASTAPI, await fastApi(model));
     return { subjects, missing, stop };
   } catch (error) {
     await stop();

@@ -65,16 +65,20 @@ export async function ask(url: string, body: string | null): Promise<string> {
 }
 
 /**
- * Starts a program that is given a port and listens on it. Null where it ends instead: what it needs
- * is not installed.
+ * Starts a program that listens on the port that `args` and $PORT give it. Null where it ends instead:
+ * what it needs is not installed.
  */
 export async function startPeer(
   command: string,
   args: (port: number) => readonly string[],
   path: string,
+  variables: Readonly<Record<string, string>> = {},
 ): Promise<PeerServer | null> {
   const port = await freePort();
-  const child = spawn(command, args(port), { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(command, args(port), {
+    stdio: ["ignore", "ignore", "pipe"],
+    env: { ...process.env, ...variables, PORT: String(port) },
+  });
   let failed = false;
   child.once("error", () => (failed = true));
   child.once("exit", () => (failed = true));

@@ -28,10 +28,7 @@ const stampName = ".built";
 const external = ["onnxruntime-node", "onnxruntime-web"];
 
 /** Large libraries that few runs need, and the bundles of their own that are loaded when first imported. */
-const loadedOnDemand: ReadonlyMap<string, string> = new Map([
-  ["undici", "undici"],
-  ["@grpc/grpc-js", "grpc"],
-]);
+const loadedOnDemand: ReadonlyMap<string, string> = new Map([["@grpc/grpc-js", "grpc"]]);
 
 /** Messages of the validation library in one language: the others would double its size. */
 const onlyEnglish: Plugin = {

@@ -4,6 +4,7 @@ import type {
   aliasBodySchema,
   applyPolicyBodySchema,
   archiveBodySchema,
+  collectBodySchema,
   deployBodySchema,
   feedbackItemSchema,
   markBodySchema,
@@ -16,6 +17,7 @@ import type {
 import {
   appliedPolicySchema,
   blobSchema,
+  collectedSchema,
   deployedSchema,
   diffSchema,
   doctorSchema,
@@ -38,6 +40,7 @@ import {
   versionViewSchema,
   type AppliedPolicy,
   type Blob as StoredBlob,
+  type Collected,
   type Deployed,
   type Diff,
   type Doctor,
@@ -279,6 +282,11 @@ export class LastgoodClient {
     const path = `${ROOT}/feedback`;
     const call = { method: "POST", path, bytes, contentType: "text/csv" } as const;
     return this.#transport.json(feedbackTakenSchema, call);
+  }
+
+  /** Removes what no version within reach of a rollback needs; with `dryRun` says what that is. */
+  gc(body: z.input<typeof collectBodySchema>): Promise<Collected> {
+    return this.#post(collectedSchema, "/gc", body);
   }
 
   doctor(): Promise<Doctor> {

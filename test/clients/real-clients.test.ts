@@ -65,12 +65,12 @@ const http = (): string => `127.0.0.1:${server.ports.serve}`;
 
 test("tritonclient over HTTP", async () => {
   expect(undecided(await calls("triton_http.py", http()))).toEqual([]);
-  expect(undecided(await calls("triton_http_aio.py", http()))).toEqual([]);
+  expect(undecided(await calls("triton_aio.py", "http", http()))).toEqual([]);
 });
 
 test("tritonclient over gRPC", async () => {
   expect(undecided(await calls("triton_grpc.py", server.grpcAddress))).toEqual([]);
-  expect(undecided(await calls("triton_grpc_aio.py", server.grpcAddress))).toEqual([]);
+  expect(undecided(await calls("triton_aio.py", "grpc", server.grpcAddress))).toEqual([]);
 });
 
 test("KServe's Python clients", async () => {

@@ -2,9 +2,11 @@
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterAll, afterEach, expect, test } from "vitest";
 
+import { commandLine } from "../../src/app/supervise/process-end.ts";
 import type { Launcher } from "../../src/core/launcher/index.ts";
 import type { Tensor } from "../../src/core/tensor/index.ts";
 import { connectPeer, ownIdentity, socketFolder } from "../../src/link/peer/index.ts";
@@ -141,6 +143,20 @@ test("a server that never gets ready is given up, and nothing of it stays", asyn
   expect(left()).toEqual([]);
 });
 
+test("the list of processes shows no variable of its launcher", async () => {
+  const runtime = folder.processRuntime({ env: { API_KEY: "hunter2" } });
+  const loaded = await runtime.load("fraud/1", await registered({}, runtime));
+  cleanups.push(() => loaded.unload());
+  const lines = readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => commandLine(Number(pid)) ?? []);
+  const { address } = loaded;
+  if (address.kind !== "process") throw new Error("it is no process");
+  // It is found there all the same.
+  expect(lines.filter((line) => line.includes(address.shim))).toHaveLength(1);
+  expect(lines.filter((line) => line.join(" ").includes("hunter2"))).toEqual([]);
+});
+
 test("a program that is not there is named", async () => {
   const version = folder.storeServer({ model: "doubling" });
   const runtime = folder.processRuntime({ command: ["no-such-program", "{port}"] });
@@ -167,6 +183,23 @@ test("children outlive no server that dies", async () => {
   process.kill(pidOf(loaded), "SIGKILL");
   expect(await loaded.died).toContain("SIGKILL");
   await until("nothing is left", () => left().length === 0);
+});
+
+function escaped(): readonly number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => commandLine(pid)?.includes("lastgood-escapee") === true && isRunning(pid));
+}
+
+test("a child that has left session and environment behind outlives no server either, once it was seen", async () => {
+  const { loaded } = await load({ behaviour: "escape" });
+  expect(escaped()).toHaveLength(1);
+  // It is looked at once a second.
+  await sleep(1_500);
+  process.kill(pidOf(loaded), "SIGKILL");
+  expect(await loaded.died).toContain("SIGKILL");
+  await until("nothing is left", () => escaped().length === 0);
 });
 
 test("a shim that is killed leaves its server behind for no longer than its death is noticed", async () => {
@@ -214,7 +247,7 @@ test("one that nobody is connected to ends itself, and its server", async () => 
   const { digest, files } = folder.storeServer({ model: "doubling" });
   const socket = claimSocket(folder.path, "fraud/9", digest);
   const logFile = join(folder.path, "logs", "orphan.log");
-  const argument = {
+  const config = {
     socket,
     digest,
     files,
@@ -228,7 +261,8 @@ test("one that nobody is connected to ends itself, and its server", async () => 
     orphanMs: 500,
   };
   const entry = join(import.meta.dirname, "../../dist/shim.cjs");
-  const shim = spawn(process.execPath, [entry, JSON.stringify(argument)], { stdio: "ignore" });
+  const shim = spawn(process.execPath, [entry], { stdio: ["pipe", "ignore", "ignore"] });
+  shim.stdin.end(JSON.stringify(config));
   const peer = await until("it says hello", () =>
     connectPeer(socket, {
       self: ownIdentity("gateway", "test", "test"),

@@ -140,7 +140,7 @@ export function inspectRequest(
 }
 
 /** A worker's connection to whatever was loaded. */
-export function connect(loaded: LoadedModel): Promise<ModelClient> {
+export async function connect(loaded: LoadedModel): Promise<ModelClient> {
   const { address } = loaded;
   if (address.kind === "passthrough") return connectPassThrough(address);
   if (address.kind === "onnx") return connectModel(address);

@@ -46,6 +46,16 @@ const FOUND: readonly {
     ],
   },
   {
+    what: "evidence sends a rollout back to another version than the one it was compared with",
+    gateways: 1,
+    happens: [
+      [0, deploy("v1.0")],
+      [300, { do: "rollback", to: "v1.3", again: false, keepStatus: true }],
+      [4_000, { ...deploy("v1.1"), policy: "canary" }],
+      [0, { do: "fails", name: "v1.1", errorRate: 0.3 }],
+    ],
+  },
+  {
     what: "a way back fails while the store is away: nobody heard of it",
     gateways: 1,
     happens: [

@@ -66,8 +66,7 @@ export function limited(revision: RouteRevision, limits: Partial<Limits>): Route
 
 /** A started gateway with a control plane. */
 export async function connected(harness: GatewayHarness): Promise<GatewayHarness> {
-  await harness.start();
-  await harness.startControl();
+  await harness.startBoth();
   return harness;
 }
 

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { Agent, request } from "node:http";
@@ -6,8 +6,6 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-
-import { build } from "esbuild";
 
 import {
   parseDigest,
@@ -35,10 +33,10 @@ import {
   type PeerListener,
 } from "../../src/link/peer/index.ts";
 import { DEFAULT_LIMITS, type Route, type RouteRevision } from "../../src/link/route/index.ts";
+import { startProgram } from "../../src/link/startup/index.ts";
 
 const root = resolve(import.meta.dirname, "../..");
-const bundles = join(root, ".tmp", `gateway-${process.pid}`);
-/** The bundles that the suites of real processes are given. */
+/** The bundles that a run of tests is given. */
 export const DIST = join(root, "dist");
 const self = ownIdentity("control", "test", "test");
 
@@ -70,7 +68,7 @@ export function numberBody(x: number): unknown {
 
 /** How a gateway of a test is started. */
 export interface HarnessStart {
-  /** Folder of the bundles; those of `bundleGateway` otherwise. */
+  /** Folder of the bundles; a sabotaged build has its own. @default dist */
   readonly dist?: string;
   readonly workers?: number;
   /** Speaks gRPC too, on a free port. */
@@ -108,7 +106,7 @@ export class GatewayHarness {
   }
 
   async start(): Promise<void> {
-    const dist = this.#start.dist ?? bundles;
+    const dist = this.#start.dist ?? DIST;
     const config = {
       dataDir: this.dataDir,
       serveHost: "127.0.0.1",
@@ -123,8 +121,11 @@ export class GatewayHarness {
       socketFolder: this.sockets,
     };
     const log = openSync(join(this.dataDir, "gateway.log"), "a");
-    this.#child = spawn(process.execPath, [join(dist, "gateway.cjs"), JSON.stringify(config)], {
-      stdio: ["ignore", log, log],
+    this.#child = startProgram({
+      program: join(dist, "gateway.cjs"),
+      shown: [this.dataDir],
+      config,
+      output: log,
     });
     const status = await this.until(
       () => this.admin<GatewayStatus>("gateway.status", {}),
@@ -136,6 +137,11 @@ export class GatewayHarness {
   }
 
   async startControl(): Promise<void> {
+    await this.#listen();
+    await this.#introduced();
+  }
+
+  async #listen(): Promise<void> {
     this.#control = await listenPeers(
       join(this.sockets, "control.sock"),
       {
@@ -149,10 +155,20 @@ export class GatewayHarness {
         this.#link = peer;
       },
     );
+  }
+
+  async #introduced(): Promise<void> {
     await this.until(
       () => this.news.some((each) => each.kind === "gateway.connected"),
       "the gateway's status",
     );
+  }
+
+  /** A gateway that finds its control plane as soon as it looks for one. */
+  async startBoth(): Promise<void> {
+    await this.#listen();
+    await this.start();
+    await this.#introduced();
   }
 
   async stopControl(): Promise<void> {
@@ -409,27 +425,4 @@ export class GatewayHarness {
     await this.terminate();
     rmSync(this.dataDir, { recursive: true, force: true });
   }
-}
-
-/** Bundles the processes of a gateway; `removeGatewayBundles` removes them again. */
-export async function bundleGateway(): Promise<void> {
-  await build({
-    absWorkingDir: root,
-    entryPoints: Object.fromEntries(
-      ["gateway", "worker", "model"].map((name) => [name, `src/app/entry/${name}.ts`]),
-    ),
-    outdir: bundles,
-    outExtension: { ".js": ".cjs" },
-    bundle: true,
-    platform: "node",
-    format: "cjs",
-    target: "node24",
-    logLevel: "error",
-    external: ["onnxruntime-node", "onnxruntime-web"],
-  });
-}
-
-/** Removes what `bundleGateway` made. */
-export function removeGatewayBundles(): void {
-  rmSync(bundles, { recursive: true, force: true });
 }

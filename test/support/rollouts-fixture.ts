@@ -37,7 +37,17 @@ export function apiOf(endpoints: Rollouts): Promise<ApiServer> {
   const log = pino({ level: "silent" });
   const feedback = { take: () => Promise.reject(new Error("not asked here")) };
   return serveApi(
-    { registry, endpoints, feedback, artifacts, store, clock, build: "test", log },
+    {
+      registry,
+      endpoints,
+      garbage: { collect: () => Promise.reject(new Error("not asked here")) },
+      feedback,
+      artifacts,
+      store,
+      clock,
+      build: "test",
+      log,
+    },
     { host: "127.0.0.1", port: 0 },
   );
 }

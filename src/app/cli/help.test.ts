@@ -64,6 +64,9 @@ test("the first help screen", async () => {
       simulate       how soon a policy would catch a bad candidate at your traffic
       feedback       tell what is known of predictions: correct, wrong, label or score
 
+    The server's folder:
+      gc             remove what no version within reach of a rollback needs
+
     This program:
       demo           a real update that fails and is taken back, live
       config         show each setting and where it comes from

@@ -57,3 +57,13 @@ export function grouped(value: number): string {
     .toFixed(0)
     .replaceAll(/\B(?=(\d{3})+$)/g, " ");
 }
+
+/** What a managed server takes now: `pid 4711, 212.4 MB of memory`. */
+export function serverText(server: {
+  readonly pid: number | null;
+  readonly memoryBytes: number | null;
+}): string {
+  const { pid, memoryBytes } = server;
+  const memory = memoryBytes === null ? "memory unknown" : `${bytes(memoryBytes)} of memory`;
+  return pid === null ? memory : `pid ${pid}, ${memory}`;
+}

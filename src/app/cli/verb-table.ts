@@ -160,6 +160,14 @@ export const VERBS: readonly Verb[] = [
       load: () => import("./verb/feedback.ts"),
     },
   ]),
+  ...inGroup("The server's folder:", [
+    {
+      name: "gc",
+      summary: "remove what no version within reach of a rollback needs",
+      changes: true,
+      load: () => import("./verb/gc.ts"),
+    },
+  ]),
   ...inGroup("This program:", [
     {
       name: "demo",

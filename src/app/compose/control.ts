@@ -7,6 +7,7 @@ import * as z from "zod";
 
 import { serveApi, type ApiServer } from "../../control/api/index.ts";
 import { generalChecks } from "../../control/doctor/index.ts";
+import { GarbageCollector } from "../../control/gc/index.ts";
 import { Gateways, type LinkHandlers } from "../../control/link/index.ts";
 import { RegistryService } from "../../control/registry/index.ts";
 import { Rollouts, type Journal } from "../../control/rollouts/index.ts";
@@ -21,7 +22,7 @@ import { openSqliteStore, type Store } from "../../storage/store/index.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { systemClock } from "./system-clock.ts";
 
-/** What a control plane is started with: JSON in its process's only argument. */
+/** What a control plane is started with: JSON in its process's standard input. */
 export const controlConfigSchema = z.object({
   dataDir: z.string().min(1),
   apiHost: z.string().min(1),
@@ -65,6 +66,7 @@ interface Parts {
   readonly gateways: Gateways;
   readonly rollouts: Rollouts;
   readonly signals: Signals;
+  readonly garbage: GarbageCollector;
   readonly self: PeerIdentity;
 }
 
@@ -124,7 +126,14 @@ async function construct(config: ControlConfig, around: ControlSurroundings): Pr
       return generalChecks(deps, new Set(named));
     },
   });
-  return { store, artifacts, registry, gateways, rollouts, signals, self };
+  const garbage = new GarbageCollector({
+    dataDir,
+    clock,
+    versionsOf: (digest) => store.versions.byDigest(digest),
+    withinReach: (model, sequence) => rollouts.withinReach(model, sequence),
+    log,
+  });
+  return { store, artifacts, registry, gateways, rollouts, signals, garbage, self };
 }
 
 interface Milestones {
@@ -192,7 +201,7 @@ export async function startControl(
   around: ControlSurroundings,
 ): Promise<ControlPlane> {
   const parts = await construct(config, around);
-  const { store, artifacts, registry, gateways, rollouts, signals, self } = parts;
+  const { store, artifacts, registry, gateways, rollouts, signals, garbage, self } = parts;
   let api: ApiServer | null = null;
   const stop = async (): Promise<void> => {
     await api?.close(GRACE_MS);
@@ -220,6 +229,7 @@ export async function startControl(
       registry,
       endpoints: rollouts,
       feedback: signals,
+      garbage,
       artifacts,
       store,
       clock: systemClock,

@@ -1,6 +1,7 @@
 import * as z from "zod";
 
 import { LastgoodError } from "../../core/errors/index.ts";
+import { readStartup } from "../../link/startup/index.ts";
 import {
   checkpointFrom,
   controlConfigSchema,
@@ -35,21 +36,18 @@ function stop(): void {
   stopped.then(() => process.exit(0)).catch(fail);
 }
 
-function readConfig(argument: string | undefined): ControlConfig {
-  try {
-    return controlConfigSchema.parse(JSON.parse(argument ?? ""));
-  } catch (cause) {
-    const why = cause instanceof z.ZodError ? z.prettifyError(cause) : String(cause);
-    throw new LastgoodError(
-      "config.invalid",
-      `the control plane is started with one JSON argument: ${why}`,
-      { hint: "start it with: lastgood serve", cause },
-    );
-  }
+function readConfig(): ControlConfig {
+  const { data, error } = controlConfigSchema.safeParse(readStartup());
+  if (data !== undefined) return data;
+  throw new LastgoodError(
+    "config.invalid",
+    `the control plane's configuration was not understood: ${z.prettifyError(error)}`,
+    { hint: "start it with: lastgood serve", cause: error },
+  );
 }
 
 async function main(): Promise<void> {
-  const config = readConfig(process.argv[2]);
+  const config = readConfig();
   const checkpoint = checkpointFrom(process.env);
   plane = await startControl(config, { log, checkpoint, onShutdown: stop });
   log.info({ api: `${plane.apiHost}:${plane.apiPort}` }, "the control plane is up");

@@ -3,6 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import { pino } from "pino";
 
 import type { RuntimeSpec } from "../../core/version/index.ts";
+import { readStartup } from "../../link/startup/index.ts";
 import {
   gatewayConfigSchema,
   runGateway,
@@ -46,7 +47,7 @@ function remoteRuntime({ remotes }: GatewayConfig): Runtime {
   };
 }
 
-const config = gatewayConfigSchema.parse(JSON.parse(process.argv[2] ?? "{}"));
+const config = gatewayConfigSchema.parse(readStartup());
 const logger = pino({ base: { role: "gateway", pid: process.pid } });
 
 // It holds for threads started from here on: the workers. The main thread keeps the little that the

@@ -1,3 +1,4 @@
+import { readStartup } from "../../link/startup/index.ts";
 import { runModelProcess } from "../../serving/runtime-onnx/index.ts";
 
-void runModelProcess(process.argv[2], process.env);
+void runModelProcess(readStartup(), process.env);

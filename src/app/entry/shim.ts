@@ -1,3 +1,4 @@
+import { readStartup } from "../../link/startup/index.ts";
 import { runShim } from "../../serving/runtime-process/index.ts";
 
-void runShim(process.argv[2]);
+void runShim(readStartup());

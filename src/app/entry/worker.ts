@@ -7,7 +7,7 @@ import { connectModel } from "../../serving/runtime-onnx/index.ts";
 runWorker({
   connectModel: async (address) => {
     if (address.kind === "onnx") return connectModel(address);
-    // Their HTTP client is larger than all the rest of a worker, and few gateways need it.
+    // Few gateways need them.
     if (address.kind === "process") {
       const managed = await import("../../serving/runtime-process/index.ts");
       return managed.connectProcess(address);

@@ -9,8 +9,8 @@ import { startProcess, type StartedProcess } from "./started-process.ts";
 export interface KeptProcessOptions {
   readonly role: "control" | "gateway";
   readonly program: string;
-  /** Given to it as JSON in its only argument. */
-  readonly config: Readonly<Record<string, unknown>>;
+  /** Given to it as JSON in its standard input. */
+  readonly config: Readonly<Record<string, unknown>> & { readonly dataDir: string };
   /** Unix socket on which it answers hello. */
   readonly socket: string;
   readonly logFile: string;

@@ -1,7 +1,7 @@
-import { spawn } from "node:child_process";
 import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 
 import { LastgoodError } from "../../core/errors/index.ts";
+import { startProgram } from "../../link/startup/index.ts";
 
 /** A process of ours that was just started. */
 export interface StartedProcess {
@@ -21,21 +21,21 @@ const TAIL_BYTES = 16 * 1024;
  */
 const YOUNG_GENERATION = "--max-semi-space-size=4";
 
-/**
- * Starts a bundle detached, so that Ctrl-C reaches the supervisor alone, with its output in a file:
- * a child whose output is its parent's pipe would die with the parent.
- */
+/** Starts a bundle for a data folder, with its output in a file. */
 export function startProcess(
   program: string,
-  config: Readonly<Record<string, unknown>>,
+  config: Readonly<Record<string, unknown>> & { readonly dataDir: string },
   logFile: string,
 ): StartedProcess {
   const log = openSync(logFile, "a", 0o600);
   const logStart = fstatSync(log).size;
-  const child = spawn(process.execPath, [YOUNG_GENERATION, program, JSON.stringify(config)], {
-    detached: true,
-    stdio: ["ignore", log, log],
-    cwd: "/",
+  const child = startProgram({
+    program,
+    flags: [YOUNG_GENERATION],
+    shown: [config.dataDir],
+    config,
+    output: log,
+    folder: "/",
   });
   closeSync(log);
   let ended: string | null = null;
@@ -45,7 +45,6 @@ export function startProcess(
   child.once("error", (error) => {
     ended = error.message;
   });
-  child.unref();
   return {
     pid: child.pid ?? -1,
     hasEnded: () => ended !== null,

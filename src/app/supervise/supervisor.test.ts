@@ -19,7 +19,7 @@ const peers = resolve(import.meta.dirname, "../../link/peer/index.ts");
 const program = `
 const { basename, join } = require("node:path");
 const { listenPeers, ownIdentity } = require(${JSON.stringify(peers)});
-const { dataDir, socketFolder, build } = JSON.parse(process.argv[2]);
+const { dataDir, socketFolder, build } = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
 const role = basename(__filename, ".cjs");
 const onRequest = ({ kind }) => {
   if (kind === "shutdown") setImmediate(() => process.exit(0));

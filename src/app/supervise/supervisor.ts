@@ -8,7 +8,7 @@ import { ownIdentity, socketFolder, type PeerIdentity } from "../../link/peer/in
 import { PROGRAM_VERSION, type Programs } from "../build/index.ts";
 import { formatAddress, type Address, type Launchers, type Remotes } from "../config/index.ts";
 import { checkAddress } from "./free-address.ts";
-import { KeptProcess, type ProcessEvent } from "./kept-process.ts";
+import { KeptProcess, type KeptProcessOptions, type ProcessEvent } from "./kept-process.ts";
 import { endModelProcesses } from "./leftovers.ts";
 import { isAlive, pause } from "./process-end.ts";
 import {
@@ -264,7 +264,7 @@ function controlConfig(
   options: ServerOptions,
   taken: TakenFolder,
   { api, serve }: Addresses,
-): Readonly<Record<string, unknown>> {
+): KeptProcessOptions["config"] {
   return {
     dataDir: taken.dataDir,
     apiHost: api.host,
@@ -281,7 +281,7 @@ function gatewayConfig(
   options: ServerOptions,
   taken: TakenFolder,
   { serve, grpc }: Addresses,
-): Readonly<Record<string, unknown>> {
+): KeptProcessOptions["config"] {
   return {
     dataDir: taken.dataDir,
     serveHost: serve.host,

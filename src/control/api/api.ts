@@ -1,7 +1,7 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Logger } from "pino";
 
-import type { EndpointService, FeedbackService } from "../../core/api/index.ts";
+import type { EndpointService, FeedbackService, GarbageService } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Clock } from "../../core/time/index.ts";
 import type { Artifacts } from "../../storage/artifacts/index.ts";
@@ -11,6 +11,7 @@ import { blobUpload } from "./blob-upload.ts";
 import { endpointOperations } from "./endpoint-operations.ts";
 import type { EventStreams } from "./event-stream.ts";
 import { feedbackUpload } from "./feedback-upload.ts";
+import { gcOperations } from "./gc-operations.ts";
 import { incidentOperations } from "./incident-operations.ts";
 import { KeptAnswers } from "./kept-answers.ts";
 import { modelOperations } from "./model-operations.ts";
@@ -32,6 +33,7 @@ export interface ApiDeps {
   readonly registry: RegistryService;
   readonly endpoints: EndpointService;
   readonly feedback: FeedbackService;
+  readonly garbage: GarbageService;
   readonly artifacts: Pick<Artifacts, "put">;
   readonly store: ApiStore;
   readonly clock: Clock;
@@ -72,6 +74,7 @@ export function createApp(
     ...modelOperations(new ModelService(deps)),
     ...endpointOperations(deps.endpoints),
     ...incidentOperations(deps.endpoints),
+    ...gcOperations(deps.garbage),
   ];
   for (const put of operations) put(app, { kept, refuse });
   blobUpload(app, deps.artifacts);

@@ -139,6 +139,9 @@ export class ModelService {
   }
 
   async #view(version: VersionRecord): Promise<VersionView> {
-    return this.#registry.view(version, this.#endpoints.servedBy(version.model, version.sequence));
+    return this.#registry.view(version, {
+      servedBy: this.#endpoints.servedBy(version.model, version.sequence),
+      servers: this.#endpoints.serversOf(version.digest),
+    });
   }
 }

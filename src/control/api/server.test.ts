@@ -39,7 +39,7 @@ const registry = {
     if (typeof selector === "string") calls.push(`version ${model} ${selector}`);
     return Promise.resolve(versionOf(model, 3));
   },
-  view: (version: object, servedBy: unknown) => Promise.resolve({ ...version, servedBy }),
+  view: (version: object, known: object) => Promise.resolve({ ...version, ...known }),
   parseReference: (text: string) => {
     const [model, name] = text.split("@");
     return Promise.resolve({ model, selector: name === undefined ? null : { by: "name", name } });
@@ -77,17 +77,14 @@ const endpoints = {
     return { ready: missing.length === 0, missing };
   },
   servedBy: () => [{ endpoint: "fraud-prod", revision: 2 }],
+  serversOf: () => [],
   versionsChanged: () => undefined,
   doctor: () => {
     throw new TypeError("a mistake of ours");
   },
   history: (endpoint: string, after: number) => {
-    const entry = {
-      endpoint,
-      sequence: 1,
-      kind: "rollback.completed",
-      data: { trigger: "manual" },
-    };
+    const data = { trigger: "manual" };
+    const entry = { endpoint, sequence: 1, kind: "rollback.completed", data };
     return Promise.resolve({ endpoint, head: null, entries: after > 0 ? [] : [entry] });
   },
   watch: () => () => undefined,
@@ -114,6 +111,7 @@ function deps(): ApiDeps {
     endpoints,
     artifacts,
     feedback: { take: () => Promise.reject(new Error("not asked here")) },
+    garbage: { collect: () => Promise.reject(new Error("not asked here")) },
     store: {
       operations: {
         get: (key) => Promise.resolve(rows.get(key) ?? null),
@@ -420,16 +418,10 @@ test("a repeated Idempotency-Key is answered and not done again", async () => {
   expect(calls).toEqual(["rollback"]);
   const other = await post("/api/v1/rollback", { actor: "ben" }, key);
   expect(other.status).toBe(400);
-  const refused = await post(
-    "/api/v1/deploy",
-    { reference: "f", actor: "a" },
-    { "idempotency-key": "2" },
-  );
-  const refusedAgain = await post(
-    "/api/v1/deploy",
-    { reference: "f", actor: "a" },
-    { "idempotency-key": "2" },
-  );
+  const deploy = (): Promise<Sent> =>
+    post("/api/v1/deploy", { reference: "f", actor: "a" }, { "idempotency-key": "2" });
+  const refused = await deploy();
+  const refusedAgain = await deploy();
   expect(refusedAgain).toEqual(refused);
   expect(refusedAgain).toMatchObject({ status: 409, type: "application/problem+json" });
 });
@@ -526,7 +518,7 @@ test("the OpenAPI document names every operation with its problem answer", async
       return `${method} ${path.replace("/api/v1", "")}`;
     }),
   );
-  expect([operations.length, operations.includes("post /rollback")]).toEqual([31, true]);
+  expect([operations.length, operations.includes("post /rollback")]).toEqual([32, true]);
 });
 
 test("the event stream starts at once and refuses an id it does not know", async () => {

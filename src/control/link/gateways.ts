@@ -179,6 +179,11 @@ export class Gateways {
     return this.#states.all();
   }
 
+  /** How long the managed server of a version took to start when it was last seen, ms; else null. */
+  startedInMs(digest: string): number | null {
+    return this.#states.startedInMs(digest);
+  }
+
   /**
    * Waits until the revision is `ready` in every gateway or `failed` in one, and gives that state.
    * @throws `runtime.timeout` when neither came within `timeoutMs`.

@@ -18,6 +18,8 @@ interface Waiter {
 /** What each gateway last said of each revision. */
 export class RevisionStates {
   readonly #byGateway = new Map<string, Map<string, RevisionState>>();
+  /** How long the managed server of a version took to start the last time, ms, by its digest. */
+  readonly #startedInMs = new Map<string, number>();
   readonly #waiters = new Set<Waiter>();
   readonly #timers: Timers;
 
@@ -28,6 +30,7 @@ export class RevisionStates {
   /** Everything a gateway knows; what it does not name is not loaded there. */
   replace(gateway: string, states: readonly RevisionState[]): void {
     this.#byGateway.set(gateway, new Map(states.map((state) => [keyOf(state), state])));
+    for (const state of states) this.#remember(state);
     this.#wake();
   }
 
@@ -36,7 +39,13 @@ export class RevisionStates {
     this.#byGateway.set(gateway, known);
     if (state.state === "gone") known.delete(keyOf(state));
     else known.set(keyOf(state), state);
+    this.#remember(state);
     this.#wake();
+  }
+
+  /** Null where none was seen to start since this process did. */
+  startedInMs(digest: string): number | null {
+    return this.#startedInMs.get(digest) ?? null;
   }
 
   forget(gateway: string): void {
@@ -85,6 +94,10 @@ export class RevisionStates {
       });
       this.#waiters.add(waiter);
     });
+  }
+
+  #remember({ digest, process }: RevisionState): void {
+    if (process !== undefined) this.#startedInMs.set(digest, process.startedInMs);
   }
 
   #wake(): void {

@@ -209,6 +209,7 @@ export class Registrar {
       lineage: registration.lineage,
       registeredAt: clock.now(),
       registeredBy: registration.actor,
+      ...(inspected.process === undefined ? {} : { process: inspected.process }),
     };
     await artifacts.manifests.write(manifest);
     try {

@@ -92,9 +92,12 @@ export class RegistryService {
     return this.#lookup.parse(text);
   }
 
-  /** Everything about a version; `servedBy` is what the caller knows of endpoints. */
-  async view(version: VersionRecord, servedBy: VersionView["servedBy"] = []): Promise<VersionView> {
-    return viewOf(version, (await this.#compared(version)).manifest, servedBy);
+  /** Everything about a version, with what the caller knows of endpoints. */
+  async view(
+    version: VersionRecord,
+    known: Pick<VersionView, "servedBy" | "servers"> = { servedBy: [], servers: [] },
+  ): Promise<VersionView> {
+    return viewOf(version, (await this.#compared(version)).manifest, known);
   }
 
   /** Sets and removes tags. */

@@ -23,12 +23,12 @@ export function summaryOf(version: VersionRecord): VersionSummary {
 export function viewOf(
   version: VersionRecord,
   manifest: StoredManifest,
-  servedBy: VersionView["servedBy"],
+  known: Pick<VersionView, "servedBy" | "servers">,
 ): VersionView {
   return {
     ...manifest,
     ...summaryOf(version),
     inputExample: manifest.inputExample ?? null,
-    servedBy,
+    ...known,
   };
 }

@@ -20,12 +20,13 @@ import { formatDuration } from "../../core/time/index.ts";
 import { parseEndpointName, versionLabel, type ReferenceSet } from "../../core/version/index.ts";
 import type { VersionRecord } from "../../storage/store/index.ts";
 import { readBaseline } from "./baseline.ts";
+import { coldSeconds } from "./cold-start.ts";
 import type { Endpoints, RunningEndpoint } from "./endpoints.ts";
 import { referenceOf } from "./input-reference.ts";
 import { checkCurrent } from "./named-version.ts";
 import { deployUnder, putInForce, underPolicy, type DeployUnder } from "./policy-command.ts";
 import { COLD_PROOF_AGE_MS } from "./target-choice.ts";
-import { expectedSeconds, rolloutView, servedView } from "./view.ts";
+import { rolloutView, servedView } from "./view.ts";
 
 function identityFor(body: DeployBody, version: VersionRecord): EndpointIdentity {
   const environment = body.environment ?? "production";
@@ -199,17 +200,14 @@ async function outlookOf(
 
 /** Where nothing is kept warm: how long requests wait on the way there, and on the way back. */
 async function coldNotes(
-  { catalog }: Endpoints,
+  { catalog, deps }: Endpoints,
   state: EndpointState,
   rollout: Rollout | null,
 ): Promise<readonly string[]> {
   const stable = revisionOf(state, state.current);
   if (rollout?.strategy !== "recreate" || stable === undefined) return [];
-  const { files } = await catalog.manifest(state.identity.model, stable.version.sequence);
-  const seconds = expectedSeconds(
-    false,
-    files.reduce((bytes, { size }) => bytes + size, 0),
-  );
+  const manifest = await catalog.manifest(state.identity.model, stable.version.sequence);
+  const seconds = coldSeconds(manifest, deps.gateways.startedInMs(stable.digest));
   return [
     `recreate: requests wait while it is loaded; the way back is cold too: ${versionLabel(stable.version)} takes about ${formatDuration(seconds * 1_000)}`,
   ];

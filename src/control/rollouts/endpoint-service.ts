@@ -28,18 +28,13 @@ import type {
   VersionView,
 } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
-import {
-  armsOf,
-  leavingRevision,
-  revisionOf,
-  rolloutOf,
-  type EndpointState,
-} from "../../core/rollout/index.ts";
+import { armsOf, leavingRevision, revisionOf } from "../../core/rollout/index.ts";
 import { versionLabel } from "../../core/version/index.ts";
 import type { Count, Evidence } from "../../link/count/index.ts";
 import type { GatewayStatus, RevisionState } from "../../link/message/index.ts";
 import type { Override } from "../../link/override/index.ts";
 import { verifyChain, type ChainEntry } from "../../storage/history/index.ts";
+import { expectedSeconds } from "./cold-start.ts";
 import { deploy } from "./deploy-command.ts";
 import type { EndpointDeps } from "./deps.ts";
 import { Endpoints, type RunningEndpoint } from "./endpoints.ts";
@@ -51,6 +46,7 @@ import { applyPolicy, showPolicy } from "./policy-command.ts";
 import { endpointFromRoute } from "./rebuild.ts";
 import { reinstate, rollback } from "./rollback-command.ts";
 import { showRollout, steer } from "./steer-command.ts";
+import { needs, withinReach } from "./version-needs.ts";
 import { endpointView } from "./view.ts";
 
 /** A cold proof shown in a view may be this old, ms. */
@@ -225,6 +221,15 @@ export class Rollouts implements EndpointService {
     });
   }
 
+  serversOf(digest: string): VersionView["servers"] {
+    return this.#deps.gateways
+      .revisionStates()
+      .filter((state) => state.digest === digest)
+      .flatMap(({ endpoint, revision, pid, process }) =>
+        process === undefined ? [] : [{ endpoint, revision, pid, ...process }],
+      );
+  }
+
   versionsChanged(model: string): void {
     for (const { controller } of this.#endpoints.ofModel(model)) controller.refresh();
   }
@@ -258,6 +263,12 @@ export class Rollouts implements EndpointService {
     return this.#endpoints
       .ofModel(model)
       .flatMap(({ controller }) => needs(controller.state, sequence));
+  }
+
+  withinReach(model: string, sequence: number): readonly string[] {
+    return this.#endpoints
+      .ofModel(model)
+      .flatMap(({ controller }) => withinReach(controller.state, sequence));
   }
 
   watch(onEntry: (entry: HistoryEntry) => void): () => void {
@@ -351,17 +362,12 @@ export class Rollouts implements EndpointService {
 
   async #view({ controller }: RunningEndpoint): Promise<EndpointView> {
     const { state, historyHead } = controller;
-    const { name, model } = state.identity;
+    const { name } = state.identity;
     const choice = await this.#endpoints.chooser.choose(state, VIEW_PROOF_AGE_MS);
-    const target = choice.targets[0];
-    const manifest =
-      target === undefined
-        ? null
-        : await this.#endpoints.catalog.manifest(model, target.version.sequence);
     return endpointView({
       state,
       choice,
-      targetBytes: manifest?.files.reduce((sum, file) => sum + file.size, 0) ?? 0,
+      expectedSeconds: await expectedSeconds(this.#endpoints, state, choice.targets[0]),
       revisionStates: this.#deps.gateways
         .revisionStates()
         .filter((revision) => revision.endpoint === name),
@@ -440,27 +446,4 @@ function check(
   hint: string | null,
 ): DoctorCheck {
   return { check: name, ok: level === "ok" || level === "note", level, message, hint };
-}
-
-/** Why the endpoint needs the version: it serves it, rolls it out, or would go back to it. */
-function needs(state: EndpointState, sequence: number): readonly string[] {
-  const { name } = state.identity;
-  const rollout = rolloutOf(state);
-  const roles: [number | null | undefined, string][] = [
-    [state.current, "serves it"],
-    [rollout?.candidate, "is rolling it out"],
-    [rollout?.from, "would go back to it"],
-    [
-      state.revisions.findLast(
-        (revision) => revision.status === "stable" && revision.revision < (state.current ?? 0),
-      )?.revision,
-      "would go back to it",
-    ],
-  ];
-  const role = roles.find(([number]) =>
-    state.revisions.some(
-      (revision) => revision.revision === number && revision.version.sequence === sequence,
-    ),
-  );
-  return role === undefined ? [] : [`${name} ${role[1]}`];
 }

@@ -10,13 +10,13 @@ import {
   type EndpointState,
   type Reinstate,
 } from "../../core/rollout/index.ts";
-import type { Target, TargetChoice } from "../../core/target/index.ts";
+import type { TargetChoice } from "../../core/target/index.ts";
 import { versionLabel } from "../../core/version/index.ts";
+import { expectedSeconds } from "./cold-start.ts";
 import type { Endpoints, RunningEndpoint } from "./endpoints.ts";
 import { checkCurrent, namedTarget, namedVersion } from "./named-version.ts";
 import { gatewayAnswer, rehearsedAnswer, rollbackAnswer, served } from "./rollback-answer.ts";
 import { versionFacts } from "./version-catalog.ts";
-import { expectedSeconds } from "./view.ts";
 
 interface Chosen {
   readonly choice: TargetChoice;
@@ -102,18 +102,6 @@ async function alreadyServing(
   });
 }
 
-async function coldSeconds(
-  endpoints: Endpoints,
-  state: EndpointState,
-  { warm, version }: Target,
-): Promise<number> {
-  const manifest = await endpoints.catalog.manifest(state.identity.model, version.sequence);
-  return expectedSeconds(
-    warm,
-    manifest.files.reduce((bytes, file) => bytes + file.size, 0),
-  );
-}
-
 /** What a rollback would do, refusals included, without doing it. */
 async function rehearse(
   endpoints: Endpoints,
@@ -143,7 +131,7 @@ async function rehearse(
     },
     why: target.why,
     warm: target.warm,
-    expectedSeconds: await coldSeconds(endpoints, state, target),
+    expectedSeconds: await expectedSeconds(endpoints, state, target),
     passedOver: chosen.choice.passedOver.map(({ version, why }) => ({ version, why })),
     historyHead,
     already: false,
@@ -244,7 +232,7 @@ export async function reinstate(endpoints: Endpoints, body: ReinstateBody): Prom
       to: served(state, last.from),
       why: event.target.why,
       warm: event.target.warm,
-      expectedSeconds: await coldSeconds(endpoints, state, event.target),
+      expectedSeconds: await expectedSeconds(endpoints, state, event.target),
       passedOver: [],
       historyHead,
       already: false,

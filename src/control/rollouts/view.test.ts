@@ -10,7 +10,7 @@ function viewOf(of: Scenario): ReturnType<typeof endpointView> {
   return endpointView({
     state: of.state,
     choice: of.choice(),
-    targetBytes: 0,
+    expectedSeconds: 0,
     revisionStates: [],
     counts: [],
     historyHead: null,

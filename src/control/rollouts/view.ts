@@ -1,4 +1,5 @@
 import type { EndpointView, RolloutView, Served, TargetView } from "../../core/api/index.ts";
+import type { Revision } from "../../core/endpoint/index.ts";
 import {
   armsOf,
   coolingUntil,
@@ -18,15 +19,6 @@ import type { TargetChoice } from "../../core/target/index.ts";
 import { versionLabel } from "../../core/version/index.ts";
 import type { RevisionState } from "../../link/message/index.ts";
 import type { CountTotal } from "../../storage/store/index.ts";
-
-/** Loading takes about this long per 100 MB, with a process to start (RUNTIME.md section 5), s. */
-const COLD_START_SECONDS = 0.15;
-const COLD_SECONDS_PER_BYTE = 0.3 / 100_000_000;
-
-/** How long a target takes until it answers, s; `sizeBytes` is that of its files. */
-export function expectedSeconds(warm: boolean, sizeBytes: number): number {
-  return warm ? 0 : COLD_START_SECONDS + sizeBytes * COLD_SECONDS_PER_BYTE;
-}
 
 /** Counts of what callers sent; probes, replays and what was shed are no requests of theirs. */
 const FROM_CALLERS: readonly CountTotal["arm"][] = ["assigned", "targeted"];
@@ -162,8 +154,8 @@ export function rolloutView(
   };
 }
 
-/** What a rollback would do now; `sizeBytes` is that of the target's files. */
-function targetView(choice: TargetChoice, sizeBytes: number): TargetView {
+/** What a rollback would do now. */
+function targetView(choice: TargetChoice, expectedSeconds: number): TargetView {
   const target = choice.targets[0];
   return {
     target:
@@ -177,7 +169,7 @@ function targetView(choice: TargetChoice, sizeBytes: number): TargetView {
     why: target?.why ?? "no version is proven, trusted and different from what serves",
     warm: target?.warm ?? false,
     provenAt: target?.provenAt ?? null,
-    expectedSeconds: expectedSeconds(target?.warm ?? true, sizeBytes),
+    expectedSeconds,
     passedOver: choice.passedOver.map(({ version, why }) => ({ version, why })),
   };
 }
@@ -202,7 +194,8 @@ export function automaticView(state: EndpointState, now: number): EndpointView["
 export interface EndpointFacts {
   readonly state: EndpointState;
   readonly choice: TargetChoice;
-  readonly targetBytes: number;
+  /** Until its target would answer. */
+  readonly expectedSeconds: number;
   readonly revisionStates: readonly RevisionState[];
   readonly counts: readonly CountTotal[];
   readonly historyHead: string | null;
@@ -246,6 +239,15 @@ function decisionAlarms(state: EndpointState, now: number): readonly string[] {
   return alarms;
 }
 
+/** What a revision's own server takes and is made of, while it is there. */
+function processView(
+  { pid, process }: RevisionState,
+  { runtime }: Revision,
+): Pick<EndpointView["revisions"][number], "process"> {
+  if (process === undefined || runtime.kind !== "process") return {};
+  return { process: { ...process, pid, launcher: runtime.launcher } };
+}
+
 /** An endpoint at a glance. */
 export function endpointView(facts: EndpointFacts): EndpointView {
   const { state, now } = facts;
@@ -261,7 +263,7 @@ export function endpointView(facts: EndpointFacts): EndpointView {
     })),
     rollout: rolloutView(state, rolloutOf(state), now),
     lastRollout: rolloutView(state, state.lastRollout?.rollout ?? null, now),
-    rollback: targetView(facts.choice, facts.targetBytes),
+    rollback: targetView(facts.choice, facts.expectedSeconds),
     revisions: state.revisions.map((revision) => {
       const known = facts.revisionStates.find((entry) => entry.revision === revision.revision);
       const counts = facts.counts.filter(
@@ -276,7 +278,7 @@ export function endpointView(facts: EndpointFacts): EndpointView {
         createdAt: revision.createdAt,
         warm: known?.state === "ready",
         proof: known?.proof ?? null,
-        ...(known?.process === undefined ? {} : { process: known.process }),
+        ...(known === undefined ? {} : processView(known, revision)),
         requests: counts.reduce((sum, count) => sum + count.requests, 0),
         errors: counts.reduce((sum, count) => sum + count.errors, 0),
       };

@@ -5,6 +5,7 @@ import { digestSchema, endpointNameSchema, modelNameSchema } from "../version/in
 import { revisionNumber, at, servedSchema, pin, automatic } from "./field-schema.ts";
 import { targetViewSchema } from "./rollback-schema.ts";
 import { rolloutViewSchema } from "./rollout-schema.ts";
+import { managedServerSchema } from "./version-schema.ts";
 
 /** An endpoint at a glance. */
 export const endpointViewSchema = z.object({
@@ -28,14 +29,7 @@ export const endpointViewSchema = z.object({
       warm: z.boolean(),
       proof: z.string().nullable(),
       /** What a managed server takes and is made of, while it is there. */
-      process: z
-        .object({
-          /** Of the server and all it started, bytes; null where the system does not say. */
-          memoryBytes: z.number().nullable(),
-          startedInMs: z.number(),
-          environment: z.string(),
-        })
-        .optional(),
+      process: managedServerSchema.extend({ launcher: z.string() }).optional(),
       requests: z.number().int(),
       errors: z.number().int(),
     }),

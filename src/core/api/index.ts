@@ -4,6 +4,7 @@ export {
   incidentSchema,
   incidentsSchema,
 } from "./incident-schema.ts";
+export { collectBodySchema, collectedSchema } from "./garbage-schema.ts";
 export { doctorSchema } from "./doctor-schema.ts";
 export { endpointViewSchema, statusSchema } from "./endpoint-schema.ts";
 export { feedbackItemSchema, feedbackTakenSchema } from "./feedback-schema.ts";
@@ -37,6 +38,8 @@ export type {
   ApplyPolicyBody,
   ArchiveBody,
   Blob,
+  Collected,
+  CollectedItem,
   DeployBody,
   Deployed,
   Diff,
@@ -50,6 +53,7 @@ export type {
   FeedbackItem,
   FeedbackService,
   FeedbackTaken,
+  GarbageService,
   History,
   HistoryEntry,
   HistoryVerified,

@@ -4,6 +4,7 @@ import type * as doctor from "./doctor-schema.ts";
 import type * as endpoint from "./endpoint-schema.ts";
 import type * as feedback from "./feedback-schema.ts";
 import type * as field from "./field-schema.ts";
+import type * as garbage from "./garbage-schema.ts";
 import type * as history from "./history-schema.ts";
 import type * as incident from "./incident-schema.ts";
 import type * as policy from "./policy-schema.ts";
@@ -90,6 +91,11 @@ export type EvidencePage = z.infer<typeof incident.evidencePageSchema>;
 /** What an endpoint's stable revision did at rest. */
 export type EndpointTraffic = z.infer<typeof incident.endpointTrafficSchema>;
 
+/** What was removed, or would be. */
+export type Collected = z.infer<typeof garbage.collectedSchema>;
+/** One thing that was removed or kept, and why. */
+export type CollectedItem = Collected["removed"][number];
+
 /** What a caller knows of one prediction. */
 export type FeedbackItem = z.infer<typeof feedback.feedbackItemSchema>;
 /** What became of feedback. */
@@ -98,6 +104,11 @@ export type FeedbackTaken = z.infer<typeof feedback.feedbackTakenSchema>;
 /** Takes what callers know of predictions. */
 export interface FeedbackService {
   take(items: readonly FeedbackItem[]): Promise<FeedbackTaken>;
+}
+
+/** Removes what nothing needs. */
+export interface GarbageService {
+  collect(how: { readonly dryRun: boolean }): Promise<Collected>;
 }
 
 /** Whether everything that should serve does, and if not, what does not. */
@@ -136,12 +147,16 @@ export interface EndpointService {
   readiness(): Readiness;
   /** Endpoints where the version carries traffic now. */
   servedBy(model: string, sequence: number): VersionView["servedBy"];
+  /** Managed servers of versions with the digest that run now. */
+  serversOf(digest: string): VersionView["servers"];
   /** The registry's verdicts on versions of the model changed: targets are chosen anew. */
   versionsChanged(model: string): void;
   /** Carries a person's verdict on a version to the endpoints that know it. */
   versionMarked(model: string, sequence: number, body: MarkBody): Promise<readonly string[]>;
   /** Endpoints that need the version, in words; empty when it may be archived. */
   neededBy(model: string, sequence: number): readonly string[];
+  /** Endpoints that need the version or could take a rollback from it back, in words. */
+  withinReach(model: string, sequence: number): readonly string[];
   /** Calls back at each new history entry; returns how to stop. */
   watch(onEntry: (entry: HistoryEntry) => void): () => void;
 }

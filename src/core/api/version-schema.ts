@@ -11,6 +11,7 @@ import {
   referenceSetSchema,
   runtimeSpecSchema,
   signatureSchema,
+  startedProcessSchema,
   versionNameSchema,
 } from "../version/index.ts";
 import { actor, reason, reference, revisionNumber, labels, at } from "./field-schema.ts";
@@ -31,6 +32,13 @@ export const versionSummarySchema = z.object({
   registeredBy: z.string(),
 });
 
+/** A managed server that runs. */
+export const managedServerSchema = startedProcessSchema.extend({
+  pid: z.number().int().nullable(),
+  /** Of the server and all it started, bytes; null where the system does not say. */
+  memoryBytes: z.number().nullable(),
+});
+
 /** Everything about a version. */
 export const versionViewSchema = versionSummarySchema.extend({
   runtime: runtimeSpecSchema,
@@ -44,6 +52,12 @@ export const versionViewSchema = versionSummarySchema.extend({
   reference: referenceSetSchema.nullable(),
   golden: z.array(wireSampleSchema),
   servedBy: z.array(z.object({ endpoint: endpointNameSchema, revision: revisionNumber })),
+  /** Of its managed server, when it was registered. */
+  process: startedProcessSchema.optional(),
+  /** Its managed servers that run now. */
+  servers: z.array(
+    managedServerSchema.extend({ endpoint: endpointNameSchema, revision: revisionNumber }),
+  ),
 });
 
 /** A registered model's row in a list. */

@@ -48,7 +48,7 @@ test("an ONNX model says which file it is, where it comes from, and what it take
   });
   expect(model.signature === null ? null : signatureFromMlflow(model.signature)).toEqual({
     inputs: [{ name: "input", kind: "tensor", dtype: "FP32", shape: [-1, 4] }],
-    outputs: [{ name: "predictions", kind: "tensor", dtype: "INT64", shape: [-1] }],
+    outputs: [{ name: "predictions", kind: "tensor", dtype: "INT64", shape: [-1], nameless: true }],
   });
 });
 

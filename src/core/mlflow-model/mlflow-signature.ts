@@ -72,8 +72,8 @@ function specOf(column: Column, nameless: string): TensorSpec | null {
   return { name, kind: "tensor", dtype, shape: [-1] };
 }
 
-/** What the only output of a model is called that has no name for it. */
-export const NAMELESS_OUTPUT = "predictions";
+/** What the outputs of a model are called that has no names for them. */
+const NAMELESS_OUTPUT = "predictions";
 
 function specsOf(columns: readonly Column[], nameless: string): readonly TensorSpec[] | null {
   const specs = columns.map((column, index) =>
@@ -89,8 +89,13 @@ function specsOf(columns: readonly Column[], nameless: string): readonly TensorS
  */
 export function signatureFromMlflow(signature: MlflowSignature): Signature | null {
   const inputs = signature.inputs === null ? null : specsOf(signature.inputs, "input");
-  const outputs = specsOf(signature.outputs ?? [], NAMELESS_OUTPUT);
-  return inputs === null || outputs === null || inputs.length === 0 ? null : { inputs, outputs };
+  const columns = signature.outputs ?? [];
+  const outputs = specsOf(columns, NAMELESS_OUTPUT);
+  if (inputs === null || outputs === null || inputs.length === 0) return null;
+  const [first, ...rest] = outputs;
+  // MLflow answers with the values alone, as scikit-learn gives them.
+  const isNameless = first !== undefined && rest.length === 0 && columns[0]?.name === undefined;
+  return { inputs, outputs: isNameless ? [{ ...first, nameless: true }] : outputs };
 }
 
 /** The columns of the table that the model takes, in their order; null where it takes none, or they have no names. */

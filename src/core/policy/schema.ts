@@ -34,7 +34,14 @@ export function parseEndpointPolicy(file: unknown): EndpointPolicy {
   return parsed.success ? parsed.data : refusePolicy(parsed.error);
 }
 
+/** Read once each: every deploy that asks for another strategy wants one. */
+const defaults = new Map<Strategy, Policy>();
+
 /** What applies where no file says anything. */
 export function defaultPolicy(strategy: Strategy): Policy {
-  return readPart(policyPartSchema.parse({ rollout: { [strategy]: {} } })).value;
+  const known = defaults.get(strategy);
+  if (known !== undefined) return known;
+  const read = readPart(policyPartSchema.parse({ rollout: { [strategy]: {} } })).value;
+  defaults.set(strategy, read);
+  return read;
 }

@@ -73,5 +73,6 @@ export {
   sampleFromWire,
   sampleToWire,
   signatureSchema,
+  startedProcessSchema,
   tensorSpecSchema,
 } from "./schema.ts";

@@ -14,6 +14,7 @@ export const tensorSpecSchema = z.object({
   dtype: z.enum(DTYPES),
   shape: z.array(z.number().int().min(-1)),
   columns: z.array(z.string()).optional(),
+  nameless: z.boolean().optional(),
 });
 
 /** Schema of a signature. */
@@ -74,6 +75,14 @@ export const engineStampSchema = z.object({
   threads: z.number().int(),
 });
 
+/** Schema of how a managed server was seen to start. */
+export const startedProcessSchema = z.object({
+  /** From its start until it was ready, ms. */
+  startedInMs: z.number(),
+  /** `sha256:… (locked)`, or `unmanaged` with why. */
+  environment: z.string(),
+});
+
 /** Schema of what never changes about a version, as stored: golden samples in their JSON form. */
 export const manifestSchema = z.object({
   model: modelNameSchema,
@@ -92,6 +101,8 @@ export const manifestSchema = z.object({
   lineage: z.record(z.string(), z.string()),
   registeredAt: z.number(),
   registeredBy: z.string(),
+  /** Of its managed server, when it was registered. */
+  process: startedProcessSchema.optional(),
 });
 
 /** The JSON form of a golden sample. */

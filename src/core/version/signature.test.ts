@@ -136,3 +136,16 @@ test("a column that stands where another one was promised is a difference; unnam
   expect(contractDifferences({ inputs: [x], outputs: [] }, named("a", "b"))).toEqual([]);
   expect(contractDifferences(named("a", "b"), { inputs: [x], outputs: [] })).toEqual([]);
 });
+
+test("an output that gets or loses its name is a difference: MLflow's callers see it", () => {
+  const y = { name: "predictions", kind: "tensor", dtype: "INT64", shape: [-1] } as const;
+  const named: Signature = { inputs: [], outputs: [y] };
+  const nameless: Signature = { inputs: [], outputs: [{ ...y, nameless: true }] };
+  expect(contractDifferences(named, nameless)).toEqual([
+    "output predictions got a name: MLflow's callers are answered in another form",
+  ]);
+  expect(contractDifferences(nameless, named)).toEqual([
+    "output predictions lost its name: MLflow's callers are answered in another form",
+  ]);
+  expect(contractDifferences(nameless, nameless)).toEqual([]);
+});

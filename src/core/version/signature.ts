@@ -8,6 +8,8 @@ export interface TensorSpec {
   readonly shape: readonly number[];
   /** What the places along its last axis are called, where somebody said: a table's columns go by them. */
   readonly columns?: readonly string[] | undefined;
+  /** Of the only output: the name is ours, its own server answers with the values alone. */
+  readonly nameless?: boolean | undefined;
 }
 
 /** A sequence of maps from class label to score, one per row (scikit-learn's ZipMap). */
@@ -80,6 +82,10 @@ function inputDifferences(taker: Signature, contract: Signature): string[] {
   return differences;
 }
 
+function isNameless(output: TensorSpec): boolean {
+  return output.nameless === true;
+}
+
 function outputDifferences(giver: Signature, contract: Signature): string[] {
   const differences: string[] = [];
   for (const promised of contract.outputs) {
@@ -88,6 +94,10 @@ function outputDifferences(giver: Signature, contract: Signature): string[] {
     else if (own.kind !== promised.kind)
       differences.push(`output ${promised.name} changed its kind`);
     else if (own.kind === "tensor" && promised.kind === "tensor") {
+      if (isNameless(own) !== isNameless(promised))
+        differences.push(
+          `output ${promised.name} ${isNameless(own) ? "lost its name" : "got a name"}: MLflow's callers are answered in another form`,
+        );
       if (own.dtype !== promised.dtype)
         differences.push(`output ${promised.name} became ${own.dtype} (was ${promised.dtype})`);
       else if (!shapeAccepts(promised.shape, own.shape) && !shapeAccepts(own.shape, promised.shape))

@@ -9,6 +9,7 @@ import {
   engineStampSchema,
   runtimeSpecSchema,
   signatureSchema,
+  startedProcessSchema,
 } from "../../core/version/index.ts";
 import { countSchema, evidenceSchema } from "../count/index.ts";
 import { overrideSchema } from "../override/index.ts";
@@ -18,13 +19,9 @@ import { routeOrderSchema, routeSchema } from "../route/index.ts";
 const monotonic = z.number();
 
 /** What a managed server takes and is made of, as its shim measured it. */
-const processFactsSchema = z.object({
+const processFactsSchema = startedProcessSchema.extend({
   /** Of the server and everything it started, bytes; null where the system does not say. */
   memoryBytes: z.number().nullable(),
-  /** From its start until it was ready, ms. */
-  startedInMs: z.number(),
-  /** `sha256:… (locked)`, or `unmanaged` with why. */
-  environment: z.string(),
 });
 
 /** What a managed server takes and is made of. */
@@ -132,6 +129,8 @@ export const inspectedSchema = z.object({
   engine: engineStampSchema,
   /** What a person should know of how it runs: an environment that is not managed. */
   notes: z.array(z.string()).optional(),
+  /** How its managed server started. */
+  process: startedProcessSchema.optional(),
 });
 
 /** Answer to `version.inspect`. */

@@ -92,8 +92,8 @@ export async function endProcesses(find: () => readonly number[]): Promise<void>
 export class ProcessTree {
   readonly #root: number;
   readonly #mark: string;
-  /** Sessions it was seen to have made; a process may leave the first one. */
-  readonly #sessions: Set<number>;
+  /** Sessions that were seen to be of it; a process may leave the first one, and then lose its parent. */
+  #sessions: ReadonlySet<number>;
 
   constructor(root: number, mark: string) {
     this.#root = root;
@@ -116,12 +116,22 @@ export class ProcessTree {
       before = known.size;
       for (const [pid, stat] of stats) if (stat !== null && known.has(stat.parent)) known.add(pid);
     }
-    for (const pid of known) {
-      const session = stats.get(pid)?.session;
-      // One that is led from inside is its own; the session of whoever started us is not.
-      if (session !== undefined && known.has(session)) this.#sessions.add(session);
-    }
+    this.#remember(
+      [...known].map((pid) => stats.get(pid)?.session),
+      known,
+    );
     return [...known].filter((pid) => stats.get(pid)?.state !== "Z");
+  }
+
+  /** Only sessions that somebody is in: the number of another may come back as a stranger's. */
+  #remember(found: readonly (number | undefined)[], known: ReadonlySet<number>): void {
+    const sessions = new Set([this.#root]);
+    for (const session of found) {
+      if (session === undefined) continue;
+      // One that is led from inside is its own; the session of whoever started us is not.
+      if (known.has(session) || this.#sessions.has(session)) sessions.add(session);
+    }
+    this.#sessions = sessions;
   }
 
   /** Memory of all of it that is in use now, bytes; null where the system does not say. */
@@ -142,6 +152,8 @@ export class ProcessTree {
 
   /** Ends all of it: TERM to the first one's group, and KILL for what is left after `graceMs`. */
   async end(graceMs: number): Promise<void> {
+    // While the first one lives: what it began is found by it, and known from then on by its session.
+    this.members();
     this.#signalGroup("SIGTERM");
     const until = performance.now() + graceMs;
     while (performance.now() < until && this.members().length > 0) await sleep(POLL_MS);

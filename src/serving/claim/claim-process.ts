@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -13,6 +13,7 @@ import {
   type PeerIdentity,
 } from "../../link/peer/index.ts";
 import { isRunning } from "../../link/process-tree/index.ts";
+import { startProgram } from "../../link/startup/index.ts";
 
 const START_TIMEOUT_MS = 30_000;
 const POLL_MS = 3;
@@ -31,8 +32,10 @@ export interface Claim {
   readonly subject: string;
   /** What its hello has to say it holds. */
   readonly digest: string;
-  /** It is started with this, as JSON in its only argument. */
-  readonly argument: unknown;
+  /** Its files lie there. */
+  readonly dataDir: string;
+  /** It is started with this, as JSON in its standard input. */
+  readonly config: unknown;
   /** What it prints goes there. */
   readonly logFile: string;
   /** Silence is not death for this long: an engine blocks hello while it loads and runs, ms. */
@@ -158,18 +161,15 @@ function dial({ socket, self, helloTimeoutMs, onNotice }: Claim): Promise<Peer> 
 
 /** Starts a process and waits for its hello. */
 async function start(claim: Claim): Promise<Started> {
-  const { entry, argument, logFile, subject } = claim;
+  const { entry, config, dataDir, logFile, socket, subject } = claim;
   const log = openLog(logFile);
-  const child = spawn(process.execPath, [entry, JSON.stringify(argument)], {
-    detached: true,
-    stdio: ["ignore", log, log],
-  });
+  const shown = [subject, socket, dataDir];
+  const child = startProgram({ program: entry, shown, config, output: log });
   closeSync(log);
   let failed: Error | null = null;
   child.on("error", (error) => {
     failed = error;
   });
-  child.unref();
   for (const deadline = performance.now() + START_TIMEOUT_MS; ; await sleep(POLL_MS)) {
     const peer = await dial(claim).catch(() => null);
     if (peer !== null && peer.other.pid === child.pid) return { peer, child };

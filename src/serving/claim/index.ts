@@ -5,4 +5,4 @@ export {
   type Claim,
   type ClaimedProcess,
 } from "./claim-process.ts";
-export { inodeOf, OrphanWatch } from "./orphan-watch.ts";
+export { holdClaim, type Held, type HoldingProcess } from "./hold-claim.ts";

@@ -12,7 +12,8 @@ const DECODERS: Readonly<
   deflate: promisify(inflate),
 };
 
-function tooLarge(limit: number): LastgoodError {
+/** Why a body of more than `limit` bytes is refused. */
+export function tooLarge(limit: number): LastgoodError {
   return new LastgoodError("body.too-large", `the body is longer than ${limit} bytes`, {
     hint: "send fewer rows per request",
     details: { limit },
@@ -55,12 +56,29 @@ export function readBody(
   });
 }
 
+/** Gives a body that was read without its content encoding; null and `identity` are none. */
+export function decoded(
+  body: Buffer,
+  encoding: string | null,
+  limit: number,
+  then: (error: LastgoodError | null, body: Buffer) => void,
+): void {
+  if (encoding === null || encoding === "identity") {
+    then(null, body);
+    return;
+  }
+  decompress(body, encoding, limit).then(
+    (plain) => then(null, plain),
+    (cause: unknown) => then(LastgoodError.from(cause), body),
+  );
+}
+
 /**
  * Undoes the request's content encoding.
  * @throws `content-type.unsupported` for an encoding other than gzip and deflate, `request.invalid`
  * for bytes that are not in it, `body.too-large`.
  */
-export async function decompress(body: Buffer, encoding: string, limit: number): Promise<Buffer> {
+async function decompress(body: Buffer, encoding: string, limit: number): Promise<Buffer> {
   const decode = Object.hasOwn(DECODERS, encoding) ? DECODERS[encoding] : undefined;
   if (decode === undefined) {
     throw new LastgoodError(

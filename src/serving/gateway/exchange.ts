@@ -7,5 +7,5 @@ export interface Exchange {
   /** Nobody waits for the answer any more. */
   readonly isGone: boolean;
   /** Writes the whole answer. A caller who has gone gets nothing. */
-  write(answer: ProtocolAnswer, headers: Readonly<Record<string, string>>): void;
+  write(answer: ProtocolAnswer, headers?: Readonly<Record<string, string>>): void;
 }

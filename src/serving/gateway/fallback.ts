@@ -132,7 +132,7 @@ export class Fallback {
       failed.protocol.encode(outputs, {
         endpoint,
         version: stable.label,
-        runtime: stable.revision.runtime.kind,
+        signature: stable.revision.signature,
         call,
       }),
       this.#headers(asked),

@@ -1,5 +1,6 @@
-import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import type { IncomingHttpHeaders } from "node:http";
 
+import type { HttpExchange, MessageHeaders } from "./http-exchange.ts";
 import { PROBE_HEADER } from "./probe-header.ts";
 
 /** Headers of one connection, not of the message (RFC 9110, section 7.6.1), and what older programs send. */
@@ -14,9 +15,6 @@ const HOP_BY_HOP = new Set([
   "transfer-encoding",
   "upgrade",
 ]);
-
-/** Headers of a message. */
-export type MessageHeaders = Record<string, string | string[]>;
 
 /** Those named by `connection` are of the connection too. */
 function hopByHop(headers: IncomingHttpHeaders): (name: string) => boolean {
@@ -33,10 +31,13 @@ function endToEnd(headers: IncomingHttpHeaders): MessageHeaders {
 }
 
 /** The headers that the version's server gets: the caller's, and who that was. */
-export function requestHeaders(request: IncomingMessage, prefix: string): MessageHeaders {
-  const headers = endToEnd(request.headers);
-  const { host, "x-forwarded-for": before } = request.headers;
-  const caller = request.socket.remoteAddress ?? "unknown";
+export function requestHeaders(
+  { headers: sent, remoteAddress }: Pick<HttpExchange, "headers" | "remoteAddress">,
+  prefix: string,
+): MessageHeaders {
+  const headers = endToEnd(sent);
+  const { host, "x-forwarded-for": before } = sent;
+  const caller = remoteAddress ?? "unknown";
   // Expectations were met here; the others are the upstream connection's, or the gateway's own.
   for (const name of ["host", "expect", PROBE_HEADER]) delete headers[name];
   headers["x-forwarded-for"] = before === undefined ? caller : `${String(before)}, ${caller}`;

@@ -12,7 +12,7 @@ const remoteConfigSchema = z.object({
   retries: z.boolean().default(false),
 });
 
-/** Schema of what a gateway process is started with, as JSON in its only argument. */
+/** Schema of what a gateway process is started with, as JSON in its standard input. */
 export const gatewayConfigSchema = z.object({
   dataDir: z.string().min(1),
   serveHost: z.string().min(1),

@@ -1,8 +1,8 @@
-import { createServer, type Server } from "node:http";
-import { Server as Listener } from "node:net";
+import { createServer } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 
 import { LastgoodError } from "../../core/errors/index.ts";
+import { Http1Server } from "../http1/index.ts";
 import {
   addressMatcher,
   protocolOfPath,
@@ -15,10 +15,12 @@ import {
 import { acceptWhatWaits } from "./accept-what-waits.ts";
 import { echoHeaders, errorHeaders } from "./answer.ts";
 import type { EndpointBook } from "./endpoint-book.ts";
-import { HttpExchange } from "./http-exchange.ts";
+import type { HttpExchange } from "./http-exchange.ts";
 import type { Inference } from "./inference.ts";
+import { NodeExchange } from "./node-exchange.ts";
 import { PassThrough } from "./pass-through.ts";
 import { passedTo } from "./passed-path.ts";
+import { PlainHttpExchange } from "./plain-http-exchange.ts";
 import { statusFacts } from "./status-facts.ts";
 import type { WorkerSettings } from "./thread-messages.ts";
 
@@ -29,12 +31,17 @@ const REQUEST_TIMEOUT_MS = 60_000;
 /** Longer than the usual 60 s of proxies, so that it is they who close idle connections, ms. */
 const KEEP_ALIVE_MS = 75_000;
 const CHECK_MS = 5_000;
+/** Longest body that the codec reads, bytes: the copies of longer ones cost more than it saves. */
+const PLAIN_BODY_BYTES = 64 * 1024;
 const IDLE_CHECK_MS = 20;
 /** Between the end of accepting and the end of connections that are idle, ms. */
 const PARTING_MS = 500;
 const TEXT = { "content-type": "text/plain; charset=utf-8" };
 
-/** One worker's HTTP server. */
+/**
+ * One worker's HTTP server: the codec for requests of the plain form, Node's own server for every
+ * connection on which anything else comes.
+ */
 export class HttpFront {
   readonly #settings: WorkerSettings;
   readonly #book: EndpointBook;
@@ -42,9 +49,8 @@ export class HttpFront {
   readonly #passThrough: PassThrough;
   readonly #protocols: ReadonlyMap<ProtocolName, ScoringProtocol>;
   readonly #address: (method: string, pathname: string) => Address | null;
-  readonly #server: Server;
+  readonly #server: Http1Server;
   readonly #closed = Promise.withResolvers<void>();
-  #draining = false;
 
   constructor(
     settings: WorkerSettings,
@@ -60,39 +66,42 @@ export class HttpFront {
     this.#passThrough = new PassThrough(book, settings.probeToken);
     this.#protocols = new Map(protocols.map((protocol) => [protocol.name, protocol]));
     this.#address = addressMatcher(protocols);
-    this.#server = createServer(
+    const other = createServer(
       {
         headersTimeout: HEADERS_TIMEOUT_MS,
         requestTimeout: REQUEST_TIMEOUT_MS,
         keepAliveTimeout: KEEP_ALIVE_MS,
         connectionsCheckingInterval: CHECK_MS,
-        noDelay: true,
       },
       (request, response) => {
-        if (this.#draining) response.shouldKeepAlive = false;
-        const exchange = new HttpExchange(request, response);
-        try {
-          const to = passedTo(book, request.url ?? "/");
-          if (to !== null) this.#passThrough.handle({ request, response, exchange, to });
-          else this.#handle(exchange, request.method ?? "GET", request.url ?? "/");
-        } catch (error) {
-          // A defect of ours costs one request, not the worker.
-          this.#refuse(exchange, { error: LastgoodError.from(error), protocol: "oip" });
-        }
+        if (this.#server.isDraining) response.shouldKeepAlive = false;
+        this.#take(new NodeExchange(request, response));
       },
     );
     // A caller that has closed its half of the connection still gets its answer; Node has the switch
     // (since 0.5) but no option for it.
-    Object.assign(this.#server, { httpAllowHalfOpen: true });
+    Object.assign(other, { httpAllowHalfOpen: true });
+    this.#server = new Http1Server(
+      {
+        headMs: HEADERS_TIMEOUT_MS,
+        requestMs: REQUEST_TIMEOUT_MS,
+        keepAliveMs: KEEP_ALIVE_MS,
+        checkMs: CHECK_MS,
+        bodyBytes: PLAIN_BODY_BYTES,
+        other,
+      },
+      (exchange) => this.#take(new PlainHttpExchange(exchange)),
+    );
   }
 
   /** Resolves when connections are accepted. */
   listen(): Promise<void> {
     const { host, port, reusePort } = this.#settings;
+    const { listener } = this.#server;
     return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen({ host, port, reusePort, backlog: 1024 }, () => {
-        this.#server.off("error", reject);
+      listener.once("error", reject);
+      listener.listen({ host, port, reusePort, backlog: 1024 }, () => {
+        listener.off("error", reject);
         resolve();
       });
     });
@@ -103,9 +112,10 @@ export class HttpFront {
    * first, or closing the listener would reset them.
    */
   async stopListening(): Promise<void> {
-    await acceptWhatWaits(this.#server);
-    // The listener alone: HTTP's own close would reset connections whose request is on its way.
-    Listener.prototype.close.call(this.#server, () => this.#closed.resolve());
+    const { listener } = this.#server;
+    await acceptWhatWaits(listener);
+    // The listener alone: connections whose request is on its way stay.
+    listener.close(() => this.#closed.resolve());
   }
 
   /**
@@ -113,7 +123,7 @@ export class HttpFront {
    * Callers that are busy learn from their next answer that the connection ends with it.
    */
   async drain(timeoutMs: number): Promise<void> {
-    this.#draining = true;
+    this.#server.drain();
     const closed = this.#closed.promise;
     await Promise.race([closed, pause(Math.min(PARTING_MS, timeoutMs), undefined, { ref: false })]);
     // After the turn that reads: a request that waited while this thread was busy is not idle.
@@ -127,10 +137,22 @@ export class HttpFront {
     clearTimeout(cut);
   }
 
-  #handle(exchange: HttpExchange, method: string, url: string): void {
-    const query = url.indexOf("?");
-    const pathname = query === -1 ? url : url.slice(0, query);
-    const address = this.#address(method, pathname);
+  #take(exchange: HttpExchange): void {
+    try {
+      const to = passedTo(this.#book, exchange.target);
+      if (to === null) this.#handle(exchange);
+      else this.#passThrough.handle({ exchange, to });
+    } catch (error) {
+      // A defect of ours costs one request, not the worker.
+      this.#refuse(exchange, { error: LastgoodError.from(error), protocol: "oip" });
+    }
+  }
+
+  #handle(exchange: HttpExchange): void {
+    const { target } = exchange;
+    const query = target.indexOf("?");
+    const pathname = query === -1 ? target : target.slice(0, query);
+    const address = this.#address(exchange.method, pathname);
     if (address === null) {
       const error = new LastgoodError("route.not-found", `nothing is served at ${pathname}`);
       this.#refuse(exchange, { error, protocol: protocolOfPath(pathname) });

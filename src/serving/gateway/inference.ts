@@ -211,7 +211,7 @@ export class Inference {
       arrived.protocol.encode(outputs, {
         endpoint,
         version: routed.label,
-        runtime: routed.revision.runtime.kind,
+        signature: routed.revision.signature,
         call,
       }),
       answeredBy(arrived.exchange, routed, requestId),

@@ -1,13 +1,9 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { pipeline } from "node:stream";
-
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { RequestTicket } from "../evidence/index.ts";
 import { publicText } from "../protocol/index.ts";
 import type { Forwarded, ForwardRequest } from "../runtime/index.ts";
 import { admit, type Admission } from "./admission.ts";
 import { answeredBy, echoHeaders, errorHeaders } from "./answer.ts";
-import { readBody } from "./body.ts";
 import { monotonic } from "./clock.ts";
 import type { EndpointBook } from "./endpoint-book.ts";
 import { FALLBACK_HEADER, isEligible, MAX_REPEATED_BYTES } from "./fallback.ts";
@@ -21,8 +17,6 @@ import type { ServedRevision } from "./served-revision.ts";
 
 /** A request for a version that speaks something of its own. */
 export interface Passing {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
   readonly exchange: HttpExchange;
   readonly to: PassedPath;
 }
@@ -61,21 +55,16 @@ export class PassThrough {
 
   /** Answers one request. */
   handle(passing: Passing): void {
-    const { request, exchange } = passing;
+    const { exchange } = passing;
     if (exchange.header("upgrade")?.toLowerCase() === "websocket") {
       const why = "WebSocket connections are not passed on";
       this.#refuse(passing, new LastgoodError("protocol.unsupported", why));
       return;
     }
-    const length = Number(exchange.header("content-length") ?? Number.NaN);
-    const hasBody = length > 0 || exchange.header("transfer-encoding") !== null;
-    if (!hasBody) this.#enter({ ...passing, body: null });
-    else if (length <= MAX_REPEATED_BYTES) {
-      readBody(request, MAX_REPEATED_BYTES, (error, body) => {
-        if (error === null) this.#enter({ ...passing, body });
-        else this.#refuse(passing, error);
-      });
-    } else this.#enter({ ...passing, body: request });
+    exchange.take(MAX_REPEATED_BYTES, (error, body) => {
+      if (error === null) this.#enter({ ...passing, body });
+      else this.#refuse(passing, error);
+    });
   }
 
   #enter(passing: Ready): void {
@@ -135,7 +124,7 @@ export class PassThrough {
     const forwarded = await served.forward(messageOf(passing, timeoutMs), waitMs);
     const error = failureOf(forwarded, served.subject);
     if (error !== null && error.details["rejected"] !== true && this.#mayFallBack(sent, error)) {
-      forwarded.body.destroy();
+      if (!Buffer.isBuffer(forwarded.body)) forwarded.body.destroy();
       throw error;
     }
     this.#count(sent, error);
@@ -211,7 +200,7 @@ export class PassThrough {
   #mayFallBack(sent: Sent, error: LastgoodError): boolean {
     const { passing, routed, served, arm } = sent;
     const stable = routed.standIn;
-    if (stable === null || arm !== "assigned" || passing.response.headersSent) return false;
+    if (stable === null || arm !== "assigned" || passing.exchange.hasBegun) return false;
     const standing = this.#book.served(stable.key);
     const hasRoom = standing.inFlight + standing.standingIn < fallbackRoom(stable.revision.limits);
     const isKept = passing.body === null || Buffer.isBuffer(passing.body);
@@ -250,28 +239,22 @@ export class PassThrough {
   }
 
   /** Writes an answer as it comes; gives why the server broke it off, or null. */
-  #write(
-    { response }: Passing,
+  async #write(
+    { exchange }: Passing,
     { status, headers, body }: Forwarded,
     own: Readonly<Record<string, string>>,
   ): Promise<LastgoodError | null> {
     let cut: LastgoodError | null = null;
-    body.once("error", (cause) => {
+    const broken = (cause: Error): void => {
       // A caller who leaves ends both: it is the server's doing only while the caller is there.
-      if (!response.destroyed)
+      if (!exchange.isGone)
         cut = new LastgoodError("runtime.failed", `the answer broke off: ${cause.message}`, {
           cause,
         });
-    });
-    if (response.destroyed) {
-      body.destroy();
-      return Promise.resolve(null);
-    }
-    response.writeHead(status, { ...responseHeaders(headers), ...own });
-    response.flushHeaders();
-    return new Promise((resolve) => {
-      pipeline(body, response, () => resolve(cut));
-    });
+    };
+    if (!Buffer.isBuffer(body)) body.once("error", broken);
+    await exchange.pass({ status, headers: { ...responseHeaders(headers), ...own }, body });
+    return cut;
   }
 
   #refuse(
@@ -290,11 +273,11 @@ export class PassThrough {
   }
 }
 
-function messageOf({ request, to, body }: Ready, timeoutMs: number): ForwardRequest {
+function messageOf({ exchange, to, body }: Ready, timeoutMs: number): ForwardRequest {
   return {
-    method: request.method ?? "GET",
+    method: exchange.method,
     path: to.path,
-    headers: requestHeaders(request, to.prefix),
+    headers: requestHeaders(exchange, to.prefix),
     body,
     timeoutMs: Math.max(1, Math.ceil(timeoutMs)),
   };

@@ -90,7 +90,7 @@ export function probeRequest(
     .encode(promised, {
       endpoint,
       version,
-      runtime: revision.runtime.kind,
+      signature: revision.signature,
       call,
     })
     .body.toString();
@@ -114,7 +114,7 @@ export function grpcProbeRequest(
   const { body: right } = protocol.encode(promised, {
     endpoint,
     version,
-    runtime: revision.runtime.kind,
+    signature: revision.signature,
     call,
   });
   const expected = protocol.readOutputs(Buffer.from(right));

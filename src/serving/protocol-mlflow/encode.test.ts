@@ -37,7 +37,7 @@ function answer(outputs: readonly OutputValue[], kind: "frame" | "tensors"): str
   const { status, headers, body } = encode(outputs, {
     endpoint: "e",
     version: "v1",
-    runtime: "onnx",
+    signature: { inputs: [], outputs: [] },
     call,
   });
   expect([status, headers]).toEqual([200, { "content-type": "application/json" }]);
@@ -84,9 +84,11 @@ test("the only output of a server of its own that has no name is answered as its
     shape: [2],
     data: BigInt64Array.of(0n, 2n),
   };
-  const said = (runtime: "onnx" | "process", outputs: readonly OutputValue[]): string =>
-    String(encode(outputs, { endpoint: "e", version: "v1", runtime, call }).body);
-  expect(said("process", [classes])).toBe('{"predictions":[0,2]}');
-  expect(said("onnx", [classes])).toBe('{"predictions":[{"predictions":0},{"predictions":2}]}');
-  expect(said("process", [words])).toBe('{"predictions":[{"w":"a"},{"w":"b\\""}]}');
+  const said = (nameless: boolean): string => {
+    const output = { name: "predictions", kind: "tensor", dtype: "INT64", shape: [-1] } as const;
+    const signature = { inputs: [], outputs: [{ ...output, ...(nameless ? { nameless } : {}) }] };
+    return String(encode([classes], { endpoint: "e", version: "v1", signature, call }).body);
+  };
+  expect(said(true)).toBe('{"predictions":[0,2]}');
+  expect(said(false)).toBe('{"predictions":[{"predictions":0},{"predictions":2}]}');
 });

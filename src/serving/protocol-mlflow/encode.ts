@@ -1,4 +1,3 @@
-import { NAMELESS_OUTPUT } from "../../core/mlflow-model/index.ts";
 import { isMapSequence, type OutputValue, type Tensor } from "../../core/tensor/index.ts";
 import {
   elementText,
@@ -78,10 +77,11 @@ function frameText(outputs: readonly OutputValue[]): string {
 /** The only output of a model whose library gives it no name (scikit-learn): MLflow answers with its values. */
 function namelessOutput(
   [first, ...rest]: readonly OutputValue[],
-  runtime: AnswerContext["runtime"],
+  signature: AnswerContext["signature"],
 ): Tensor | null {
   if (first === undefined || isMapSequence(first) || rest.length > 0) return null;
-  return runtime !== "onnx" && first.name === NAMELESS_OUTPUT ? first : null;
+  const [spec] = signature.outputs;
+  return spec?.kind === "tensor" && spec.nameless === true ? first : null;
 }
 
 /**
@@ -90,9 +90,9 @@ function namelessOutput(
  */
 export function encode(
   outputs: readonly OutputValue[],
-  { call, runtime }: AnswerContext,
+  { call, signature }: AnswerContext,
 ): ProtocolAnswer {
-  const nameless = namelessOutput(outputs, runtime);
+  const nameless = namelessOutput(outputs, signature);
   const named = (): string =>
     call.form.kind === "frame" ? frameText(outputs) : tensorsText(outputs);
   const predictions = nameless === null ? named() : nestedText(nameless);

@@ -152,7 +152,7 @@ test("the same rows in every form give the same inputs, and their answer holds t
         expect(tensor?.data).toEqual(Float64Array.from(plain.flat()));
         const answer = encode(call.inputs, {
           endpoint: "e",
-          runtime: "onnx",
+          signature: { inputs: [], outputs: [] },
           version: "v",
           call: { ...call, form: { kind: "tensors" } },
         });

@@ -26,7 +26,12 @@ function body(
 ): Buffer {
   const form = { kind: "grpc", outputs: named, raw } as const;
   const call = { inputs: [], id: "7", requestedOutputs: named, form };
-  const answer = encode(outputs, { endpoint: "e", version: "v1", runtime: "onnx", call });
+  const answer = encode(outputs, {
+    endpoint: "e",
+    version: "v1",
+    signature: { inputs: [], outputs: [] },
+    call,
+  });
   expect([answer.status, answer.headers]).toEqual([0, {}]);
   return Buffer.from(answer.body);
 }

@@ -26,7 +26,12 @@ function answer(
 ): ProtocolAnswer {
   const requestedOutputs = form.outputs?.map((output) => output.name) ?? null;
   const call = { inputs: [], id, requestedOutputs, form };
-  return encode(outputs, { endpoint: "iris", version: "v1.1", runtime: "onnx", call });
+  return encode(outputs, {
+    endpoint: "iris",
+    version: "v1.1",
+    signature: { inputs: [], outputs: [] },
+    call,
+  });
 }
 const json = { kind: "oip", outputs: null, binary: false } as const;
 

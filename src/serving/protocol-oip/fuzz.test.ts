@@ -62,7 +62,7 @@ function roundTrip(tensor: Tensor, binary: boolean): Tensor | undefined {
   const { headers, body } = encode([tensor], {
     endpoint: "e",
     version: "v1",
-    runtime: "onnx",
+    signature: { inputs: [], outputs: [] },
     call,
   });
   const length = headers["inference-header-content-length"] ?? null;

@@ -32,7 +32,7 @@ function answer(outputs: readonly OutputValue[], kind: "rows" | "columns"): stri
   const { status, headers, body } = encode(outputs, {
     endpoint: "e",
     version: "v1",
-    runtime: "onnx",
+    signature: { inputs: [], outputs: [] },
     call,
   });
   expect([status, headers]).toEqual([200, { "content-type": "application/json" }]);

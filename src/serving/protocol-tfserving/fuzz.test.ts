@@ -80,7 +80,12 @@ test("numbers go through both forms unchanged", () => {
     fc.property(numbers, fc.constantFrom("instances", "inputs"), (given, form) => {
       const body = Buffer.from(JSON.stringify({ [form]: given }));
       const call = decode({ contentType: null, inferenceHeaderLength: null, body }, contract);
-      const answer = encode(call.inputs, { endpoint: "e", version: "v", runtime: "onnx", call });
+      const answer = encode(call.inputs, {
+        endpoint: "e",
+        version: "v",
+        signature: { inputs: [], outputs: [] },
+        call,
+      });
       const { predictions, outputs } = JSON.parse(String(answer.body)) as Record<string, number[]>;
       // JSON.stringify gives 0 for -0.
       expect((predictions ?? outputs)?.map((each) => each + 0)).toEqual(

@@ -1,6 +1,6 @@
 import type { LastgoodError } from "../../core/errors/index.ts";
 import type { OutputValue, Tensor } from "../../core/tensor/index.ts";
-import type { RuntimeSpec, Signature } from "../../core/version/index.ts";
+import type { Signature } from "../../core/version/index.ts";
 import type {
   Address,
   InferAddress,
@@ -70,8 +70,8 @@ export interface AnswerContext {
   readonly endpoint: string;
   /** Label of the version that answered: `v1.1`. */
   readonly version: string;
-  /** What runs it: an engine of ours, or a server of its own. */
-  readonly runtime: RuntimeSpec["kind"];
+  /** What that version gives. */
+  readonly signature: Signature;
   readonly call: Call;
 }
 

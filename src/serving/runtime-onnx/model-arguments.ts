@@ -2,7 +2,7 @@ import { z } from "zod";
 
 import { digestSchema } from "../../core/version/index.ts";
 
-/** What a model process is started with: JSON in its only argument. */
+/** What a model process is started with: JSON in its standard input. */
 export const modelArgumentsSchema = z.object({
   /** Unix socket to listen on. */
   socket: z.string(),

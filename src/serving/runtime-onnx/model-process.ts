@@ -1,10 +1,9 @@
 import { createHash } from "node:crypto";
-import { rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 
 import { LastgoodError } from "../../core/errors/index.ts";
-import { listenPeers, ownIdentity, type Frame, type Reply } from "../../link/peer/index.ts";
-import { inodeOf, OrphanWatch } from "../claim/index.ts";
+import type { Frame, Reply } from "../../link/peer/index.ts";
+import { holdClaim, type Held } from "../claim/index.ts";
 import { loadEngine } from "./engine.ts";
 import { externalFiles, inlineExternalData } from "./external-data.ts";
 import { modelArgumentsSchema, type ModelArguments } from "./model-arguments.ts";
@@ -12,9 +11,6 @@ import { encodeRan, runSchema, type Described } from "./model-requests.ts";
 import { ofStep, openPipeline } from "./pipeline.ts";
 import type { OnnxSession } from "./session.ts";
 import { decodeTensors } from "./tensor-frame.ts";
-
-/** A process that could not load its model waits this long for someone to ask why, ms. */
-const FAILED_MS = 5_000;
 
 interface Loaded {
   readonly session: OnnxSession;
@@ -70,33 +66,33 @@ async function readStep(step: ModelArguments["steps"][number]): Promise<Uint8Arr
 }
 
 /** Answers the requests of gateways; one run at a time, in the order they came. */
-class ModelServer {
-  readonly #loading: Promise<Loaded>;
-  readonly #end: () => void;
+class ModelServer implements Held {
+  readonly ready: Promise<Loaded>;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(loading: Promise<Loaded>, end: () => void) {
-    this.#loading = loading;
-    this.#end = end;
+  constructor(loading: Promise<Loaded>) {
+    this.ready = loading;
   }
 
   async answer(frame: Frame): Promise<Reply> {
     switch (frame.kind) {
       case "describe":
-        return { body: (await this.#loading).described };
+        return { body: (await this.ready).described };
       case "run":
         return this.#queue(() => this.#run(frame));
-      case "exit":
-        this.#end();
-        return { body: {} };
       default:
         throw new LastgoodError("link.invalid", `a model process knows no request "${frame.kind}"`);
     }
   }
 
   /** Resolves when nothing runs any more. */
-  async idle(): Promise<void> {
+  async release(): Promise<void> {
     await this.#last;
+    const engine = await this.ready
+      .then(({ described }) => described.engine.name)
+      .catch(() => null);
+    // WebAssembly is still being optimised in the background, which would hold an exit up for a second.
+    if (engine === "onnxruntime-web") process.kill(process.pid, "SIGKILL");
   }
 
   /** Runs after those before it, whatever came of them: the clock of one must not hold another. */
@@ -107,7 +103,7 @@ class ModelServer {
   }
 
   async #run(frame: Frame): Promise<Reply> {
-    const { session } = await this.#loading;
+    const { session } = await this.ready;
     const { inputs } = runSchema.parse(frame.body);
     const tensors = decodeTensors(inputs, frame.payload);
     const begun = performance.now();
@@ -117,66 +113,18 @@ class ModelServer {
 }
 
 /**
- * Runs a model process: loads the one version that its argument names (see `modelArgumentsSchema`)
- * and answers `describe`, `run` and `exit` on its socket until it is told to end or nobody has been
+ * Runs a model process: loads the one version that it is started with (see `modelArgumentsSchema`) and
+ * answers `describe`, `run` and `exit` on its socket until it is told to end or nobody has been
  * connected for `orphanMs`. A load that failed is the answer to `describe`.
- * @throws `link.invalid` when the argument is not understood.
+ * @throws `link.invalid` when what it is started with is not understood.
  */
-export async function runModelProcess(
-  argument: string | undefined,
-  env: NodeJS.ProcessEnv,
-): Promise<void> {
-  const options = readArguments(argument);
-  const loading = load(options, env);
-  // Awaited below, once the socket is there: until then a failure is not unhandled.
-  loading.catch(() => undefined);
-  let ending = false;
-  const end = (): void => {
-    if (ending) return;
-    ending = true;
-    // Replies that are written already, `exit`'s own too, still leave.
-    setImmediate(() => void leave());
-  };
-  const leave = async (): Promise<void> => {
-    await server.idle();
-    // Not where a successor listens there already.
-    if (inodeOf(options.socket) === inode) rmSync(options.socket, { force: true });
-    const engine = await loading.then(({ described }) => described.engine.name).catch(() => null);
-    // WebAssembly is still being optimised in the background, which would hold an exit up for a second.
-    if (engine === "onnxruntime-web") process.kill(process.pid, "SIGKILL");
-    process.exit(0);
-  };
-  const server = new ModelServer(loading, end);
-  const orphan = new OrphanWatch(options.orphanMs, end);
-  process.on("SIGTERM", end);
-  // Ctrl-C in a terminal is the supervisor's business.
-  process.on("SIGINT", () => undefined);
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
-  await listenPeers(
-    options.socket,
-    {
-      self: ownIdentity("model", options.build, options.subject, options.digest),
-      onRequest: (frame) => server.answer(frame),
-    },
-    (peer) => orphan.connected(peer),
-  );
-  const inode = inodeOf(options.socket);
-  try {
-    await loading;
-  } catch (error) {
-    process.stderr.write(`${options.subject}: ${LastgoodError.from(error).message}\n`);
-    orphan.shorten(FAILED_MS);
-  }
-}
-
-function readArguments(argument: string | undefined): ModelArguments {
-  let json: unknown;
-  try {
-    json = JSON.parse(argument ?? "");
-  } catch (cause) {
-    throw new LastgoodError("link.invalid", "a model process is started with one JSON argument", {
-      cause,
-    });
-  }
-  return modelArgumentsSchema.parse(json);
+export async function runModelProcess(startup: unknown, env: NodeJS.ProcessEnv): Promise<void> {
+  const { data: options, error: cause } = modelArgumentsSchema.safeParse(startup);
+  if (options === undefined)
+    throw new LastgoodError(
+      "link.invalid",
+      "what the model process is started with was not understood",
+      { cause },
+    );
+  await holdClaim({ ...options, role: "model" }, () => new ModelServer(load(options, env)));
 }

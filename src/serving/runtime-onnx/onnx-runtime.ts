@@ -64,7 +64,7 @@ function stepsOf(
   });
 }
 
-/** The largest files in and below a step's folder: they have to fit the argument of a process. */
+/** The largest files in and below a step's folder: which of them hold weights, the step says. */
 function besideOf(
   dataDir: string,
   step: string,

@@ -1,2 +1,2 @@
-export { connectPassThrough } from "./connect.ts";
+export { connectPassThrough } from "./passthrough-client.ts";
 export { PassThroughRuntime, type PassThroughSettings } from "./passthrough-runtime.ts";

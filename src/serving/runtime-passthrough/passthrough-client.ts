@@ -1,8 +1,7 @@
-import { Pool } from "undici";
-
 import { LastgoodError } from "../../core/errors/index.ts";
+import { AnswerInvalid, AnswerLost, AnswerTimeout, UpstreamPool } from "../http1/index.ts";
 import {
-  UNLOADED,
+  RequestBound,
   type Forwarded,
   type ForwardingClient,
   type ForwardRequest,
@@ -12,33 +11,24 @@ import {
 
 type PassThroughAddress = Extract<ModelAddress, { readonly kind: "passthrough" }>;
 
-const CONNECT_TIMEOUT_MS = 5_000;
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
-}
-
 /** A server that is given requests as they are. Connections are opened as requests need them. */
-export class PassThroughClient implements ForwardingClient {
-  readonly #address: PassThroughAddress;
-  readonly #pool: Pool;
+class PassThroughClient implements ForwardingClient {
+  readonly #pool: UpstreamPool;
+  readonly #bound: RequestBound;
   readonly #base: string;
-  #pending = 0;
-  #isClosing = false;
+  readonly #name: string;
 
-  constructor(address: PassThroughAddress) {
-    const url = new URL(address.url);
-    this.#address = address;
+  constructor({ url: text, queue }: PassThroughAddress) {
+    const url = new URL(text);
     this.#base = url.pathname.replace(/\/+$/, "");
+    this.#name = `the server at ${text}`;
+    this.#bound = new RequestBound(queue);
     // As many connections as there are requests: a stream holds its own for as long as it lasts.
-    this.#pool = new Pool(url.origin, {
-      connections: null,
-      connect: { timeout: CONNECT_TIMEOUT_MS },
-    });
+    this.#pool = new UpstreamPool(url, { connections: null });
   }
 
   get pending(): number {
-    return this.#pending;
+    return this.#bound.pending;
   }
 
   /** @throws `protocol.unsupported`: nothing here is read, so nothing can be asked in another protocol. */
@@ -49,53 +39,47 @@ export class PassThroughClient implements ForwardingClient {
   }
 
   async forward(request: ForwardRequest): Promise<Forwarded> {
-    if (this.#isClosing)
-      throw new LastgoodError("runtime.unavailable", "the connection is closing", UNLOADED);
-    if (this.#pending >= this.#address.queue)
-      throw new LastgoodError(
-        "overloaded",
-        `${this.#pending} requests are waiting for this version`,
-      );
-    this.#pending += 1;
-    const startedAt = performance.now();
+    this.#bound.enter();
     try {
-      const { timeoutMs, path, ...sent } = request;
-      const { statusCode, headers, body } = await this.#pool.request({
-        ...sent,
-        path: this.#base + path,
-        headersTimeout: timeoutMs,
-        bodyTimeout: timeoutMs,
-      });
-      // One that is let go of before its end says so as an error, and there is nobody to hear it.
-      body.on("error", () => undefined);
-      body.once("close", () => (this.#pending -= 1));
-      return { status: statusCode, headers, body, ms: performance.now() - startedAt };
+      const answer = await this.#pool.pass({ ...request, path: this.#base + request.path });
+      if (Buffer.isBuffer(answer.body)) this.#bound.leave();
+      else answer.body.once("close", () => this.#bound.leave());
+      return answer;
     } catch (cause) {
-      this.#pending -= 1;
+      this.#bound.leave();
       throw this.#failure(cause, request.timeoutMs);
     }
   }
 
   async close(): Promise<void> {
-    this.#isClosing = true;
+    this.#bound.close();
     await this.#pool.close();
   }
 
   #failure(cause: unknown, timeoutMs: number): LastgoodError {
-    if (codeOf(cause) === "UND_ERR_HEADERS_TIMEOUT")
+    const why = cause instanceof Error ? cause.message : String(cause);
+    if (cause instanceof AnswerTimeout)
       return new LastgoodError(
         "runtime.timeout",
         `${this.#name} did not begin to answer within ${Math.ceil(timeoutMs)} ms`,
         { cause },
       );
-    const why = cause instanceof Error ? cause.message : String(cause);
+    if (cause instanceof AnswerInvalid)
+      return new LastgoodError(
+        "runtime.failed",
+        `${this.#name} answered what is not HTTP/1.1: ${why}`,
+        { cause },
+      );
+    if (cause instanceof AnswerLost && cause.stage === "answering")
+      return new LastgoodError("runtime.failed", `the answer broke off: ${why}`, { cause });
     return new LastgoodError("runtime.unavailable", `${this.#name} cannot be reached: ${why}`, {
       cause,
       hint: "check the remote's url in the server's configuration",
     });
   }
+}
 
-  get #name(): string {
-    return `the server at ${this.#address.url}`;
-  }
+/** A worker's connection to a server that speaks something of its own. */
+export function connectPassThrough(address: PassThroughAddress): ForwardingClient {
+  return new PassThroughClient(address);
 }

@@ -3,6 +3,7 @@ import type { RuntimeSpec } from "../../core/version/index.ts";
 import type { Inspected } from "../../link/message/index.ts";
 import type { RouteRevision } from "../../link/route/index.ts";
 import {
+  configuredRemote,
   OWN_REQUESTS,
   type InspectRequest,
   type LoadedModel,
@@ -61,17 +62,7 @@ export class PassThroughRuntime implements Runtime {
   }
 
   #settings(runtime: RuntimeSpec): PassThroughSettings {
-    const name = runtime.kind === "remote" ? runtime.remote : "";
-    const settings = Object.hasOwn(this.#servers, name) ? this.#servers[name] : undefined;
-    if (settings !== undefined) return settings;
-    throw new LastgoodError(
-      "runtime.unavailable",
-      `the server's configuration has no remote "${name}" with protocol: passthrough`,
-      {
-        hint: "add it under remotes: in the file that serve --config names, and restart",
-        details: { remotes: Object.keys(this.#servers) },
-      },
-    );
+    return configuredRemote(this.#servers, runtime, " with protocol: passthrough");
   }
 }
 

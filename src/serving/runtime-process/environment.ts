@@ -1,22 +1,18 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Launcher } from "../../core/launcher/index.ts";
-import { takeKernelLock, type KernelLock } from "../../link/lock/index.ts";
+import { useEnvironment } from "../../link/environment/index.ts";
 import { PROCESS_MARK } from "../../link/process-tree/index.ts";
 import type { RotatedLog } from "./rotated-log.ts";
 
 const PIP_INSTALL = ["install", "--disable-pip-version-check", "--no-input", "-q"] as const;
-const LOCK_POLL_MS = 100;
 /** Of an installer's output, what says why it failed. */
 const LINES_SHOWN = 8;
-/** Written last: without it an installation was cut short and is begun anew. */
-const READY_FILE = ".lastgood-ready";
 
 /** What making an environment takes. */
 interface Making {
@@ -36,6 +32,8 @@ export interface Environment {
   readonly text: string;
   /** Every requirement is locked, and this environment is made of them alone. */
   readonly isManaged: boolean;
+  /** Called when nothing runs in it any more. */
+  release(): void;
 }
 
 /** The requirements that are not one exact version: they may bring something else tomorrow. */
@@ -51,24 +49,15 @@ export function unlocked(requirements: string): readonly string[] {
     );
 }
 
+/** Of an interpreter that is not ours to remove. */
+function release(): void {
+  return undefined;
+}
+
 function unmanaged(python: string, why: string): Environment {
   // Servers call programs that lie beside their interpreter, as MLflow does uvicorn.
   const programs = python.includes("/") ? dirname(python) : null;
-  return { python, programs, text: `unmanaged: ${why}`, isManaged: false };
-}
-
-/** Where the environment of a requirements file lies: one for all versions with these bytes. */
-function environmentFolder(dataDir: string, digest: string): string {
-  return join(dataDir, "environments", digest.slice(0, 16));
-}
-
-async function exclusive(path: string, timeoutMs: number): Promise<KernelLock> {
-  for (const until = performance.now() + timeoutMs; ; await sleep(LOCK_POLL_MS)) {
-    const lock = takeKernelLock(path);
-    if (lock !== null) return lock;
-    if (performance.now() > until)
-      throw new LastgoodError("runtime.timeout", "another process still makes this environment");
-  }
+  return { python, programs, text: `unmanaged: ${why}`, isManaged: false, release };
 }
 
 interface Ran {
@@ -113,8 +102,6 @@ function failed(what: string, output: string): LastgoodError {
 
 async function make(folder: string, requirements: string, around: Making): Promise<void> {
   const { launcher } = around;
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true, mode: 0o700 });
   const python = join(folder, "bin", "python");
   // An installer of its own would take longer to make than all the rest.
   const hasPip = (await run(launcher.python, ["-m", "pip", "--version"], around)).ok;
@@ -127,7 +114,6 @@ async function make(folder: string, requirements: string, around: Making): Promi
   const [program, ...args] = [...pip, ...PIP_INSTALL, "-r", file];
   const installed = await run(program, args, around);
   if (!installed.ok) throw failed("pip install", installed.output);
-  await writeFile(join(folder, READY_FILE), "");
 }
 
 /**
@@ -136,7 +122,7 @@ async function make(folder: string, requirements: string, around: Making): Promi
  * @throws `preflight.rejected` with the installer's last lines; `runtime.timeout`.
  */
 export async function environmentOf(
-  version: { readonly dataDir: string; readonly folder: string },
+  version: { readonly dataDir: string; readonly folder: string; readonly digest: string },
   around: Making,
 ): Promise<Environment> {
   const { launcher } = around;
@@ -147,20 +133,19 @@ export async function environmentOf(
     return unmanaged(launcher.python, `the version has no ${launcher.requirements}`);
   const requirements = await readFile(file, "utf8");
   const digest = createHash("sha256").update(`${launcher.python}\n${requirements}`).digest("hex");
-  const folder = environmentFolder(version.dataDir, digest);
-  if (!existsSync(join(folder, READY_FILE))) {
-    const lock = await exclusive(`${folder}.lock`, launcher.installTimeoutMs);
-    try {
-      // Another version with the same requirements may have made it meanwhile.
-      if (!existsSync(join(folder, READY_FILE))) await make(folder, requirements, around);
-    } finally {
-      lock.release();
-    }
-  }
+  const used = await useEnvironment(
+    version.dataDir,
+    { requirements: digest, version: version.digest },
+    {
+      make: (folder) => make(folder, requirements, around),
+      timeoutMs: launcher.installTimeoutMs,
+    },
+  );
   const loose = unlocked(requirements);
   const name = `sha256:${digest.slice(0, 12)}`;
-  const programs = join(folder, "bin");
+  const programs = join(used.folder, "bin");
   return {
+    release: () => used.release(),
     python: join(programs, "python"),
     programs,
     isManaged: loose.length === 0,

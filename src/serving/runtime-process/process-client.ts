@@ -4,10 +4,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Tensor } from "../../core/tensor/index.ts";
 import { connectPeer, ownIdentity, type Peer } from "../../link/peer/index.ts";
-import { openUpstream, type RemoteAnswer, type Upstream } from "../runtime-remote/index.ts";
+import { resultOf, Upstream, type RemoteAnswer } from "../runtime-remote/index.ts";
 import {
   ModelDied,
-  UNLOADED,
+  RequestBound,
   type InferResult,
   type ModelAddress,
   type ModelClient,
@@ -24,17 +24,18 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** A worker's connections to a managed server: requests go to it, its shim says whether it lives. */
 class ProcessClient implements ModelClient {
   readonly #upstream: Upstream;
-  readonly #address: ProcessAddress;
+  readonly #mayRepeat: boolean;
+  readonly #bound: RequestBound;
   readonly #shim: Peer;
   readonly #death: Promise<string>;
   #dead: string | null = null;
-  #pending = 0;
-  #isClosing = false;
 
-  constructor(upstream: Upstream, shim: Peer, address: ProcessAddress, ended: Promise<string>) {
-    this.#upstream = upstream;
+  constructor({ upstream, queue }: ProcessAddress, shim: Peer, ended: Promise<string>) {
+    // Whether a lost request may be sent again is decided here, once it is known what became of the server.
+    this.#upstream = new Upstream({ ...upstream, retries: false }, LOCAL);
+    this.#mayRepeat = upstream.retries;
+    this.#bound = new RequestBound(queue);
     this.#shim = shim;
-    this.#address = address;
     this.#death = Promise.race([ended, shim.closed.then(() => "its shim ended")]);
     void this.#death.then((why) => {
       this.#dead = why;
@@ -42,33 +43,21 @@ class ProcessClient implements ModelClient {
   }
 
   get pending(): number {
-    return this.#pending;
+    return this.#bound.pending;
   }
 
-  async infer(
+  infer(
     inputs: readonly Tensor[],
     { timeoutMs }: { readonly timeoutMs: number },
   ): Promise<InferResult> {
-    if (this.#isClosing)
-      throw new LastgoodError("runtime.unavailable", "the connection is closing", UNLOADED);
-    if (this.#dead !== null) throw this.#died(false, this.#dead);
-    if (this.#pending >= this.#address.queue)
-      throw new LastgoodError(
-        "overloaded",
-        `${this.#pending} requests are waiting for this version`,
-      );
-    this.#pending += 1;
-    try {
-      const { outputs, ms } = await this.#ask(inputs, timeoutMs);
-      return { outputs, modelMs: ms, batch: 1, frame: { rows: inputs[0]?.shape[0] ?? 1 } };
-    } finally {
-      this.#pending -= 1;
-    }
+    if (this.#dead !== null && !this.#bound.isClosing)
+      return Promise.reject(this.#died(false, this.#dead));
+    return this.#bound.hold(async () => resultOf(inputs, await this.#ask(inputs, timeoutMs)));
   }
 
   async close(): Promise<void> {
-    this.#isClosing = true;
-    // The pool ends its connections once their requests are answered.
+    this.#bound.close();
+    // Its connections end once their requests are answered.
     await this.#upstream.close();
     this.#shim.close();
   }
@@ -83,7 +72,7 @@ class ProcessClient implements ModelClient {
       const isSent = failure.details["sent"] === true;
       const why = await this.#deathNotice();
       if (why !== null) throw this.#died(isSent, why);
-      if (isSent && !this.#address.upstream.retries) throw lost(failure);
+      if (isSent && !this.#mayRepeat) throw lost(failure);
     }
     // It lives: a connection that it closed as the request came, or one of its workers that died.
     try {
@@ -156,7 +145,5 @@ export async function connectProcess(address: ProcessAddress): Promise<ModelClie
     shim.close();
     throw error;
   }
-  // Whether a lost request may be sent again is decided here, once it is known what became of the server.
-  const upstream = await openUpstream({ ...address.upstream, retries: false }, LOCAL);
-  return new ProcessClient(upstream, shim, address, ended.promise);
+  return new ProcessClient(address, shim, ended.promise);
 }

@@ -98,9 +98,9 @@ export class ProcessRuntime implements Runtime {
     const server = await this.#claim(`inspect/${randomBytes(4).toString("hex")}`, request);
     try {
       const inspected = await inspectUpstream(settingsOf(server), request, contextOf(server));
-      const { environment, isManaged } = server.facts;
+      const { environment, isManaged, startedInMs } = server.facts;
       const notes = isManaged ? [] : [`environment: ${environment}`];
-      return { ...inspected, notes };
+      return { ...inspected, notes, process: { environment, startedInMs } };
     } catch (error) {
       throw await whyInspectingFailed(server, error);
     } finally {
@@ -117,12 +117,11 @@ export class ProcessRuntime implements Runtime {
     const socket = claimSocket(dataDir, subject, claim);
     const logFile = processLog(dataDir, subject);
     const { digest, files } = version;
-    const held = { socket, build, subject, logFile };
-    const argument: ShimArguments = {
+    const held = { socket, build, subject, logFile, dataDir };
+    const config: ShimArguments = {
       ...held,
       claim,
       digest,
-      dataDir,
       files,
       name,
       launcher,
@@ -134,7 +133,7 @@ export class ProcessRuntime implements Runtime {
     const ended = Promise.withResolvers<string>();
     const shim = await claimProcess({
       ...held,
-      argument,
+      config,
       entry: shimEntry,
       role: "shim",
       self: this.#self,

@@ -218,7 +218,8 @@ export class ServerProcess {
 
   async #look(): Promise<void> {
     const { unhealthyMs, memoryBytes } = this.#parts.launcher;
-    const used = memoryBytes === null ? null : this.memoryBytes();
+    // Also without a limit: what is seen to be of the tree now is still known when its parent has died.
+    const used = this.memoryBytes();
     if (memoryBytes !== null && used !== null && used > memoryBytes)
       return this.#giveUp(
         `the server (pid ${this.pid}) took ${used} bytes of memory, its launcher allows ${memoryBytes}`,

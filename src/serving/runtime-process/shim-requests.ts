@@ -8,7 +8,7 @@ import { artefactFileSchema, digestSchema } from "../../core/version/index.ts";
  * `exit`. It says `ended` by itself when the server has ended, before it ends too.
  */
 
-/** What a shim is started with: JSON in its only argument. */
+/** What a shim is started with: JSON in its standard input. */
 export const shimArgumentsSchema = z.object({
   /** Unix socket to listen on. */
   socket: z.string(),

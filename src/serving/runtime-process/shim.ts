@@ -1,83 +1,78 @@
-import { rmSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { LastgoodError } from "../../core/errors/index.ts";
-import { listenPeers, ownIdentity, type Frame, type Reply } from "../../link/peer/index.ts";
+import type { Frame, Reply } from "../../link/peer/index.ts";
 import { endProcesses, isRunning, markedProcesses } from "../../link/process-tree/index.ts";
-import { inodeOf, OrphanWatch } from "../claim/index.ts";
-import { environmentOf } from "./environment.ts";
+import { holdClaim, type Held, type HoldingProcess } from "../claim/index.ts";
+import { environmentOf, type Environment } from "./environment.ts";
 import { RotatedLog } from "./rotated-log.ts";
 import { ServerProcess } from "./server-process.ts";
 import { shimArgumentsSchema, type ServerFacts, type ShimArguments } from "./shim-requests.ts";
 import { layOut, removeFolder } from "./version-folder.ts";
 
-/** A shim whose server did not start waits this long for someone to ask why, ms. */
-const FAILED_MS = 5_000;
 /** What was said on the way out has left by then, ms. */
 const LAST_WORDS_MS = 50;
 
 /** Keeps one server: makes all it needs, starts it, watches it, ends it. */
-class Shim {
+class Shim implements Held {
   readonly #options: ShimArguments;
   readonly #log: RotatedLog;
   readonly #folder: string;
   /** Of this shim alone: what a successor starts is not ours to end. */
   readonly #mark: string;
-  readonly #ready: Promise<ServerFacts>;
+  /** The server's facts once it is ready; rejects with why it is not. */
+  readonly ready: Promise<ServerFacts>;
   #server: ServerProcess | null = null;
+  #environment: Environment | null = null;
   #ending: Promise<void> | null = null;
-  readonly #onEnded: (why: string) => void;
+  readonly #around: HoldingProcess;
 
-  constructor(options: ShimArguments, onEnded: (why: string) => void) {
+  constructor(options: ShimArguments, around: HoldingProcess) {
     this.#options = options;
     this.#log = new RotatedLog(options.logFile);
     this.#folder = folderOf(options);
     this.#mark = `${options.socket}:${process.pid}`;
-    this.#onEnded = onEnded;
-    this.#ready = this.#start();
+    this.#around = around;
+    this.ready = this.#start();
   }
 
-  /** The server's facts once it is ready. @throws why it is not. */
-  get ready(): Promise<ServerFacts> {
-    return this.#ready;
-  }
-
-  async answer(frame: Frame, end: () => void): Promise<Reply> {
+  async answer(frame: Frame): Promise<Reply> {
     switch (frame.kind) {
       case "describe":
-        return { body: await this.#ready };
+        return { body: await this.ready };
       case "memory":
         return { body: { bytes: this.#server?.memoryBytes() ?? null } };
-      case "exit":
-        end();
-        return { body: {} };
       default:
         throw new LastgoodError("link.invalid", `a shim knows no request "${frame.kind}"`);
     }
   }
 
   /** Ends the server and all that it started, and takes its folder away. */
-  end(): Promise<void> {
+  release(): Promise<void> {
     this.#ending ??= (async () => {
       await this.#server?.end();
       // An installation that is under way, too.
       await endProcesses(() => markedProcesses(this.#mark));
+      this.#environment?.release();
       await removeFolder(this.#folder);
+      await sleep(LAST_WORDS_MS);
     })();
     return this.#ending;
   }
 
   async #start(): Promise<ServerFacts> {
-    const { dataDir, files, launcher } = this.#options;
+    const { dataDir, digest, files, launcher } = this.#options;
     const log = this.#log;
     const folder = this.#folder;
     await removeLeftFolders(this.#options);
     await layOut(dataDir, files, folder);
     const environment = await environmentOf(
-      { dataDir, folder },
+      { dataDir, folder, digest },
       { launcher, log, mark: this.#mark },
     );
+    this.#environment = environment;
     if (this.#ending !== null) throw new LastgoodError("runtime.unavailable", "it is ending");
     const begun = performance.now();
     const server = await ServerProcess.start({
@@ -106,10 +101,10 @@ class Shim {
 
   /** The server has ended by itself, or has to: nothing of it may be left when its successor comes. */
   async #left(why: string): Promise<void> {
-    this.#onEnded(why);
+    this.#around.tell("ended", { why });
     this.#log.write(Buffer.from(`lastgood: ${why}\n`));
     await this.#server?.sweep();
-    await this.end();
+    this.#around.end();
   }
 }
 
@@ -127,53 +122,20 @@ async function removeLeftFolders({ dataDir, socket }: ShimArguments): Promise<vo
       await removeFolder(join(run, folder));
 }
 
-function readArguments(argument: string | undefined): ShimArguments {
-  try {
-    return shimArgumentsSchema.parse(JSON.parse(argument ?? ""));
-  } catch (cause) {
-    throw new LastgoodError("link.invalid", "a shim is started with one JSON argument", { cause });
-  }
-}
-
 /**
  * Runs this process as the shim of one server (see `shimArgumentsSchema`): lays the version out, makes
  * its environment, starts the server and keeps it until it is told to end, the server ends, or nobody
  * has been connected for `orphanMs`. A start that failed is the answer to `describe`.
- * @throws `link.invalid` when the argument is not understood.
+ * @throws `link.invalid` when what it is started with is not understood.
  */
-export async function runShim(argument: string | undefined): Promise<void> {
-  const options = readArguments(argument);
-  let leaving: Promise<void> | null = null;
-  let inode: number | null = null;
-  const leave = async (): Promise<void> => {
-    // Nobody is to find a server that ends. Not where a successor listens there already.
-    if (inodeOf(options.socket) === inode) rmSync(options.socket, { force: true });
-    await shim.end();
-    setTimeout(() => process.exit(0), LAST_WORDS_MS);
-  };
-  const end = (): void => {
-    leaving ??= leave();
-  };
-  const shim = new Shim(options, (why) => {
-    orphan.tell("ended", { why });
-    end();
-  });
-  shim.ready.catch((error: unknown) => {
-    process.stderr.write(`${options.subject}: ${LastgoodError.from(error).message}\n`);
-    orphan.shorten(FAILED_MS);
-  });
-  const orphan = new OrphanWatch(options.orphanMs, end);
-  process.on("SIGTERM", end);
-  // Ctrl-C in a terminal is the supervisor's business.
-  process.on("SIGINT", () => undefined);
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
-  await listenPeers(
-    options.socket,
-    {
-      self: ownIdentity("shim", options.build, options.subject, options.claim),
-      onRequest: (frame) => shim.answer(frame, end),
-    },
-    (peer) => orphan.connected(peer),
+export async function runShim(startup: unknown): Promise<void> {
+  const { data: options, error: cause } = shimArgumentsSchema.safeParse(startup);
+  if (options === undefined)
+    throw new LastgoodError("link.invalid", "what the shim is started with was not understood", {
+      cause,
+    });
+  await holdClaim(
+    { ...options, role: "shim", digest: options.claim },
+    (around) => new Shim(options, around),
   );
-  inode = inodeOf(options.socket);
 }

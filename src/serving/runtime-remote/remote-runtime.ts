@@ -1,8 +1,8 @@
-import { LastgoodError } from "../../core/errors/index.ts";
 import type { RuntimeSpec } from "../../core/version/index.ts";
 import type { Inspected } from "../../link/message/index.ts";
 import type { RouteRevision } from "../../link/route/index.ts";
 import {
+  configuredRemote,
   OWN_REQUESTS,
   type InspectRequest,
   type LoadedModel,
@@ -63,20 +63,8 @@ export class RemoteRuntime implements Runtime {
   }
 
   #settings(runtime: RuntimeSpec): UpstreamSettings {
-    if (runtime.kind !== "remote")
-      throw new LastgoodError("internal", `an ${runtime.kind} version came to the remote runtime`);
-    const settings = Object.hasOwn(this.#remotes, runtime.remote)
-      ? this.#remotes[runtime.remote]
-      : undefined;
-    if (settings !== undefined) return { ...settings, path: null, health: null };
-    throw new LastgoodError(
-      "runtime.unavailable",
-      `the server's configuration has no remote "${runtime.remote}"`,
-      {
-        hint: "add it under remotes: in the file that serve --config names, and restart",
-        details: { remotes: Object.keys(this.#remotes) },
-      },
-    );
+    const settings = configuredRemote(this.#remotes, runtime);
+    return { ...settings, path: null, health: null };
   }
 }
 

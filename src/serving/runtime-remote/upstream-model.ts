@@ -18,9 +18,8 @@ import {
   type UpstreamAddress,
 } from "../runtime/index.ts";
 import type { RemoteMetadata } from "./oip-wire.ts";
-import { openUpstream } from "./open-upstream.ts";
 import { mlflowForms } from "./plain-wire.ts";
-import type { Upstream, UpstreamOptions } from "./upstream.ts";
+import { Upstream, type UpstreamOptions } from "./upstream.ts";
 
 const TIMEOUT_MS = 30_000;
 
@@ -49,14 +48,14 @@ async function openFor(
 ): Promise<OpenedUpstream> {
   const { signature, sample } = version;
   const forms = signature === null ? (["tensor"] as const) : mlflowForms(signature);
-  const opened = async (form: UpstreamAddress["form"]): Promise<OpenedUpstream> => {
+  const opened = (form: UpstreamAddress["form"]): OpenedUpstream => {
     const address = { ...settings, form, signature };
-    return { address, upstream: await openUpstream(address, options) };
+    return { address, upstream: new Upstream(address, options) };
   };
   const [first = "tensor"] = forms;
   if (settings.protocol === "mlflow" && settings.retries && sample !== undefined) {
     for (const form of forms) {
-      const tried = await opened(form);
+      const tried = opened(form);
       if (await answers(tried.upstream, sample)) return tried;
       await tried.upstream.close();
     }

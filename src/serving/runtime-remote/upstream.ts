@@ -1,18 +1,32 @@
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Tensor } from "../../core/tensor/index.ts";
-import type { UpstreamAddress } from "../runtime/index.ts";
+import {
+  AnswerInvalid,
+  AnswerLost,
+  AnswerTimeout,
+  UpstreamPool,
+  type Question,
+  type WholeAnswer,
+} from "../http1/index.ts";
+import type { InferResult, UpstreamAddress } from "../runtime/index.ts";
 import { dialectOf, type Dialect } from "./dialect.ts";
-import { HttpLost, HttpPool, HttpTimeout, type HttpAnswer, type HttpRequest } from "./http-pool.ts";
 import { readMetadata, type RemoteMetadata } from "./oip-wire.ts";
 
 /** Of an error's text, what is worth showing. */
 const ERROR_CHARACTERS = 500;
+
+const CONNECTIONS = 128;
 
 /** Outputs and how long the model took for them. */
 export interface RemoteAnswer {
   readonly outputs: Tensor[];
   /** From when it was sent to when the answer was there, ms. */
   readonly ms: number;
+}
+
+/** What a client of one server makes of an answer: nobody shared its frame. */
+export function resultOf(inputs: readonly Tensor[], { outputs, ms }: RemoteAnswer): InferResult {
+  return { outputs, modelMs: ms, batch: 1, frame: { rows: inputs[0]?.shape[0] ?? 1 } };
 }
 
 /** The only schemes the server fetches. */
@@ -47,7 +61,8 @@ export class Upstream {
   readonly #address: UpstreamAddress;
   readonly #dialect: Dialect;
   readonly #hint: string;
-  readonly #pool: HttpPool;
+  readonly #pool: UpstreamPool;
+  readonly #inferPath: string;
   /** What comes before every path; empty where the URL has none. */
   readonly #base: string;
   #closed: Promise<void> | null = null;
@@ -58,7 +73,8 @@ export class Upstream {
     this.#dialect = dialectOf(address);
     this.#hint = options.hint ?? "check the remote's url in the server's configuration";
     this.#base = url.pathname.replace(/\/+$/, "");
-    this.#pool = new HttpPool(url.origin, options.keepAliveMs);
+    this.#inferPath = this.#base + this.#dialect.inferPath;
+    this.#pool = new UpstreamPool(url, { connections: CONNECTIONS, ...options });
   }
 
   /** @throws `runtime.unavailable`, `runtime.timeout` or `runtime.failed` when it is not ready. */
@@ -84,11 +100,8 @@ export class Upstream {
    * says whether the request had left); `runtime.timeout`.
    */
   async infer(inputs: readonly Tensor[], timeoutMs: number): Promise<RemoteAnswer> {
-    const request = {
-      path: this.#base + this.#dialect.inferPath,
-      body: this.#dialect.write(inputs),
-    };
-    const { text, ms } = await this.#requestTwice(request, timeoutMs);
+    const question = { path: this.#inferPath, body: this.#dialect.write(inputs) };
+    const { text, ms } = await this.#requestTwice(question, timeoutMs);
     return { outputs: this.#dialect.read(text), ms };
   }
 
@@ -99,18 +112,22 @@ export class Upstream {
   }
 
   /** Sent once more where that is allowed and a lost connection left it open what became of it. */
-  async #requestTwice(request: HttpRequest, timeoutMs: number): Promise<HttpAnswer> {
-    try {
-      return await this.#request(request, timeoutMs);
-    } catch (error) {
-      if (!this.#address.retries || LastgoodError.from(error).code !== "runtime.unavailable")
-        throw error;
-      return this.#request(request, timeoutMs);
-    }
+  #requestTwice(question: Question, timeoutMs: number): Promise<WholeAnswer> {
+    const answer = this.#request(question, timeoutMs);
+    if (!this.#address.retries) return answer;
+    return answer.catch((error: unknown) => {
+      if (LastgoodError.from(error).code !== "runtime.unavailable") throw error;
+      return this.#request(question, timeoutMs);
+    });
   }
 
-  async #request(request: HttpRequest, timeoutMs: number): Promise<HttpAnswer> {
-    const answer = await this.#exchange(request, timeoutMs);
+  async #request(question: Question, timeoutMs: number): Promise<WholeAnswer> {
+    let answer: WholeAnswer;
+    try {
+      answer = await this.#pool.ask(question, timeoutMs);
+    } catch (cause) {
+      throw this.#failure(cause, timeoutMs);
+    }
     const { status, text } = answer;
     if (status >= 200 && status < 300) return answer;
     const rejected = status >= 400 && status < 500;
@@ -121,26 +138,25 @@ export class Upstream {
     );
   }
 
-  async #exchange(request: HttpRequest, timeoutMs: number): Promise<HttpAnswer> {
-    try {
-      return await this.#pool.exchange(request, timeoutMs);
-    } catch (cause) {
-      if (cause instanceof HttpTimeout)
-        throw new LastgoodError(
-          "runtime.timeout",
-          `${this.#name} did not answer within ${Math.ceil(timeoutMs)} ms`,
-          { cause },
-        );
-      throw new LastgoodError(
-        "runtime.unavailable",
-        `${this.#name} cannot be reached: ${cause instanceof Error ? cause.message : String(cause)}`,
-        {
-          cause,
-          hint: this.#hint,
-          details: { sent: cause instanceof HttpLost && cause.sent },
-        },
+  #failure(cause: unknown, timeoutMs: number): LastgoodError {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    if (cause instanceof AnswerTimeout)
+      return new LastgoodError(
+        "runtime.timeout",
+        `${this.#name} did not answer within ${Math.ceil(timeoutMs)} ms`,
+        { cause },
       );
-    }
+    if (cause instanceof AnswerInvalid)
+      return new LastgoodError(
+        "runtime.failed",
+        `${this.#name} answered what is not HTTP/1.1: ${why}`,
+        { cause },
+      );
+    return new LastgoodError("runtime.unavailable", `${this.#name} cannot be reached: ${why}`, {
+      cause,
+      hint: this.#hint,
+      details: { sent: cause instanceof AnswerLost && cause.stage !== "unsent" },
+    });
   }
 
   get #name(): string {

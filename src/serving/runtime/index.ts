@@ -1,5 +1,7 @@
+export { configuredRemote } from "./configured-remote.ts";
 export { generateSamples } from "./generate-samples.ts";
 export { replayGolden } from "./replay-golden.ts";
+export { RequestBound } from "./request-bound.ts";
 export {
   ModelDied,
   UNLOADED,

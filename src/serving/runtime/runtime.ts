@@ -142,9 +142,10 @@ export interface ForwardRequest {
 /** An answer that has begun. */
 export interface Forwarded {
   readonly status: number;
+  /** `content-length` is that of a whole body. */
   readonly headers: IncomingHttpHeaders;
-  /** Has to be read or destroyed. */
-  readonly body: Readable;
+  /** Whole where it is short; a stream has to be read or destroyed. */
+  readonly body: Buffer | Readable;
   /** From when the request was sent to when the answer began, ms. */
   readonly ms: number;
 }
@@ -152,9 +153,10 @@ export interface Forwarded {
 /** A connection to a server that is given requests as they are. */
 export interface ForwardingClient extends ModelClient {
   /**
-   * Resolves when the answer begins.
-   * @throws `runtime.unavailable` without a connection or (with `UNLOADED`) after `close`,
-   * `runtime.timeout` past `timeoutMs`, `overloaded` when its queue is full.
+   * Resolves when the answer begins, or once it is whole where it is short.
+   * @throws `runtime.failed` for what is no answer, or a short one that broke off;
+   * `runtime.unavailable` without a connection or (with `UNLOADED`) after `close`; `runtime.timeout`
+   * past `timeoutMs`; `overloaded` when its queue is full.
    */
   forward(request: ForwardRequest): Promise<Forwarded>;
 }

@@ -1,10 +1,11 @@
 """KServe's Python clients, V1 and V2 over REST, V2 over gRPC. `kserve_client.py HOST:PORT HOST:GRPC_PORT`"""
 
+import asyncio
 import sys
 
 from kserve import InferInput, InferRequest
 from kserve.inference_client import InferenceGRPCClient, InferenceRESTClient, RESTConfig
-from report import Report, run_async
+from report import Report
 
 URL = f"http://{sys.argv[1]}"
 ROW = [4.8, 3.0, 1.4, 0.1]
@@ -89,4 +90,4 @@ async def main():
     everything.print()
 
 
-run_async(main)
+asyncio.run(main())

@@ -1,6 +1,5 @@
 """Makes calls of a client and says of each what came of it, as JSON on stdout."""
 
-import asyncio
 import inspect
 import json
 import sys
@@ -36,7 +35,3 @@ class Report:
     def print(self):
         json.dump(self.calls, sys.stdout)
         sys.stdout.write("\n")
-
-
-def run_async(main):
-    asyncio.run(main())

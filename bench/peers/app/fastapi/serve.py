@@ -1,7 +1,7 @@
 """FastAPI and onnxruntime, as their own documentation writes it: one worker, one run per request.
 
-It speaks the Open Inference Protocol, so that it can also be kept by lastgood: `model.onnx` beside it, on
-$HOST and $PORT.
+It speaks the Open Inference Protocol, so that it can also be kept by lastgood: $MODEL, else the `model.onnx`
+beside it, on $HOST and $PORT.
 """
 
 import os
@@ -17,7 +17,8 @@ DATATYPES = {"tensor(float)": "FP32", "tensor(int64)": "INT64"}
 
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = 1
-session = onnxruntime.InferenceSession("model.onnx", options, providers=["CPUExecutionProvider"])
+model = os.environ.get("MODEL", "model.onnx")
+session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 names = [output.name for output in session.get_outputs()]
 types = {output.name: DATATYPES[output.type] for output in session.get_outputs()}
 app = FastAPI()

@@ -1,9 +1,10 @@
 import type { Command } from "@commander-js/extra-typings";
 
 import type { VersionView } from "../../../core/api/index.ts";
+import { formatDuration } from "../../../core/time/index.ts";
 import { describeRuntime, describeSpec } from "../../../core/version/index.ts";
 import { examples } from "../help-text.ts";
-import { bytes, counted, moment, shortDigest } from "../phrase.ts";
+import { bytes, counted, moment, serverText, shortDigest } from "../phrase.ts";
 import type { Session } from "../session.ts";
 import { fullName, pipelineLines, readVersionWords, referenceText } from "../version-words.ts";
 
@@ -42,6 +43,7 @@ function describeVersion(version: VersionView, session: Session): string[] {
     `  digest      ${version.digest}`,
     `  aliases     ${version.aliases.map((alias) => `@${alias}`).join(" ") || "-"}`,
     `  runtime     ${describeRuntime(version.runtime)}, ${version.engine.name} ${version.engine.version}`,
+    ...processLines(version),
     ...listed("steps", pipelineLines(version.runtime)),
     `  batching    ${batching}`,
     `  golden      ${counted(version.golden.length, "sample")}`,
@@ -64,6 +66,25 @@ function describeVersion(version: VersionView, session: Session): string[] {
     ...pairs("params", version.params),
     ...pairs("tags", version.tags),
     ...pairs("lineage", version.lineage),
+  ];
+}
+
+/** Of a managed version: what it runs in, how long it takes to start, and where it runs now. */
+function processLines({ process, servers }: VersionView): string[] {
+  const [running = process] = servers;
+  return [
+    ...(running === undefined
+      ? []
+      : [
+          `  environment ${running.environment}`,
+          `  starts in   ${formatDuration(running.startedInMs)}`,
+        ]),
+    ...listed(
+      "servers",
+      servers.map(
+        (server) => `${server.endpoint} revision ${server.revision}: ${serverText(server)}`,
+      ),
+    ),
   ];
 }
 

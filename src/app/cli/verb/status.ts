@@ -5,7 +5,7 @@ import { LastgoodError } from "../../../core/errors/index.ts";
 import { formatDuration } from "../../../core/time/index.ts";
 import { automaticLines, stepName } from "../describe-rollout.ts";
 import { examples } from "../help-text.ts";
-import { ago, bytes, counted } from "../phrase.ts";
+import { ago, counted, serverText } from "../phrase.ts";
 import type { Session } from "../session.ts";
 import { tableLines } from "../table.ts";
 
@@ -134,10 +134,9 @@ function alarmLines(alarms: readonly string[], session: Session): string[] {
 /** What a revision's own server takes. */
 function processLines({ revision, version, process }: EndpointView["revisions"][number]): string[] {
   if (process === undefined) return [];
-  const { memoryBytes, startedInMs, environment } = process;
-  const memory = memoryBytes === null ? "memory unknown" : `${bytes(memoryBytes)} of memory`;
+  const { launcher, startedInMs, environment } = process;
   return [
-    `  server of ${version} (revision ${revision}): ${memory}, started in ${formatDuration(startedInMs)}, environment ${environment}`,
+    `  server of ${version} (revision ${revision}): launcher ${launcher}, ${serverText(process)}, started in ${formatDuration(startedInMs)}, environment ${environment}`,
   ];
 }
 

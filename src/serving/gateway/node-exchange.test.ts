@@ -4,12 +4,12 @@ import { connect, type AddressInfo } from "node:net";
 import { expect, test } from "vitest";
 
 import { echoHeaders } from "./answer.ts";
-import { HttpExchange } from "./http-exchange.ts";
+import { NodeExchange } from "./node-exchange.ts";
 
 /** Everything that comes back for one request with the id `mïne`, as bytes. */
 async function bytesOf(body: string | Buffer): Promise<Buffer> {
   const server = createServer((request, response) => {
-    const exchange = new HttpExchange(request, response);
+    const exchange = new NodeExchange(request, response);
     exchange.write({ status: 200, headers: {}, body }, echoHeaders(exchange));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

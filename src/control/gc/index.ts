@@ -1,0 +1,1 @@
+export { GarbageCollector, type GarbageDependencies } from "./garbage-collector.ts";

@@ -1,0 +1,1 @@
+export { readStartup, startProgram, type ProgramStart } from "./startup.ts";
