@@ -14,6 +14,7 @@ export const SCORING = "lastgood, onnx, MLflow scoring";
 export const MANAGED = "lastgood, process: FastAPI";
 export const MANAGED_ALONE = "lastgood, process: FastAPI, gateway on the other core";
 export const REMOTE = "lastgood, remote";
+export const PASSED = "lastgood, pass-through";
 
 const INFER = "/v2/models/iris/infer";
 
@@ -126,17 +127,34 @@ export async function managedSubjects(
   }
 }
 
-/** The `remote` runtime in front of a server of the Open Inference Protocol. */
-export async function remoteSubject(dist: string, url: string): Promise<Subject> {
-  const path = config({ remotes: { upstream: { url, protocol: "oip", model: "iris" } } });
+/** A server elsewhere, as `server.yaml` names it, and where it is asked through us. */
+interface Elsewhere {
+  readonly name: string;
+  readonly remote: object;
+  readonly path: string;
+}
+
+async function elsewhereSubject(dist: string, { name, remote, path }: Elsewhere): Promise<Subject> {
   const prepared = await Prepared.make(dist, {
     register: ["--runtime", "remote", "--remote", "upstream"],
-    serve: ["--config", path],
+    serve: ["--config", config({ remotes: { upstream: remote } })],
   });
   return {
-    name: REMOTE,
+    name,
     bodies: irisBodies(),
-    start: () => prepared.start(INFER),
+    start: () => prepared.start(path),
     remove: async () => prepared.remove(),
   };
+}
+
+/** The `remote` runtime in front of a server of the Open Inference Protocol. */
+export function remoteSubject(dist: string, url: string): Promise<Subject> {
+  const remote = { url, protocol: "oip", model: "iris" };
+  return elsewhereSubject(dist, { name: REMOTE, remote, path: INFER });
+}
+
+/** The same server passed through: what is asked and answered is not read. */
+export function passThroughSubject(dist: string, url: string): Promise<Subject> {
+  const remote = { url, protocol: "passthrough" };
+  return elsewhereSubject(dist, { name: PASSED, remote, path: `/endpoints/iris${INFER}` });
 }

@@ -17,7 +17,7 @@ import {
   publishReady,
   type CanaryOptions,
 } from "../support/canary.ts";
-import { DIST, GatewayHarness, numberBody, type Answer } from "../support/gateway-harness.ts";
+import { GatewayHarness, numberBody, type Answer } from "../support/gateway-harness.ts";
 
 let harness: GatewayHarness;
 
@@ -30,7 +30,7 @@ async function canary(
   } = {},
 ): Promise<{ readonly stable: RouteRevision; readonly candidate: RouteRevision; route: Route }> {
   const { workers = 2, queue = 1024 } = options;
-  harness = await connected(new GatewayHarness({ dist: DIST, workers }));
+  harness = await connected(new GatewayHarness({ workers }));
   const stable = limited(await harness.numbers(1, options.stable ?? "doubles", "v1.0"), { queue });
   const candidate = await harness.numbers(2, "moody", "v1.1");
   const route = canaryRoute(harness, { stable, candidate }, { breaker: true, ...options });
@@ -40,7 +40,7 @@ async function canary(
 
 /** Nothing is watched: the last one serves, the others are targets, the newest first. */
 async function atRest(...fixtures: readonly ("moody" | "doubles")[]): Promise<void> {
-  harness = await connected(new GatewayHarness({ dist: DIST }));
+  harness = await connected(new GatewayHarness());
   const revisions: RouteRevision[] = [];
   for (const [index, fixture] of fixtures.entries())
     revisions.push(await harness.numbers(index + 1, fixture, `v1.${index}`));
@@ -173,7 +173,7 @@ test("a remote that takes no connection 20 times in a row is left", async () => 
   const remote = await DoublingRemote.start();
   try {
     harness = await connected(
-      new GatewayHarness({ dist: DIST, workers: 1, remotes: { there: remote.settings(false) } }),
+      new GatewayHarness({ workers: 1, remotes: { there: remote.settings(false) } }),
     );
     const stable = await harness.numbers(1, "doubles", "v1.0");
     const candidate = await remote.revision(harness, 2, "there", stable);

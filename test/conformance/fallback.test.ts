@@ -17,7 +17,7 @@ import {
   totals,
   type CanaryOptions,
 } from "../support/canary.ts";
-import { DIST, GatewayHarness, numberBody, type Answer } from "../support/gateway-harness.ts";
+import { GatewayHarness, numberBody, type Answer } from "../support/gateway-harness.ts";
 
 let harness: GatewayHarness;
 
@@ -26,7 +26,7 @@ async function canary(
   options: CanaryOptions = {},
   ofStable: Partial<RouteRevision["limits"]> = {},
 ): Promise<void> {
-  harness = await connected(new GatewayHarness({ dist: DIST }));
+  harness = await connected(new GatewayHarness());
   const stable = limited(await harness.numbers(1, "doubles", "v1.0"), ofStable);
   const candidate = await harness.numbers(2, "moody", "v1.1");
   await publishReady(harness, canaryRoute(harness, { stable, candidate }, options));
@@ -67,7 +67,7 @@ describe("what the candidate fails, stable answers", () => {
   );
 
   test("a candidate whose process does not come back is not waited for any longer than a second", async () => {
-    harness = await connected(new GatewayHarness({ dist: DIST }));
+    harness = await connected(new GatewayHarness());
     const stable = await harness.numbers(1, "doubles", "v1.0");
     const candidate = await harness.numbers(2, "moody", "v1.1");
     await publishReady(harness, canaryRoute(harness, { stable, candidate }, { weight: 100 }));
@@ -84,7 +84,7 @@ describe("what the candidate fails, stable answers", () => {
   }, 30_000);
 
   test("a request that both fail gets stable's error, and counts against both", async () => {
-    harness = await connected(new GatewayHarness({ dist: DIST }));
+    harness = await connected(new GatewayHarness());
     const stable = await harness.numbers(1, "moody", "v1.0");
     const candidate = await harness.numbers(2, "moody", "v1.1");
     const route = canaryRoute(harness, { stable, candidate }, { weight: 100 });
@@ -211,9 +211,7 @@ describe("a candidate at a remote", () => {
     limits: Partial<RouteRevision["limits"]> = {},
   ): Promise<void> {
     remote = await DoublingRemote.start();
-    harness = await connected(
-      new GatewayHarness({ dist: DIST, remotes: { there: remote.settings(retries) } }),
-    );
+    harness = await connected(new GatewayHarness({ remotes: { there: remote.settings(retries) } }));
     const stable = await harness.numbers(1, "doubles", "v1.0");
     const candidate = limited(await remote.revision(harness, 2, "there", stable), limits);
     await publishReady(harness, canaryRoute(harness, { stable, candidate }, { weight: 100 }));

@@ -2,7 +2,7 @@
 import { gzipSync } from "node:zlib";
 
 import { Client, credentials, status } from "@grpc/grpc-js";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 
 import { probedSchema, type GatewayStatus } from "../../src/link/message/index.ts";
 import { DEFAULT_LIMITS, type Route } from "../../src/link/route/index.ts";
@@ -22,7 +22,7 @@ import {
   ServerReadyRequestSchema,
   ServerReadyResponseSchema,
 } from "../../src/serving/protocol-oip-grpc/inference_pb.ts";
-import { bundleGateway, GatewayHarness, removeGatewayBundles } from "../support/gateway-harness.ts";
+import { GatewayHarness } from "../support/gateway-harness.ts";
 import { floatsRequest, GrpcCaller } from "../support/grpc-client.ts";
 
 const FEATURES = [4.8, 3, 1.4, 0.1];
@@ -35,8 +35,7 @@ async function serving(
   more: (harness: GatewayHarness) => Promise<Route> | Route | null = () => null,
 ): Promise<void> {
   harness = new GatewayHarness({ grpc: true });
-  await harness.start();
-  await harness.startControl();
+  await harness.startBoth();
   const one = await harness.revision(1, "v1.0");
   const two = await harness.revision(2, "v1.1");
   await harness.publish((await more(harness)) ?? harness.route([one, two], 1));
@@ -51,14 +50,10 @@ function asItIs(bytes: Buffer): Buffer {
   return bytes;
 }
 
-beforeAll(bundleGateway, 60_000);
-
 afterEach(async () => {
   caller.close();
   await harness.end();
 }, 20_000);
-
-afterAll(removeGatewayBundles);
 
 test("health, server and model metadata, readiness", async () => {
   await serving();

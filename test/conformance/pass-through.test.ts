@@ -9,7 +9,7 @@ import { parseDigest, parseModelName, parseVersionName } from "../../src/core/ve
 import type { Count } from "../../src/link/count/index.ts";
 import { inspectedSchema, probedSchema, type GatewayStatus } from "../../src/link/message/index.ts";
 import { DEFAULT_LIMITS, type Route, type RouteRevision } from "../../src/link/route/index.ts";
-import { bundleGateway, GatewayHarness, removeGatewayBundles } from "../support/gateway-harness.ts";
+import { GatewayHarness } from "../support/gateway-harness.ts";
 import { OwnServer } from "../support/own-server.ts";
 
 interface Answered {
@@ -113,7 +113,6 @@ const candidate: Partial<Route> = {
 };
 
 beforeAll(async () => {
-  await bundleGateway();
   old = new OwnServer("old");
   young = new OwnServer("young");
   await Promise.all([old.start(), young.start()]);
@@ -128,15 +127,13 @@ async function serving(start = 1, more: Partial<Route> = {}): Promise<void> {
   harness = new GatewayHarness({
     remotes: { old: { ...settings, url: old.url }, young: { ...settings, url: young.url } },
   });
-  await harness.start();
-  await harness.startControl();
+  await harness.startBoth();
   await publish(start, more);
 }
 
 afterEach(() => harness.end(), 20_000);
 
 afterAll(async () => {
-  removeGatewayBundles();
   await Promise.all([old.stop(), young.stop()]);
 });
 

@@ -427,6 +427,26 @@ describe.each(IMPLEMENTATIONS)("store $name", ({ open }) => {
       limit,
     });
 
+  test("what feedback came since a time is summed up: how many, how late, how much of it was bad", async () => {
+    const of = { endpoint: "fraud-prod", revision: told("a").revision, since: 0 };
+    expect(await store.feedback.cameOf(of)).toEqual({ count: 0, delayMs: 0, judged: 0, bad: 0 });
+    const at = told("a").minute * 60_000;
+    await store.feedback.put([
+      told("a", { kind: "correct", value: false, at: at + 1_000 }),
+      told("b", { kind: "correct", value: true, at: at + 3_000 }),
+      told("c", { kind: "score", value: 0.25, at: at + 5_000 }),
+      told("d", { kind: "label", value: "x", at: at + 7_000 }),
+      told("e", { kind: "label", value: "x", at: at + 7_000, revision: of.revision + 5 }),
+    ]);
+    expect(await store.feedback.cameOf(of)).toEqual({
+      count: 4,
+      delayMs: 4_000,
+      judged: 3,
+      bad: 1.75,
+    });
+    expect(await store.feedback.cameOf({ ...of, since: at + 6_000 })).toMatchObject({ count: 1 });
+  });
+
   test("the last feedback on a request wins until it is counted; then it is ignored", async () => {
     expect(await store.feedback.put([])).toEqual({ taken: 0, counted: 0 });
     const first = [told("a"), told("b"), told("a", { value: false, at: 8 })];

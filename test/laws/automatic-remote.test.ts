@@ -19,7 +19,7 @@ interface Pair {
   readonly load: Load;
 }
 
-const NAMES = ["late", "outage", "switched"] as const;
+const NAMES = ["late", "outage", "switched", "away"] as const;
 const folder = mkdtempSync(join(tmpdir(), "lastgood-remotes-"));
 const remotes = new Map<string, DoublingRemote>();
 const loads: Load[] = [];
@@ -49,7 +49,11 @@ function remoteOf(name: string): DoublingRemote {
 }
 
 /** v1.0 is stable and serves; v1.1 is registered. */
-async function start(name: (typeof NAMES)[number], bake: string): Promise<Pair> {
+async function start(
+  name: (typeof NAMES)[number],
+  bake: string,
+  policy: Readonly<Record<string, unknown>> = quickCanary({ rollout: { bake } }),
+): Promise<Pair> {
   const on = stage(server, name);
   for (const [version, which] of [
     ["v1.0", "old"],
@@ -62,8 +66,7 @@ async function start(name: (typeof NAMES)[number], bake: string): Promise<Pair> 
       inputExample: { inputs: { x: [[1], [2]] } },
       actor: "tester",
     });
-  const policy = { model: name, ...quickCanary({ rollout: { bake } }) };
-  await server.client.applyPolicy(name, { actor: "tester", policy });
+  await server.client.applyPolicy(name, { actor: "tester", policy: { model: name, ...policy } });
   await on.deploy("v1.0");
   const load = new Load({
     url: on.url,
@@ -136,6 +139,27 @@ test.concurrent("an outage of both is held and told, never rolled back, and the 
   expect(kinds).toContain("rollout.released");
   expect(kinds.filter((kind) => kind.startsWith("rollback."))).toEqual([]);
   expect((await on.view()).current?.version).toBe("v1.1");
+}, 180_000);
+
+test.concurrent("an outage in which both are out of reach is held in a bake that compares in pairs, and it goes on after it", async () => {
+  const { rollout: _, ...quick } = quickCanary();
+  const paired = { ...quick, rollout: { blueGreen: {}, bake: "8s", holdback: "50%" } };
+  const { on, old, young } = await start("away", "8s", paired);
+  const { rollout } = await on.deploy("v1.1", { bakeMs: null });
+  await bakes(on);
+  const back = await Promise.all([old.goAway(), young.goAway()]);
+  await until(
+    "it is held as an outage",
+    async () => (await on.view()).rollout?.held?.why.startsWith("an outage: "),
+    60_000,
+  );
+  const endsAt = (await on.view()).rollout?.bakeEndsAt ?? 0;
+  await until("the bake would be over", () => Date.now() > endsAt + 1_000, 60_000);
+  expect((await on.view()).rollout).toMatchObject({ phase: "Baking", to: { version: "v1.1" } });
+  await Promise.all(back.map((returns) => returns()));
+  expect(await ended(on, rollout?.id ?? "")).toMatch(/^Succeeded/);
+  const { entries } = await server.client.history("away");
+  expect(entries.filter(({ kind }) => kind.startsWith("rollback."))).toEqual([]);
 }, 180_000);
 
 test.concurrent("an outage of both while the switch to all traffic is verified is held, and the rollout goes on after it", async () => {

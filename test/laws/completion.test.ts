@@ -18,6 +18,11 @@ beforeAll(async () => {
   writeFileSync(join(folder, "lastgood"), program);
   chmodSync(join(folder, "lastgood"), 0o755);
   writeFileSync(join(folder, "some-model.onnx"), "");
+  // As an installation keeps them: made once, sourced by every shell.
+  for (const { name } of shells) {
+    const script = execFileSync(join(folder, "lastgood"), ["completion", name]);
+    writeFileSync(join(folder, `completion.${name}`), script);
+  }
   await server.register("fraud", "v1.0", "iris/v1.0.onnx");
   await server.register("fraud", "v1.1", "iris/v1.1.onnx");
   await server.register("flowers", "v2.0", "iris/v1.1.onnx");
@@ -55,7 +60,7 @@ const bash: Shell = {
   name: "bash",
   complete: (line, dataDir) => {
     const script = `
-      source <(lastgood completion bash)
+      source completion.bash
       COMP_LINE=$1 COMP_POINT=\${#1} COMP_WORDBREAKS=$' \\t\\n"\\'@><=;|&(:'
       _lastgood lastgood
       printf '%s\\n' "\${COMPREPLY[@]}"`;
@@ -75,7 +80,7 @@ function whole(line: string, reply: string): string {
 const fish: Shell = {
   name: "fish",
   complete: (line, dataDir) => {
-    const script = `lastgood completion fish | source; complete -C "$argv[1]"`;
+    const script = `source completion.fish; complete -C "$argv[1]"`;
     return linesOf(run("fish", ["--no-config", "-c", script, line], dataDir)).map(
       (each) => each.split("\t")[0] ?? "",
     );
@@ -88,7 +93,7 @@ const zsh: Shell = {
   complete: (line, dataDir) => {
     const script = `
       compdef() { : }
-      source <(lastgood completion zsh)
+      source ./completion.zsh
       compadd() { local at=\${@[-1]}; [[ $2 == '' || $1 == -l ]] && print -l -- \${(P)at} }
       _files() { print -l -- *.onnx }
       words=("\${(@s: :)1}") CURRENT=\${#words}

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 
 import type { Deployed, RolledBack } from "../../src/core/api/index.ts";
 import { checkProven } from "../support/law-checks/proven.ts";
-import { startServer, type TestServer } from "../support/server.ts";
+import { startServer, until, type TestServer } from "../support/server.ts";
 import { stage } from "../support/stage.ts";
 
 let server: TestServer;
@@ -190,7 +190,11 @@ test.concurrent("a flipped byte or a missing file: cold ones are passed over, a 
       ]),
     },
   });
-  // No force overrides a digest.
+  // No force overrides a digest; as long as it is loaded, its file is not needed.
+  await until("v1.1 is unloaded", async () => {
+    const loaded = await rotten.loaded();
+    return loaded.every(({ revision }) => revision !== warm.value.to.revision);
+  });
   const named = ["rollback", "rotten", "--version", "v1.1", "--force"];
   const refusal = await rotten.refused(4, ...named);
   expect(refusal).toMatchObject({

@@ -5,6 +5,7 @@
  */
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { createServer as createHttp2 } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -55,6 +56,22 @@ const checked = createServer(({ url = "" }, response) =>
   response.writeHead(ill.has(url.slice(1)) ? 500 : 200).end(),
 );
 
+/** Answers each call of the gRPC health protocol: 1 is SERVING, 2 is not. */
+let grpcHealth = 1;
+const grpc = createHttp2();
+grpc.on("stream", (stream) => {
+  stream.on("error", () => undefined);
+  stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+  stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+  stream.end(Buffer.from([0, 0, 0, 0, 2, 0x08, grpcHealth]));
+});
+
+function grpcListening(): Promise<number> {
+  return new Promise((resolve) => {
+    grpc.listen(0, "127.0.0.1", () => resolve((grpc.address() as AddressInfo).port));
+  });
+}
+
 function listening(): Promise<number> {
   return new Promise((resolve) => {
     checked.listen(0, "127.0.0.1", () => resolve((checked.address() as AddressInfo).port));
@@ -72,6 +89,7 @@ beforeAll(async () => {
     `health:
   shop: {command: ${JSON.stringify(command)}, every: 1s}
   each: {http: "http://127.0.0.1:${await listening()}/{{version}}", every: 1s}
+  rpc: {grpc: "127.0.0.1:${await grpcListening()}/shop.Cart", every: 1s}
 logs: {app: {files: [app.log], format: json, version: version}}
 `,
   );
@@ -89,6 +107,7 @@ afterAll(async () => {
   await server.destroy();
   checked.closeAllConnections();
   checked.close();
+  grpc.close();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -120,9 +139,11 @@ async function sentBack(id: string): Promise<string> {
   );
 }
 
-/** What was true of answered requests, by their ids. */
-async function labelled(count: number): Promise<{ id: string; label: string }[]> {
-  const told: { id: string; label: string }[] = [];
+/** What was true of answered requests, by their ids, and who answered. */
+async function labelled(
+  count: number,
+): Promise<{ id: string; label: string; version: string | null }[]> {
+  const told: { id: string; label: string; version: string | null }[] = [];
   for (let at = 0; at < count; at += 1) {
     const row = rows[at % rows.length];
     if (row === undefined) throw new Error("there are no rows");
@@ -133,7 +154,11 @@ async function labelled(count: number): Promise<{ id: string; label: string }[]>
     });
     await answer.text();
     expect(answer.status).toBe(200);
-    told.push({ id: answer.headers.get("x-lastgood-request-id") ?? "", label: row.label });
+    told.push({
+      id: answer.headers.get("x-lastgood-request-id") ?? "",
+      label: row.label,
+      version: answer.headers.get("x-lastgood-version"),
+    });
   }
   return told;
 }
@@ -166,6 +191,53 @@ test("labels that come later send a wrong version back, and a killed control pla
   }
   expect(await sentBack(id)).toContain("accuracy: ");
 }, 180_000);
+
+test("scores that callers send take back the version whose answers are worth less", async () => {
+  const id = await roll("v1.1", { score: { tolerance: { absolute: "2%" } } });
+  for (let times = 0; times < 15; times += 1) {
+    const answered = await labelled(24);
+    const items = answered.map(({ id: requestId, version }) => ({
+      requestId,
+      score: version?.endsWith("v1.1") === true ? 0.2 : 0.9,
+    }));
+    const sent = await fetch(`${server.client.url}/api/v1/feedback`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(times === 0 ? items : items.slice(1)),
+    });
+    expect(await sent.json()).toMatchObject({ accepted: times === 0 ? 24 : 23, refused: 0 });
+    if (times === 0) continue;
+    const single = await server.cli(["feedback", items[0]?.requestId ?? "", "--score", "0.5"]);
+    expect(single.code).toBe(0);
+    if ((await server.client.rollout(ENDPOINT)).rollout?.phase !== "Progressing") break;
+  }
+  expect(await sentBack(id)).toMatch(/^score: .*stable/);
+  const { entries } = await server.client.history(ENDPOINT);
+  expect(entries.at(-1)).toMatchObject({ kind: "rollback.completed", actor: "lastgood" });
+}, 180_000);
+
+test("a gRPC check that is healthy lets a rollout pass, and says why once it is not", async () => {
+  const health = { health: { source: "rpc", failures: 2 } };
+  const id = await roll("v1.1", health);
+  const words = async (): Promise<string | undefined> => {
+    const { assessment } = await server.client.rollout(ENDPOINT);
+    return assessment?.metrics.find(({ kind }) => kind === "health")?.words;
+  };
+  await until("it is checked", async () => (await words()) === "healthy at the last check", 20_000);
+  await new Promise((resolve) => {
+    setTimeout(resolve, 2_500);
+  });
+  expect(await words()).toBe("healthy at the last check");
+  expect((await server.client.rollout(ENDPOINT)).rollout).toMatchObject({
+    id,
+    phase: "Progressing",
+  });
+  grpcHealth = 2;
+  expect(await sentBack(id)).toMatch(
+    /^health: \d failures in a row, the last: gRPC health NOT_SERVING$/,
+  );
+  grpcHealth = 1;
+}, 90_000);
 
 test("a check that fails so many times in a row sends the candidate back", async () => {
   const id = await roll("v1.1", { health: { source: "shop", failures: 2 } });

@@ -46,6 +46,16 @@ const FOUND: readonly {
     ],
   },
   {
+    what: "evidence sends a rollout back to another version than the one it was compared with",
+    gateways: 1,
+    happens: [
+      [0, deploy("v1.0")],
+      [300, { do: "rollback", to: "v1.3", again: false, keepStatus: true }],
+      [4_000, { ...deploy("v1.1"), policy: "canary" }],
+      [0, { do: "fails", name: "v1.1", errorRate: 0.3 }],
+    ],
+  },
+  {
     what: "a way back fails while the store is away: nobody heard of it",
     gateways: 1,
     happens: [
@@ -131,6 +141,28 @@ test("a rollback by itself that nothing could verify is told, and done once a ta
     expect(stored).toMatchObject({ wanted: null, lastRollout: { phase: "RolledBack" } });
     await world.heal();
   }
+});
+
+test("a gateway that dies in the middle of a rollback is nobody's failure: the rollback goes on with its successor", async () => {
+  let met = 0;
+  for (let afterMs = 0; afterMs < 60; afterMs += 1) {
+    const world = new World({ seed: afterMs, gateways: 1 });
+    await world.begin();
+    for (const name of ["v1.0", "v1.1"]) {
+      world.deploy(name, { policy: "blueGreen", bakeMs: 0 });
+      await world.pass(3_000);
+    }
+    world.rollback({ to: null, again: false, keepStatus: false });
+    await world.pass(afterMs);
+    if (world.laws.stored?.activity.phase === "RollingBack") met += 1;
+    world.happens({ do: "crashGateway", gateway: 0, downMs: 400 });
+    await world.pass(30_000);
+    const what = world.trace.join("\n");
+    expect(world.alarms, what).not.toContain("rollback.no-target-left");
+    expect(world.laws.stored, what).toMatchObject({ current: 1, activity: { phase: "Idle" } });
+    await world.heal();
+  }
+  expect(met).toBeGreaterThan(10);
 });
 
 test("an outage in the switch of a rollout judges nobody: it goes on after it", async () => {

@@ -66,8 +66,7 @@ export function limited(revision: RouteRevision, limits: Partial<Limits>): Route
 
 /** A started gateway with a control plane. */
 export async function connected(harness: GatewayHarness): Promise<GatewayHarness> {
-  await harness.start();
-  await harness.startControl();
+  await harness.startBoth();
   return harness;
 }
 
@@ -119,6 +118,7 @@ export class DoublingRemote {
   /** What becomes of the next requests; null: they are answered. */
   fails: "error" | "drop" | "silent" | null = null;
   infers = 0;
+  #kept: (() => void)[] = [];
   readonly #server: Server;
 
   private constructor() {
@@ -128,13 +128,14 @@ export class DoublingRemote {
       request.on("end", () => {
         const isInfer = request.url === "/v2/models/doubles/infer";
         if (isInfer) this.infers += 1;
-        if (isInfer && this.fails === "silent") return;
-        if (isInfer && this.fails === "drop") request.socket.destroy();
-        else {
+        const answer = (): void => {
           const status = isInfer && this.fails === "error" ? 500 : 200;
           response.writeHead(status, { "content-type": "application/json" });
           response.end(status === 200 ? this.#answer(request.url ?? "", body) : '{"error":"no"}');
-        }
+        };
+        if (isInfer && this.fails === "silent") this.#kept.push(answer);
+        else if (isInfer && this.fails === "drop") request.socket.destroy();
+        else answer();
       });
     });
   }
@@ -171,9 +172,22 @@ export class DoublingRemote {
     return { ...like, revision: number, digest, runtime, files: [], golden, batching };
   }
 
+  /** Answers what it was silent about, and all that comes. */
+  speakUp(): void {
+    this.fails = null;
+    for (const answer of this.#kept.splice(0)) answer();
+  }
+
   async stop(): Promise<void> {
     this.#server.closeAllConnections();
     await new Promise((done) => this.#server.close(done));
+  }
+
+  /** Out of reach: connections are refused, until what this gives is called. */
+  async goAway(): Promise<() => Promise<void>> {
+    const { port } = this.#server.address() as AddressInfo;
+    await this.stop();
+    return () => new Promise((done) => this.#server.listen(port, "127.0.0.1", () => done()));
   }
 
   #answer(url: string, body: string): string {

@@ -1,4 +1,5 @@
 import { runCli } from "../../src/app/cli/run.ts";
+import type { Environment } from "../../src/app/config/index.ts";
 
 /** What a command line came to. */
 export interface Ran {
@@ -15,7 +16,7 @@ export async function runCommandLine(
     programFolder = "/nowhere",
     isTerminal = false,
   }: {
-    readonly env: Readonly<Record<string, string>>;
+    readonly env: Environment;
     readonly programFolder?: string;
     readonly isTerminal?: boolean;
   },

@@ -7,8 +7,6 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
-import { build } from "esbuild";
-
 import {
   parseDigest,
   parseEndpointName,
@@ -38,8 +36,7 @@ import { DEFAULT_LIMITS, type Route, type RouteRevision } from "../../src/link/r
 import { startProgram } from "../../src/link/startup/index.ts";
 
 const root = resolve(import.meta.dirname, "../..");
-const bundles = join(root, ".tmp", `gateway-${process.pid}`);
-/** The bundles that the suites of real processes are given. */
+/** The bundles that a run of tests is given. */
 export const DIST = join(root, "dist");
 const self = ownIdentity("control", "test", "test");
 
@@ -71,7 +68,7 @@ export function numberBody(x: number): unknown {
 
 /** How a gateway of a test is started. */
 export interface HarnessStart {
-  /** Folder of the bundles; those of `bundleGateway` otherwise. */
+  /** Folder of the bundles; a sabotaged build has its own. @default dist */
   readonly dist?: string;
   readonly workers?: number;
   /** Speaks gRPC too, on a free port. */
@@ -109,7 +106,7 @@ export class GatewayHarness {
   }
 
   async start(): Promise<void> {
-    const dist = this.#start.dist ?? bundles;
+    const dist = this.#start.dist ?? DIST;
     const config = {
       dataDir: this.dataDir,
       serveHost: "127.0.0.1",
@@ -140,6 +137,11 @@ export class GatewayHarness {
   }
 
   async startControl(): Promise<void> {
+    await this.#listen();
+    await this.#introduced();
+  }
+
+  async #listen(): Promise<void> {
     this.#control = await listenPeers(
       join(this.sockets, "control.sock"),
       {
@@ -153,10 +155,20 @@ export class GatewayHarness {
         this.#link = peer;
       },
     );
+  }
+
+  async #introduced(): Promise<void> {
     await this.until(
       () => this.news.some((each) => each.kind === "gateway.connected"),
       "the gateway's status",
     );
+  }
+
+  /** A gateway that finds its control plane as soon as it looks for one. */
+  async startBoth(): Promise<void> {
+    await this.#listen();
+    await this.start();
+    await this.#introduced();
   }
 
   async stopControl(): Promise<void> {
@@ -413,27 +425,4 @@ export class GatewayHarness {
     await this.terminate();
     rmSync(this.dataDir, { recursive: true, force: true });
   }
-}
-
-/** Bundles the processes of a gateway; `removeGatewayBundles` removes them again. */
-export async function bundleGateway(): Promise<void> {
-  await build({
-    absWorkingDir: root,
-    entryPoints: Object.fromEntries(
-      ["gateway", "worker", "model"].map((name) => [name, `src/app/entry/${name}.ts`]),
-    ),
-    outdir: bundles,
-    outExtension: { ".js": ".cjs" },
-    bundle: true,
-    platform: "node",
-    format: "cjs",
-    target: "node24",
-    logLevel: "error",
-    external: ["onnxruntime-node", "onnxruntime-web"],
-  });
-}
-
-/** Removes what `bundleGateway` made. */
-export function removeGatewayBundles(): void {
-  rmSync(bundles, { recursive: true, force: true });
 }

@@ -7,8 +7,10 @@ import { join } from "node:path";
 import { LastgoodClient } from "../../src/client/index.ts";
 import { socketFolder } from "../../src/link/peer/index.ts";
 import { markedProcesses } from "../../src/link/process-tree/index.ts";
+import { runCommandLine } from "./command-line.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
+const DIST = join(ROOT, "dist");
 
 /** How a server under test is started. */
 export interface ServerStart {
@@ -115,7 +117,7 @@ export class TestServer {
   ) {
     this.dataDir = dataDir;
     this.ports = ports;
-    this.dist = start.dist ?? join(ROOT, "dist");
+    this.dist = start.dist ?? DIST;
     this.#env = start.env ?? {};
     this.client = new LastgoodClient({ url: this.apiUrl });
   }
@@ -207,12 +209,7 @@ export class TestServer {
   ): Promise<CliResult> {
     return new Promise((resolve, reject) => {
       const child = spawn(process.execPath, [join(this.dist, "cli.cjs"), ...args], {
-        env: {
-          ...this.#environment(),
-          LASTGOOD_DATA_DIR: this.dataDir,
-          LASTGOOD_ACTOR: "tester",
-          ...env,
-        },
+        env: { ...this.#callersEnvironment(), ...env },
         stdio: ["ignore", "pipe", "pipe"],
         timeout: timeoutMs,
         killSignal: "SIGKILL",
@@ -227,9 +224,20 @@ export class TestServer {
     });
   }
 
+  /**
+   * Runs a command line against this server without a process of its own, whose start is most of what
+   * it costs; where the process is what is tested, `cli` starts one. A sabotaged build always gets one.
+   */
+  async typed(args: readonly string[]): Promise<CliResult> {
+    if (this.dist !== DIST) return this.cli(args);
+    const env = this.#callersEnvironment();
+    const { exit, out, err } = await runCommandLine(args, { env, programFolder: this.dist });
+    return { code: exit, stdout: out, stderr: err };
+  }
+
   /** Runs a command that has to succeed, and gives its JSON answer. */
   async json<T = Record<string, unknown>>(args: readonly string[]): Promise<T> {
-    const result = await this.cli([...args, "--json"]);
+    const result = await this.typed([...args, "--json"]);
     if (result.code !== 0)
       throw new Error(
         `${args.join(" ")} ended with ${result.code}: ${result.stdout}${result.stderr}`,
@@ -299,6 +307,12 @@ export class TestServer {
   async destroy(): Promise<void> {
     await this.end();
     rmSync(this.dataDir, { recursive: true, force: true });
+  }
+
+  /** What somebody has set who types commands on this machine. */
+  #callersEnvironment(): NodeJS.ProcessEnv {
+    const own = { LASTGOOD_DATA_DIR: this.dataDir, LASTGOOD_ACTOR: "tester" };
+    return { ...this.#environment(), ...own };
   }
 
   #environment(): NodeJS.ProcessEnv {

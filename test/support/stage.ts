@@ -116,7 +116,7 @@ export class Stage {
 
   /** Runs a verb with `--json`; its answer must be exactly one JSON value. */
   async tell<T = Record<string, unknown>>(...args: readonly string[]): Promise<Told<T>> {
-    const { code, stdout, stderr } = await this.server.cli([...args, "--json"]);
+    const { code, stdout, stderr } = await this.server.typed([...args, "--json"]);
     return { code, value: JSON.parse(stdout) as T, stderr };
   }
 

@@ -64,8 +64,10 @@ test("told what the traffic is, it asks no server; the same seed gives the same 
     [0.05, 1],
     [0.2, 1],
     [1, 1],
+    [null, 1],
+    [null, 1],
   ]);
-  expect(results.at(-1)).toMatchObject({ caught: 20 });
+  expect(results[5]).toMatchObject({ caught: 20 });
   expect((await api.run([...argv, "--seed", "2"])).out).not.toBe(first.out);
 });
 
@@ -89,7 +91,7 @@ test("the traffic and the policy of an endpoint are what it takes by default", a
   const served = { version: "v1.0", revision: 1, digest: `sha256:${"1".repeat(64)}` };
   const shown = { endpoint: "fraud-prod", isDefault: true, policy: { model: "fraud" } };
   api.script({
-    "GET /traffic": [{ endpoint: "fraud-prod", revision: served, traffic }],
+    "GET /traffic": [{ endpoint: "fraud-prod", revision: served, traffic, labels: null }],
     "GET /policy": [{ ...shown, policy: { ...shown.policy, rollout: { canary: {}, bake: "5m" } } }],
   });
   const { exit, out, err } = await api.run(["simulate", "--runs", "5", "--catch", "50"]);
@@ -102,9 +104,43 @@ test("the traffic and the policy of an endpoint are what it takes by default", a
   expect(faster.out).toContain("(measured and told)");
 });
 
+test("labels are drawn as they came, as told, or as is assumed and said", async () => {
+  const argv = [...TOLD, "--runs", "3", "--catch", "100%"];
+  const assumed = await api.run(argv);
+  expect(assumed.out).toContain(
+    "feedback  on 10 % of requests, 10 min later, 10 % of stable's answers wrong (assumed)\n            --labels, --label-delay and --wrong say how it is; --labels 0% leaves it out\n",
+  );
+  expect(assumed.out).toMatch(/^30 % wrong +\d+ %/m);
+  expect(assumed.out).not.toContain("waited for a person");
+  const told = await api.run([...argv, "--labels", "50%", "--label-delay", "1m", "--wrong", "2%"]);
+  expect(told.out).toContain(
+    "feedback  on 50 % of requests, 1 min later, 2 % of stable's answers wrong (told)\n",
+  );
+  expect(told.out).toMatch(/^22 % wrong +100 %/m);
+  expect((await api.run([...argv, "--labels", "0%"])).out).not.toMatch(/feedback|wrong/);
+  const traffic = trafficOf(drawBaseline(seededRandom(3), 300, 30, { latencyMs: 20 }), "auto");
+  const labels = { share: 0.25, delayMs: 120_000, wrong: null };
+  api.script({
+    "GET /traffic": [{ endpoint: "fraud-prod", revision: null, traffic, labels }],
+    "GET /policy": [{ endpoint: "fraud-prod", isDefault: true, policy: { model: "fraud" } }],
+  });
+  const measured = await api.run([
+    "simulate",
+    "--runs",
+    "3",
+    "--catch",
+    "100%",
+    "--policy",
+    policy,
+  ]);
+  expect(measured.out).toContain(
+    "feedback  on 25 % of requests, 2 min later, 10 % of stable's answers wrong (measured, wrong ones assumed)",
+  );
+});
+
 test("without any traffic it refuses, and says what to type", async () => {
   api.script({
-    "GET /traffic": [{ endpoint: "fraud-prod", revision: null, traffic: null }],
+    "GET /traffic": [{ endpoint: "fraud-prod", revision: null, traffic: null, labels: null }],
     "GET /policy": [{ endpoint: "fraud-prod", isDefault: true, policy: { model: "fraud" } }],
   });
   const { exit, err } = await api.run(["simulate"]);

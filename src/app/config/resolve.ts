@@ -1,4 +1,4 @@
-import { LastgoodError } from "../../core/errors/index.ts";
+import { LastgoodError, plainWords } from "../../core/errors/index.ts";
 import type { Environment } from "./folders.ts";
 import { SETTINGS, type Setting, type SettingName, type SettingValue } from "./settings.ts";
 
@@ -51,7 +51,7 @@ export function resolveSetting<N extends SettingName>(
   if (text === null) return null;
   // The compiler cannot see that SETTINGS[name] parses to SettingValue<N>.
   const schema = SETTINGS[name].schema as Setting<SettingValue<N>>["schema"];
-  const parsed = schema.safeParse(text);
+  const parsed = schema.safeParse(text, { error: plainWords });
   if (parsed.success) return parsed.data;
   const where = origin.name ?? "the default";
   const why = parsed.error.issues.map((issue) => issue.message).join("; ");

@@ -12,8 +12,7 @@ import {
 } from "yaml";
 import type * as z from "zod";
 
-import { LastgoodError } from "../../core/errors/index.ts";
-import { plainWords } from "../../core/policy/index.ts";
+import { LastgoodError, plainWords } from "../../core/errors/index.ts";
 
 /** Longest configuration file, bytes. */
 const MAX_BYTES = 1024 * 1024;

@@ -132,7 +132,7 @@ test.each([
   ],
   [
     "prometheus:\n  p: {url: 'http://x', token: s3cret}\n",
-    '2:24: prometheus.p: Unrecognized key: "token"',
+    '2:24: prometheus.p: has an unknown key "token": did you mean tokenEnv? accepted are url,',
   ],
   ["prometheus:\n  p: {url: 'http://x', every: 5}\n", "2:31: prometheus.p.every: is not a time"],
   [
@@ -155,7 +155,7 @@ test("a mistake is named with its line and column", async () => {
   );
   expect(await mistake("remotes:\n  tf-1: [\n")).toMatch(/^server\.yaml:3:1: /);
   expect(await mistake("remotes: {}\nremote: {}\n")).toBe(
-    'server.yaml:2:1: Unrecognized key: "remote"',
+    'server.yaml:2:1: has an unknown key "remote": did you mean remotes? accepted are remotes, launchers, prometheus, logs, health',
   );
   expect(await mistake("remotes: {}\nremotes: {}\n")).toMatch(/^server\.yaml:2:1: /);
 });

@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-import { LastgoodError } from "../../core/errors/index.ts";
+import { LastgoodError, plainWords } from "../../core/errors/index.ts";
 import {
   columnsFromMlflow,
   parseMlflowModel,
@@ -68,7 +68,7 @@ export async function readModel(path: string): Promise<FoundModel> {
 }
 
 function stepsOf(pipeline: ModelFile, files: readonly ModelFile[]): StepFiles {
-  const parsed = pipelineSchema.safeParse(readYamlFile(pipeline.path));
+  const parsed = pipelineSchema.safeParse(readYamlFile(pipeline.path), { error: plainWords });
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     const where = issue?.path.map(String).join(".") ?? "";

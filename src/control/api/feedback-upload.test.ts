@@ -48,10 +48,33 @@ test("one item, a list, and a CSV file are taken", async () => {
 test.each([
   ['{"requestId":"a"}', 400, "body: needs exactly one of correct, label and score"],
   ['{"requestId":"a","correct":true,"score":1}', 400, "body: needs exactly one of correct"],
-  ['{"requestId":"a","corect":true}', 400, "corect"],
-  ['[{"requestId":"a","correct":true},{"requestId":"b","score":2}]', 400, "body.1.score"],
-  ["[]", 400, "body: Too small"],
-  [`[${'{"requestId":"a","score":1},'.repeat(10_000)}{"requestId":"a","score":1}]`, 400, "Too big"],
+  [
+    '{"requestId":"a","corect":true}',
+    400,
+    'body: has an unknown key "corect": did you mean correct? accepted are requestId, correct, label, score',
+  ],
+  [
+    '[{"requestId":"a","correct":true},{"requestId":"b","score":2}]',
+    400,
+    "item 2, score: is 2: accepted is at most 1",
+  ],
+  ["[]", 400, "body: is empty: accepted is at least 1 item"],
+  [
+    `[${'{"requestId":"a","score":1},'.repeat(10_000)}{"requestId":"a","score":1}]`,
+    400,
+    "body: has 10001 items: accepted is at most 10000",
+  ],
+  ['{"correct":true}', 400, "body.requestId: is missing"],
+  ['[{"requestId":"a","score":"good"}]', 400, "item 1, score: is not a number"],
+  ['[{"requestId":"a","correct":"yes"}]', 400, "item 1, correct: is not true or false"],
+  [
+    '[{"requestId":"a","label":null}]',
+    400,
+    "item 1, label: is null: accepted is a text, a number, true or false or a list",
+  ],
+  ['[{"requestId":"a","label":["x",{}]}]', 400, "item 1, label[1]: is a mapping of keys: accepted"],
+  ['[{"requestId":"a","score":1},"b"]', 400, "item 2: is not a mapping of keys"],
+  ["null", 400, "body: is not a mapping of keys"],
 ])("%.80s is refused", async (body, status, message) => {
   expect(await post(body)).toEqual([status, expect.stringContaining(message)]);
   expect(taken).toEqual([]);

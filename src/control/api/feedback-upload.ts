@@ -6,6 +6,7 @@ import {
   type FeedbackItem,
   type FeedbackService,
 } from "../../core/api/index.ts";
+import { plainWords } from "../../core/errors/index.ts";
 import { readFeedbackCsv } from "../signals/index.ts";
 import { JSON_LIMITS, readJson, readText } from "./json-body.ts";
 import { API_PREFIX, PROBLEM_RESPONSE } from "./operation.ts";
@@ -17,6 +18,9 @@ const CSV_TYPE = "text/csv";
 /** Most items of one JSON body; more come as CSV. */
 const MOST_ITEMS = 10_000;
 
+const EXAMPLE =
+  'accepted are {"requestId": "…", "correct": true}, with "label" or "score" in its place, a list of these, or text/csv';
+
 const list = z.array(feedbackItemSchema).min(1).max(MOST_ITEMS);
 
 async function itemsOf(request: Request): Promise<readonly FeedbackItem[]> {
@@ -27,8 +31,9 @@ async function itemsOf(request: Request): Promise<readonly FeedbackItem[]> {
   }
   checkContentType(type, JSON_TYPE);
   const { value } = await readJson(request);
-  const parsed = Array.isArray(value) ? list.safeParse(value) : feedbackItemSchema.safeParse(value);
-  if (!parsed.success) throw invalidInput("body", parsed.error);
+  const schema = Array.isArray(value) ? list : feedbackItemSchema;
+  const parsed = schema.safeParse(value, { error: plainWords });
+  if (!parsed.success) throw invalidInput("body", parsed.error, EXAMPLE);
   return Array.isArray(parsed.data) ? parsed.data : [parsed.data];
 }
 

@@ -1,7 +1,7 @@
 import { z, type OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 
-import { LastgoodError } from "../../core/errors/index.ts";
+import { LastgoodError, plainWords } from "../../core/errors/index.ts";
 import { readJson } from "./json-body.ts";
 import { parseIdempotencyKey, type KeptAnswers } from "./kept-answers.ts";
 import { invalidInput, toResponse, type Answer } from "./problem.ts";
@@ -51,7 +51,7 @@ function parsePart<T extends z.ZodType>(
   schema: T,
   value: unknown,
 ): z.output<T> {
-  const parsed = schema.safeParse(value);
+  const parsed = schema.safeParse(value, { error: plainWords });
   if (!parsed.success) throw invalidInput(where, parsed.error);
   return parsed.data;
 }

@@ -1,9 +1,12 @@
 import type { z } from "zod";
 
-import { isErrorCode, LastgoodError } from "../../core/errors/index.ts";
+import { isErrorCode, LastgoodError, pathText, plainIssues } from "../../core/errors/index.ts";
 
 /** Media type of RFC 9457 problem details. */
 const PROBLEM_TYPE = "application/problem+json";
+
+/** So many mistakes are told at once. */
+const MOST_ISSUES = 10;
 
 /** An answer ready to be sent: JSON text, so that a kept one is repeated to the byte. */
 export interface Answer {
@@ -38,19 +41,26 @@ export function toResponse(answer: Answer): Response {
   });
 }
 
-function pathOf(where: string, path: readonly PropertyKey[]): string {
-  return [where, ...path.map(String)].join(".");
+/** `body.files[0].path`; of a list, which item: `item 2, score`. */
+function placeOf(where: string, path: readonly PropertyKey[]): string {
+  const [first, ...rest] = path;
+  if (typeof first !== "number") return pathText([where, ...path]);
+  const item = `item ${first + 1}`;
+  return rest.length === 0 ? item : `${item}, ${pathText(rest)}`;
 }
 
 /**
  * What was wrong with one part of a request, as an error that names the path and what is accepted.
- * A name that our own parsers refused keeps their code and hint.
+ * A name that our own parsers refused keeps their code and hint; `example` is the hint of everything else.
  */
-export function invalidInput(where: "path" | "query" | "body", error: z.ZodError): LastgoodError {
-  const issues = error.issues.slice(0, 10).map((issue) => ({
-    path: pathOf(where, issue.path),
-    message: issue.message,
-  }));
+export function invalidInput(
+  where: "path" | "query" | "body",
+  error: z.ZodError,
+  example = "GET /openapi.json describes what is accepted",
+): LastgoodError {
+  const issues = plainIssues(error)
+    .slice(0, MOST_ISSUES)
+    .map(({ path, message }) => ({ path: placeOf(where, path), message }));
   const first = error.issues[0];
   const params: Record<string, unknown> = first?.code === "custom" ? (first.params ?? {}) : {};
   const own = params["code"];
@@ -59,7 +69,7 @@ export function invalidInput(where: "path" | "query" | "body", error: z.ZodError
     isErrorCode(own) ? own : "input.invalid",
     issues.map((issue) => `${issue.path}: ${issue.message}`).join("; "),
     {
-      hint: typeof hint === "string" ? hint : "GET /openapi.json describes what is accepted",
+      hint: typeof hint === "string" ? hint : example,
       details: { issues },
     },
   );

@@ -282,7 +282,7 @@ test("reserved and traversing names keep their own code and hint", async () => {
   const path = { path: "../../etc/passwd", digest: `sha256:${"0".repeat(64)}` };
   const sent = await post("/api/v1/models/fraud/versions", { files: [path], actor: "ann" });
   expect(sent.status).toBe(400);
-  expect(sent.text).toContain("body.files.0.path");
+  expect(sent.text).toContain("body.files[0].path");
   expect(calls).toEqual([]);
 });
 

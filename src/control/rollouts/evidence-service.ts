@@ -241,13 +241,25 @@ export async function showTraffic(
   const { name } = state.identity;
   const rollout = rolloutOf(state);
   const revision = rollout?.from ?? state.current;
-  if (revision === null) return { endpoint: name, revision: null, traffic: null };
+  if (revision === null) return { endpoint: name, revision: null, traffic: null, labels: null };
   const before = rollout?.startedAt ?? endpoints.deps.clock.now();
   const { analysis } = state.policy ?? defaultPolicy("blueGreen");
   const intervals = await readBaseline(endpoints.deps.store.evidence, name, { revision, before });
+  const traffic = trafficOf(intervals, analysis.dispersion);
+  const since = Math.min(before, ...intervals.map(({ from }) => from));
+  const { feedback } = endpoints.deps.store;
+  const came = await feedback.cameOf({ endpoint: name, revision, since });
   return {
     endpoint: name,
     revision: servedView(state, revision),
-    traffic: trafficOf(intervals, analysis.dispersion),
+    traffic,
+    labels:
+      traffic === null || came.count === 0
+        ? null
+        : {
+            share: Math.min(1, came.count / traffic.requests),
+            delayMs: came.delayMs,
+            wrong: came.judged === 0 ? null : came.bad / came.judged,
+          },
   };
 }

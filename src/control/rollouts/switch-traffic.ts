@@ -45,33 +45,37 @@ function isWayBack(state: EndpointState): boolean {
 }
 
 /**
- * Publishes until every gateway has taken the route, through restarts of gateways. Null when the
- * switch was overtaken meanwhile or the server stops.
+ * Does `attempt` until it succeeds, through restarts of gateways: that one is not there, or goes away in
+ * the middle, says nothing about a version. Null when what it is for was overtaken meanwhile or the
+ * server stops.
  */
-async function publishUntilTaken(
+async function throughRestarts<T>(
   around: Surroundings,
   isWanted: (state: EndpointState) => boolean,
-): Promise<Published | null> {
+  attempt: () => Promise<T>,
+): Promise<T | null> {
   const startedAt = around.deps.clock.monotonic();
   for (;;) {
     if (around.isStopped() || !isWanted(around.stored().state)) return null;
-    let refusal: LastgoodError;
     try {
-      const published = await around.publisher.publish(around.stored);
-      if (published.taken) return published;
-      refusal = new LastgoodError(
-        "gateway.unavailable",
-        published.why ?? "a gateway did not take the route",
-      );
+      return await attempt();
     } catch (error) {
-      refusal = LastgoodError.from(error);
+      const refusal = LastgoodError.from(error);
+      const patient = isWayBack(around.stored().state);
+      const waitedMs = around.deps.clock.monotonic() - startedAt;
+      if (!PASSING.includes(refusal.code) || (!patient && waitedMs > GATEWAY_PATIENCE_MS))
+        throw refusal;
+      await around.deps.timers.pause(RETRY_MS);
     }
-    const patient = isWayBack(around.stored().state);
-    const waitedMs = around.deps.clock.monotonic() - startedAt;
-    if (!PASSING.includes(refusal.code) || (!patient && waitedMs > GATEWAY_PATIENCE_MS))
-      throw refusal;
-    await around.deps.timers.pause(RETRY_MS);
   }
+}
+
+/** @throws `gateway.unavailable` where a gateway did not take it. */
+async function publishToAll({ publisher, stored }: Surroundings): Promise<Published> {
+  const published = await publisher.publish(stored);
+  if (published.taken) return published;
+  const why = published.why ?? "a gateway did not take the route";
+  throw new LastgoodError("gateway.unavailable", why);
 }
 
 /** Loads the candidate beside what serves and has its digest and samples checked. */
@@ -88,7 +92,7 @@ export async function prepareCandidate(
   const objection = rollout === null ? null : await preflightObjection(around.deps, state, rollout);
   if (objection !== null) return { type: "preparationFailed", rolloutId, error: objection };
   try {
-    const published = await publishUntilTaken(around, wanted);
+    const published = await throughRestarts(around, wanted, () => publishToAll(around));
     if (published === null) return null;
     checkpoint("prepare.published");
     const endpoint = around.stored().state.identity.name;
@@ -133,28 +137,11 @@ export async function switchTraffic(
   const objection = await unpreparedObjection(around, switchId);
   try {
     if (objection !== null) throw objection;
-    const published = await publishUntilTaken(around, (state) => isCurrent(state, switchId));
-    if (published === null) return null;
-    deps.checkpoint("switch.published");
-    const endpoint = around.stored().state.identity.name;
-    // Mirrored to, or waiting for a person, it has no share of the traffic: it is asked at its own address.
-    const shares = armsOf(around.stored().state);
-    const apart = !shares.some(({ revision }) => revision === effect.verify);
-    const why = await probeFailure(deps, { endpoint, revision: effect.verify, apart });
-    if (why !== null)
-      throw new LastgoodError(
-        "verification.failed",
-        `revision ${effect.verify} did not answer as it should through the public port: ${why}`,
-      );
-    deps.checkpoint("switch.probed");
-    const drained = await deps.gateways.drained({
-      endpoint,
-      order: published.order,
-      since: startedAt,
-      timeoutMs: DRAIN_TIMEOUT_MS,
-    });
-    deps.checkpoint("switch.drained");
-    return { type: "switched", switchId, measured: measure(startedAt, published, drained) };
+    const wanted = (state: EndpointState): boolean => isCurrent(state, switchId);
+    const measured = await throughRestarts(around, wanted, () =>
+      moveAndVerify(around, effect, startedAt),
+    );
+    return measured === null ? null : { type: "switched", switchId, measured };
   } catch (error) {
     const failure = LastgoodError.from(error);
     const { state } = around.stored();
@@ -162,6 +149,36 @@ export async function switchTraffic(
     const outage = isCurrent(state, switchId) ? await outageOf(deps, state, choice) : null;
     return { type: "switchFailed", switchId, error: failure, choice, outage };
   }
+}
+
+/** @throws `verification.failed`; `gateway.unavailable` and others where a gateway went away meanwhile. */
+async function moveAndVerify(
+  around: Surroundings,
+  { verify }: Extract<Effect, { do: "switch" }>,
+  startedAt: number,
+): Promise<Measured> {
+  const { deps } = around;
+  const published = await publishToAll(around);
+  deps.checkpoint("switch.published");
+  const { state } = around.stored();
+  const endpoint = state.identity.name;
+  // Mirrored to, or waiting for a person, it has no share of the traffic: it is asked at its own address.
+  const apart = !armsOf(state).some(({ revision }) => revision === verify);
+  const why = await probeFailure(deps, { endpoint, revision: verify, apart });
+  if (why !== null)
+    throw new LastgoodError(
+      "verification.failed",
+      `revision ${verify} did not answer as it should through the public port: ${why}`,
+    );
+  deps.checkpoint("switch.probed");
+  const drained = await deps.gateways.drained({
+    endpoint,
+    order: published.order,
+    since: startedAt,
+    timeoutMs: DRAIN_TIMEOUT_MS,
+  });
+  deps.checkpoint("switch.drained");
+  return measure(startedAt, published, drained);
 }
 
 /** What takes the place of what serves without being prepared beside it passes preflight right before. */

@@ -21,6 +21,9 @@ export interface AssessmentContext {
   readonly candidateShare: number;
 }
 
+/** So many pairs did not come about before that is told: the other revision may be busy for a moment. */
+const PAIRS_SKIPPED = 10;
+
 /** What is decided, and why. */
 export type Verdict = Pick<Assessment, "decision" | "why" | "blamed" | "source">;
 
@@ -76,11 +79,21 @@ function silentWords(state: AnalysisState, context: AssessmentContext): string |
     return `no evidence for ${durationWords(now - lastEvidenceAt)}`;
   const candidate = candidateShare > 0 ? waited(candidateAt) : null;
   if (candidate !== null) return `the candidate had no requests for ${durationWords(candidate)}`;
+  const unpaired = unpairedWords(state, now);
+  if (unpaired !== null) return unpaired;
   const compared = plan.comparison === "live" && candidateShare < 1;
   const stable = compared ? waited(stableAt) : null;
   return stable === null
     ? null
     : `stable had no requests to compare with for ${durationWords(stable)}`;
+}
+
+/** Requests are to be compared in pairs, and none is. */
+function unpairedWords({ plan, pairing }: AnalysisState, now: number): string | null {
+  const { at, skipped } = pairing;
+  if (at === null || skipped < PAIRS_SKIPPED) return null;
+  if (now - at <= plan.analysis.noData.afterMs) return null;
+  return `no request was answered by both revisions for ${durationWords(now - at)}: of ${grouped(skipped)} that were to be mirrored none could be, the other revision is busy or not there`;
 }
 
 function proposalWords({ proposal }: AnalysisState): string | null {

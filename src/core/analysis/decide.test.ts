@@ -285,6 +285,15 @@ describe("a split that is not what was asked for", () => {
 
 const minutes = (count: number): number => 10_000 + count * 60_000;
 
+/** Six minutes without a pair. */
+const dry = (arm: "candidate" | "stable", skipped: number): readonly Interval[] =>
+  Array.from({ length: 360 }, (_, at) =>
+    intervalOf(10 + at, {
+      [arm]: { ...noArmCounts(), requests: 10 },
+      pairs: { ...noPairCounts(), skipped: at % 30 === 0 ? skipped : 0 },
+    }),
+  );
+
 describe("no data", () => {
   const lone = (arm: "candidate" | "stable") =>
     fold(
@@ -315,6 +324,25 @@ describe("no data", () => {
     // By plan: nothing yet, or everything.
     expect(judge(lone("stable"), { candidateShare: 0 }).source).toBe("ok");
     expect(judge(lone("candidate"), { candidateShare: 1 }).source).toBe("ok");
+  });
+
+  test("pairs that dry up are no data, in a bake and in a mirror step, also where none ever came", () => {
+    const paired = startWatch(ERRORS, { comparison: "paired" });
+    const before = fold(paired, bake(0, 10, {}));
+    const state = fold(before, dry("candidate", 1));
+    expect(judge(state, BAKE)).toMatchObject({
+      decision: "hold",
+      source: "silent",
+      why: "no request was answered by both revisions for 6 min: of 12 that were to be mirrored none could be, the other revision is busy or not there",
+    });
+    const again = fold(state, [intervalOf(370, { pairs: { ...noPairCounts(), pairs: 1 } })]);
+    expect(judge(again, BAKE)).toMatchObject({ decision: "continue", source: "ok" });
+    expect(judge(fold(before, dry("candidate", 0)), BAKE).source, "nothing is to be mirrored").toBe(
+      "ok",
+    );
+    expect(judge(fold(paired, dry("candidate", 1)), BAKE).source).toBe("silent");
+    const step = fold(startWatch(ERRORS), dry("stable", 1));
+    expect(judge(step, { candidateShare: 0 }).source).toBe("silent");
   });
 
   test("goes back where the policy says so", () => {

@@ -25,6 +25,14 @@ export interface Latched {
   readonly intervals: number;
 }
 
+/** Requests that were meant to be compared in pairs. */
+export interface Pairing {
+  /** ms since 1970: the last pair; before the first, when it was first wanted. Null: never. */
+  readonly at: number | null;
+  /** Skipped since then. */
+  readonly skipped: number;
+}
+
 /** Where a watch stands: the fold of its intervals. Plain JSON; opaque to others. */
 export interface AnalysisState {
   readonly plan: AnalysisPlan;
@@ -42,6 +50,7 @@ export interface AnalysisState {
   readonly since: number | null;
   readonly candidateAt: number | null;
   readonly stableAt: number | null;
+  readonly pairing: Pairing;
   /** In the order of the plan. */
   readonly metrics: readonly MetricState[];
   /** The average of the acting metrics stops the rollout from advancing. */
@@ -98,6 +107,7 @@ export function startAnalysis(plan: AnalysisPlan): AnalysisState {
     since: null,
     candidateAt: null,
     stableAt: null,
+    pairing: { at: null, skipped: 0 },
     metrics: plan.metrics.map((metric) => startMetric(metric, plan.horizon)),
     held: false,
     proposal: null,
@@ -191,6 +201,12 @@ function failuresOf(
   return { candidate: gatewayRate("errors", candidate), stable: gatewayRate("errors", stable) };
 }
 
+function pairingAfter({ at, skipped }: Pairing, { pairs, from, to }: Interval): Pairing {
+  if (pairs.pairs > 0) return { at: later(at, to), skipped: 0 };
+  if (pairs.skipped === 0) return { at, skipped };
+  return { at: at ?? from, skipped: skipped + pairs.skipped };
+}
+
 function counted(
   before: AnalysisState,
   interval: Interval,
@@ -213,6 +229,7 @@ function counted(
     candidateAt:
       candidates > 0 || pairs.pairs > 0 ? later(before.candidateAt, to) : before.candidateAt,
     stableAt: stables > 0 || pairs.pairs > 0 ? later(before.stableAt, to) : before.stableAt,
+    pairing: pairingAfter(before.pairing, interval),
   };
 }
 

@@ -31,5 +31,6 @@ export {
 } from "./outlook.ts";
 export type { AnalysisPlan, Comparison } from "./plan.ts";
 export { firstDifference, replay, type Decision, type Replayed } from "./replay.ts";
+export { isLabelled } from "./simulated-labels.ts";
 export { simulate, type Scenario, type Simulated, type SimulationResult } from "./simulate.ts";
-export { trafficOf, trafficSchema, type Traffic } from "./traffic.ts";
+export { labelsSchema, trafficOf, trafficSchema, type Labels, type Traffic } from "./traffic.ts";

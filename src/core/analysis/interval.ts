@@ -59,6 +59,8 @@ export const pairCountsSchema = z.object({
   bothBad: count.default(0),
   /** Both answered, differently (another class, or a number beyond the tolerance). */
   disagreed: count,
+  /** No pairs: meant to be, and the other revision was too busy to be asked, or not there. */
+  skipped: count.default(0),
 });
 
 /** Requests that both revisions were given. */
@@ -193,7 +195,7 @@ export function noArmCounts(): ArmCounts {
 
 /** No pairs. */
 export function noPairCounts(): PairCounts {
-  return { pairs: 0, onlyCandidateBad: 0, onlyStableBad: 0, bothBad: 0, disagreed: 0 };
+  return { pairs: 0, onlyCandidateBad: 0, onlyStableBad: 0, bothBad: 0, disagreed: 0, skipped: 0 };
 }
 
 type Histogram = ArmCounts["latency"][string];
@@ -297,5 +299,6 @@ export function addPairCounts(one: PairCounts, other: PairCounts): PairCounts {
     onlyStableBad: one.onlyStableBad + other.onlyStableBad,
     bothBad: one.bothBad + other.bothBad,
     disagreed: one.disagreed + other.disagreed,
+    skipped: one.skipped + other.skipped,
   };
 }

@@ -42,7 +42,7 @@ export function pairArms({
   onlyCandidateBad,
   onlyStableBad,
   bothBad,
-}: Omit<PairCounts, "disagreed">): JudgedArms {
+}: Omit<PairCounts, "disagreed" | "skipped">): JudgedArms {
   const of = (bad: number): Judged => ({ requests: pairs, bad: Math.min(pairs, bad) });
   return { candidate: of(onlyCandidateBad + bothBad), stable: of(onlyStableBad + bothBad) };
 }

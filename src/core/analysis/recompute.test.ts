@@ -65,6 +65,7 @@ function manifold(seed: number, count: number): readonly Interval[] {
         onlyStableBad: 0,
         bothBad: 0,
         disagreed: drawBinomial(random, pairs, 0.1),
+        skipped: 0,
       },
       signals:
         random() < 0.5

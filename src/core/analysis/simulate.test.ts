@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 
 import { analysisOf, drawBaseline, METRICS } from "../../../test/support/watch.ts";
+import { parseEndpointPolicy } from "../policy/index.ts";
 import { drawBinomial, drawCells, seededRandom } from "./draw.ts";
-import { simulate, trafficOf, type Planned, type Traffic } from "./index.ts";
+import { plannedUnder, simulate, trafficOf, type Planned, type Traffic } from "./index.ts";
 
 const RUNS = 60;
 
@@ -30,7 +31,10 @@ function run(
   planned: Planned,
   scenario: { readonly errorRate: number | null; readonly times: number },
 ): ReturnType<typeof simulate> {
-  return simulate({ planned, traffic, fallback: true }, scenario, { runs: RUNS, seed: 11 });
+  return simulate({ planned, traffic, fallback: true, labels: null }, scenario, {
+    runs: RUNS,
+    seed: 11,
+  });
 }
 
 describe("binomial numbers", () => {
@@ -65,6 +69,17 @@ describe("binomial numbers", () => {
 
 test("a candidate as good as stable stays", () => {
   expect(run(CANARY, { errorRate: null, times: 1 })).toMatchObject({ caught: 0, undecided: 0 });
+});
+
+test("what is not drawn holds nothing: under the default policy nobody is waited for", () => {
+  const { policy } = parseEndpointPolicy({ model: "fraud" });
+  const simulated = { planned: plannedUnder(policy), traffic, fallback: true, labels: null };
+  const how = { runs: 20, seed: 7 };
+  expect(policy.analysis.metrics.some(({ action }) => action === "hold")).toBe(true);
+  expect(simulate(simulated, { errorRate: null, times: 1 }, how)).toMatchObject({
+    caught: 0,
+    undecided: 0,
+  });
 });
 
 test("delays are those of the statistics: 2, 5, 20 and 100 % beside 0.5 %, one request in ten", () => {
@@ -103,6 +118,35 @@ test("with everything mirrored or nothing beside it, what fails always is found 
   const paired = run({ ...bake, comparison: "paired" }, { errorRate: 1, times: 1 });
   const absolute = run({ ...bake, comparison: "absolute" }, { errorRate: 1, times: 1 });
   expect([paired.caught, absolute.caught]).toEqual([RUNS, RUNS]);
+});
+
+test("labels that come late catch a candidate that is wrong more often, and no other", () => {
+  const planned = { ...CANARY, analysis: analysisOf([METRICS.errorRate, METRICS.accuracy]) };
+  const labels = { share: 0.5, delayMs: 60_000, wrong: 0.1 };
+  const labelled = (wrong: number | null, more: Partial<typeof labels> = {}) =>
+    simulate(
+      { planned, traffic, fallback: true, labels: { ...labels, ...more } },
+      { errorRate: null, times: 1, wrong },
+      { runs: RUNS, seed: 11 },
+    );
+  expect(labelled(null).caught).toBe(0);
+  const caught = labelled(0.3);
+  expect(caught.caught).toBe(RUNS);
+  expect(caught.timeMs.median, "nothing is known before the first label").toBeGreaterThan(60_000);
+  const rare = labelled(0.3, { share: 0.05 });
+  expect(rare.timeMs.median ?? Infinity).toBeGreaterThan(caught.timeMs.median ?? Infinity);
+  expect(labelled(0.3, { share: 0 }).caught).toBe(0);
+  const mirrored = simulate(
+    {
+      planned: { ...planned, comparison: "paired", steps: [], bakeMs: 3_600_000, holdback: 0.5 },
+      traffic,
+      fallback: true,
+      labels,
+    },
+    { errorRate: null, times: 1, wrong: 0.4 },
+    { runs: 10, seed: 3 },
+  );
+  expect(mirrored.caught).toBe(10);
 });
 
 test("the same seed gives the same runs", () => {

@@ -6,7 +6,8 @@ import { noArmCounts, noPairCounts, type Interval, type PairCounts } from "./int
 import type { Planned } from "./outlook.ts";
 import type { AnalysisPlan, MetricPlan } from "./plan.ts";
 import { drawSimulated, simulatedArm, type SimulatedArm } from "./simulated-arm.ts";
-import type { Traffic } from "./traffic.ts";
+import { isLabelled, LabelsOnTheirWay, type SimulatedLabels } from "./simulated-labels.ts";
+import type { Labels, Traffic } from "./traffic.ts";
 
 /** How a candidate differs from stable. */
 export interface Scenario {
@@ -14,6 +15,8 @@ export interface Scenario {
   readonly errorRate: number | null;
   /** How many times as long it takes; 1: as long. */
   readonly times: number;
+  /** Share of its answers that are wrong by their labels; null: as stable's. */
+  readonly wrong?: number | null;
 }
 
 /** What a policy is simulated with. */
@@ -22,6 +25,8 @@ export interface Simulated {
   readonly traffic: Traffic;
   /** Stable answers what the candidate fails. */
   readonly fallback: boolean;
+  /** Null: nobody tells what was right. */
+  readonly labels: (Labels & { readonly wrong: number }) | null;
 }
 
 /** Latencies say nothing where only errors differ: what they add to the evidence is less than nothing. */
@@ -124,13 +129,18 @@ function planOf(simulated: Simulated, stages: readonly Stage[]): AnalysisPlan {
  * One interval tells nothing of clusters: what was measured does. What nothing is drawn for keeps its
  * share of the evidence, at an e-value of 1; so does early promotion, where there is none.
  */
-function adjusted(metric: MetricPlan, { planned, traffic }: Simulated): MetricPlan {
+function adjusted(metric: MetricPlan, { planned, traffic, labels }: Simulated): MetricPlan {
   const { test } = metric;
   const margin = planned.analysis.early ? {} : { margin: null };
+  if (labels !== null && isLabelled(metric.metric.kind) && test.test === "rate")
+    return { ...metric, test: { ...test, rate: { ...test.rate, ...margin } } };
   if (test.test === "latency" && test.slower !== null)
     return { ...metric, test: { ...test, slower: { ...test.slower, ...margin } } };
-  if (metric.metric.kind !== "errorRate")
-    return { ...metric, test: { test: "none", why: "it is not simulated" } };
+  if (metric.metric.kind !== "errorRate") {
+    // In earnest whoever is asked to stop for it and hears nothing of it does; here that says nothing.
+    const role = metric.role === "hold" ? "report" : metric.role;
+    return { ...metric, role, test: { test: "none", why: "it is not simulated" } };
+  }
   if (test.test !== "rate") return metric;
   const { dispersion } = traffic;
   return { ...metric, test: { ...test, rate: { ...test.rate, ...margin, dispersion } } };
@@ -153,6 +163,7 @@ interface Stand {
   readonly perMs: number;
   readonly candidate: SimulatedArm;
   readonly stable: SimulatedArm;
+  readonly labels: SimulatedLabels | null;
 }
 
 function drawPairs(random: Random, pairs: number, { candidate, stable }: Stand): PairCounts {
@@ -165,6 +176,7 @@ function drawPairs(random: Random, pairs: number, { candidate, stable }: Stand):
     onlyStableBad,
     bothBad: both,
     disagreed: 0,
+    skipped: 0,
   };
 }
 
@@ -172,6 +184,7 @@ function drawPairs(random: Random, pairs: number, { candidate, stable }: Stand):
 class Run {
   readonly #stand: Stand;
   readonly #random: Random;
+  readonly #labels: LabelsOnTheirWay | null;
   #state: AnalysisState;
   #clock = 0;
   /** Whole requests of the traffic so far, so that fractions of intervals add up. */
@@ -181,6 +194,7 @@ class Run {
   constructor(stand: Stand, random: Random) {
     this.#stand = stand;
     this.#random = random;
+    this.#labels = stand.labels === null ? null : new LabelsOnTheirWay(stand.labels, random);
     this.#state = stand.start;
   }
 
@@ -272,6 +286,9 @@ class Run {
     const copies = paired > 0 ? drawBinomial(this.#random, requests, paired) : 0;
     const pairs = copies > 0 ? drawPairs(this.#random, copies, this.#stand) : noPairCounts();
     const did = drawSimulated(this.#random, own, candidate);
+    const beside = requests - own;
+    const of = { to: this.#clock, split, candidate: own, stable: beside, copies };
+    const signals = this.#labels === null ? {} : this.#labels.after(of);
     this.#failed += did.errors;
     this.#state = observe(this.#state, {
       from,
@@ -279,13 +296,32 @@ class Run {
       split,
       candidateShare: share > 0 && share < 1 ? share : null,
       candidate: did,
-      stable: share < 1 ? drawSimulated(this.#random, requests - own, stable) : noArmCounts(),
+      stable: share < 1 ? drawSimulated(this.#random, beside, stable) : noArmCounts(),
       pairs,
-      signals: {},
+      signals,
       gaps: 0,
     });
     return share > 0 ? own : copies;
   }
+}
+
+function labelsOf(
+  { labels }: Simulated,
+  plan: AnalysisPlan,
+  { wrong }: Scenario,
+): SimulatedLabels | null {
+  if (labels === null || labels.share === 0) return null;
+  const metrics = plan.metrics.filter(
+    ({ metric, test }) => isLabelled(metric.kind) && test.test === "rate",
+  );
+  if (metrics.length === 0) return null;
+  return {
+    share: labels.share,
+    delayMs: labels.delayMs,
+    candidateWrong: wrong ?? labels.wrong,
+    stableWrong: labels.wrong,
+    metrics: metrics.map(({ metric }) => metric.name),
+  };
 }
 
 /** Values of the runs that were caught, those that were not beyond all. */
@@ -306,8 +342,9 @@ export function simulate(
   how: { readonly runs: number; readonly seed: number },
 ): SimulationResult {
   const { planned, fallback } = simulated;
-  const onlyErrors = scenario.errorRate !== null && scenario.times === 1;
-  const traffic = onlyErrors ? withoutLatency(simulated.traffic) : simulated.traffic;
+  const isWrong = typeof scenario.wrong === "number";
+  const withoutTimes = (scenario.errorRate !== null || isWrong) && scenario.times === 1;
+  const traffic = withoutTimes ? withoutLatency(simulated.traffic) : simulated.traffic;
   const stages = stagesOf(planned);
   const plan = planOf({ ...simulated, traffic }, stages);
   const base = traffic.errorRate;
@@ -329,6 +366,7 @@ export function simulate(
       times: 1,
       answered: null,
     }),
+    labels: labelsOf(simulated, plan, scenario),
   };
   const random = seededRandom(how.seed);
   const ended = Array.from({ length: how.runs }, () => new Run(stand, random).run());

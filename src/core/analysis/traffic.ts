@@ -5,6 +5,19 @@ import { addLatencies, armCountsSchema, type Interval } from "./interval.ts";
 import { addJudged, gatewayRate, NOTHING } from "./judged.ts";
 import { dispersionOf } from "./process.ts";
 
+/** How feedback comes: how much of it, how late, and how good stable was by it. */
+export const labelsSchema = z.object({
+  /** Share of the requests that somebody tells of. */
+  share: z.number().min(0).max(1),
+  /** From the request to what is told of it, ms. */
+  delayMs: z.number().nonnegative(),
+  /** Share of stable's answers that are wrong, or what its scores lack to 1; null: nobody knows. */
+  wrong: z.number().min(0).max(1).nullable(),
+});
+
+/** How feedback comes. */
+export type Labels = z.infer<typeof labelsSchema>;
+
 /** What stable did alone, shortly before: what a rollout is planned and simulated by. */
 export const trafficSchema = z.object({
   /** Requests that ended, and how many of them the version failed. */

@@ -1,6 +1,11 @@
 import * as z from "zod";
 
-import { assessmentSchema, intervalSchema, trafficSchema } from "../analysis/index.ts";
+import {
+  assessmentSchema,
+  intervalSchema,
+  labelsSchema,
+  trafficSchema,
+} from "../analysis/index.ts";
 import { STRATEGIES, TRIGGERS } from "../endpoint/index.ts";
 import { endpointNameSchema } from "../version/index.ts";
 import { at, servedSchema } from "./field-schema.ts";
@@ -114,4 +119,6 @@ export const endpointTrafficSchema = z.object({
   revision: servedSchema.nullable(),
   /** Null: no traffic was seen. */
   traffic: trafficSchema.nullable(),
+  /** How feedback came in the same time; null: none did. */
+  labels: labelsSchema.nullable(),
 });

@@ -7,3 +7,4 @@ export {
   type PassedOver,
 } from "./error.ts";
 export { didYouMean, nearNames } from "./near.ts";
+export { pathText, plainIssues, plainWords, type PlainIssue } from "./plain-words.ts";

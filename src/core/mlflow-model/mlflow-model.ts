@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-import { LastgoodError } from "../errors/index.ts";
+import { LastgoodError, plainWords } from "../errors/index.ts";
 import { mlflowColumnsSchema, type MlflowSignature } from "./mlflow-signature.ts";
 
 /*
@@ -101,7 +101,7 @@ function metadataTags(metadata: Readonly<Record<string, unknown>>): Record<strin
  * @throws `artifact.invalid` when it is not of that form.
  */
 export function parseMlflowModel(document: unknown): MlflowModel {
-  const parsed = mlmodelSchema.safeParse(document);
+  const parsed = mlmodelSchema.safeParse(document, { error: plainWords });
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     const where = issue?.path.map(String).join(".") ?? "";

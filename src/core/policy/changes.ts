@@ -1,4 +1,4 @@
-import { pathText } from "./mistake.ts";
+import { pathText } from "../errors/index.ts";
 import type { Policy } from "./policy.ts";
 import { policyToFile } from "./to-file.ts";
 

@@ -2,7 +2,6 @@ export { policyChanges, type PolicyChange } from "./changes.ts";
 export { policyMistakes } from "./check.ts";
 export { effectivePolicy, type DeployWishes } from "./effective.ts";
 export { POLICY_SCHEMA_PATH, policyJsonSchema } from "./json-schema.ts";
-export { plainWords } from "./mistake.ts";
 export type {
   AnalysisPolicy,
   EndpointPolicy,

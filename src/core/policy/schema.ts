@@ -1,9 +1,10 @@
 import type * as z from "zod";
 
 import type { Strategy } from "../endpoint/index.ts";
+import { plainWords } from "../errors/index.ts";
 import { policyMistakes } from "./check.ts";
 import { policyFileSchema, policyPartSchema } from "./file-schema.ts";
-import { plainWords, refusePolicy, type Mistake } from "./mistake.ts";
+import { refusePolicy, type Mistake } from "./mistake.ts";
 import { readHead, readPart } from "./normalise.ts";
 import type { EndpointPolicy, Policy } from "./policy.ts";
 
@@ -33,7 +34,14 @@ export function parseEndpointPolicy(file: unknown): EndpointPolicy {
   return parsed.success ? parsed.data : refusePolicy(parsed.error);
 }
 
+/** Read once each: every deploy that asks for another strategy wants one. */
+const defaults = new Map<Strategy, Policy>();
+
 /** What applies where no file says anything. */
 export function defaultPolicy(strategy: Strategy): Policy {
-  return readPart(policyPartSchema.parse({ rollout: { [strategy]: {} } })).value;
+  const known = defaults.get(strategy);
+  if (known !== undefined) return known;
+  const read = readPart(policyPartSchema.parse({ rollout: { [strategy]: {} } })).value;
+  defaults.set(strategy, read);
+  return read;
 }

@@ -2,14 +2,20 @@ import type { Incident } from "./tally.ts";
 
 /** Deaths remembered: their requests end within a request's time. */
 const REMEMBERED = 16;
-/** Workers notice a process's death within this of each other, also on a starved machine, ms. */
-const SAME_DEATH_MS = 500;
+
+/** The death of a process. */
+export interface Death {
+  /** Tells it from every other process, in every worker. */
+  readonly process: string;
+  /** When this worker noticed, CLOCK_MONOTONIC, ms. */
+  readonly at: number;
+}
 
 /** A request that was lost with its version's process or connection. */
 export interface Lost {
   readonly admittedAt: number;
-  /** When the process died with it, the last time it did; null where the version was not there. */
-  readonly diedAt: number | null;
+  /** Of the process that died with it, the last time one did; null where the version was not there. */
+  readonly death: Death | null;
   readonly now: number;
 }
 
@@ -18,22 +24,23 @@ export interface Lost {
  * that ends stands for it, the others died with it.
  */
 export class LossBook {
-  readonly #deaths: number[] = [];
+  readonly #deaths: string[] = [];
   #lastAt = -Infinity;
 
   /** The incident that the request stands for, or null where another one stands for it already. */
-  charge({ admittedAt, diedAt, now }: Lost): Incident | null {
-    if (diedAt !== null) {
-      if (this.#deaths.includes(diedAt)) return null;
-      this.#deaths.push(diedAt);
+  charge({ admittedAt, death, now }: Lost): Incident | null {
+    if (death !== null) {
+      const { process, at } = death;
+      if (this.#deaths.includes(process)) return null;
+      this.#deaths.push(process);
       if (this.#deaths.length > REMEMBERED) this.#deaths.shift();
-      this.#lastAt = Math.max(this.#lastAt, diedAt);
-      return { from: admittedAt, at: diedAt, died: true };
+      this.#lastAt = Math.max(this.#lastAt, at);
+      return { from: admittedAt, at, process };
     }
     // It was under way when the last one happened.
     if (admittedAt <= this.#lastAt) return null;
     this.#lastAt = now;
-    return { from: admittedAt, at: now, died: false };
+    return { from: admittedAt, at: now, process: null };
   }
 }
 
@@ -52,6 +59,6 @@ export class SharedLosses {
 
 function isSame(one: Incident, other: Incident): boolean {
   // A request that was in two deaths lived through the first one.
-  if (one.died && other.died) return Math.abs(one.at - other.at) <= SAME_DEATH_MS;
+  if (one.process !== null && other.process !== null) return one.process === other.process;
   return one.from <= other.at && other.from <= one.at;
 }

@@ -54,6 +54,7 @@ test("pairs are told apart by who failed and whether the answers agree", () => {
   pairOf(stage, { outcome: threw }).failed(threw);
   const [record] = stage.pass(1_000);
   expect(record?.pairs).toEqual({
+    skipped: 0,
     pairs: 5,
     onlyCandidateBad: 1,
     bothBad: 1,
@@ -135,16 +136,16 @@ test("one that is skipped, shed or let go of is no pair", () => {
     LastgoodError.from(new Error("died before its turn")),
   ];
   for (const refusal of refusals) pairOf(stage, { outcome: answer() }).failed(refusal);
-  expect(stage.pass(1_000)[0]?.pairs.pairs).toBe(0);
+  pairOf(stage, { outcome: answer() }).skipped();
+  expect(stage.pass(1_000)[0]?.pairs).toMatchObject({ pairs: 0, skipped: 4 });
 });
 
 test("what says nothing of the original, or may have killed it, is not sent on", () => {
   const stage = mirroring();
-  expect(tryPair(stage, { outcome: away })).toBeNull();
   expect(tryPair(stage, { outcome: new LastgoodError("overloaded", "busy") })).toBeNull();
   expect(tryPair(stage, { outcome: answer(), of: CANDIDATE })).toBeNull();
   const killer = stage.admit(STABLE);
-  killer.died(stage.now, "died");
+  killer.died({ process: "a", at: stage.now }, "died");
   killer.answered(answer());
   expect(killer.pair(COMPARED)).toBeNull();
   const late = stage.admit(STABLE);
@@ -153,13 +154,30 @@ test("what says nothing of the original, or may have killed it, is not sent on",
   expect(late.pair(COMPARED)).toBeNull();
 });
 
+test.each([STABLE, CANDIDATE])(
+  "an outage in which neither can be reached shows as pairs that both fail, one for each incident",
+  (of) => {
+    const stage = mirroring(of);
+    for (let incident = 0; incident < 3; incident += 1) {
+      const tickets = [stage.admit(of), stage.admit(of), stage.admit(of)];
+      stage.now += 10;
+      for (const ticket of tickets) ticket.failed(away);
+      const pairs = tickets.flatMap((ticket) => ticket.pair(COMPARED) ?? []);
+      expect(pairs, "those that another one stands for are not sent on").toHaveLength(1);
+      stage.now += 10;
+      for (const pair of pairs) pair.failed(away);
+    }
+    expect(stage.pass(1_000)[0]?.pairs).toMatchObject({ pairs: 3, bothBad: 3 });
+  },
+);
+
 test("a mirror target that dies is one bad pair, however many were in it and in how many workers", () => {
   const stage = mirroring(STABLE, 2);
   const naive = { bad: 0 };
   for (const worker of [0, 1])
     for (let request = 0; request < 4; request += 1) {
       const pair = pairOf(stage, { outcome: answer(), worker });
-      pair.died(10_050 + worker);
+      pair.died({ process: "a", at: 10_050 + worker });
       pair.failed(LastgoodError.from(new Error("died")));
       naive.bad += 1;
     }
@@ -172,8 +190,8 @@ test("a death that took mirrored and assigned requests is an event in each test"
   const stage = mirroring();
   const pair = pairOf(stage, { outcome: answer() });
   const assigned = stage.admit(CANDIDATE);
-  pair.died(10_050);
-  assigned.died(10_050, "died");
+  pair.died({ process: "a", at: 10_050 });
+  assigned.died({ process: "a", at: 10_050 }, "died");
   pair.failed(LastgoodError.from(new Error("died")));
   assigned.answered(answer());
   const [record] = stage.pass(1_000);

@@ -1,7 +1,7 @@
 import type { LastgoodError } from "../../core/errors/index.ts";
 import type { OutputValue } from "../../core/tensor/index.ts";
 import { disagree, type DisagreementTerms } from "./disagreement.ts";
-import type { LossBook } from "./loss.ts";
+import type { Death, LossBook } from "./loss.ts";
 import { addPair, type PairVerdict } from "./tally.ts";
 import type { EvidenceWindow, Pending } from "./window.ts";
 
@@ -31,7 +31,7 @@ export class PairTicket implements Pending {
   place = -1;
   readonly deadlineAt: number;
   readonly #terms: PairTerms;
-  #diedAt: number | null = null;
+  #death: Death | null = null;
 
   constructor(terms: PairTerms) {
     this.#terms = terms;
@@ -40,15 +40,21 @@ export class PairTicket implements Pending {
     terms.window.add(this);
   }
 
-  /** The process died with it; `at` is the same for all that died then. */
-  died(at: number): void {
-    this.#diedAt = at;
+  /** The process died with it. */
+  died(death: Death): void {
+    this.#death = death;
   }
 
   /** The other revision answered as well. */
   answered(outputs: readonly OutputValue[]): void {
     if (!this.#terms.window.end(this)) return;
     this.#count(this.#verdict(this.#terms.now() > this.deadlineAt ? "bad" : outputs));
+  }
+
+  /** The other revision was not asked: it is too busy. */
+  skipped(): void {
+    const { window } = this.#terms;
+    if (window.end(this)) window.tally.pairs.skipped += 1;
   }
 
   /**
@@ -60,9 +66,10 @@ export class PairTicket implements Pending {
     if (!window.end(this)) return;
     const { code, details } = error;
     const isOwn = code === "overloaded" || code === "internal" || details["unloaded"] === true;
-    if (this.#diedAt !== null || code === "runtime.unavailable") {
-      if (details["unloaded"] !== true) this.#lost();
-    } else if (!isOwn) this.#count(this.#verdict("bad"));
+    const isLost = this.#death !== null || code === "runtime.unavailable";
+    if (isLost && details["unloaded"] !== true) this.#lost();
+    else if (isOwn) window.tally.pairs.skipped += 1;
+    else this.#count(this.#verdict("bad"));
   }
 
   expire(): void {
@@ -72,7 +79,7 @@ export class PairTicket implements Pending {
   /** One incident is one pair. */
   #lost(): void {
     const { window, losses, mirrored, sentAt, now } = this.#terms;
-    const incident = losses.charge({ admittedAt: sentAt, diedAt: this.#diedAt, now: now() });
+    const incident = losses.charge({ admittedAt: sentAt, death: this.#death, now: now() });
     if (incident === null) return;
     const counted = this.#verdict("bad");
     this.#count(counted);

@@ -13,6 +13,7 @@ import {
 } from "../../../test/support/evidence-stage.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import { UNLOADED } from "../runtime/index.ts";
+import type { Death } from "./loss.ts";
 import type { Failure } from "./ticket.ts";
 
 const threw = new LastgoodError("runtime.failed", "Gather: index out of bounds");
@@ -30,6 +31,9 @@ class Completions {
     return this.errors / this.requests;
   }
 }
+
+/** A process's death as a worker notices it, so long after the first one. */
+const death = (process: string, late = 0): Death => ({ process, at: 10_050 + late });
 
 test("fast failures do not outrun slow successes", () => {
   const stage = new EvidenceStage();
@@ -104,7 +108,7 @@ test("one dead process is one error; those that died with it are in no test", ()
   const stage = new EvidenceStage();
   const naive = new Completions();
   const inside = Array.from({ length: 8 }, () => stage.admit());
-  for (const ticket of inside) ticket.died(10_050, "the process of iris-prod/2 died: killed");
+  for (const ticket of inside) ticket.died(death("a"), "the process of iris-prod/2 died: killed");
   // They were run again and answered; what is run again is kept apart.
   for (const ticket of inside) {
     ticket.answered(answer());
@@ -120,19 +124,31 @@ test("one dead process is one error; those that died with it are in no test", ()
 test("a second death is a second incident, and the request that was in both counts once", () => {
   const stage = new EvidenceStage();
   const [innocent, culprit] = [stage.admit(), stage.admit()];
-  for (const ticket of [innocent, culprit]) ticket.died(10_050, "died");
+  for (const ticket of [innocent, culprit]) ticket.died(death("a"), "died");
   innocent.answered(answer());
-  culprit.died(10_600, "died again");
+  culprit.died(death("b"), "died again");
   culprit.failed(new LastgoodError("runtime.failed", "died twice with this request in it"));
   expect(stage.counts(stage.pass(1_000)[0])).toMatchObject({ requests: 2, errors: 2, aborted: 0 });
 });
 
-test("one death that two workers see is one error", () => {
+test("two processes that die at one time are two errors, whoever sees it", () => {
+  const stage = new EvidenceStage(2);
+  for (const worker of [0, 1])
+    for (const process of ["a", "b"]) {
+      const ticket = stage.admit(CANDIDATE, null, worker);
+      ticket.died(death(process, worker), "died");
+      ticket.answered(answer());
+    }
+  const [record] = stage.pass(1_000);
+  expect(stage.counts(record)).toMatchObject({ requests: 2, errors: 2, aborted: 2 });
+});
+
+test("one death that two workers see is one error, also where one of them hears late", () => {
   const stage = new EvidenceStage(2);
   for (const worker of [0, 1]) {
     const inside = [stage.admit(CANDIDATE, null, worker), stage.admit(CANDIDATE, null, worker)];
     for (const ticket of inside) {
-      ticket.died(10_050 + worker, "died");
+      ticket.died(death("a", worker * 2_000), "died");
       ticket.answered(answer());
     }
   }

@@ -14,8 +14,8 @@ export interface Incident {
   /** Admission of the one request that stands for it. */
   readonly from: number;
   readonly at: number;
-  /** A process died; otherwise the version could not be reached. */
-  readonly died: boolean;
+  /** Which process died; null: the version could not be reached. */
+  readonly process: string | null;
 }
 
 /** What became of one arm's requests in one window, in one worker. */

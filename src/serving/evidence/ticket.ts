@@ -2,7 +2,7 @@ import { batchLog2, latencyBucket } from "../../core/analysis/index.ts";
 import type { LastgoodError } from "../../core/errors/index.ts";
 import type { InferResult, RunFrame } from "../runtime/index.ts";
 import type { DisagreementTerms } from "./disagreement.ts";
-import type { LossBook } from "./loss.ts";
+import type { Death, LossBook } from "./loss.ts";
 import { PairTicket, type PairOutcome } from "./pair.ts";
 import { predictionOf, type Labels, type Prediction } from "./prediction.ts";
 import {
@@ -55,7 +55,7 @@ export class RequestTicket implements Pending {
   readonly #arm: TicketArm;
   readonly #admittedAt: number;
   readonly #key: string | null;
-  #diedAt: number | null = null;
+  #death: Death | null = null;
   #diedOf: string | null = null;
   #waited = false;
   /** What it failed of, and when; it has not ended while another revision is being asked. */
@@ -76,9 +76,9 @@ export class RequestTicket implements Pending {
     place.window.add(this);
   }
 
-  /** The version's process died with it; `at` is the same for all that died then. */
-  died(at: number, why: string): void {
-    this.#diedAt = at;
+  /** The version's process died with it. */
+  died(death: Death, why: string): void {
+    this.#death = death;
     this.#diedOf = why;
   }
 
@@ -99,7 +99,7 @@ export class RequestTicket implements Pending {
   answered(result: InferResult): void {
     if (!this.#window.end(this)) return;
     const now = this.#arm.now();
-    if (this.#diedAt !== null || now > this.deadlineAt) {
+    if (this.#death !== null || now > this.deadlineAt) {
       this.#count(now, 0, { ...PLAIN, message: this.#lateMessage });
       return;
     }
@@ -120,7 +120,7 @@ export class RequestTicket implements Pending {
     const { code, message, details } = error;
     if (code === "overloaded" || details["unloaded"] === true) return;
     const now = this.#failing?.at ?? this.#arm.now();
-    const isPlain = this.#diedAt === null && now <= this.deadlineAt;
+    const isPlain = this.#death === null && now <= this.deadlineAt;
     if (details["rejected"] === true && isPlain) {
       addRequest(this.#tally, OUTCOME.counted | OUTCOME.rejected, this.#key);
       this.#outcome = "bad";
@@ -137,8 +137,9 @@ export class RequestTicket implements Pending {
 
   /**
    * The pair of this request and the same one at the other revision, or null where there is nothing
-   * to compare: it has not ended as the version's doing, its window is closed, or it was lost with
-   * its process, which it may have taken down. A sticky key is one pair.
+   * to compare: it has not ended as the version's doing, its window is closed, another one stands for
+   * what it was lost with, or it was lost with its process, which it may have taken down. A sticky key
+   * is one pair.
    */
   pair(compared: ReadonlySet<string>): PairTicket | null {
     const { mirror, isCandidate, deadlineMs, now } = this.#arm;
@@ -186,11 +187,13 @@ export class RequestTicket implements Pending {
       more |
       (isLate ? OUTCOME.late : 0) |
       fallbackOutcome(failure.fallback);
-    const isLost = this.#diedAt !== null || failure.isAway === true || (isLate && this.#waited);
+    const isLost = this.#death !== null || failure.isAway === true || (isLate && this.#waited);
     if (!isLost) {
       addRequest(this.#tally, outcome, this.#key);
       this.#outcome = "bad";
     } else if (!this.#charge(now, outcome)) return;
+    // One for each incident, and what killed a process is never repeated.
+    else if (this.#death === null && !isLate) this.#outcome = "bad";
     const { message, requestId } = failure;
     const revision = this.#tally.revision;
     if (this.#arm.isCandidate)
@@ -199,7 +202,7 @@ export class RequestTicket implements Pending {
 
   /** One incident is one event, whatever the keys of those it took; false where it is told already. */
   #charge(now: number, outcome: number): boolean {
-    const lost = { admittedAt: this.#admittedAt, diedAt: this.#diedAt, now };
+    const lost = { admittedAt: this.#admittedAt, death: this.#death, now };
     const incident = this.#arm.losses.charge(lost);
     if (incident === null) {
       this.#tally.aborted += 1;

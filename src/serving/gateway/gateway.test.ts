@@ -1,15 +1,9 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 
-import {
-  bundleGateway,
-  GatewayHarness,
-  removeGatewayBundles,
-  SAMPLE,
-  type Answer,
-} from "../../../test/support/gateway-harness.ts";
+import { GatewayHarness, SAMPLE, type Answer } from "../../../test/support/gateway-harness.ts";
 import { parseDigest } from "../../core/version/index.ts";
 import {
   gatewayStatusSchema,
@@ -23,8 +17,7 @@ let harness: GatewayHarness;
 
 async function serving(): Promise<{ readonly one: RouteRevision; readonly two: RouteRevision }> {
   harness = new GatewayHarness();
-  await harness.start();
-  await harness.startControl();
+  await harness.startBoth();
   const one = await harness.revision(1, "v1.0");
   const two = await harness.revision(2, "v1.1");
   await harness.publish(harness.route([one, two], 1));
@@ -39,11 +32,7 @@ function failures(answers: readonly Answer[]): readonly Answer[] {
   return answers.filter((answer) => answer.status !== 200);
 }
 
-beforeAll(bundleGateway, 30_000);
-
 afterEach(() => harness.end(), 20_000);
-
-afterAll(removeGatewayBundles);
 
 test("a published route is served in every protocol, and errors come in each one's own form", async () => {
   await serving();

@@ -141,7 +141,7 @@ test("nothing is mirrored to a revision that is not there or must not be asked t
 test("a mirror target that dies is told of, one bad pair, and nothing is run again", async () => {
   const { client, served, stage, send, lost } = await setUp();
   for (let request = 0; request < 3; request += 1) send();
-  for (const { end } of client.calls) end.reject(new ModelDied(true, "killed"));
+  for (const { end } of client.calls) end.reject(new ModelDied(true, "killed", "a process"));
   await turn();
   expect(lost).toEqual(["e/2@x"]);
   expect(served.gate.isOpen).toBe(false);
@@ -152,7 +152,7 @@ test("a mirror target that dies is told of, one bad pair, and nothing is run aga
 test("a process that died before a mirrored request's turn is no bad pair", async () => {
   const { client, stage, send } = await setUp();
   send();
-  client.calls[0]?.end.reject(new ModelDied(false, "ended before its turn"));
+  client.calls[0]?.end.reject(new ModelDied(false, "ended before its turn", "a process"));
   await turn();
   expect(stage.pass(1_000)[0]?.pairs.pairs).toBe(0);
 });

@@ -32,10 +32,11 @@ export class Mirror {
   send(original: Original, ticket: RequestTicket): void {
     const { plan, onEnd } = original;
     const served = this.#served(plan.to.key);
-    const isFree = served.mayRepeat && served.pending < MOST_PENDING;
-    const pair = isFree ? ticket.pair(plan.compared) : null;
-    if (pair === null) onEnd(null);
-    else void this.#run(served, original, pair);
+    const pair = served.mayRepeat ? ticket.pair(plan.compared) : null;
+    if (pair === null || served.pending >= MOST_PENDING) {
+      pair?.skipped();
+      onEnd(null);
+    } else void this.#run(served, original, pair);
   }
 
   async #run(

@@ -1,23 +1,16 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 
-import {
-  bundleGateway,
-  GatewayHarness,
-  removeGatewayBundles,
-  SAMPLE,
-} from "../../../test/support/gateway-harness.ts";
+import { GatewayHarness, SAMPLE } from "../../../test/support/gateway-harness.ts";
 import type { GatewayStatus } from "../../link/message/index.ts";
 import { readRequestId, requestIdKey } from "../../link/request-id/index.ts";
 import type { Watch } from "../../link/route/index.ts";
 
 let harness: GatewayHarness;
 
-beforeAll(bundleGateway, 30_000);
 afterEach(() => harness.end(), 20_000);
-afterAll(removeGatewayBundles);
 
 /** What the workers have logged. */
 function logged(): readonly (readonly [string, number, readonly unknown[]])[] {
@@ -32,8 +25,7 @@ function logged(): readonly (readonly [string, number, readonly unknown[]])[] {
 
 test("what another revision made of the same request is logged by the same id", async () => {
   harness = new GatewayHarness();
-  await harness.start();
-  await harness.startControl();
+  await harness.startBoth();
   const revisions = [await harness.revision(1, "v1.0"), await harness.revision(2, "v1.1")];
   await harness.publish(harness.route(revisions, 1));
   await harness.until(async () => {
@@ -68,8 +60,7 @@ test("what another revision made of the same request is logged by the same id", 
 
 test("what the split assigned is logged by its id while the route asks for it, nothing else is", async () => {
   harness = new GatewayHarness();
-  await harness.start();
-  await harness.startControl();
+  await harness.startBoth();
   const one = await harness.revision(1, "v1.0");
   const ask = (path: string): ReturnType<typeof harness.ask> => harness.ask(path, SAMPLE);
   await harness.publish(harness.route([one], 1));

@@ -88,7 +88,7 @@ test("a request that was not handed to the process that died runs again among al
   const first = await bring();
   served.open();
   const answer = served.infer(request);
-  first.calls[0]?.settle(new ModelDied(false, "killed"));
+  first.calls[0]?.settle(new ModelDied(false, "killed", "a process"));
   await turn();
   expect(told).toEqual(["lost e/1@x"]);
   const second = await bring();
@@ -105,8 +105,8 @@ test("a suspect runs alone when it is granted, before the others are let through
   served.open();
   const suspect = served.infer(request);
   const other = served.infer(request);
-  first.calls[0]?.settle(new ModelDied(true, "killed"));
-  first.calls[1]?.settle(new ModelDied(false, "killed"));
+  first.calls[0]?.settle(new ModelDied(true, "killed", "a process"));
+  first.calls[1]?.settle(new ModelDied(false, "killed", "a process"));
   await turn();
   expect(told).toEqual(["lost e/1@x", "suspect e/1@x 1"]);
   const second = await bring();
@@ -128,12 +128,12 @@ test("a request that was in two crashes is answered with an error and not run a 
   const first = await bring();
   served.open();
   const answer = served.infer(request);
-  first.calls[0]?.settle(new ModelDied(true, "killed"));
+  first.calls[0]?.settle(new ModelDied(true, "killed", "a process"));
   await turn();
   const second = await bring();
   suspects.grant(1);
   await turn();
-  second.calls[0]?.settle(new ModelDied(true, "killed"));
+  second.calls[0]?.settle(new ModelDied(true, "killed", "a process"));
   await expect(answer).rejects.toMatchObject({ code: "runtime.failed" });
   // The loss is told before the suspect is done, so that nobody else is granted a dead process.
   expect(told.slice(-2)).toEqual(["lost e/1@x", "suspectDone e/1@x 1 killed"]);
@@ -168,7 +168,7 @@ test("a remote that may not be asked twice fails the request instead", async () 
   const client = await bring();
   served.open();
   const answer = served.infer(request);
-  client.calls[0]?.settle(new ModelDied(true, "reset"));
+  client.calls[0]?.settle(new ModelDied(true, "reset", "a process"));
   await expect(answer).rejects.toMatchObject({ code: "runtime.failed" });
 });
 
@@ -177,7 +177,7 @@ test("a suspect whose time runs out is answered, and its turn passes at once", a
   const client = await bring();
   served.open();
   const answer = served.infer({ ...request, timeoutMs: 20 });
-  client.calls[0]?.settle(new ModelDied(true, "killed"));
+  client.calls[0]?.settle(new ModelDied(true, "killed", "a process"));
   await expect(answer).rejects.toMatchObject({ code: "runtime.timeout" });
   suspects.grant(1);
   expect(told.at(-1)).toBe("suspectDone e/1@x 1");

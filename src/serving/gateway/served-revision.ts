@@ -1,6 +1,6 @@
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Tensor } from "../../core/tensor/index.ts";
-import type { RequestTicket } from "../evidence/index.ts";
+import type { PairTicket, RequestTicket } from "../evidence/index.ts";
 import {
   ModelDied,
   UNLOADED,
@@ -66,7 +66,7 @@ export class ServedRevision {
   readonly #context: ServedRevisionContext;
   #client: ModelClient | null = null;
   #lostClient: ModelClient | null = null;
-  /** CLOCK_MONOTONIC, ms: all requests that were in one process died at one time. */
+  /** CLOCK_MONOTONIC, ms: when the last process was found dead. */
   #lostAt = 0;
   #mayRepeat = true;
   #mayOpen = false;
@@ -162,7 +162,7 @@ export class ServedRevision {
   async runOnce(request: {
     readonly inputs: readonly Tensor[];
     readonly timeoutMs: number;
-    readonly ticket: Pick<RequestTicket, "died">;
+    readonly ticket: Pick<PairTicket, "died">;
   }): Promise<InferResult> {
     const client = this.#client;
     if (client === null || !this.gate.isOpen) throw this.#notLoaded();
@@ -172,7 +172,7 @@ export class ServedRevision {
     } catch (error) {
       if (!(error instanceof ModelDied)) throw error;
       this.#lost(client);
-      if (error.suspect) ticket.died(this.#lostAt, error.message);
+      if (error.suspect) ticket.died({ process: error.process, at: this.#lostAt });
       throw error;
     }
   }
@@ -216,7 +216,10 @@ export class ServedRevision {
     if (!(error instanceof ModelDied)) return Promise.reject(LastgoodError.from(error));
     this.#lost(client);
     if (!error.suspect) return this.#wait(request, deadline);
-    request.ticket?.died(this.#lostAt, `the process of ${this.subject} died: ${error.message}`);
+    request.ticket?.died(
+      { process: error.process, at: this.#lostAt },
+      `the process of ${this.subject} died: ${error.message}`,
+    );
     if (!this.#mayRepeat) {
       return Promise.reject(
         new LastgoodError("runtime.failed", `${this.subject} was lost with this request in flight`),
@@ -245,7 +248,10 @@ export class ServedRevision {
         cell.errors += 1;
         if (!(error instanceof ModelDied)) throw stillSuspect(LastgoodError.from(error));
         this.#lost(client);
-        request.ticket?.died(this.#lostAt, `the process of ${this.subject} died: ${error.message}`);
+        request.ticket?.died(
+          { process: error.process, at: this.#lostAt },
+          `the process of ${this.subject} died: ${error.message}`,
+        );
         killer = fingerprint(request.inputs);
         throw new LastgoodError(
           "runtime.failed",

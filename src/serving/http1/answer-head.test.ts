@@ -16,6 +16,11 @@ test("each field is a line, a list several", () => {
   );
 });
 
+test("a line is that of its own value, whatever the last one was", () => {
+  for (const value of ["a", "b", "b", "a", "", "a"])
+    expect(fieldLines({ "x-same": value })).toBe(`x-same: ${value}\r\n`);
+});
+
 test.each(["a\r\nset-cookie: b", "a\nb", "a\rb", "a\0", "a\x7f", "€"])(
   "the value %j splits no answer",
   (value) => {

@@ -22,8 +22,13 @@ export function statusLine(status: number): string {
   return line;
 }
 
-/** Names that were found to be tokens: there are few. */
-const NAMES = new Set<string>();
+interface Line {
+  value: string;
+  text: string;
+}
+
+/** The last line of each name: most values are the same in every answer. */
+const LAST = new Map<string, Line>();
 const MAX_NAMES = 1_000;
 
 /**
@@ -34,19 +39,31 @@ export function fieldLines(fields: AnswerFields): string {
   let lines = "";
   for (const name of Object.keys(fields)) {
     const value = fields[name];
-    if (typeof value === "string") lines += fieldLine(name, value);
-    else for (const each of value ?? []) lines += fieldLine(name, each);
+    if (value !== undefined) lines += linesOf(name, value);
   }
   return lines;
 }
 
+/** The lines of one field. @throws TypeError as `fieldLines` does. */
+export function linesOf(name: string, value: string | readonly string[]): string {
+  if (typeof value === "string") return fieldLine(name, value);
+  let lines = "";
+  for (const each of value) lines += fieldLine(name, each);
+  return lines;
+}
+
 function fieldLine(name: string, value: string): string {
-  if (!NAMES.has(name)) {
-    if (!isToken(name)) throw new TypeError(`no field has the name ${JSON.stringify(name)}`);
-    if (NAMES.size < MAX_NAMES) NAMES.add(name);
-  }
+  const last = LAST.get(name);
+  if (last?.value === value) return last.text;
+  if (last === undefined && !isToken(name))
+    throw new TypeError(`no field has the name ${JSON.stringify(name)}`);
   if (!isFieldValue(value)) throw new TypeError(`the value of ${name} has characters it must not`);
-  return `${name}: ${value}\r\n`;
+  const text = `${name}: ${value}\r\n`;
+  if (last !== undefined) {
+    last.value = value;
+    last.text = text;
+  } else if (LAST.size < MAX_NAMES) LAST.set(name, { value, text });
+  return text;
 }
 
 let dateSecond = 0;

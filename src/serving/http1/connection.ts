@@ -2,12 +2,10 @@ import type { Socket } from "node:net";
 
 import { MAX_HEAD_BYTES } from "./fields.ts";
 import { PlainExchange, type Line } from "./plain-exchange.ts";
-import { mayBecomeHead, readRequestHead, type RequestHead } from "./request-head.ts";
+import { HeadReader, mayBecomeHead, type RequestHead } from "./request-head.ts";
 
 const EMPTY = Buffer.alloc(0);
-/** Heads are looked for in so much first: what follows is mostly body, bytes. */
-const USUAL_HEAD_BYTES = 2 * 1024;
-const END_OF_HEAD = "\r\n\r\n";
+const END_OF_HEAD = Buffer.from("\r\n\r\n");
 
 /** What a connection needs of its server. */
 export interface Host {
@@ -50,6 +48,7 @@ export interface Patience {
 export class Connection implements Line {
   readonly socket: Socket;
   readonly #host: Host;
+  readonly #heads = new HeadReader();
   #phase: Phase = "fresh";
   /** When the phase began, where time matters: of a request, its first byte. */
   #since: number;
@@ -141,14 +140,15 @@ export class Connection implements Line {
 
   /** Reads one request, and gives what is left behind it. */
   #readOne(bytes: Buffer): Buffer {
-    const text = beginningOf(bytes);
-    const end = text.indexOf(END_OF_HEAD);
+    const end = bytes.indexOf(END_OF_HEAD);
     if (end === -1) {
-      if (text.length < MAX_HEAD_BYTES && mayBecomeHead(text)) this.#hold(bytes);
+      const mayBe = bytes.length < MAX_HEAD_BYTES && mayBecomeHead(bytes.toString("latin1"));
+      if (mayBe) this.#hold(bytes);
       else this.#handOver(bytes);
       return EMPTY;
     }
-    const head = readRequestHead(text.slice(0, end + 2));
+    const isShort = end + END_OF_HEAD.length <= MAX_HEAD_BYTES;
+    const head = isShort ? this.#heads.read(bytes.toString("latin1", 0, end + 2)) : null;
     if (head === null || head.contentLength > this.#host.bodyBytes) {
       this.#handOver(bytes);
       return EMPTY;
@@ -238,10 +238,4 @@ export class Connection implements Line {
 
 function ignore(): void {
   // `close` follows.
-}
-
-function beginningOf(bytes: Buffer): string {
-  const text = bytes.toString("latin1", 0, USUAL_HEAD_BYTES);
-  if (bytes.length <= USUAL_HEAD_BYTES || text.includes(END_OF_HEAD)) return text;
-  return bytes.toString("latin1", 0, MAX_HEAD_BYTES);
 }

@@ -104,6 +104,7 @@ test.each([
   ["HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
   ["TLS", "\x16\x03\x01\x02\0\x01\0"],
   ["a head without end", `GET / HTTP/1.1\r\nHost: x\r\nX: ${"a".repeat(20_000)}`],
+  ["a head that is too long", `GET / HTTP/1.1\r\nHost: x\r\nX: ${"a".repeat(17_000)}\r\n\r\n`],
   ["an empty line first", "\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"],
 ])("%s reaches Node and never the codec", async (_, bytes) => {
   const asked: PlainExchange[] = [];
@@ -132,6 +133,18 @@ test.each([
   const { call } = await http1Stage(byCodec, { ...SHORT, other: byNode });
   const caller = await call();
   caller.socket.write(bytes);
+  expect(await caller.all()).toBe(TIMED_OUT);
+});
+
+test("a head that comes in drops is not waited for any longer", async () => {
+  const { call } = await http1Stage(byCodec, { ...SHORT, headMs: 250, requestMs: 60_000 });
+  const caller = await call();
+  caller.socket.write("GET / HTTP/1.1\r\nHost: x\r\nX: ");
+  const drops = setInterval(() => caller.socket.write("x"), 5);
+  caller.closed.then(
+    () => clearInterval(drops),
+    () => undefined,
+  );
   expect(await caller.all()).toBe(TIMED_OUT);
 });
 

@@ -106,6 +106,18 @@ test("after a stream the connection goes on", async () => {
   expect((await caller.all()).match(/2\r\n\/a\r\n0\r\n\r\n/g)).toHaveLength(3);
 });
 
+test("a caller who closes its half during a stream gets all of it, and the connection ends", async () => {
+  const body = new PassThrough();
+  const stage = await http1Stage((each) => void each.pass(200, {}, body));
+  const caller = await stage.call();
+  caller.socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  await caller.until("keep-alive");
+  caller.socket.end();
+  for (let turns = 0; turns < 20; turns += 1) await turn();
+  body.end("abc");
+  expect(await caller.all()).toContain("3\r\nabc\r\n0\r\n\r\n");
+});
+
 test.each([
   ["breaks off", {}, "2\r\nab\r\n", () => brokenOff()],
   [

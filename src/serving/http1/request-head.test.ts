@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { mayBecomeHead, readRequestHead } from "./request-head.ts";
+import { HeadReader, mayBecomeHead, readRequestHead } from "./request-head.ts";
 
 function head(...lines: readonly string[]): string {
   return lines.map((line) => `${line}\r\n`).join("");
@@ -121,6 +121,29 @@ test("whatever is written in the plain form is read as it was meant", () => {
         expect(read?.fields.get(each.toLowerCase())).toBe(
           written.replaceAll(/^[ \t]+|[ \t]+$/g, ""),
         );
+    }),
+  );
+});
+
+test("a connection's heads are read the same, whatever was read before", () => {
+  const odd = head("POST / HTTP/1.1", HOST, "Transfer-Encoding: chunked");
+  const long = head("GET / HTTP/1.1", HOST, `x: ${"y".repeat(2_000)}`);
+  const texts = fc.uniqueArray(
+    fc.oneof(
+      plain.map(({ text }) => text),
+      fc.constantFrom(odd, long),
+    ),
+    { minLength: 1, maxLength: 8 },
+  );
+  fc.assert(
+    fc.property(texts, fc.array(fc.nat(), { maxLength: 40 }), (all, order) => {
+      const reader = new HeadReader();
+      for (const each of order) {
+        const text = all[each % all.length] ?? "";
+        // As it comes from a connection: equal, not the same.
+        const again = Buffer.from(text, "latin1").toString("latin1");
+        expect(reader.read(again)).toEqual(readRequestHead(text));
+      }
     }),
   );
 });

@@ -25,20 +25,6 @@ const VERSION = " HTTP/1.1\r\n";
 const SLASH = 47;
 const HASH = 35;
 
-/** Fields that decide where a message ends or what becomes of its connection. */
-type Framing = "host" | "length" | "connection" | "foreign";
-const FRAMING: ReadonlyMap<string, Framing> = new Map([
-  ["host", "host"],
-  ["content-length", "length"],
-  ["connection", "connection"],
-  ["proxy-connection", "foreign"],
-  ["transfer-encoding", "foreign"],
-  ["upgrade", "foreign"],
-  ["expect", "foreign"],
-  ["te", "foreign"],
-  ["trailer", "foreign"],
-]);
-
 /**
  * Reads the head of a request, one character per byte, up to and with the CRLF of its last line (RFC
  * 9112). Only the plain form: one of the usual methods, a path, HTTP/1.1, exactly one Host, the length
@@ -57,31 +43,58 @@ export function readRequestHead(text: string): RequestHead | null {
   return framing && { method, target: text.slice(space + 1, end), fields, ...framing };
 }
 
+/** Other fields that decide where a message ends or what becomes of its connection. */
+const FOREIGN: ReadonlySet<string> = new Set([
+  "te",
+  "expect",
+  "trailer",
+  "upgrade",
+  "proxy-connection",
+  "transfer-encoding",
+]);
+
 /** Null where a field says anything but the plain form. */
 function framingOf(list: readonly string[]): Pick<RequestHead, "contentLength" | "closes"> | null {
   let hasHost = false;
   let contentLength: number | null = 0;
   let closes: boolean | null = false;
   for (let at = 0; at < list.length; at += 2) {
+    const name = list[at] ?? "";
     const value = list[at + 1] ?? "";
-    switch (FRAMING.get(list[at] ?? "")) {
-      case undefined:
-        break;
-      case "host":
-        hasHost = value !== "";
-        break;
-      case "length":
-        contentLength = contentLengthOf(value);
-        break;
-      case "connection":
-        closes = closesBy(value);
-        break;
-      case "foreign":
-        return null;
-    }
+    if (name === "host") hasHost = value !== "";
+    else if (name === "content-length") contentLength = contentLengthOf(value);
+    else if (name === "connection") closes = closesBy(value);
+    else if (FOREIGN.has(name)) return null;
   }
   if (!hasHost || contentLength === null || closes === null) return null;
   return { contentLength, closes };
+}
+
+/** Of longer heads a connection keeps nothing, bytes. */
+const REMEMBERED_BYTES = 1024;
+const REMEMBERED_HEADS = 4;
+
+/**
+ * Reads the heads of one connection. Callers send the same ones over and over, but for the length of
+ * their body: the last few are remembered by their text, so that most cost one comparison.
+ */
+export class HeadReader {
+  readonly #texts: string[] = [];
+  readonly #heads: RequestHead[] = [];
+  #next = 0;
+
+  /** As `readRequestHead`. */
+  read(text: string): RequestHead | null {
+    const known = this.#texts.indexOf(text);
+    if (known !== -1) return this.#heads[known] ?? null;
+    const head = readRequestHead(text);
+    if (head !== null && text.length <= REMEMBERED_BYTES) {
+      this.#texts[this.#next] = text;
+      this.#heads[this.#next] = head;
+      this.#next = (this.#next + 1) % REMEMBERED_HEADS;
+    }
+    return head;
+  }
 }
 
 /** Where the space is that ends a target of visible ASCII without a fragment; -1 where it is no such. */
@@ -97,8 +110,13 @@ function endOfTarget(text: string, from: number): number {
 }
 
 function hasRepeated(list: readonly string[]): boolean {
-  for (let at = 2; at < list.length; at += 2)
-    for (let before = 0; before < at; before += 2) if (list[at] === list[before]) return true;
+  for (let at = 2; at < list.length; at += 2) {
+    const name = list[at] ?? "";
+    for (let before = 0; before < at; before += 2) {
+      const other = list[before] ?? "";
+      if (other.length === name.length && other === name) return true;
+    }
+  }
   return false;
 }
 

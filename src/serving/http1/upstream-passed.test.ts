@@ -11,7 +11,7 @@ import {
   type Scripted,
 } from "../../../test/support/scripted-server.ts";
 import { AnswerTimeout } from "./upstream-failure.ts";
-import type { Passed, PassedAnswer } from "./upstream-passed.ts";
+import type { PassedRequest, BegunAnswer } from "./upstream-passed.ts";
 import { UpstreamPool, type PoolOptions } from "./upstream-pool.ts";
 
 const PATIENT_MS = 10_000;
@@ -20,7 +20,7 @@ function poolOf({ url }: Pick<Scripted, "url">, options: Partial<PoolOptions> = 
   return new UpstreamPool(url, { connections: null, ...options });
 }
 
-function passed(overrides: Partial<Passed> = {}): Passed {
+function passed(overrides: Partial<PassedRequest> = {}): PassedRequest {
   return {
     method: "GET",
     path: "/",
@@ -31,7 +31,7 @@ function passed(overrides: Partial<Passed> = {}): Passed {
   };
 }
 
-async function bodyOf({ body }: PassedAnswer): Promise<string> {
+async function bodyOf({ body }: BegunAnswer): Promise<string> {
   return Buffer.isBuffer(body) ? body.toString() : textOf(body);
 }
 
@@ -180,6 +180,7 @@ test.each([
   ["a line in a value", { headers: { "x-a": "1\r\nx-b: 2" } }],
   ["a name that is none", { headers: { "x a": "1" } }],
   ["a space in the path", { path: "/ HTTP/1.1\r\n" }],
+  ["a length that is none", { body: stream(), headers: { "content-length": "5\r\nx: y" } }],
   ["a method that is none", { method: "GET /" }],
 ])("%s is never sent", async (_what, overrides) => {
   const server = await answering(OK);

@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { Readable } from "node:stream";
 
-import { isFieldValue, isToken, type Fields } from "./fields.ts";
+import { linesOf, type AnswerFields } from "./answer-head.ts";
+import { contentLengthOf, type Fields } from "./fields.ts";
 import type { Exchange, UpstreamConnection } from "./upstream-connection.ts";
 import type { AnswerHead } from "./upstream-head.ts";
 import { startOf } from "./upstream-start.ts";
@@ -15,19 +16,19 @@ const MAX_JOINED_BYTES = 16 * 1024;
 const EMPTY = Buffer.alloc(0);
 
 /** A request that is passed on. */
-export interface Passed {
+export interface PassedRequest {
   readonly method: string;
   /** Path and query. */
   readonly path: string;
   /** Lower-case names; none of them of the connection alone, and no `host`. */
-  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  readonly headers: AnswerFields;
   readonly body: Buffer | Readable | null;
   /** Longest wait for the beginning of the answer, and between two parts of it, ms. */
   readonly timeoutMs: number;
 }
 
 /** An answer that has begun, or is there. */
-export interface PassedAnswer {
+export interface BegunAnswer {
   readonly status: number;
   /** `content-length` is that of a whole body, whatever way it came. */
   readonly headers: IncomingHttpHeaders;
@@ -64,9 +65,11 @@ class AnswerBody extends Readable {
 export class PassedExchange implements Exchange {
   readonly method: string;
   deadlineAt: number;
-  readonly #request: Passed;
+  readonly #request: PassedRequest;
   readonly #start: string;
-  readonly #settle: Settle<PassedAnswer>;
+  /** Of a body that comes as a stream; null where it is not known. */
+  readonly #length: number | null;
+  readonly #settle: Settle<BegunAnswer>;
   #connection: UpstreamConnection | null = null;
   #upload: Upload | null = null;
   #leftAt = 0;
@@ -79,13 +82,14 @@ export class PassedExchange implements Exchange {
   #isPaused = false;
 
   constructor(
-    request: Passed,
-    options: { readonly host: string; readonly settle: Settle<PassedAnswer> },
+    request: PassedRequest,
+    options: { readonly host: string; readonly settle: Settle<BegunAnswer> },
   ) {
     this.method = request.method;
     this.deadlineAt = performance.now() + request.timeoutMs;
     this.#request = request;
-    this.#start = headOf(request, options.host);
+    this.#length = lengthOf(request);
+    this.#start = headOf(request, this.#length, options.host);
     this.#settle = options.settle;
   }
 
@@ -109,9 +113,8 @@ export class PassedExchange implements Exchange {
   }
 
   #uploadOf(connection: UpstreamConnection, source: Readable): Upload {
-    const length = this.#request.headers["content-length"];
     connection.write(this.#start);
-    return new Upload(source, length === undefined ? null : Number(length), {
+    return new Upload(source, this.#length, {
       write: (part) => connection.write(part),
       onWait: (whom) => {
         if (this.#head === null) this.#expect(whom === "server");
@@ -214,35 +217,33 @@ function headersOf({ list }: Fields): IncomingHttpHeaders {
   return headers;
 }
 
-/**
- * The request's first line and header lines with the empty line behind them, one character for each byte.
- * What is no header must never become another request.
- */
-function headOf({ method, path, headers, body }: Passed, host: string): string {
-  let text = startOf(method, path, host);
-  for (const name in headers) {
-    const value = headers[name];
-    if (value === undefined || (name === "content-length" && !isStream(body))) continue;
-    for (const each of typeof value === "string" ? [value] : value) text += lineOf(name, each);
-  }
-  return `${text}${framingLines(method, headers, body)}\r\n`;
-}
-
-function lineOf(name: string, value: string): string {
-  if (!isToken(name) || !isFieldValue(value))
-    throw new TypeError(`the header ${JSON.stringify(name)} cannot be sent`);
-  return `${name}: ${value}\r\n`;
-}
-
-function isStream(body: Passed["body"]): body is Readable {
-  return body !== null && !Buffer.isBuffer(body);
+/** How long a body is that comes as a stream; null where its chunks say so. @throws TypeError */
+function lengthOf({ headers, body }: PassedRequest): number | null {
+  const said = headers["content-length"];
+  if (said === undefined || body === null || Buffer.isBuffer(body)) return null;
+  const length = typeof said === "string" ? contentLengthOf(said) : null;
+  if (length === null) throw new TypeError("the length of a request is not one");
+  return length;
 }
 
 /** Methods whose requests mean something by their body: one without says so. */
 const WITH_BODY = new Set(["POST", "PUT", "PATCH"]);
 
-function framingLines(method: string, headers: Passed["headers"], body: Passed["body"]): string {
-  if (body === null) return WITH_BODY.has(method) ? "content-length: 0\r\n" : "";
-  if (Buffer.isBuffer(body)) return `content-length: ${body.length}\r\n`;
-  return headers["content-length"] === undefined ? "transfer-encoding: chunked\r\n" : "";
+/**
+ * The request's first line and header lines with the empty line behind them, one character for each byte.
+ * Its framing is ours: no header may say another one, or become another request.
+ */
+function headOf(request: PassedRequest, length: number | null, host: string): string {
+  const { method, path, headers, body } = request;
+  let lines = startOf(method, path, host);
+  for (const name of Object.keys(headers)) {
+    const value = headers[name];
+    if (value !== undefined && name !== "content-length" && name !== "transfer-encoding")
+      lines += linesOf(name, value);
+  }
+  if (body === null)
+    return WITH_BODY.has(method) ? `${lines}content-length: 0\r\n\r\n` : `${lines}\r\n`;
+  const bytes = Buffer.isBuffer(body) ? body.length : length;
+  if (bytes === null) return `${lines}transfer-encoding: chunked\r\n\r\n`;
+  return `${lines}content-length: ${bytes}\r\n\r\n`;
 }

@@ -17,7 +17,7 @@ import {
   type Scripted,
 } from "../../../test/support/scripted-server.ts";
 import { AnswerInvalid, AnswerLost, AnswerTimeout } from "./upstream-failure.ts";
-import type { Passed, PassedAnswer } from "./upstream-passed.ts";
+import type { PassedRequest, BegunAnswer } from "./upstream-passed.ts";
 import { UpstreamPool, type PoolOptions } from "./upstream-pool.ts";
 
 const PATIENT_MS = 10_000;
@@ -26,7 +26,7 @@ function poolOf({ url }: Pick<Scripted, "url">, options: Partial<PoolOptions> = 
   return new UpstreamPool(url, { connections: null, ...options });
 }
 
-function passed(overrides: Partial<Passed> = {}): Passed {
+function passed(overrides: Partial<PassedRequest> = {}): PassedRequest {
   return {
     method: "GET",
     path: "/",
@@ -37,7 +37,7 @@ function passed(overrides: Partial<Passed> = {}): Passed {
   };
 }
 
-async function bodyOf({ body }: PassedAnswer): Promise<string> {
+async function bodyOf({ body }: BegunAnswer): Promise<string> {
   return Buffer.isBuffer(body) ? body.toString() : textOf(body);
 }
 
@@ -112,7 +112,7 @@ test("requests are written as they are given, each in one piece", async () => {
   const { host } = server.url;
   await pool.ask({ path: "/a", body: "{}" }, PATIENT_MS);
   const body = Buffer.from([0, 255, 13, 10]);
-  const headers = { "x-a": ["1", "2"], "content-length": "77" };
+  const headers = { "x-a": ["1", "2"], "content-length": "77", "transfer-encoding": "chunked" };
   await pool.pass(passed({ method: "PUT", path: "/b?c", headers, body }));
   await pool.pass(passed({ method: "POST" }));
   await pool.pass(passed());

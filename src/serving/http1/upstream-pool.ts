@@ -5,7 +5,7 @@ import {
   type Origin,
 } from "./upstream-connection.ts";
 import { AnswerLost, AnswerTimeout } from "./upstream-failure.ts";
-import { PassedExchange, type Passed, type PassedAnswer } from "./upstream-passed.ts";
+import { PassedExchange, type PassedRequest, type BegunAnswer } from "./upstream-passed.ts";
 import { WholeExchange, type Question, type WholeAnswer } from "./upstream-whole.ts";
 
 const KEPT_MS = 4_000;
@@ -74,7 +74,7 @@ export class UpstreamPool {
    * Passes a request on; resolves when its answer begins, or once it is whole where it is short.
    * @throws `AnswerTimeout`, `AnswerLost`, `AnswerInvalid`.
    */
-  pass(request: Passed): Promise<PassedAnswer> {
+  pass(request: PassedRequest): Promise<BegunAnswer> {
     return new Promise((resolve, reject) => {
       this.#start(new PassedExchange(request, { host: this.#host, settle: { resolve, reject } }));
     });

@@ -27,8 +27,19 @@ export function utf8Text(body: Buffer): string {
   return body.toString("utf8");
 }
 
-/** Not the digits behind a point: floats of that length are common, and reading exactly is slow. */
-const LONG_INTEGER = /(?<![\d.])\d{16}/;
+/*
+ * Not the digits behind a point: floats of that length are common, and reading exactly is slow. Three
+ * patterns, each of which is looked for ten times as fast as one that says it all: that took as long as
+ * reading the JSON.
+ */
+const DIGITS = /\d{16}/;
+const LONG_MEMBER = /[[,:\s-]\d{16}/;
+const LONG_ALONE = /^\d{16}/;
+
+/** Whether a text may hold an integer that a number does not hold exactly. */
+function hasLongInteger(text: string): boolean {
+  return DIGITS.test(text) && (LONG_MEMBER.test(text) || LONG_ALONE.test(text));
+}
 /** No longer than any 64-bit integer: longer ones stay numbers, and are refused as out of range. */
 const EXACT_INTEGER = /^-?\d{16,20}$/;
 
@@ -54,9 +65,7 @@ function withoutPythonNumbers(text: string): string {
 }
 
 function parse(text: string, exactIntegers: boolean): unknown {
-  return exactIntegers && LONG_INTEGER.test(text)
-    ? JSON.parse(text, reviveInteger)
-    : JSON.parse(text);
+  return exactIntegers && hasLongInteger(text) ? JSON.parse(text, reviveInteger) : JSON.parse(text);
 }
 
 /**

@@ -10,10 +10,12 @@ const HELLO_TIMEOUT_MS = 30_000;
 export type FrameOutcome =
   | { readonly kind: "ran"; readonly ran: Ran }
   | { readonly kind: "threw"; readonly error: LastgoodError }
-  | { readonly kind: "died"; readonly why: string };
+  | { readonly kind: "died"; readonly why: string; readonly process: string };
 
 /** A connection to one replica, with one frame in flight at the most. */
 export interface Lane {
+  /** The nonce of its hello. */
+  readonly process: string;
   readonly isOpen: boolean;
   readonly isBusy: boolean;
   /** Resolves when the connection has ended. */
@@ -42,6 +44,9 @@ class PeerLane implements Lane {
     this.#peer = peer;
   }
 
+  get process(): string {
+    return this.#peer.other.nonce;
+  }
   get isOpen(): boolean {
     return this.#peer.isOpen;
   }
@@ -60,7 +65,7 @@ class PeerLane implements Lane {
     } catch (thrown) {
       const error = LastgoodError.from(thrown);
       return error.code === "server.unreachable"
-        ? { kind: "died", why: error.message }
+        ? { kind: "died", why: error.message, process: this.process }
         : { kind: "threw", error };
     } finally {
       this.#busy = false;

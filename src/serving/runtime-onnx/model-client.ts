@@ -74,7 +74,8 @@ class BatchingClient implements ModelClient {
       return Promise.reject(
         new LastgoodError("runtime.unavailable", "the connection is closing", UNLOADED),
       );
-    if (!this.#isAlive) return Promise.reject(new ModelDied(false, "the model process is gone"));
+    if (!this.#isAlive)
+      return Promise.reject(new ModelDied(false, "the model process is gone", this.#process));
     if (this.#pending >= this.#queueLimit)
       return Promise.reject(
         new LastgoodError("overloaded", `${this.#pending} requests are waiting for this version`),
@@ -106,6 +107,11 @@ class BatchingClient implements ModelClient {
       });
     for (const lane of this.#lanes) lane.close();
     await Promise.all(this.#lanes.map((lane) => lane.closed));
+  }
+
+  /** Of the first replica: what was in none of them died with no particular one. */
+  get #process(): string {
+    return this.#lanes[0]?.process ?? "";
   }
 
   get #isAlive(): boolean {
@@ -142,7 +148,8 @@ class BatchingClient implements ModelClient {
   #settleFrame(requests: readonly Waiting[], outcome: FrameOutcome, frame: RunFrame): void {
     const [only] = requests;
     if (outcome.kind === "died") {
-      for (const request of requests) this.#fail(request, new ModelDied(true, outcome.why));
+      for (const request of requests)
+        this.#fail(request, new ModelDied(true, outcome.why, outcome.process));
     } else if (requests.length === 1 && only !== undefined) {
       if (outcome.kind === "threw") this.#fail(only, outcome.error);
       else this.#succeed(only, { ...outcome.ran, batch: 1, frame });
@@ -199,7 +206,7 @@ class BatchingClient implements ModelClient {
     for (const request of this.#queue.drain())
       this.#fail(
         request,
-        new ModelDied(false, "the model process ended before the request's turn"),
+        new ModelDied(false, "the model process ended before the request's turn", this.#process),
       );
   }
 }

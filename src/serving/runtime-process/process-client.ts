@@ -51,7 +51,7 @@ class ProcessClient implements ModelClient {
     { timeoutMs }: { readonly timeoutMs: number },
   ): Promise<InferResult> {
     if (this.#dead !== null && !this.#bound.isClosing)
-      return Promise.reject(new ModelDied(false, this.#dead));
+      return Promise.reject(this.#died(false, this.#dead));
     return this.#bound.hold(async () => resultOf(inputs, await this.#ask(inputs, timeoutMs)));
   }
 
@@ -71,7 +71,7 @@ class ProcessClient implements ModelClient {
       if (failure.code !== "runtime.unavailable") throw failure;
       const isSent = failure.details["sent"] === true;
       const why = await this.#deathNotice();
-      if (why !== null) throw new ModelDied(isSent, why);
+      if (why !== null) throw this.#died(isSent, why);
       if (isSent && !this.#mayRepeat) throw lost(failure);
     }
     // It lives: a connection that it closed as the request came, or one of its workers that died.
@@ -80,8 +80,13 @@ class ProcessClient implements ModelClient {
     } catch (error) {
       const failure = LastgoodError.from(error);
       const why = failure.code === "runtime.unavailable" ? await this.#deathNotice() : null;
-      throw why === null ? failure : new ModelDied(true, why);
+      throw why === null ? failure : this.#died(true, why);
     }
+  }
+
+  /** A shim keeps one server and ends with it, so that it stands for it. */
+  #died(suspect: boolean, why: string): ModelDied {
+    return new ModelDied(suspect, why, this.#shim.other.nonce);
   }
 
   async #deathNotice(): Promise<string | null> {

@@ -43,6 +43,29 @@ test("answers are read flat or nested", () => {
   );
 });
 
+function nested(depth: number): string {
+  return answer("INT32", [1], `${"[".repeat(depth)}7${"]".repeat(depth)}`);
+}
+
+test("lists within lists are put together, but not those that no tensor has", () => {
+  expect(readAnswer(nested(64))[0]?.data).toEqual(Int32Array.of(7));
+  expect(failure(() => readAnswer(nested(65)))).toBe("runtime.failed");
+  expect(failure(() => readAnswer(nested(100_000)))).toBe("runtime.failed");
+});
+
+test.each([
+  ['{"outputs":{}}', "Invalid input: expected array, received object"],
+  ['{"outputs":[7]}', "outputs[0]"],
+  ['{"outputs":[{"name":7,"datatype":"FP32","shape":[1],"data":[1]}]}', "outputs[0].name"],
+  ['{"outputs":[{"name":"y","datatype":"FP31","shape":[1],"data":[1]}]}', "outputs[0].datatype"],
+  ['{"outputs":[{"name":"y","datatype":"FP32","shape":[-1],"data":[1]}]}', "outputs[0].shape[0]"],
+  ['{"outputs":[{"name":"y","datatype":"FP32","shape":[0.5],"data":[1]}]}', "outputs[0].shape[0]"],
+  ['{"outputs":[{"name":"y","datatype":"FP32","shape":[1]}]}', "outputs[0].data"],
+  ["[]", "expected object"],
+])("%s is said to be wrong, and where", (text, where) => {
+  expect(() => readAnswer(text)).toThrow(where);
+});
+
 test.each([
   ["UINT8", "[256]"],
   ["INT8", "[1.5]"],

@@ -2,8 +2,8 @@ import { z } from "zod";
 
 import { DTYPES, elementCount, type Tensor } from "../../core/tensor/index.ts";
 import type { Signature, TensorSpec } from "../../core/version/index.ts";
-import { arrayText } from "../protocol/index.ts";
-import { dataOf, invalid, readJson } from "./wire-json.ts";
+import { arrayText, isJsonObject } from "../protocol/index.ts";
+import { accepted, dataOf, flat, invalid, parseText, readJson } from "./wire-json.ts";
 
 /*
  * The Open Inference Protocol v2 as a client speaks it
@@ -64,19 +64,47 @@ export function readMetadata(text: string): RemoteMetadata {
 
 /** The JSON of an inference request; 64-bit integers exact. */
 export function writeRequest(inputs: readonly Tensor[]): string {
-  const entries = inputs.map((input) => {
-    const head = JSON.stringify({ name: input.name, shape: input.shape, datatype: input.dtype });
-    return `${head.slice(0, -1)},"data":${arrayText(input, 0, input.data.length)}}`;
-  });
-  return `{"inputs":[${entries.join(",")}]}`;
+  let text = '{"inputs":[';
+  for (const [at, input] of inputs.entries()) {
+    const { name, shape, dtype, data } = input;
+    if (at > 0) text += ",";
+    text += `{"name":${JSON.stringify(name)},"shape":[${shape.join(",")}],"datatype":"${dtype}","data":${arrayText(input, 0, data.length)}}`;
+  }
+  return `${text}]}`;
+}
+
+type AnswerOutput = z.infer<typeof answerSchema>["outputs"][number];
+
+const DATATYPES: ReadonlySet<unknown> = new Set(DTYPES);
+
+function isShape(value: unknown): value is number[] {
+  if (!Array.isArray(value)) return false;
+  for (const length of value) if (!Number.isSafeInteger(length) || length < 0) return false;
+  return true;
+}
+
+/** What `answerSchema` accepts of an output, looked at without it: it looks at every element too. */
+function isOutput(value: unknown): value is AnswerOutput {
+  return (
+    isJsonObject(value) &&
+    typeof value["name"] === "string" &&
+    DATATYPES.has(value["datatype"]) &&
+    isShape(value["shape"]) &&
+    Array.isArray(value["data"])
+  );
+}
+
+function outputsOf(answer: unknown): readonly AnswerOutput[] {
+  const outputs = isJsonObject(answer) ? answer["outputs"] : null;
+  if (Array.isArray(outputs) && outputs.every(isOutput)) return outputs;
+  return accepted("answer", answerSchema, answer).outputs;
 }
 
 /** The outputs of an inference answer. @throws `runtime.failed` when it is not the protocol's. */
 export function readAnswer(text: string): Tensor[] {
-  const { outputs } = readJson("answer", answerSchema, text);
-  return outputs.map(({ name, datatype, shape, data }): Tensor => {
+  return outputsOf(parseText("answer", text)).map(({ name, datatype, shape, data }): Tensor => {
     // Flat or nested: the protocol allows both, in row-major order.
-    const values: unknown[] = data.flat(Infinity);
+    const values = flat(data);
     const count = elementCount(shape);
     if (values.length !== count)
       throw invalid("answer", `output ${name} has ${values.length} elements, not ${count}`);

@@ -2,9 +2,9 @@ import { z } from "zod";
 
 import { elementCount, type Tensor } from "../../core/tensor/index.ts";
 import type { OutputSpec, Signature, TensorSpec } from "../../core/version/index.ts";
-import { elementText, nestedText } from "../protocol/index.ts";
+import { elementText, isJsonObject, nestedText } from "../protocol/index.ts";
 import type { MlflowForm } from "../runtime/index.ts";
-import { dataOf, invalid, readJson } from "./wire-json.ts";
+import { dataOf, flat, invalid, parseText, readJson } from "./wire-json.ts";
 
 /*
  * Servers that describe nothing of their model: what is asked and answered is read by the version's
@@ -71,28 +71,24 @@ function fittingShape(own: readonly number[], { shape }: TensorSpec, count: numb
 function tensorOf(spec: OutputSpec, value: unknown): Tensor {
   if (spec.kind === "maps")
     throw invalid("answer", `output ${spec.name} is promised as maps, which JSON lists are not`);
-  const flat: unknown[] = Array.isArray(value) ? value.flat(Infinity) : [value];
+  const values = Array.isArray(value) ? flat(value) : [value];
   const own = Array.isArray(value) ? shapeOf(value) : [];
-  if (elementCount(own) !== flat.length)
+  if (elementCount(own) !== values.length)
     throw invalid("answer", `the lists of output ${spec.name} differ in length`);
-  const shape = fittingShape(own, spec, flat.length);
+  const shape = fittingShape(own, spec, values.length);
   const { name, dtype } = spec;
-  return { name, dtype, shape, data: dataOf(name, dtype, flat) };
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return { name, dtype, shape, data: dataOf(name, dtype, values) };
 }
 
 /** What the answer holds for one output: a member, a column of its records, or all of it. */
 function partFor(spec: OutputSpec, answer: unknown, isOnly: boolean): unknown {
-  if (isObject(answer)) {
+  if (isJsonObject(answer)) {
     const keys = Object.keys(answer);
     if (Object.hasOwn(answer, spec.name)) return answer[spec.name];
     if (isOnly && keys.length === 1) return answer[keys[0] ?? ""];
     throw invalid("answer", `it has no ${spec.name}, only ${keys.join(", ")}`);
   }
-  if (Array.isArray(answer) && answer.length > 0 && answer.every(isObject))
+  if (Array.isArray(answer) && answer.length > 0 && answer.every(isJsonObject))
     return answer.map((row) => partFor(spec, row, isOnly));
   if (isOnly) return answer;
   throw invalid("answer", `it does not say which of it is output ${spec.name}`);
@@ -112,5 +108,5 @@ export function readScoring(text: string, signature: Signature): Tensor[] {
 
 /** The outputs of a plain answer. @throws `runtime.failed` when they are not the signature's. */
 export function readPlain(text: string, signature: Signature): Tensor[] {
-  return outputsOf(readJson("answer", z.unknown(), text), signature);
+  return outputsOf(parseText("answer", text), signature);
 }

@@ -62,6 +62,7 @@ export class Upstream {
   readonly #dialect: Dialect;
   readonly #hint: string;
   readonly #pool: UpstreamPool;
+  readonly #inferPath: string;
   /** What comes before every path; empty where the URL has none. */
   readonly #base: string;
   #closed: Promise<void> | null = null;
@@ -72,6 +73,7 @@ export class Upstream {
     this.#dialect = dialectOf(address);
     this.#hint = options.hint ?? "check the remote's url in the server's configuration";
     this.#base = url.pathname.replace(/\/+$/, "");
+    this.#inferPath = this.#base + this.#dialect.inferPath;
     this.#pool = new UpstreamPool(url, { connections: CONNECTIONS, ...options });
   }
 
@@ -98,11 +100,8 @@ export class Upstream {
    * says whether the request had left); `runtime.timeout`.
    */
   async infer(inputs: readonly Tensor[], timeoutMs: number): Promise<RemoteAnswer> {
-    const request = {
-      path: this.#base + this.#dialect.inferPath,
-      body: this.#dialect.write(inputs),
-    };
-    const { text, ms } = await this.#requestTwice(request, timeoutMs);
+    const question = { path: this.#inferPath, body: this.#dialect.write(inputs) };
+    const { text, ms } = await this.#requestTwice(question, timeoutMs);
     return { outputs: this.#dialect.read(text), ms };
   }
 
@@ -113,18 +112,22 @@ export class Upstream {
   }
 
   /** Sent once more where that is allowed and a lost connection left it open what became of it. */
-  async #requestTwice(request: Question, timeoutMs: number): Promise<WholeAnswer> {
-    try {
-      return await this.#request(request, timeoutMs);
-    } catch (error) {
-      if (!this.#address.retries || LastgoodError.from(error).code !== "runtime.unavailable")
-        throw error;
-      return this.#request(request, timeoutMs);
-    }
+  #requestTwice(question: Question, timeoutMs: number): Promise<WholeAnswer> {
+    const answer = this.#request(question, timeoutMs);
+    if (!this.#address.retries) return answer;
+    return answer.catch((error: unknown) => {
+      if (LastgoodError.from(error).code !== "runtime.unavailable") throw error;
+      return this.#request(question, timeoutMs);
+    });
   }
 
-  async #request(request: Question, timeoutMs: number): Promise<WholeAnswer> {
-    const answer = await this.#exchange(request, timeoutMs);
+  async #request(question: Question, timeoutMs: number): Promise<WholeAnswer> {
+    let answer: WholeAnswer;
+    try {
+      answer = await this.#pool.ask(question, timeoutMs);
+    } catch (cause) {
+      throw this.#failure(cause, timeoutMs);
+    }
     const { status, text } = answer;
     if (status >= 200 && status < 300) return answer;
     const rejected = status >= 400 && status < 500;
@@ -135,32 +138,25 @@ export class Upstream {
     );
   }
 
-  async #exchange(request: Question, timeoutMs: number): Promise<WholeAnswer> {
-    try {
-      return await this.#pool.ask(request, timeoutMs);
-    } catch (cause) {
-      if (cause instanceof AnswerTimeout)
-        throw new LastgoodError(
-          "runtime.timeout",
-          `${this.#name} did not answer within ${Math.ceil(timeoutMs)} ms`,
-          { cause },
-        );
-      if (cause instanceof AnswerInvalid)
-        throw new LastgoodError(
-          "runtime.failed",
-          `${this.#name} answered what is not HTTP/1.1: ${cause.message}`,
-          { cause },
-        );
-      throw new LastgoodError(
-        "runtime.unavailable",
-        `${this.#name} cannot be reached: ${cause instanceof Error ? cause.message : String(cause)}`,
-        {
-          cause,
-          hint: this.#hint,
-          details: { sent: cause instanceof AnswerLost && cause.stage !== "unsent" },
-        },
+  #failure(cause: unknown, timeoutMs: number): LastgoodError {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    if (cause instanceof AnswerTimeout)
+      return new LastgoodError(
+        "runtime.timeout",
+        `${this.#name} did not answer within ${Math.ceil(timeoutMs)} ms`,
+        { cause },
       );
-    }
+    if (cause instanceof AnswerInvalid)
+      return new LastgoodError(
+        "runtime.failed",
+        `${this.#name} answered what is not HTTP/1.1: ${why}`,
+        { cause },
+      );
+    return new LastgoodError("runtime.unavailable", `${this.#name} cannot be reached: ${why}`, {
+      cause,
+      hint: this.#hint,
+      details: { sent: cause instanceof AnswerLost && cause.stage !== "unsent" },
+    });
   }
 
   get #name(): string {

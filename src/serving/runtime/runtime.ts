@@ -26,14 +26,17 @@ export interface InferResult {
 
 /**
  * The version died (or its connection was lost) with this request in flight. `suspect` says that the
- * request had been handed to it, so that it may be what killed it.
+ * request had been handed to it, so that it may be what killed it. `process` tells this process from
+ * every other one, whoever saw it die: the nonce of its hello (of a managed server, its shim's).
  */
 export class ModelDied extends Error {
   readonly suspect: boolean;
-  constructor(suspect: boolean, why: string) {
+  readonly process: string;
+  constructor(suspect: boolean, why: string, process: string) {
     super(why);
     this.name = "ModelDied";
     this.suspect = suspect;
+    this.process = process;
   }
 }
 

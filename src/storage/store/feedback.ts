@@ -1,4 +1,4 @@
-import type { Selectable } from "kysely";
+import { sql, type Selectable } from "kysely";
 
 import { atomically, type Executor } from "./executor.ts";
 import type { FeedbackRecord, FeedbackStore, StoredFeedback } from "./store.ts";
@@ -52,6 +52,35 @@ async function count(transaction: Executor, requestIds: readonly string[]): Prom
   }
 }
 
+async function cameOf(
+  executor: Executor,
+  { endpoint, revision, since }: Parameters<FeedbackStore["cameOf"]>[0],
+): ReturnType<FeedbackStore["cameOf"]> {
+  const row = await executor
+    .selectFrom("feedback")
+    .select(({ fn }) => [
+      fn.countAll<number>().as("count"),
+      fn.avg<number | null>(sql`at - minute * 60000`).as("delayMs"),
+      fn.sum<number | null>(sql`case when kind = 'label' then 0 else 1 end`).as("judged"),
+      fn
+        .sum<number | null>(
+          sql`case when kind = 'correct' and value = 'false' then 1.0
+            when kind = 'score' then 1 - cast(value as real) else 0 end`,
+        )
+        .as("bad"),
+    ])
+    .where("endpoint", "=", endpoint)
+    .where("revision", "=", revision)
+    .where("at", ">=", since)
+    .executeTakeFirstOrThrow();
+  return {
+    count: row.count,
+    delayMs: Math.max(0, Math.round(row.delayMs ?? 0)),
+    judged: row.judged ?? 0,
+    bad: row.bad ?? 0,
+  };
+}
+
 /** Feedback over any SQL database. */
 export function feedbackStore(executor: Executor): FeedbackStore {
   return {
@@ -92,6 +121,7 @@ export function feedbackStore(executor: Executor): FeedbackStore {
     },
     count: async (requestIds) =>
       atomically(executor, async (transaction) => count(transaction, requestIds)),
+    cameOf: (of) => cameOf(executor, of),
     prune: async (beforeMinute) => {
       const deleted = await executor
         .deleteFrom("feedback")

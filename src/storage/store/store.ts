@@ -272,6 +272,20 @@ export interface FeedbackStore {
   ): Promise<void>;
   /** Marks what was counted. */
   count(requestIds: readonly string[]): Promise<void>;
+  /**
+   * What came since then of one revision: how many, the mean time from the request's minute, ms, and of
+   * those that say by themselves how good the answer was (`correct`, `score`) the sum of what was not.
+   */
+  cameOf(of: {
+    readonly endpoint: string;
+    readonly revision: number;
+    readonly since: number;
+  }): Promise<{
+    readonly count: number;
+    readonly delayMs: number;
+    readonly judged: number;
+    readonly bad: number;
+  }>;
   /** Forgets what is about predictions before that minute. Gives how many. */
   prune(beforeMinute: number): Promise<number>;
 }

@@ -360,6 +360,15 @@ export class Laws implements GatewayWatch {
     }
   }
 
+  /** What served when the rollout began: it need not be what a rollback goes to. */
+  #comparedWith(rollout: string, target: unknown): number | null {
+    const started = this.#disk.witnessed.find(
+      ({ kind, data }) => kind === "rollout.started" && data["rollout"] === rollout,
+    );
+    const stable = started === undefined ? target : started.data["from"];
+    return (stable as { readonly revision: number } | null)?.revision ?? null;
+  }
+
   /** Law 6: each rollback by analysis is computed again from what is stored, to the last digit. */
   #verdictsAreReproduced(): void {
     for (const { kind, data } of this.#disk.witnessed) {
@@ -368,11 +377,9 @@ export class Laws implements GatewayWatch {
       const records = this.#disk.evidence.get(evidence.id) ?? [];
       const plan = planIn(records);
       assert.ok(plan !== null, "law 6: the plan is stored");
-      const [candidate, stable] = [data["from"], data["to"]] as readonly { revision: number }[];
-      const reader = new IntervalReader({
-        candidate: candidate?.revision ?? 0,
-        stable: stable?.revision ?? null,
-      });
+      const candidate = data["from"] as { readonly revision: number };
+      const stable = this.#comparedWith(evidence.id, data["to"]);
+      const reader = new IntervalReader({ candidate: candidate.revision, stable });
       const intervals = records.flatMap((record) => reader.next(record) ?? []);
       // What goes back for want of data or evidence blames no metric: the clock decides, not the counts.
       const isByEvidence = evidence.assessment.blamed.length > 0;

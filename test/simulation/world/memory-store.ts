@@ -261,6 +261,7 @@ function nounsOf(disk: Disk, access: Access): StoreNouns {
       waiting: notSimulated,
       join: notSimulated,
       count: notSimulated,
+      cameOf: notSimulated,
       prune: notSimulated,
     },
     disagreements: disagreementsOf(disk, access),

@@ -1,8 +1,7 @@
 import { Option, type Command } from "@commander-js/extra-typings";
-import * as z from "zod";
 
 import type { Registered } from "../../../core/api/index.ts";
-import { LastgoodError } from "../../../core/errors/index.ts";
+import { LastgoodError, pathText, plainIssues, plainWords } from "../../../core/errors/index.ts";
 import {
   describeSpec,
   parseModelName,
@@ -167,11 +166,13 @@ function checkSource(
 }
 
 function readSignature(path: string): Signature {
-  const parsed = signatureSchema.safeParse(readJsonFile(path));
+  const parsed = signatureSchema.safeParse(readJsonFile(path), { error: plainWords });
   if (parsed.success) return parsed.data;
   throw new LastgoodError(
     "usage.invalid",
-    `${path} is no signature: ${z.prettifyError(parsed.error)}`,
+    `${path} is no signature: ${plainIssues(parsed.error)
+      .map((issue) => `${pathText(issue.path)}: ${issue.message}`)
+      .join("; ")}`,
     {
       hint: '{"inputs": [{"name": "x", "kind": "tensor", "dtype": "FP64", "shape": [-1, 4]}], "outputs": [{"name": "y", "kind": "tensor", "dtype": "INT64", "shape": [-1]}]}',
     },

@@ -3,8 +3,10 @@ import { InvalidArgumentError } from "commander";
 
 import type { LastgoodClient } from "../../../client/index.ts";
 import {
+  isLabelled,
   plannedUnder,
   simulate,
+  type Labels,
   type Scenario,
   type Simulated,
   type SimulationResult,
@@ -15,7 +17,7 @@ import { parseEndpointPolicy, type EndpointPolicy } from "../../../core/policy/i
 import { formatDuration } from "../../../core/time/index.ts";
 import { readPolicyFile } from "../../config/index.ts";
 import { examples } from "../help-text.ts";
-import { countValue } from "../option-value.ts";
+import { countValue, durationValue } from "../option-value.ts";
 import { grouped, percentText } from "../phrase.ts";
 import type { Session } from "../session.ts";
 import { tableLines } from "../table.ts";
@@ -23,6 +25,10 @@ import { tableLines } from "../table.ts";
 /** Error rates of the candidates that are simulated where none is asked for. */
 const RATES = [0.01, 0.02, 0.05, 0.2, 1];
 const SLOWDOWNS = [1.5, 2];
+/** How much worse the answers of a candidate are, where labels tell. */
+const WORSE = [0.05, 0.2];
+/** How labels come where none came yet and nobody says. */
+const ASSUMED_LABELS = { share: 0.1, delayMs: 600_000, wrong: 0.1 };
 /** Traffic that is only told counts as if it had been observed for so long, ms. */
 const TOLD_MS = 7_200_000;
 
@@ -52,6 +58,9 @@ interface Asked {
   readonly rate?: number | undefined;
   readonly errorRate?: number | undefined;
   readonly catch?: readonly number[] | undefined;
+  readonly labels?: number | undefined;
+  readonly labelDelay?: number | undefined;
+  readonly wrong?: number | undefined;
   readonly runs: number;
   readonly seed: number;
 }
@@ -67,6 +76,13 @@ export function define(command: Command, session: Session): void {
     .option("--rate <rate>", "traffic instead of what was measured: 10/s, 600/min", rateValue)
     .option("--error-rate <percent>", "stable's, instead of what was measured: 0.5%", shareValue)
     .option("--catch <percent>", "error rates of the candidate: 3% or 1%,3%,10%", sharesValue)
+    .option(
+      "--labels <percent>",
+      "share of the requests with feedback; 0 % leaves it out",
+      shareValue,
+    )
+    .option("--label-delay <time>", "from a request to its feedback", durationValue)
+    .option("--wrong <percent>", "of stable's answers, by feedback", shareValue)
     .addOption(
       new Option("--runs <count>", "rollouts of each kind").argParser(countValue).default(500),
     )
@@ -87,9 +103,12 @@ export function define(command: Command, session: Session): void {
       ]),
     )
     .action(async (endpoint, options) => {
-      const { name, policy, traffic, source } = await known(session, endpoint ?? null, options);
+      const known = await lookUp(session, endpoint ?? null, options);
+      const { name, policy, traffic, source } = known;
       const planned = plannedUnder(policy.policy);
-      const simulated = { planned, traffic, fallback: policy.policy.rollback.fallback };
+      const labels = labelsOf(policy, known.labels, options);
+      const { fallback } = policy.policy.rollback;
+      const simulated = { planned, traffic, fallback, labels };
       const results = await runAll(session, simulated, options);
       const answer = {
         endpoint: name,
@@ -99,6 +118,8 @@ export function define(command: Command, session: Session): void {
           errorRate: traffic.errorRate,
           dispersion: traffic.dispersion,
           seesSlowdowns: seesSlowdowns(simulated),
+          labels:
+            labels === null ? null : { ...labels, source: labelSource(known.labels, options) },
         },
         runs: options.runs,
         seed: options.seed,
@@ -114,6 +135,8 @@ interface Known {
   readonly policy: EndpointPolicy;
   readonly traffic: Traffic;
   readonly source: "measured" | "told" | "measured and told";
+  /** As they came; null: none did, or nobody was asked. */
+  readonly labels: Labels | null;
 }
 
 /** What was measured there. A policy may be for an endpoint that is not made yet. */
@@ -134,19 +157,23 @@ async function trafficAt(
 }
 
 /** The policy, and the traffic it is to meet. @throws `usage.invalid` where nothing is known of it. */
-async function known(session: Session, endpoint: string | null, asked: Asked): Promise<Known> {
+async function lookUp(session: Session, endpoint: string | null, asked: Asked): Promise<Known> {
   const file = asked.policy === undefined ? null : await policyOf(asked.policy);
   const isTold = asked.rate !== undefined && asked.errorRate !== undefined;
   if (isTold && file !== null && endpoint === null)
-    return { name: null, policy: file, traffic: told(null, asked), source: "told" };
+    return { name: null, policy: file, traffic: told(null, asked), source: "told", labels: null };
   const client = await session.client();
-  const { endpoint: name, traffic } = await trafficAt(client, endpoint ?? file?.name ?? null);
+  const {
+    endpoint: name,
+    traffic,
+    labels,
+  } = await trafficAt(client, endpoint ?? file?.name ?? null);
   if (traffic === null && !isTold) return unknown(name);
   const policy = file ?? parseEndpointPolicy((await client.policy(name)).policy);
-  if (traffic === null) return { name, policy, traffic: told(null, asked), source: "told" };
+  if (traffic === null) return { name, policy, traffic: told(null, asked), source: "told", labels };
   if (asked.rate === undefined && asked.errorRate === undefined)
-    return { name, policy, traffic, source: "measured" };
-  return { name, policy, traffic: told(traffic, asked), source: "measured and told" };
+    return { name, policy, traffic, source: "measured", labels };
+  return { name, policy, traffic: told(traffic, asked), source: "measured and told", labels };
 }
 
 function unknown(endpoint: string): never {
@@ -197,8 +224,37 @@ function seesSlowdowns({ traffic, planned }: Simulated): boolean {
   return planned.comparison === "live" && Object.keys(traffic.latency).length > 0;
 }
 
+/** How feedback comes: as told, else as it came, else as is assumed; null where no metric hears of it. */
+function labelsOf(
+  { policy }: EndpointPolicy,
+  came: Labels | null,
+  { labels: share, labelDelay: delayMs, wrong }: Asked,
+): Simulated["labels"] {
+  const hears = policy.analysis.metrics.some(
+    ({ kind, action }) => isLabelled(kind) && action !== "report",
+  );
+  if (!hears || share === 0) return null;
+  return {
+    share: share ?? came?.share ?? ASSUMED_LABELS.share,
+    delayMs: delayMs ?? came?.delayMs ?? ASSUMED_LABELS.delayMs,
+    wrong: wrong ?? came?.wrong ?? ASSUMED_LABELS.wrong,
+  };
+}
+
+function labelSource(came: Labels | null, { labels, labelDelay, wrong }: Asked): string {
+  const given = [labels, labelDelay, wrong].filter((each) => each !== undefined).length;
+  if (given === 3) return "told";
+  const rest =
+    came === null
+      ? "assumed"
+      : came.wrong === null && wrong === undefined
+        ? "measured, wrong ones assumed"
+        : "measured";
+  return given === 0 ? rest : `${rest} and told`;
+}
+
 function scenariosOf(simulated: Simulated, asked: Asked): readonly Scenario[] {
-  const { traffic } = simulated;
+  const { traffic, labels } = simulated;
   const rates = asked.catch ?? RATES;
   const slower = seesSlowdowns(simulated) ? SLOWDOWNS : [];
   return [
@@ -207,6 +263,9 @@ function scenariosOf(simulated: Simulated, asked: Asked): readonly Scenario[] {
       .filter((rate) => rate > traffic.errorRate)
       .map((errorRate) => ({ errorRate, times: 1 })),
     ...slower.map((times) => ({ errorRate: null, times })),
+    ...(labels === null ? [] : WORSE)
+      .map((more) => Math.min(1, (labels?.wrong ?? 0) + more))
+      .map((wrong) => ({ errorRate: null, times: 1, wrong })),
   ];
 }
 
@@ -231,7 +290,8 @@ async function runAll(
   return results;
 }
 
-function nameOf({ errorRate, times }: Scenario): string {
+function nameOf({ errorRate, times, wrong = null }: Scenario): string {
+  if (wrong !== null) return `${percentText(wrong)} wrong`;
   if (errorRate !== null) return `${percentText(errorRate)} errors`;
   return times === 1 ? "as good as stable" : `${times} x as slow`;
 }
@@ -264,6 +324,7 @@ interface Answer {
     readonly errorRate: number;
     readonly dispersion: number;
     readonly seesSlowdowns: boolean;
+    readonly labels: (NonNullable<Simulated["labels"]> & { readonly source: string }) | null;
   };
   readonly runs: number;
   readonly seed: number;
@@ -298,6 +359,7 @@ function describe(answer: Answer, { planned }: Simulated, session: Session): str
             ? "  latency   nothing was measured: slowdowns are left out"
             : "  latency   only a canary compares it: slowdowns are left out",
         ]),
+    ...labelLines(traffic.labels),
     "",
     ...tableLines([head.map((word) => terminal.style("dim", word)), ...rows]),
     ...undecided.map(
@@ -305,6 +367,18 @@ function describe(answer: Answer, { planned }: Simulated, session: Session): str
         `${nameOf(result.scenario)}: ${percentText(result.undecided / result.runs)} waited for a person`,
     ),
     `median / 95th percentile over ${grouped(runs)} rollouts each, seed ${seed}; - is more than were caught`,
+  ];
+}
+
+function labelLines(labels: Answer["traffic"]["labels"]): string[] {
+  if (labels === null) return [];
+  const { share, delayMs, wrong, source } = labels;
+  const isAssumed = source.includes("assumed");
+  return [
+    `  feedback  on ${percentText(share)} of requests, ${formatDuration(delayMs)} later, ${percentText(wrong)} of stable's answers wrong (${source})`,
+    ...(isAssumed
+      ? ["            --labels, --label-delay and --wrong say how it is; --labels 0% leaves it out"]
+      : []),
   ];
 }
 
