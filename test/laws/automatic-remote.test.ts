@@ -19,7 +19,7 @@ interface Pair {
   readonly load: Load;
 }
 
-const NAMES = ["late", "outage", "switched", "away"] as const;
+const NAMES = ["late", "outage", "switched", "away", "once", "twice"] as const;
 const folder = mkdtempSync(join(tmpdir(), "lastgood-remotes-"));
 const remotes = new Map<string, DoublingRemote>();
 const loads: Load[] = [];
@@ -29,7 +29,9 @@ beforeAll(async () => {
   for (const name of NAMES.flatMap((each) => [`${each}-old`, `${each}-young`]))
     remotes.set(name, await DoublingRemote.start());
   const config = join(folder, "server.yaml");
-  const settings = [...remotes].map(([name, each]) => [name, each.settings(true)] as const);
+  const settings = [...remotes].map(
+    ([name, each]) => [name, each.settings(!name.startsWith("once"))] as const,
+  );
   // Every JSON is YAML.
   writeFileSync(config, JSON.stringify({ remotes: Object.fromEntries(settings) }));
   server = await startServer({ args: ["--config", config] });
@@ -160,6 +162,23 @@ test.concurrent("an outage in which both are out of reach is held in a bake that
   expect(await ended(on, rollout?.id ?? "")).toMatch(/^Succeeded/);
   const { entries } = await server.client.history("away");
   expect(entries.filter(({ kind }) => kind.startsWith("rollback."))).toEqual([]);
+}, 180_000);
+
+test.concurrent("where stable may not be given copies, a bake is compared with what stable did before", async () => {
+  const { rollout: _, ...quick } = quickCanary();
+  const watched = { ...quick, rollout: { blueGreen: {}, bake: "60s", holdback: "50%" } };
+  const comparisonAt = async (name: "once" | "twice"): Promise<unknown> => {
+    const { on } = await start(name, "60s", watched);
+    const { rollout } = await on.deploy("v1.1", { bakeMs: null });
+    await bakes(on);
+    const planned = async (): Promise<unknown> => {
+      const { plan } = await server.client.evidence(rollout?.id ?? "");
+      return plan["comparison"];
+    };
+    return until("its plan", planned, 60_000);
+  };
+  expect(await comparisonAt("once")).toBe("absolute");
+  expect(await comparisonAt("twice")).toBe("paired");
 }, 180_000);
 
 test.concurrent("an outage of both while the switch to all traffic is verified is held, and the rollout goes on after it", async () => {

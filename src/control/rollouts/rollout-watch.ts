@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 
 import {
   assess,
@@ -10,6 +11,7 @@ import {
   type AnalysisState,
   type Assessment,
   type AssessmentContext,
+  type Comparison,
 } from "../../core/analysis/index.ts";
 import {
   armsOf,
@@ -25,6 +27,7 @@ import {
 } from "../../core/rollout/index.ts";
 import type { TargetChoice } from "../../core/target/index.ts";
 import { versionLabel, type ReferenceSet } from "../../core/version/index.ts";
+import type { StoredManifest } from "../../storage/store/index.ts";
 import { allRecords, readBaseline } from "./baseline.ts";
 import type { EndpointDeps } from "./deps.ts";
 import {
@@ -164,7 +167,7 @@ export class RolloutWatch {
               revision: rollout.from,
               before: rollout.startedAt,
             }),
-      comparison: comparisonUnder(rollout.policy),
+      comparison: await this.#comparison(state, rollout),
       reference: referenceOf(rollout, {
         candidate: await this.#referenceSet(state, rollout.candidate),
         stable: await this.#referenceSet(state, rollout.from),
@@ -175,12 +178,29 @@ export class RolloutWatch {
     return JSON.parse(JSON.stringify(made)) as AnalysisPlan;
   }
 
+  /** Without copies there are no pairs: it is compared with what stable did before. */
+  async #comparison(state: EndpointState, rollout: Rollout): Promise<Comparison> {
+    const wanted = comparisonUnder(rollout.policy);
+    if (wanted !== "paired" || rollout.from === null) return wanted;
+    const endpoint = state.identity.name;
+    const stable = this.#deps.gateways.revisionState({ endpoint, revision: rollout.from });
+    const [own, stables] = [
+      await this.#manifest(state, rollout.candidate),
+      await this.#manifest(state, rollout.from),
+    ];
+    const isAlike = isDeepStrictEqual(own?.signature.inputs, stables?.signature.inputs);
+    return isAlike && stable?.takesCopies !== false ? "paired" : "absolute";
+  }
+
   async #referenceSet(state: EndpointState, revision: number | null): Promise<ReferenceSet | null> {
+    return (await this.#manifest(state, revision))?.reference ?? null;
+  }
+
+  async #manifest(state: EndpointState, revision: number | null): Promise<StoredManifest | null> {
     const served = revisionOf(state, revision);
     if (served === undefined) return null;
     const { model } = state.identity;
-    const manifest = await this.#deps.store.versions.manifest(model, served.version.sequence);
-    return manifest?.reference ?? null;
+    return this.#deps.store.versions.manifest(model, served.version.sequence);
   }
 
   async #read(watching: Watching): Promise<void> {

@@ -45,6 +45,8 @@ const revisionStateSchema = z.object({
   code: z.string().nullable(),
   engine: engineStampSchema.nullable(),
   pid: z.number().int().nullable(),
+  /** Whether it may be given copies of what another revision answered; not known before it is loaded. */
+  takesCopies: z.boolean().optional(),
   /** Of a managed server, while it is there. */
   process: processFactsSchema.optional(),
 });

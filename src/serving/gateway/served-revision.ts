@@ -126,7 +126,7 @@ export class ServedRevision {
       await old.close();
       await new Promise((resolve) => setImmediate(resolve));
     }
-    this.#mayRepeat = address.kind === "onnx" || retriesOf(address);
+    this.#mayRepeat = mayRepeat(address);
     this.#client = await this.#context.connect(address);
     if (this.#mayOpen) this.gate.open();
   }
@@ -286,8 +286,15 @@ function isForwarding(client: ModelClient): client is ForwardingClient {
   return "forward" in client;
 }
 
-function retriesOf(address: Exclude<ModelAddress, { readonly kind: "onnx" }>): boolean {
+/** Whether a request may be run twice by what is there. */
+function mayRepeat(address: ModelAddress): boolean {
+  if (address.kind === "onnx") return true;
   return address.kind === "passthrough" ? address.retries : address.upstream.retries;
+}
+
+/** Whether it may be given copies of requests: what is passed on is not read, so there is nothing to compare. */
+export function takesCopies(address: ModelAddress): boolean {
+  return address.kind !== "passthrough" && mayRepeat(address);
 }
 
 /** The error of a request that was in a process when it died; one that threw by itself is cleared. */

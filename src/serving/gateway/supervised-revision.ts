@@ -8,6 +8,7 @@ import { monotonic } from "./clock.ts";
 import type { CrashLog } from "./crash-log.ts";
 import { HARD_LIMITS, type Breach } from "./hard-limits.ts";
 import type { Log } from "./log.ts";
+import { takesCopies } from "./served-revision.ts";
 import { SuspectQueue } from "./suspect-queue.ts";
 import { revisionKey } from "./thread-messages.ts";
 import type { WorkerPool } from "./worker-pool.ts";
@@ -253,7 +254,13 @@ export class SupervisedRevision {
     this.#failedLoads = 0;
     if (this.#isUntold) this.#tellCrash();
     workers.tell({ kind: "open", key: this.key });
-    this.#report({ ...proven(model.proof), state: "ready", why: null, code: null });
+    this.#report({
+      ...proven(model.proof),
+      takesCopies: takesCopies(model.address),
+      state: "ready",
+      why: null,
+      code: null,
+    });
     this.#settled.resolve();
     return true;
   }
