@@ -1,3 +1,9 @@
 export { BUILT_IN_LAUNCHERS } from "./built-in.ts";
 export { launchersSchema } from "./file-schema.ts";
-export { fillIn, LAUNCHER_PROTOCOLS, launcherSchema, type Launcher, type UpstreamProtocol } from "./launcher.ts";
+export {
+  fillIn,
+  LAUNCHER_PROTOCOLS,
+  launcherSchema,
+  type Launcher,
+  type UpstreamProtocol,
+} from "./launcher.ts";

@@ -35,9 +35,7 @@ const READY_PATHS = {
 } as const;
 
 /** Where a server says that its model is ready. */
-export function readyPathOf(
-  address: Pick<Launcher, "health" | "protocol" | "model">,
-): string {
+export function readyPathOf(address: Pick<Launcher, "health" | "protocol" | "model">): string {
   return address.health ?? READY_PATHS[address.protocol](address.model);
 }
 
