@@ -79,6 +79,30 @@ const FOUND: readonly {
       [0, { do: "cut", gateway: 1 }],
     ],
   },
+  {
+    what: "the first target fails its verification: the second one was warm, and is kept so until it is needed",
+    gateways: 2,
+    happens: [
+      [4_000, deploy("v1.3")],
+      [12_000, { do: "rollback", to: "v1.0", again: false, keepStatus: true }],
+      [2_000, deploy("v1.2")],
+      [4_000, { do: "rollback", to: null, again: false, keepStatus: false }],
+      [0, { do: "noProbes", gateway: 0, ms: 50 }],
+      [12_000, { do: "rollback", to: null, again: false, keepStatus: false }],
+    ],
+  },
+  {
+    what: "a rollout that waits for a person is begun while a way back is wanted",
+    gateways: 1,
+    happens: [
+      [0, deploy("v1.3")],
+      [12_000, { ...deploy("v1.0"), policy: "canary" }],
+      [4_000, { do: "storeFails", ms: 50 }],
+      [0, { do: "noProbes", gateway: 0, ms: 1_500 }],
+      [0, { do: "clock", ms: 3_600_000 }],
+      [4_000, { ...deploy("v1.2"), policy: "manual" }],
+    ],
+  },
 ];
 
 test.each(FOUND)("$what", async ({ gateways, happens }) => {

@@ -50,7 +50,15 @@ export function loadedRevisions(state: EndpointState, choice: TargetChoice): rea
     .flatMap((target) => target.revision ?? [])
     .slice(0, KEEP_WARM)
     .filter((revision) => !needed.includes(revision));
-  return [...needed, ...warm];
+  return [...new Set([...needed, ...warm, ...nextTargets(state)])];
+}
+
+/** Where a way back goes next should its target fail: unloaded now, it would be cold when it is needed. */
+function nextTargets({ activity }: EndpointState): readonly number[] {
+  if (activity.phase !== "RollingBack") return [];
+  return activity.back.remaining
+    .flatMap(({ warm, revision }) => (warm && revision !== null ? [revision] : []))
+    .slice(0, KEEP_WARM);
 }
 
 /** Revisions that a rollout under watch compares, loaded or not: what inputs look like is theirs to say. */
