@@ -171,8 +171,8 @@ test.concurrent("a flipped byte or a missing file: cold ones are passed over, a 
   rotten.flipByte("v1.0");
   rotten.loseFile("v1.1");
   // v1.1 is warm: what is loaded was hashed from the very bytes that were loaded.
-  const warm = await rotten.tell<RolledBack>("rollback", "rotten");
-  expect(warm).toMatchObject({
+  const left = await rotten.tell<RolledBack>("rollback", "rotten");
+  expect(left).toMatchObject({
     code: 0,
     value: { to: { version: "v1.1" }, warm: true, verified: true },
   });
@@ -192,8 +192,8 @@ test.concurrent("a flipped byte or a missing file: cold ones are passed over, a 
   });
   // No force overrides a digest; as long as it is loaded, its file is not needed.
   await until("v1.1 is unloaded", async () => {
-    const loaded = await rotten.loaded();
-    return loaded.every(({ revision }) => revision !== warm.value.to.revision);
+    const { revisions } = await rotten.view();
+    return revisions.every(({ revision, warm }) => revision !== left.value.to.revision || !warm);
   });
   const named = ["rollback", "rotten", "--version", "v1.1", "--force"];
   const refusal = await rotten.refused(4, ...named);

@@ -161,11 +161,12 @@ export class Stage {
     return revisions.filter((revision) => revision.endpoint === this.name);
   }
 
-  /** Waits until what is no longer needed is unloaded: a version after that is cold. */
+  /** Waits until what is no longer needed is unloaded, and the control plane knows: a version after that is cold. */
   async unloadedTo(count: number): Promise<readonly RevisionState[]> {
     return until(`${count} revisions of ${this.name} are loaded`, async () => {
       const ready = (await this.loaded()).filter(({ state }) => state === "ready");
-      return ready.length <= count ? ready : null;
+      const known = (await this.view()).revisions.filter(({ warm }) => warm);
+      return ready.length <= count && known.length <= count ? ready : null;
     });
   }
 
