@@ -57,6 +57,7 @@ export class EndpointSwitch {
   readonly #switching = new Turns();
   readonly #preparing = new Set<Route>();
   #record: RouteRecord | null = null;
+  #leaving: readonly Route[] = [];
   #interval = 0;
   #unwritten = false;
   #holdMs: number | null = null;
@@ -151,8 +152,14 @@ export class EndpointSwitch {
     const route = effectiveRoute(record);
     if (before === null || !sameCounting(before.route, route)) this.#interval += 1;
     this.#watched(route);
-    const workers = await this.#swapWorkers();
-    return { workers, durable: await this.#remember() };
+    // Until the last worker has swapped, what they leave is in use.
+    this.#leaving = before === null ? [] : [before.route];
+    try {
+      const workers = await this.#swapWorkers();
+      return { workers, durable: await this.#remember() };
+    } finally {
+      this.#leaving = [];
+    }
   }
 
   /** Replaces the record on disk alone: the split stays. Only within `exclusively`. */
@@ -288,9 +295,10 @@ export class EndpointSwitch {
     return revisionKey(this.endpoint, revision.revision, revision.digest);
   }
 
-  /** Keys that a route in force or in preparation names. */
+  /** Keys that a route in force, in preparation or being left names. */
   #needed(): ReadonlySet<string> {
-    const routes = [...this.#preparing, ...(this.#record === null ? [] : [this.#record.route])];
+    const inForce = this.#record === null ? [] : [this.#record.route];
+    const routes = [...inForce, ...this.#leaving, ...this.#preparing];
     return new Set(routes.flatMap((route) => route.revisions.map((each) => this.#key(each))));
   }
 

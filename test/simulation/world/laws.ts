@@ -57,6 +57,8 @@ export class Laws implements GatewayWatch {
   readonly #takenOver = new Map<SimulatedGateway, { readonly arms: string; readonly at: number }>();
   readonly #overrides: Overrode[] = [];
   readonly #toldHeads = new Set<string>();
+  /** When each rollback was first asked for, by when it was done. */
+  readonly #rollbacks = new Map<number, number>();
   /** When files were last hashed and found right, by digest. */
   readonly hashed = new Map<string, number>();
   /** What the control plane knows not to hold: since when, by gateway and digest. */
@@ -158,9 +160,12 @@ export class Laws implements GatewayWatch {
       "law 4: what was gone to is known",
     );
     if (state.activity.phase !== "Idle" || state.lastRollback?.at !== answer.at) return;
+    // Whoever asks for the same while it is under way gets its answer.
+    const since = Math.min(askedAt, this.#rollbacks.get(answer.at ?? 0) ?? askedAt);
+    this.#rollbacks.set(answer.at ?? 0, since);
     for (const gateway of gateways) {
       // What came while the traffic was moved gets its route by itself.
-      if (!gateway.life.isAlive || gateway.introducedAt >= askedAt) continue;
+      if (!gateway.life.isAlive || gateway.introducedAt >= since) continue;
       const record = gateway.endpoint(state.identity.name).record;
       if (record === null || record.overrides.length > 0) continue;
       this.#isThere(gateway, { ...told, answer, state, route: record.route });
