@@ -132,6 +132,24 @@ const FOUND: readonly {
       [300, { do: "rollback", to: null, again: false, keepStatus: false }],
     ],
   },
+  {
+    what: "a target that made room for the one tried before it is not called warm",
+    gateways: 1,
+    happens: [
+      [0, deploy("v1.0")],
+      [4_000, deploy("v1.2")],
+      [300, { do: "rollback", to: null, again: false, keepStatus: true }],
+      [0, { do: "spoil", name: "v1.2", how: "mute", is: true }],
+      [4_000, { do: "steer", command: "promote" }],
+      [0, { do: "stall", gateway: 0, ms: 6_000 }],
+      [0, { ...deploy("v2.0"), policy: "recreate", force: true }],
+      [4_000, { do: "rollback", to: null, again: false, keepStatus: false }],
+      [1_000, deploy("v1.0")],
+      [300, { do: "storeFails", ms: 50 }],
+      [1_000, { do: "alone", gateway: 0 }],
+      [0, { do: "noProbes", gateway: 0, ms: 50 }],
+    ],
+  },
 ];
 
 test.each(FOUND)("$what", async ({ gateways, happens }) => {

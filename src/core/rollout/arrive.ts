@@ -211,8 +211,11 @@ export function returnFailed(
   const [following, ...remaining] = stillTrusted(state, back.remaining);
   if (following === undefined || back.kind === "reinstate")
     return stayed(state, { tried, why }, now);
+  // What was warm when the way back began may have made room for the target that failed.
+  const { revision } = following;
+  const warm = event.choice.targets.some((each) => each.warm && each.revision === revision);
   const left = notCandidate(state, back.to.revision, "rejected", why);
-  const { state: numberedState, target } = numbered(left, following, now);
+  const { state: numberedState, target } = numbered(left, { ...following, warm }, now);
   const switchId = `${back.id}:${tried.length}`;
   const next = doing(numberedState, {
     ...state.activity,
