@@ -58,7 +58,7 @@ export class Laws implements GatewayWatch {
   readonly #overrides: Overrode[] = [];
   readonly #toldHeads = new Set<string>();
   /** When each rollback was first asked for, by when it was done. */
-  readonly #rollbacks = new Map<number, number>();
+  readonly #rollbacks = new Map<RolledBack["at"], number>();
   /** When files were last hashed and found right, by digest. */
   readonly hashed = new Map<string, number>();
   /** What the control plane knows not to hold: since when, by gateway and digest. */
@@ -160,9 +160,7 @@ export class Laws implements GatewayWatch {
       "law 4: what was gone to is known",
     );
     if (state.activity.phase !== "Idle" || state.lastRollback?.at !== answer.at) return;
-    // Whoever asks for the same while it is under way gets its answer.
-    const since = Math.min(askedAt, this.#rollbacks.get(answer.at ?? 0) ?? askedAt);
-    this.#rollbacks.set(answer.at ?? 0, since);
+    const since = this.#firstAsked(answer.at, askedAt);
     for (const gateway of gateways) {
       // What came while the traffic was moved gets its route by itself.
       if (!gateway.life.isAlive || gateway.introducedAt >= since) continue;
@@ -170,6 +168,13 @@ export class Laws implements GatewayWatch {
       if (record === null || record.overrides.length > 0) continue;
       this.#isThere(gateway, { ...told, answer, state, route: record.route });
     }
+  }
+
+  /** Whoever asks for the same while it is under way gets its answer. */
+  #firstAsked(doneAt: RolledBack["at"], askedAt: number): number {
+    const since = Math.min(askedAt, this.#rollbacks.get(doneAt) ?? askedAt);
+    this.#rollbacks.set(doneAt, since);
+    return since;
   }
 
   /** Laws 1, 3 and 5: a rollback that was reported done is done at this gateway. */
