@@ -19,7 +19,7 @@ export interface Http1Stage {
 }
 
 /** One connection of a caller's, and what came back over it. */
-class Caller {
+export class Caller {
   readonly socket: Socket;
   /** Resolves once the connection has ended. */
   readonly closed: Promise<void>;

@@ -93,13 +93,17 @@ export class Connection implements Line {
     else this.#next();
   }
 
-  /** Ends the connection where it waits for a request of which nothing has come. */
+  /** Ends the connection where its answers have left and nothing has come of another request. */
   closeIfIdle(): void {
-    if (this.#phase === "idle" && this.socket.readableLength === 0) this.socket.destroy();
+    const { readableLength, writableLength } = this.socket;
+    if (this.#phase === "idle" && readableLength === 0 && writableLength === 0)
+      this.socket.destroy();
   }
 
   /** Ends the connection where its phase has lasted too long. */
   check(now: number, { headMs, requestMs, keepAliveMs }: Patience): void {
+    // It is idle from when its answer has left.
+    if (this.#phase === "idle" && this.socket.writableLength > 0) this.#since = now;
     const ms = now - this.#since;
     if (this.#phase === "idle") {
       if (ms > keepAliveMs) this.socket.destroy();

@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { setImmediate as turn } from "node:timers/promises";
+import type { Socket } from "node:net";
+import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
 
 import { expect, test, vi } from "vitest";
 
-import { http1Stage } from "../../../test/support/http1-stage.ts";
+import { http1Stage, type Caller } from "../../../test/support/http1-stage.ts";
 import type { PlainExchange } from "./index.ts";
 
 const LAST = "GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
@@ -178,3 +179,43 @@ test("the listener has closed when every connection has, also Node's", async () 
   await closed;
   await Promise.all([plain.closed, chunked.closed]);
 });
+
+const ASKS = {
+  "the codec": "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+  Node: "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+};
+
+/** Asks until an answer of `body` waits for its reader; resolves with how many were asked for. */
+async function askUntilUnread(caller: Caller, asked: string, socket: Socket): Promise<number> {
+  caller.socket.pause();
+  let count = 0;
+  do {
+    count += 1;
+    const before = socket.bytesWritten;
+    caller.socket.write(asked);
+    await vi.waitFor(() => expect(socket.bytesWritten).toBeGreaterThan(before), { interval: 1 });
+  } while (socket.writableLength === 0);
+  return count;
+}
+
+test.each(["the codec", "Node"] as const)(
+  "a connection of %s on which an answer has not left is not idle",
+  async (by) => {
+    const body = `<${"x".repeat(40_000)}>`;
+    const settings = {
+      keepAliveMs: 300,
+      checkMs: 5,
+      other: (_: IncomingMessage, response: ServerResponse) => void response.end(body),
+    };
+    const { server, call } = await http1Stage((each) => each.answer(200, "", body), settings);
+    const sockets: Socket[] = [];
+    server.listener.on("connection", (socket) => void sockets.push(socket));
+    const caller = await call();
+    const [socket] = sockets as [Socket];
+    const count = await askUntilUnread(caller, ASKS[by], socket);
+    server.closeIdleConnections();
+    await sleep(600);
+    caller.socket.resume().end();
+    expect(bodies(await caller.all())).toHaveLength(count);
+  },
+);

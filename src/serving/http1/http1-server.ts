@@ -27,6 +27,8 @@ export class Http1Server implements Host {
   readonly listener: Server;
   readonly #options: Http1Options;
   readonly #connections = new Set<Connection>();
+  /** Those that `other` has. */
+  readonly #given = new Set<Socket>();
   #isDraining = false;
 
   constructor(options: Http1Options, handle: (exchange: PlainExchange) => void) {
@@ -57,9 +59,11 @@ export class Http1Server implements Host {
     this.#isDraining = true;
   }
 
-  /** Ends the connections that wait for a request of which nothing has come. */
+  /** Ends the connections whose answers have left and that wait for a request of which nothing has come. */
   closeIdleConnections(): void {
     for (const connection of this.#connections) connection.closeIfIdle();
+    // Node takes for idle what has been answered, even where the answer still waits for its reader.
+    for (const { writableLength } of this.#given) if (writableLength > 0) return;
     this.#options.other.closeIdleConnections();
   }
 
@@ -74,6 +78,8 @@ export class Http1Server implements Host {
   }
 
   handOver(socket: Socket, bytes: Buffer): void {
+    this.#given.add(socket);
+    socket.once("close", () => this.#given.delete(socket));
     socket.pause();
     socket.unshift(bytes);
     this.#options.other.emit("connection", socket);
