@@ -1,7 +1,8 @@
 import { createServer } from "node:http";
 import { connect, type AddressInfo } from "node:net";
+import { Readable } from "node:stream";
 
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 
 import { echoHeaders } from "./answer.ts";
 import { NodeExchange } from "./node-exchange.ts";
@@ -35,4 +36,31 @@ test("a body that is not ASCII goes out as UTF-8", async () => {
   const bytes = await bytesOf('"grün"');
   expect(bytes.subarray(-7).toString("utf8")).toBe('"grün"');
   expect(bytes.toString("latin1")).toContain("content-length: 7\r\n");
+});
+
+test.each([
+  ["whole", () => Buffer.from("early")],
+  ["a stream", () => Readable.from([Buffer.from("early")])],
+])("what is still sent behind an answer that is %s does not keep its caller", async (_, answer) => {
+  const server = createServer((request, response) => {
+    const exchange = new NodeExchange(request, response);
+    exchange.take(1, (_error, body) => {
+      // As an upload is left whose server has answered, while it takes nothing more.
+      (body as Readable).once("data", () => {
+        request.pause();
+        void exchange.pass({ status: 413, headers: {}, body: answer() });
+      });
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
+  const bytes = 16 * 1024 * 1024;
+  socket.write(`POST / HTTP/1.1\r\nhost: x\r\ncontent-length: ${bytes}\r\n\r\n`);
+  // It reads nothing before all is sent.
+  await new Promise<void>((resolve) => void socket.write(Buffer.alloc(bytes), () => resolve()));
+  socket.end();
+  const parts: Buffer[] = [];
+  for await (const part of socket) parts.push(part as Buffer);
+  expect(Buffer.concat(parts).toString()).toMatch(/^HTTP\/1.1 413 [^]*early/);
 });

@@ -87,12 +87,21 @@ export class NodeExchange implements HttpExchange {
     if (Buffer.isBuffer(body)) {
       // As text it leaves in one write with its head.
       response.end(body.toString("latin1"), "latin1");
+      this.#leaveRest();
       return Promise.resolve();
     }
     response.flushHeaders();
     return new Promise((resolve) => {
-      pipeline(body, response, () => resolve());
+      pipeline(body, response, () => {
+        this.#leaveRest();
+        resolve();
+      });
     });
+  }
+
+  /** Many callers read no answer before all is sent, and nobody else reads it any more. */
+  #leaveRest(): void {
+    if (!this.#request.complete) this.discardForAWhile();
   }
 
   discard(): void {
