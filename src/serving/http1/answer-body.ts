@@ -60,6 +60,11 @@ export function writeBody(
     body.destroy();
     end(false);
   };
+  // It would say nothing more.
+  if (body.destroyed) {
+    then(false);
+    return;
+  }
   socket.on("drain", resume).on("close", broken);
   // What breaks off after its end is nobody's loss, but must not go unheard.
   body.on("error", broken).on("close", () => end(false));

@@ -118,6 +118,8 @@ test("a caller who closes its half during a stream gets all of it, and the conne
   expect(await caller.all()).toContain("3\r\nabc\r\n0\r\n\r\n");
 });
 
+const GONE = new PassThrough().destroy();
+
 test.each([
   ["breaks off", {}, "2\r\nab\r\n", () => brokenOff()],
   [
@@ -133,6 +135,7 @@ test.each([
     () => Readable.from([Buffer.from("abc")]),
   ],
   ["breaks off before it is over", { "content-length": "3" }, "ab", () => brokenOff()],
+  ["broke off before it was passed on", {}, "", () => GONE],
 ])("the caller of a stream that %s sees that it is not whole", async (_, fields, sent, open) => {
   const stage = await http1Stage((each) => void each.pass(200, fields, open()));
   const caller = await stage.call();
