@@ -111,13 +111,18 @@ export class Upstream {
     return this.#closed;
   }
 
-  /** Sent once more where that is allowed and a lost connection left it open what became of it. */
+  /**
+   * Sent once more, in what is left of its time, where that is allowed and a lost connection left it
+   * open what became of it.
+   */
   #requestTwice(question: Question, timeoutMs: number): Promise<WholeAnswer> {
     const answer = this.#request(question, timeoutMs);
     if (!this.#address.retries) return answer;
+    const until = performance.now() + timeoutMs;
     return answer.catch((error: unknown) => {
-      if (LastgoodError.from(error).code !== "runtime.unavailable") throw error;
-      return this.#request(question, timeoutMs);
+      const leftMs = until - performance.now();
+      if (LastgoodError.from(error).code !== "runtime.unavailable" || leftMs <= 0) throw error;
+      return this.#request(question, leftMs);
     });
   }
 
