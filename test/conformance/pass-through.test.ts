@@ -332,6 +332,27 @@ test("a caller who leaves ends the stream, and the server hears of it", async ()
   expect((await ask("/endpoints/iris-prod/x")).body).toBe("again");
 });
 
+test("of several requests sent together one is passed on at a time, and none once the caller has left", async () => {
+  await serving();
+  let opened = 0;
+  let open = 0;
+  old.behaviour = (_incoming, response) => {
+    opened += 1;
+    open += 1;
+    response.once("close", () => (open -= 1));
+    response.writeHead(200);
+    response.write(Buffer.alloc(8 * 1024 * 1024));
+  };
+  const socket = connect(harness.port, "127.0.0.1");
+  const head = "POST /endpoints/iris-prod/x HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked";
+  socket.write(`${head}\r\n\r\n1\r\na\r\n0\r\n\r\n`.repeat(3));
+  await new Promise<void>((resolve) => void socket.once("data", () => resolve()));
+  await pause(100);
+  socket.resetAndDestroy();
+  await expect.poll(() => open, { timeout: 4_000 }).toBe(0);
+  expect(opened).toBe(1);
+});
+
 test("a caller who breaks off its upload is nobody's failure", async () => {
   await serving();
   const outgoing = request({

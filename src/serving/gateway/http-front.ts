@@ -1,4 +1,4 @@
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 
 import { LastgoodError } from "../../core/errors/index.ts";
@@ -74,8 +74,12 @@ export class HttpFront {
         connectionsCheckingInterval: CHECK_MS,
       },
       (request, response) => {
-        if (this.#server.isDraining) response.shouldKeepAlive = false;
-        this.#take(new NodeExchange(request, response));
+        // One at a time: a response that waits behind another one may never hear of its connection's end.
+        if (response.socket === null)
+          response.once("socket", ({ destroyed }) => {
+            if (!destroyed) this.#takeFromNode(request, response);
+          });
+        else this.#takeFromNode(request, response);
       },
     );
     // A caller that has closed its half of the connection still gets its answer; Node has the switch
@@ -135,6 +139,11 @@ export class HttpFront {
     await closed;
     clearInterval(idle);
     clearTimeout(cut);
+  }
+
+  #takeFromNode(request: IncomingMessage, response: ServerResponse): void {
+    if (this.#server.isDraining) response.shouldKeepAlive = false;
+    this.#take(new NodeExchange(request, response));
   }
 
   #take(exchange: HttpExchange): void {
