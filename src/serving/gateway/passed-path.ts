@@ -11,8 +11,11 @@ export interface PassedPath {
 }
 
 const PREFIX = "/endpoints/";
-/** A part that would leave the server's own path. */
-const DOTS = /(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)/i;
+/**
+ * A part that would leave the server's own path, also for servers that decode slashes first, take
+ * backslashes for them, or leave out what follows a semicolon.
+ */
+const DOTS = /(?:^|[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\;]|%2f|%5c|%3b|$)/i;
 
 /** What a URL of the serving port names below an endpoint, or null where it is no such path. */
 export function passedPath(url: string): PassedPath | null {
