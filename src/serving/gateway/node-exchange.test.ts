@@ -24,18 +24,13 @@ async function bytesOf(body: string | Buffer): Promise<Buffer> {
 }
 
 test("the caller's id comes back byte for byte, and the body is as long as it says", async () => {
-  for (const body of ['{"a":1}', Buffer.of(0, 255, 128)]) {
+  for (const body of ['{"a":1}', Buffer.of(0, 255, 128), '"grün"']) {
+    const sent = Buffer.from(body);
     const bytes = await bytesOf(body);
     expect(bytes.toString("latin1")).toContain("x-request-id: mïne\r\n");
-    expect(bytes.subarray(-body.length)).toEqual(Buffer.from(body));
-    expect(bytes.toString("latin1")).toContain(`content-length: ${body.length}\r\n`);
+    expect(bytes.subarray(-sent.length)).toEqual(sent);
+    expect(bytes.toString("latin1")).toContain(`content-length: ${sent.length}\r\n`);
   }
-});
-
-test("a body that is not ASCII goes out as UTF-8", async () => {
-  const bytes = await bytesOf('"grün"');
-  expect(bytes.subarray(-7).toString("utf8")).toBe('"grün"');
-  expect(bytes.toString("latin1")).toContain("content-length: 7\r\n");
 });
 
 test.each([

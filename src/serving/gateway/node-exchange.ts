@@ -54,9 +54,10 @@ export class NodeExchange implements HttpExchange {
       ...headers,
       "content-length": String(length),
     });
-    // Text, not a Buffer: node:http then sends head and body in one write. ASCII goes out as it lies in
-    // memory, and a header that is not ASCII as it came in.
-    response.end(body, length === body.length ? "latin1" : "utf8");
+    // Text, not a Buffer: node:http then sends head and body in one write, and in one encoding. ASCII goes
+    // out as it lies in memory, and a header that is not ASCII as it came in.
+    if (length === body.length) response.end(body, "latin1");
+    else response.end(Buffer.from(body));
   }
 
   read(limit: number, then: (error: LastgoodError | null, body: Buffer) => void): void {
