@@ -6,6 +6,8 @@ import { HeadReader, mayBecomeHead, type RequestHead } from "./request-head.ts";
 
 const EMPTY = Buffer.alloc(0);
 const END_OF_HEAD = Buffer.from("\r\n\r\n");
+/** A head is looked at from its beginning with each part that comes: most that may be, all together, bytes. */
+const MAX_JUDGED_BYTES = 64 * 1024;
 
 /** What a connection needs of its server. */
 export interface Host {
@@ -54,6 +56,8 @@ export class Connection implements Line {
   #since: number;
   /** What came of a head. */
   #held: Buffer | null = null;
+  /** How much was looked at to judge it, bytes. */
+  #judged = 0;
   #head: RequestHead | null = null;
   #body = EMPTY;
   #filled = 0;
@@ -146,8 +150,7 @@ export class Connection implements Line {
   #readOne(bytes: Buffer): Buffer {
     const end = bytes.indexOf(END_OF_HEAD);
     if (end === -1) {
-      const mayBe = bytes.length < MAX_HEAD_BYTES && mayBecomeHead(bytes.toString("latin1"));
-      if (mayBe) this.#hold(bytes);
+      if (this.#mayHold(bytes)) this.#hold(bytes);
       else this.#handOver(bytes);
       return EMPTY;
     }
@@ -168,6 +171,12 @@ export class Connection implements Line {
     this.#body = Buffer.allocUnsafeSlow(head.contentLength);
     this.#filled = bytes.copy(this.#body, 0, from);
     return EMPTY;
+  }
+
+  #mayHold(bytes: Buffer): boolean {
+    this.#judged = bytes.length + (this.#phase === "head" ? this.#judged : 0);
+    if (bytes.length >= MAX_HEAD_BYTES || this.#judged > MAX_JUDGED_BYTES) return false;
+    return mayBecomeHead(bytes.toString("latin1"));
   }
 
   /** A request's time is counted from its first byte. */

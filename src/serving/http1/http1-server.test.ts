@@ -69,6 +69,22 @@ test("a body longer than the codec reads is Node's", async () => {
   }
 });
 
+test("a head that comes in very many parts is not read again with each of them: it is Node's", async () => {
+  const stage = await http1Stage(byCodec, { other: byNode });
+  for (const [bytes, by] of [
+    [200, "codec"],
+    [1_000, "node"],
+  ] as const) {
+    const caller = await stage.call();
+    const head = `GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: ${"x".repeat(bytes)}`;
+    for (const byte of `${head}\r\n\r\n`) {
+      caller.socket.write(byte);
+      await turn();
+    }
+    expect(bodies(await caller.all())).toEqual([`<${by} /slow >`]);
+  }
+});
+
 const HEAD = "POST / HTTP/1.1\r\nHost: x\r\n";
 test.each([
   [
