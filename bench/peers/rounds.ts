@@ -146,6 +146,11 @@ export function ratioGoal(what: string, ratio: number, least: number): Goal {
   };
 }
 
+/** A ratio that no goal was set for. */
+export function ratioShown(what: string, ratio: number): Goal {
+  return { ...ratioGoal(what, ratio, 0), met: null };
+}
+
 export const COLUMNS = [
   "",
   "CPU µs/request",

@@ -8,9 +8,21 @@ import {
   nativeSubjects,
   SCORING,
 } from "./lastgood-subjects.ts";
+import { proxyProgram } from "./proxy-programs.ts";
 import { FASTAPI, fastapiFolder, MLFLOW, pythonPeers } from "./python-peers.ts";
-import { COLUMNS, measureRounds, ratioGoal, ratioOf, rowOf, type Measured } from "./rounds.ts";
-import { scoringBodies, type Found, type Subject } from "./subject.ts";
+import {
+  COLUMNS,
+  measureRounds,
+  ratioGoal,
+  ratioOf,
+  ratioShown,
+  rowOf,
+  type Measured,
+} from "./rounds.ts";
+import { firstAnswer, scoringBodies, startProgram, type Found, type Subject } from "./subject.ts";
+
+const PROXY = "haproxy";
+const PROXIED = `${PROXY} before ${FASTAPI}`;
 
 function cpuUs({ many }: Measured["rounds"][number]): number {
   return many.cpuUs;
@@ -20,6 +32,31 @@ function perSecond({ many }: Measured["rounds"][number]): number {
   return many.requestsPerS;
 }
 
+/** What a proxy that knows nothing of models leaves of a server whose one core it shares. */
+function proxied(server: Found, work: string): Found {
+  if ("missing" in server) return { name: PROXIED, missing: server.missing };
+  const proxy = proxyProgram(PROXY, work);
+  if ("missing" in proxy) return { name: PROXIED, missing: proxy.missing };
+  return {
+    name: PROXIED,
+    bodies: server.bodies,
+    start: async () => {
+      const behind = await server.start();
+      await firstAnswer(server, behind, performance.now());
+      const { origin, pathname } = new URL(behind.url);
+      const before = await startProgram(proxy.before(new URL(origin), pathname));
+      return {
+        url: before.url,
+        roots: [...behind.roots, ...before.roots],
+        stop: async () => {
+          await before.stop();
+          await behind.stop();
+        },
+      };
+    },
+  };
+}
+
 async function everything(context: BenchContext, work: string): Promise<readonly Found[]> {
   const { dist, say } = context;
   const fastapi = await fastapiFolder(work, say);
@@ -27,10 +64,11 @@ async function everything(context: BenchContext, work: string): Promise<readonly
     "missing" in fastapi
       ? [MANAGED, MANAGED_ALONE].map((name) => ({ name, ...fastapi }))
       : await managedSubjects(dist, fastapi);
+  const peers = await pythonPeers(work, say);
   return [
     ...(await nativeSubjects(dist, scoringBodies())),
     ...managed,
-    ...(await pythonPeers(work, say)),
+    ...peers.flatMap((peer) => (peer.name === FASTAPI ? [peer, proxied(peer, work)] : [peer])),
   ];
 }
 
@@ -43,7 +81,7 @@ export async function served(context: BenchContext, work: string): Promise<Bench
   const named = (name: string): Measured | undefined => measured.find((each) => each.name === name);
   const native = named(NATIVE);
   const ratios = measured
-    .filter(({ name }) => !name.startsWith("lastgood"))
+    .filter(({ name }) => !name.startsWith("lastgood") && name !== PROXIED)
     .map((peer) => {
       const ours = peer.name === MLFLOW ? named(SCORING) : native;
       return { peer: peer.name, cpu: ratioOf(peer, ours, cpuUs) };
@@ -62,6 +100,10 @@ export async function served(context: BenchContext, work: string): Promise<Bench
       ratioGoal("natively, against mlflow models serve, by CPU", against(MLFLOW), 40),
       ratioGoal("what a managed server keeps of its throughput, on a core of its own", kept, 0.85),
       ratioGoal("the same where we share its one core", shared, 0.85),
+      ratioShown(
+        `the same with ${PROXY} in our place`,
+        ratioOf(named(PROXIED), named(FASTAPI), perSecond),
+      ),
     ],
     notes: [
       ...[...absent, ...missing].map(({ name, missing: why }) => `missing: ${name}: ${why}`),

@@ -34,7 +34,11 @@ async function start(name: string, options: UnderTrafficOptions = {}): Promise<U
 /** Waits until the evidence holds the rollout. */
 async function held(on: UnderTraffic, why: RegExp): Promise<void> {
   const isHeld = async (): Promise<boolean> => why.test((await on.view()).rollout?.held?.why ?? "");
-  await until(`${on.name} is held`, isHeld, 60_000);
+  try {
+    await until(`${on.name} is held`, isHeld, 80_000);
+  } catch (cause) {
+    throw new Error(`not held: ${JSON.stringify((await on.view()).rollout)}`, { cause });
+  }
 }
 
 /** The alarms of this kind that were raised about the endpoint, as the control plane logged them. */

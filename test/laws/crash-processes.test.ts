@@ -1,5 +1,5 @@
 /** Law 7 under `kill -9`: of the control plane, of a model process, of the gateway. */
-import { availableParallelism, loadavg } from "node:os";
+import { spawnSync } from "node:child_process";
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 
@@ -36,9 +36,11 @@ function pidOf(role: "control" | "gateway"): number {
   return pid;
 }
 
-/** True where other programs leave so little of the processors that a second says nothing. */
-function isMachineBusy(): boolean {
-  return (loadavg()[0] ?? 0) > 2 * availableParallelism();
+/** A second; longer where the machine has so little time left for anything that even a bare Node starts slowly. */
+function aSecondMs(): number {
+  const startedAt = performance.now();
+  spawnSync(process.execPath, ["-e", "0"]);
+  return Math.max(1_000, 25 * (performance.now() - startedAt));
 }
 
 test("kill -9 of the control plane under load: no request fails, and a rollback typed meanwhile is in history once", async () => {
@@ -95,7 +97,12 @@ test("kill -9 of the serving model process under load, twice in a row: no reques
   await until("requests go on", () => load.answers.length > answered + 200);
   const answers = await load.stop();
   expect(load.failures).toEqual([]);
-  expect(new Set(answers.map((answer) => answer.version))).toEqual(new Set(["v1.1"]));
+  // While v1.1 bakes, stable answers for it where a replacement takes long to start, and says so.
+  const answeredBy = new Set(
+    answers.map(({ version, fallback }) => `${version} for ${fallback ?? "itself"}`),
+  );
+  answeredBy.delete(`v1.0 for v1.1/${current}`);
+  expect(answeredBy).toEqual(new Set(["v1.1 for itself"]));
   const after = await settledOn(server, "v1.1");
   expect(after.history).toEqual(before.history);
   expect(after.view.alarms).toEqual(before.view.alarms);
@@ -131,9 +138,7 @@ test("kill -9 of the gateway: the best of three is back in under a second, with 
     expect(new Set(server.pids.models)).toEqual(new Set(models.values()));
   }
   // The second and third start wait a little: the supervisor takes three deaths in a row for a loop.
-  expect(Math.min(...tookMs), `of ${tookMs.join(", ")} ms`).toBeLessThan(
-    isMachineBusy() ? 4_000 : 1_000,
-  );
+  expect(Math.min(...tookMs), `of ${tookMs.join(", ")} ms`).toBeLessThan(aSecondMs());
   const { routes } = await gatewayStatus(server);
   expect(routes.map((route) => route.endpoint)).toEqual([ENDPOINT]);
 });

@@ -7,6 +7,8 @@ export interface Answer {
   /** Null when the connection failed. */
   readonly status: number | null;
   readonly version: string | null;
+  /** Version and revision that failed it before another one answered, as `v1.1/4`. */
+  readonly fallback: string | null;
   /** The gateway's name for it, as labels refer to it. */
   readonly requestId: string | null;
   /** Which of the bodies was sent. */
@@ -90,6 +92,7 @@ export class Load {
           doneAt: monotonicMs(),
           status: null,
           version: null,
+          fallback: null,
           requestId: null,
           index,
           body: "",
@@ -121,6 +124,7 @@ export class Load {
               doneAt: monotonicMs(),
               status,
               version: header("x-lastgood-version"),
+              fallback: header("x-lastgood-fallback"),
               requestId: header("x-lastgood-request-id"),
               index,
               body: kept ? Buffer.concat(chunks).toString() : "",

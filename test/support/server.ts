@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { readServerFile } from "../../src/app/supervise/index.ts";
 import { LastgoodClient } from "../../src/client/index.ts";
 import { socketFolder } from "../../src/link/peer/index.ts";
 import { markedProcesses } from "../../src/link/process-tree/index.ts";
@@ -180,12 +181,13 @@ export class TestServer {
     await this.ready();
   }
 
-  /** Resolves once both planes answer. */
+  /** Resolves once this supervisor is in charge (what it takes over may have answered all along) and both planes answer. */
   async ready(): Promise<void> {
     try {
       await until(
         "the server is ready",
         async () => {
+          if (readServerFile(this.dataDir)?.pid !== this.pid) return false;
           const [api, serve] = await Promise.all([
             fetch(`${this.apiUrl}/readyz`),
             fetch(`${this.serveUrl}/readyz`),

@@ -16,7 +16,7 @@ export async function checkInstant(server: TestServer): Promise<void> {
   ).toEqual([2, 3]);
   const pids = new Set(ready.flatMap(({ pid }) => pid ?? []));
   expect(pids.size, "law 1: each loaded revision has a process of its own").toBe(2);
-  expect([...pids].every(isRunning)).toBe(true);
+  expect([...pids].every(isRunning), "law 1: those processes are there").toBe(true);
 
   const { rollback } = await instant.view();
   expect(rollback, "law 1: the target is warm after the bake").toMatchObject({
