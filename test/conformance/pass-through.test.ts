@@ -286,21 +286,27 @@ test("a server that does not begin is a timeout, one that is away is 503", async
   expect((await ask("/endpoints/iris-prod/x")).status).toBe(503);
 });
 
-test("what is asked in another protocol, a WebSocket, and a way out of the path are refused", async () => {
+test("what is asked in another protocol or coding, a WebSocket, and a way out of the path are refused", async () => {
   await serving();
   const inferred = await harness.ask("/v2/models/iris-prod/infer", { inputs: [] });
   expect(inferred.status).toBe(501);
   expect(inferred.body).toContain("/endpoints/iris-prod/");
-  const socket = connect({ port: harness.port, host: "127.0.0.1" });
-  const refused = await new Promise<string>((resolve) => {
-    socket.once("data", (chunk: Buffer) => resolve(chunk.toString()));
-    socket.write(
-      "GET /endpoints/iris-prod/ws HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
-    );
-  });
-  socket.destroy();
-  expect(refused).toMatch(/^HTTP\/1.1 501 /);
-  expect(refused).toContain("WebSocket connections are not passed on");
+  for (const [rest, why] of [
+    [
+      "connection: upgrade\r\nupgrade: websocket\r\n\r\n",
+      "WebSocket connections are not passed on",
+    ],
+    ["transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "is not undone"],
+  ] as const) {
+    const socket = connect({ port: harness.port, host: "127.0.0.1" });
+    const refused = await new Promise<string>((resolve) => {
+      socket.once("data", (chunk: Buffer) => resolve(chunk.toString()));
+      socket.write(`GET /endpoints/iris-prod/x HTTP/1.1\r\nhost: x\r\n${rest}`);
+    });
+    socket.destroy();
+    expect(refused).toMatch(/^HTTP\/1.1 501 /);
+    expect(refused).toContain(why);
+  }
   for (const path of ["/../x", "/a/%2e%2e/x", "/.%2E"])
     expect((await ask(`/endpoints/iris-prod${path}`)).status).toBe(404);
   expect((await ask("/endpoints/nobody/x")).status).toBe(404);

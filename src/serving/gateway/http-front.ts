@@ -143,7 +143,17 @@ export class HttpFront {
 
   #takeFromNode(request: IncomingMessage, response: ServerResponse): void {
     if (this.#server.isDraining) response.shouldKeepAlive = false;
-    this.#take(new NodeExchange(request, response));
+    const exchange = new NodeExchange(request, response);
+    const coding = request.headers["transfer-encoding"];
+    if (coding === undefined || coding.toLowerCase() === "chunked") this.#take(exchange);
+    else {
+      // Node undoes chunks alone, and who reads the body would not know (RFC 9112, section 6.1).
+      const why = `the transfer coding ${JSON.stringify(coding)} is not undone`;
+      const error = new LastgoodError("protocol.unsupported", why, {
+        hint: "send it in chunks alone",
+      });
+      this.#refuse(exchange, { error, protocol: "oip" });
+    }
   }
 
   #take(exchange: HttpExchange): void {

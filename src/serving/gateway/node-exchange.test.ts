@@ -1,5 +1,5 @@
-import { createServer } from "node:http";
-import { connect, type AddressInfo } from "node:net";
+import { createServer, IncomingMessage, ServerResponse } from "node:http";
+import { connect, Socket, type AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 
 import { expect, onTestFinished, test } from "vitest";
@@ -31,6 +31,18 @@ test("the caller's id comes back byte for byte, and the body is as long as it sa
     expect(bytes.subarray(-sent.length)).toEqual(sent);
     expect(bytes.toString("latin1")).toContain(`content-length: ${sent.length}\r\n`);
   }
+});
+
+test.each([
+  ["/a?b", "/a?b"],
+  ["http://models.test:80/a?b", "/a?b"],
+  ["HTTP://models.test?b", "/?b"],
+  ["http://models.test", "/"],
+  ["//a/b", "//a/b"],
+  ["*", "*"],
+])("a request for %j is one for %j: servers have to know the absolute form", (url, target) => {
+  const request = Object.assign(new IncomingMessage(new Socket()), { method: "OPTIONS", url });
+  expect(new NodeExchange(request, new ServerResponse(request)).target).toBe(target);
 });
 
 test.each([

@@ -9,6 +9,15 @@ import type { HttpExchange, PassedAnswer } from "./http-exchange.ts";
 /** The rest of an oversized body is read this long, ms. */
 const DISCARD_MS = 2_000;
 
+const ORIGIN = /^https?:\/\/[^/?]*/i;
+
+/** The path and query of a target, also of one in the absolute form (RFC 9112, section 3.2.2). */
+function originForm(target: string): string {
+  if (target.startsWith("/")) return target;
+  const path = target.replace(ORIGIN, "");
+  return path.startsWith("/") || path === target ? path : `/${path}`;
+}
+
 /** A request that Node's own server has read. */
 export class NodeExchange implements HttpExchange {
   readonly method: string;
@@ -18,7 +27,7 @@ export class NodeExchange implements HttpExchange {
 
   constructor(request: IncomingMessage, response: ServerResponse) {
     this.method = request.method ?? "GET";
-    this.target = request.url ?? "/";
+    this.target = originForm(request.url ?? "/");
     this.#request = request;
     this.#response = response;
   }
