@@ -4,12 +4,8 @@ import type { Effort, Goal } from "../report.ts";
 import { cpuSince, residentMb, treeOf } from "./process-tree.ts";
 import { firstAnswer, type Subject } from "./subject.ts";
 
-/** Until the compilers have seen enough: answers, and for how long at the most, ms. */
-const WARM = {
-  quick: [8_000, 10_000],
-  normal: [30_000, 20_000],
-  full: [40_000, 30_000],
-} as const;
+/** How long each is loaded before it is looked at, ms: compilers take their time, however fast it answers. */
+const WARM_MS = { quick: 5_000, normal: 10_000, full: 30_000 } as const;
 const WINDOW_MS = { quick: 1_500, normal: 3_000, full: 6_000 } as const;
 const ROUNDS = { quick: 2, normal: 3, full: 7 } as const;
 /** The connections of a load. */
@@ -49,10 +45,9 @@ async function window(load: LoadShape, roots: readonly number[], ms: number): Pr
   return { ...seen, cpuUs };
 }
 
-async function warmUp(load: LoadShape, [answers, ms]: readonly [number, number]): Promise<void> {
+async function warmUp(load: LoadShape, ms: number): Promise<void> {
   const running = new Load(load);
-  const endsAt = performance.now() + ms;
-  while (running.answered < answers && performance.now() < endsAt) await sleep(50);
+  await sleep(ms);
   await running.stop();
 }
 
@@ -64,7 +59,7 @@ async function measureRound(subject: Subject, effort: Effort): Promise<Round> {
     const { url, roots } = running;
     const { bodies } = subject;
     const many = { url, bodies, connections: CONNECTIONS.many };
-    await warmUp(many, WARM[effort]);
+    await warmUp(many, WARM_MS[effort]);
     const ms = WINDOW_MS[effort];
     return {
       firstAnswerMs,
