@@ -73,6 +73,7 @@ export async function http1Stage(
       headMs: MINUTE_MS,
       requestMs: MINUTE_MS,
       keepAliveMs: MINUTE_MS,
+      readMs: 2 * MINUTE_MS,
       checkMs: MINUTE_MS,
       bodyBytes: 64 * 1024,
       ...rest,

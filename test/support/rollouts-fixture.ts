@@ -20,7 +20,7 @@ export function rolloutsOf(): Rollouts {
   return new Rollouts({
     store,
     artifacts,
-    gateways: new Gateways(),
+    gateways: new Gateways({ arriveMs: 0 }),
     signals: noSignals,
     clock,
     timers: systemTimers,

@@ -143,7 +143,7 @@ function stateOf(revision: number, state: string): Record<string, unknown> {
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "lastgood-link-"));
-  gateways = new Gateways({ publishMs: 300, drainedMs: 300 });
+  gateways = new Gateways({ publishMs: 300, drainedMs: 300, arriveMs: 200 });
   said = [];
   refused = [];
   peers = [];
@@ -193,21 +193,34 @@ test("one gateway that did not write it down makes the whole not durable", async
   expect(await gateways.publish(route)).toMatchObject({ taken: true, durable: false });
 });
 
-test("without a gateway each request says so at once", async () => {
+const inspection: Parameters<Gateways["inspect"]>[0] = {
+  digest,
+  runtime: { kind: "onnx", file: "m" },
+  files: [],
+  signature: null,
+  examples: [],
+};
+
+test("a version is looked at by the gateway that comes a moment later", async () => {
+  await listen();
+  const inspected = gateways.inspect(inspection);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  await connect("g1", () => {
+    throw new LastgoodError("artifact.invalid", "no model");
+  });
+  await expect(inspected).rejects.toMatchObject({ code: "artifact.invalid" });
+});
+
+test("without a gateway each request says so", async () => {
   await listen();
   await expect(gateways.publish(route)).rejects.toMatchObject({ code: "gateway.unavailable" });
   await expect(gateways.probe({ endpoint, revision: 1, apart: false })).rejects.toMatchObject({
     code: "gateway.unavailable",
   });
-  await expect(
-    gateways.inspect({
-      digest,
-      runtime: { kind: "onnx", file: "m" },
-      files: [],
-      signature: null,
-      examples: [],
-    }),
-  ).rejects.toMatchObject({ code: "gateway.unavailable", hint: expect.any(String) as string });
+  await expect(gateways.inspect(inspection)).rejects.toMatchObject({
+    code: "gateway.unavailable",
+    hint: expect.any(String) as string,
+  });
 });
 
 test("an answer of another form is refused, and a gateway's own error comes through", async () => {

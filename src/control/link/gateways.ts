@@ -46,6 +46,8 @@ export interface LinkLimits {
   readonly probeMs: number;
   readonly inspectMs: number;
   readonly rollbackMs: number;
+  /** For a gateway that is being started (again). */
+  readonly arriveMs: number;
   /** Beyond the time the drain itself may take. */
   readonly drainedMs: number;
 }
@@ -55,6 +57,7 @@ const DEFAULT_LIMITS: LinkLimits = {
   probeMs: 15_000,
   inspectMs: 300_000,
   rollbackMs: 30_000,
+  arriveMs: 5_000,
   drainedMs: 2_000,
 };
 
@@ -117,6 +120,9 @@ export class Gateways {
   readonly #connections = new Map<string, Connection>();
   readonly #states: RevisionStates;
   readonly #listenPeers: ListenPeers;
+  readonly #timers: Timers;
+  /** Whoever waits for a gateway. */
+  readonly #arrivals = new Set<() => void>();
   #handlers: LinkHandlers | null = null;
   #listener: PeerListener | null = null;
 
@@ -129,6 +135,7 @@ export class Gateways {
   ) {
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
     this.#listenPeers = around.listen;
+    this.#timers = around.timers;
     this.#states = new RevisionStates(around.timers);
   }
 
@@ -151,6 +158,7 @@ export class Gateways {
   /** Ends every connection; no handler is called from now on. */
   async close(): Promise<void> {
     this.#handlers = null;
+    for (const arrived of this.#arrivals) arrived();
     await this.#listener?.close();
     this.#listener = null;
   }
@@ -240,11 +248,13 @@ export class Gateways {
   }
 
   /**
-   * Lets a gateway load and run a version to find out what it is.
+   * Lets a gateway load and run a version to find out what it is; one that is just being started is
+   * waited for.
    * @throws `gateway.unavailable` when no gateway is connected, or all went away meanwhile;
    * `artifact.invalid` and others as the gateway says.
    */
   async inspect(request: InspectRequest): Promise<Inspected> {
+    await this.#arrival();
     for (const connection of this.#connections.values()) {
       try {
         // One after the other: the next is asked only when this one went away.
@@ -274,6 +284,20 @@ export class Gateways {
     const first = answers.find((answer) => answer.ok);
     if (first?.ok !== true) throw noGateway("no gateway answered the rollback");
     return first.value;
+  }
+
+  /** Resolves once a gateway is connected, or has not come in time. */
+  #arrival(): Promise<void> {
+    if (this.#connections.size > 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const arrived = (): void => {
+        cancel();
+        this.#arrivals.delete(arrived);
+        resolve();
+      };
+      const cancel = this.#timers.after(this.#limits.arriveMs, arrived);
+      this.#arrivals.add(arrived);
+    });
   }
 
   async #ask<T extends z.ZodType>(
@@ -348,6 +372,7 @@ export class Gateways {
       this.#connections.get(status.gateway)?.peer.close();
       this.#connections.set(status.gateway, { peer, status });
       this.#states.replace(status.gateway, status.revisions);
+      for (const arrived of this.#arrivals) arrived();
       await this.#handlers?.onConnected(status);
       return;
     }

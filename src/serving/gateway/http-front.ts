@@ -30,6 +30,8 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 /** Longer than the usual 60 s of proxies, so that it is they who close idle connections, ms. */
 const KEEP_ALIVE_MS = 75_000;
+/** A caller that takes nothing of its answer for so long gives its place to others, ms. */
+const READ_MS = 120_000;
 const CHECK_MS = 5_000;
 /** Longest body that the codec reads, bytes: the copies of longer ones cost more than it saves. */
 const PLAIN_BODY_BYTES = 64 * 1024;
@@ -90,6 +92,7 @@ export class HttpFront {
         headMs: HEADERS_TIMEOUT_MS,
         requestMs: REQUEST_TIMEOUT_MS,
         keepAliveMs: KEEP_ALIVE_MS,
+        readMs: READ_MS,
         checkMs: CHECK_MS,
         bodyBytes: PLAIN_BODY_BYTES,
         other,

@@ -69,6 +69,8 @@ export class Connection implements Line {
   readonly #onEnd = (): void => this.#end();
   readonly #onDrain = (): void => this.#drained();
   readonly #onClose = (): void => this.#close();
+  /** Set by the server while an answer waits for its reader. */
+  readonly #onTimeout = (): void => void this.socket.destroy();
 
   constructor(socket: Socket, host: Host) {
     this.socket = socket;
@@ -77,7 +79,7 @@ export class Connection implements Line {
     // The connection ends by `close`; whoever answers sees that it is gone.
     socket.on("error", ignore);
     socket.on("close", this.#onClose).on("end", this.#onEnd).on("drain", this.#onDrain);
-    socket.on("data", this.#onData);
+    socket.on("data", this.#onData).on("timeout", this.#onTimeout);
   }
 
   get isEnding(): boolean {
@@ -236,7 +238,7 @@ export class Connection implements Line {
     const { socket } = this;
     this.#phase = "over";
     socket.off("data", this.#onData).off("end", this.#onEnd).off("drain", this.#onDrain);
-    socket.off("close", this.#onClose).off("error", ignore);
+    socket.off("close", this.#onClose).off("timeout", this.#onTimeout).off("error", ignore);
     this.#host.forget(this);
     this.#host.handOver(socket, bytes);
   }

@@ -8,7 +8,13 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 
 import { fieldLines, Http1Server, type PlainExchange } from "./index.ts";
 
-const LIMITS = { headMs: 60_000, requestMs: 60_000, keepAliveMs: 60_000, checkMs: 60_000 };
+const LIMITS = {
+  headMs: 60_000,
+  requestMs: 60_000,
+  readMs: 60_000,
+  keepAliveMs: 60_000,
+  checkMs: 60_000,
+};
 const TYPE = { "content-type": "application/json" };
 
 /** What a handler saw of a request, as the body of its answer. */

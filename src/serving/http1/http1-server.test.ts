@@ -235,3 +235,55 @@ test.each(["the codec", "Node"] as const)(
     expect(bodies(await caller.all())).toHaveLength(count);
   },
 );
+
+const LONG = "x".repeat(48 * 1024 * 1024);
+
+/** A server of long answers, and what becomes of the connection of the one who asked for one. */
+async function longAnswer(
+  ask: string,
+  readMs: number,
+): Promise<{ readonly caller: Caller; readonly isCut: () => boolean }> {
+  const stage = await http1Stage((exchange) => exchange.answer(200, "", LONG), {
+    other: (request, response) => {
+      request.resume();
+      response.end(LONG);
+    },
+    readMs,
+    checkMs: 20,
+  });
+  let isCut = false;
+  stage.server.listener.on("connection", (socket: Socket) => {
+    socket.on("close", () => (isCut = true));
+  });
+  const caller = await stage.call();
+  caller.socket.write(ask);
+  await caller.until("xxx");
+  caller.socket.pause();
+  return { caller, isCut: () => isCut };
+}
+
+test.each(["the codec", "Node"] as const)(
+  "a caller of %s's that takes nothing of its answer is cut off",
+  async (by) => {
+    const { isCut } = await longAnswer(ASKS[by], 100);
+    while (!isCut()) await sleep(10);
+  },
+);
+
+test.each(["the codec", "Node"] as const)(
+  "a caller of %s's that takes a little now and then is not",
+  async (by) => {
+    const { caller, isCut } = await longAnswer(ASKS[by], 1_000);
+    // The system tells of room in its buffers once a third of them is free: a megabyte or so.
+    for (let pauses = 0; pauses < 16; pauses += 1) {
+      const taken = caller.socket.bytesRead;
+      caller.socket.resume();
+      while (caller.socket.bytesRead < taken + 1_500_000) await turn();
+      caller.socket.pause();
+      await sleep(80);
+    }
+    expect(isCut()).toBe(false);
+    caller.socket.resume();
+    while (caller.socket.bytesRead < LONG.length) await turn();
+  },
+);

@@ -8,6 +8,8 @@ import type { PlainExchange } from "./plain-exchange.ts";
 export interface Http1Options extends Patience {
   /** Longest body of a request that is read here, bytes. */
   readonly bodyBytes: number;
+  /** A caller that takes nothing of an answer for so long is cut off, ms. */
+  readonly readMs: number;
   /** Between two looks at how long connections have waited, ms. */
   readonly checkMs: number;
   /** Answers what is not of the plain form; it does not listen itself. */
@@ -92,6 +94,22 @@ export class Http1Server implements Host {
 
   #check(): void {
     const now = this.now();
-    for (const connection of this.#connections) connection.check(now, this.#options);
+    const { readMs } = this.#options;
+    for (const connection of this.#connections) {
+      connection.check(now, this.#options);
+      watchReader(connection.socket, readMs);
+    }
+    for (const socket of this.#given) watchReader(socket, readMs);
   }
+}
+
+/**
+ * Has the socket watch whether its answer moves, for as long as some of it waits: Node's timer knows how
+ * much the system has taken of what is being written. It is not set before, for every read and write
+ * would wind it up.
+ */
+function watchReader(socket: Socket, readMs: number): void {
+  const isUnread = socket.writableLength > 0;
+  if (isUnread && !socket.timeout) socket.setTimeout(readMs);
+  else if (!isUnread && socket.timeout === readMs) socket.setTimeout(0);
 }
