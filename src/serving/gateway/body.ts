@@ -9,6 +9,7 @@ const DECODERS: Readonly<
   Record<string, (body: Buffer, limits: { maxOutputLength: number }) => Promise<Buffer>>
 > = {
   gzip: promisify(gunzip),
+  "x-gzip": promisify(gunzip),
   deflate: promisify(inflate),
 };
 
@@ -56,18 +57,22 @@ export function readBody(
   });
 }
 
-/** Gives a body that was read without its content encoding; null and `identity` are none. */
+/**
+ * Gives a body that was read without its content encoding (RFC 9110, section 8.4.1: in any case, `x-gzip`
+ * is `gzip`); null and `identity` are none.
+ */
 export function decoded(
   body: Buffer,
   encoding: string | null,
   limit: number,
   then: (error: LastgoodError | null, body: Buffer) => void,
 ): void {
-  if (encoding === null || encoding === "identity") {
+  const coding = encoding?.toLowerCase() ?? "identity";
+  if (coding === "identity") {
     then(null, body);
     return;
   }
-  decompress(body, encoding, limit).then(
+  decompress(body, coding, limit).then(
     (plain) => then(null, plain),
     (cause: unknown) => then(LastgoodError.from(cause), body),
   );

@@ -84,7 +84,13 @@ test("odd and hostile requests get the right 4xx and leave the gateway as it was
   expect(huge.status).toBe(413);
   const zipped = gzipSync(JSON.stringify(SAMPLE));
   const gzip = { "content-encoding": "gzip" };
-  expect(await harness.ask(path, zipped, gzip)).toMatchObject({ status: 200, revision: "1" });
+  for (const coding of ["gzip", "GZip", "x-gzip"])
+    expect(await harness.ask(path, zipped, { "content-encoding": coding })).toMatchObject({
+      status: 200,
+      revision: "1",
+    });
+  const plain = { "content-encoding": "Identity" };
+  expect(await harness.ask(path, SAMPLE, plain)).toMatchObject({ status: 200, revision: "1" });
   expect((await harness.ask(path, "no gzip", gzip)).status).toBe(400);
   const bomb = gzipSync(Buffer.alloc(DEFAULT_LIMITS.bodyBytes + 1));
   expect((await harness.ask(path, bomb, gzip)).status).toBe(413);
