@@ -11,7 +11,14 @@ import {
   modelPids,
   settledOn,
 } from "../support/iris-endpoint.ts";
-import { isRunning, processesOf, startServer, until, type TestServer } from "../support/server.ts";
+import {
+  isFree,
+  isRunning,
+  processesOf,
+  startServer,
+  until,
+  type TestServer,
+} from "../support/server.ts";
 
 const STOP_MS = 15_000;
 
@@ -28,17 +35,6 @@ beforeEach(async () => {
 });
 
 afterAll(() => server.destroy());
-
-/** Whether somebody could listen on the port now. */
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once("error", () => resolve(false));
-    probe.listen({ host: "127.0.0.1", port, exclusive: true }, () => {
-      probe.close(() => resolve(true));
-    });
-  });
-}
 
 /** Ends the server as an operator would, and checks that nothing of it is left. */
 async function endCleanly(): Promise<void> {
