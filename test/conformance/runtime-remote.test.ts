@@ -101,6 +101,7 @@ test("a 4xx says that the remote rejected the request, a 5xx that it failed", as
 });
 
 test.each([
+  ["nothing in it", ""],
   ["no JSON", "<html>"],
   ["no outputs", "{}"],
   ["too few elements", '{"outputs":[{"name":"y","datatype":"FP32","shape":[3],"data":[1]}]}'],
@@ -109,10 +110,23 @@ test.each([
     '{"outputs":[{"name":"y","datatype":"INT64","shape":[1],"data":["a"]}]}',
   ],
   ["a type nobody knows", '{"outputs":[{"name":"y","datatype":"FP8","shape":[1],"data":[1]}]}'],
-])("an answer with %s is a failure of the remote", async (_name, body) => {
+])("an answer with %s is a failure of the remote, and counts as invalid", async (_name, body) => {
   const client = await connect(await loaded(runtime()));
   server.broken = { status: 200, body };
-  await expect(client.infer(inputs(1n), patient)).rejects.toMatchObject({ code: "runtime.failed" });
+  await expect(client.infer(inputs(1n), patient)).rejects.toMatchObject({
+    code: "runtime.failed",
+    details: { invalid: expect.stringContaining("not as the protocol has it") as string },
+  });
+  await client.close();
+});
+
+test.each([204, 307])("a status of %i is an invalid answer", async (status) => {
+  const client = await connect(await loaded(runtime()));
+  server.broken = { status, body: "" };
+  await expect(client.infer(inputs(1n), patient)).rejects.toMatchObject({
+    code: "runtime.failed",
+    details: { invalid: expect.any(String) as string },
+  });
   await client.close();
 });
 

@@ -5,6 +5,8 @@ import { join } from "node:path";
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 
+import type { Doctor } from "../../src/core/api/index.ts";
+import { Load, oipBody } from "../support/load.ts";
 import { Managed, managedServers } from "../support/managed.ts";
 import { isRunning, startServer, until, type TestServer } from "../support/server.ts";
 import { quickCanary } from "../support/under-traffic.ts";
@@ -79,6 +81,21 @@ test.each(candidates)(
   },
   150_000,
 );
+
+test("one that answers 200 with rubbish goes back where nothing can be compared: nothing ran before, nothing runs beside it", async () => {
+  const policy = { rollout: { blueGreen: {}, bake: "60s" } };
+  const on = await endpoint("rubbish-alone", { policy, launcher: "once" });
+  await on.load.stop();
+  await on.registerServer("v1.1", { behaviour: "rubbish" }, "once");
+  await on.deploy("v1.1", { bakeMs: null });
+  const load = new Load({ url: on.url, bodies: [oipBody([1], "x")], concurrency: 2, pauseMs: 15 });
+  const { lastRollout } = await until("it goes back", async () => {
+    const view = await on.view();
+    return view.lastRollout?.phase === "RolledBack" ? view : null;
+  });
+  await load.stop();
+  expect(lastRollout?.reason).toMatch(/consecutive invalid answers: .*it is no|not JSON/);
+}, 150_000);
 
 test("what a candidate prints is evidence: one that complains goes back", async () => {
   const logs = { kind: "logs", source: "models" };
@@ -197,6 +214,16 @@ test("a server that was not started to run code runs none, and says so; with lea
       return alarms.find((each) => each.includes("not started to run any"));
     });
     expect(refusal).toContain("launcher fixture");
+    const { code, value } = await on.tell<Doctor>("doctor");
+    expect(code).toBe(1);
+    expect(value.checks.filter(({ level }) => level === "error")).toEqual([
+      expect.objectContaining({
+        check: "endpoint trusted",
+        message: expect.stringMatching(
+          /^v1\.0 does not answer: .*not started to run any/,
+        ) as string,
+      }),
+    ]);
     expect(other.managed).toEqual([]);
     const folderOfCode = join(import.meta.dirname, "../fixtures/python");
     const runtime = ["--runtime", "process", "--launcher", "python"];

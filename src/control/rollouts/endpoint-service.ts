@@ -37,6 +37,7 @@ import { verifyChain, type ChainEntry } from "../../storage/history/index.ts";
 import { expectedSeconds } from "./cold-start.ts";
 import { deploy } from "./deploy-command.ts";
 import type { EndpointDeps } from "./deps.ts";
+import { endpointChecks } from "./endpoint-check.ts";
 import { Endpoints, type RunningEndpoint } from "./endpoints.ts";
 import { gatewayRecord } from "./evidence-record.ts";
 import { EndedAssessments, evidencePage, showTraffic } from "./evidence-service.ts";
@@ -380,36 +381,15 @@ export class Rollouts implements EndpointService {
   /** Proves the endpoint's target now, and says what a rollback would do. */
   async #examine({ controller }: RunningEndpoint): Promise<readonly DoctorCheck[]> {
     const { state } = controller;
-    const { name } = state.identity;
-    const leaving = leavingRevision(state);
-    if (leaving === undefined)
-      return [check(`endpoint ${name}`, "note", "serves nothing yet", null)];
-    const serving = versionLabel(leaving.version);
-    const { targets, passedOver } = await this.#endpoints.chooser.choose(state, 0);
-    const target = targets[0];
-    const looked = passedOver.map(({ version, why }) => `${version}: ${why}`).join("; ");
-    if (target === undefined) {
-      const first = state.revisions.length === 1;
-      return [
-        check(
-          `rollback of ${name}`,
-          first ? "note" : "warning",
-          `serves ${serving}; no way back${looked === "" ? "" : ` (${looked})`}`,
-          `register and deploy a version that works: \`lastgood deploy ${state.identity.model}@<version> --to ${name}\``,
-        ),
-      ];
-    }
-    const how = target.warm
-      ? "warm, in milliseconds"
-      : "cold: hashed, loaded and checked on the way";
-    return [
-      check(
-        `rollback of ${name}`,
-        "ok",
-        `would go from ${serving} to ${versionLabel(target.version)} (${target.why}; ${how})`,
-        null,
-      ),
-    ];
+    const endpoint = state.identity.name;
+    return endpointChecks({
+      state,
+      choice: await this.#endpoints.chooser.choose(state, 0),
+      serving:
+        state.current === null
+          ? null
+          : this.#deps.gateways.revisionState({ endpoint, revision: state.current }),
+    });
   }
 
   /** Other endpoints that count on the version hear of it; none of them moves any traffic. */
@@ -437,13 +417,4 @@ export class Rollouts implements EndpointService {
 
 function entryView(entry: ChainEntry): HistoryEntry {
   return { ...entry, data: { ...entry.data } };
-}
-
-function check(
-  name: string,
-  level: DoctorCheck["level"],
-  message: string,
-  hint: string | null,
-): DoctorCheck {
-  return { check: name, ok: level === "ok" || level === "note", level, message, hint };
 }

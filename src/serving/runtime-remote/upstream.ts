@@ -135,12 +135,23 @@ export class Upstream {
     }
     const { status, text } = answer;
     if (status >= 200 && status < 300) return answer;
-    const rejected = status >= 400 && status < 500;
-    throw new LastgoodError(
-      "runtime.failed",
-      `${this.#name} answered ${status}: ${textOfError(text)}`,
-      { details: { status, ...(rejected ? { rejected } : {}) } },
-    );
+    throw this.#refusal(status, textOfError(text));
+  }
+
+  /** What is neither an answer nor an error of the protocol is an invalid answer, as rubbish is. */
+  #refusal(status: number, text: string): LastgoodError {
+    const said = `${this.#name} answered ${status}`;
+    if (status < 400) {
+      const message = `${said}, which is no answer of the protocol; redirects are not followed`;
+      return new LastgoodError("runtime.failed", message, {
+        details: { status, invalid: message },
+      });
+    }
+    const message = text === "" ? said : `${said}: ${text}`;
+    const rejected = status < 500;
+    return new LastgoodError("runtime.failed", message, {
+      details: { status, ...(rejected ? { rejected } : {}) },
+    });
   }
 
   #failure(cause: unknown, timeoutMs: number): LastgoodError {
@@ -151,16 +162,16 @@ export class Upstream {
         `${this.#name} did not answer within ${Math.ceil(timeoutMs)} ms`,
         { cause },
       );
-    if (cause instanceof AnswerInvalid)
-      return new LastgoodError(
-        "runtime.failed",
-        `${this.#name} answered what is not HTTP/1.1: ${why}`,
-        { cause },
-      );
-    return new LastgoodError("runtime.unavailable", `${this.#name} cannot be reached: ${why}`, {
+    if (cause instanceof AnswerInvalid) {
+      const message = `${this.#name} answered what is not HTTP/1.1: ${why}`;
+      return new LastgoodError("runtime.failed", message, { cause, details: { invalid: message } });
+    }
+    const sent = cause instanceof AnswerLost && cause.stage !== "unsent";
+    const what = sent ? "did not answer to the end" : "cannot be reached";
+    return new LastgoodError("runtime.unavailable", `${this.#name} ${what}: ${why}`, {
       cause,
       hint: this.#hint,
-      details: { sent: cause instanceof AnswerLost && cause.stage !== "unsent" },
+      details: { sent },
     });
   }
 

@@ -7,16 +7,15 @@ import { parseJson } from "../protocol/index.ts";
 /** More than the libraries behind these servers have. */
 const MAX_AXES = 64;
 
-/** The error of an answer that is not understood. */
+/** The error of an answer that is not understood: an invalid one, which hard limits count. */
 export function invalid(what: string, why: string): LastgoodError {
-  return new LastgoodError(
-    "runtime.failed",
-    `the remote's ${what} is not as the protocol has it: ${why}`,
-  );
+  const message = `the server's ${what} is not as the protocol has it: ${why}`;
+  return new LastgoodError("runtime.failed", message, { details: { invalid: message } });
 }
 
 /** The value of JSON text, as Python writes it too. @throws `runtime.failed` when it is none. */
 export function parseText(what: string, text: string): unknown {
+  if (text === "") throw invalid(what, "it is empty");
   try {
     return parseJson(text, { exactIntegers: true, pythonNumbers: true });
   } catch (error) {
