@@ -128,8 +128,9 @@ test("a server that ends says why in its last lines", async () => {
   await expect(folder.processRuntime().inspect(inspectRequest(version))).rejects.toMatchObject({
     code: "runtime.failed",
     message: expect.stringMatching(
-      /ended with exit code 1: ERROR no weights here before it was ready/,
+      /ended with exit code 1 before it was ready; it printed last: ERROR no weights here$/,
     ) as string,
+    hint: expect.stringContaining("model-inspect.log") as string,
   });
 });
 
@@ -141,6 +142,21 @@ test("a server that never gets ready is given up, and nothing of it stays", asyn
     message: expect.stringMatching(/not ready within 3000 ms: GET .*\/ready: 503/) as string,
   });
   expect(left()).toEqual([]);
+});
+
+test("a server that listens somewhere else is given up, and the answer says where it should", async () => {
+  const version = folder.storeServer({ model: "doubling" });
+  const runtime = folder.processRuntime({
+    command: ["python3", "-c", "import time; time.sleep(60)"],
+    startTimeoutMs: 500,
+  });
+  await expect(runtime.inspect(inspectRequest(version))).rejects.toMatchObject({
+    code: "runtime.timeout",
+    message: expect.stringMatching(
+      /GET http:\/\/127\.0\.0\.1:\d+\/.*ECONNREFUSED.*; it printed nothing$/,
+    ) as string,
+    hint: expect.stringMatching(/\$PORT.*startTimeout.*model-inspect\.log/) as string,
+  });
 });
 
 test("the list of processes shows no variable of its launcher", async () => {

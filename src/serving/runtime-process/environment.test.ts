@@ -1,6 +1,55 @@
-import { expect, test } from "vitest";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
-import { unlocked } from "./environment.ts";
+import { afterEach, beforeEach, expect, test } from "vitest";
+
+import { BUILT_IN_LAUNCHERS, type Launcher } from "../../core/launcher/index.ts";
+import { environmentOf, unlocked } from "./environment.ts";
+import { RotatedLog } from "./rotated-log.ts";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "lastgood-environment-"));
+});
+afterEach(() => {
+  delete process.env["LASTGOOD_SECRET"];
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Makes an environment with an interpreter that is a shell script. */
+function madeBy(script: string, changes: Partial<Launcher> = {}) {
+  const python = join(folder, "python");
+  writeFileSync(python, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  writeFileSync(join(folder, "requirements.txt"), "six==1.16.0\n");
+  const { python: builtIn } = BUILT_IN_LAUNCHERS;
+  if (builtIn === undefined) throw new Error("there is no python");
+  return environmentOf(
+    { dataDir: folder, folder, digest: `sha256:${"ab".repeat(32)}` },
+    {
+      launcher: { ...builtIn, python, ...changes },
+      log: new RotatedLog(join(folder, "log")),
+      mark: "mark",
+    },
+  );
+}
+
+test("an installer knows no setting of ours", async () => {
+  process.env["LASTGOOD_SECRET"] = "hunter2";
+  const failed = madeBy('echo "secret: $LASTGOOD_SECRET, home: $HOME"; exit 1');
+  await expect(failed).rejects.toMatchObject({
+    code: "preflight.rejected",
+    message: expect.stringMatching(/secret: , home: ./) as string,
+  });
+});
+
+test("an installation that takes too long says which setting ended it", async () => {
+  const failed = madeBy("exec sleep 60", { installTimeoutMs: 200 });
+  await expect(failed).rejects.toMatchObject({
+    code: "preflight.rejected",
+    message: expect.stringContaining("not done within 200 ms: installTimeout") as string,
+  });
+});
 
 test("requirements that say one exact version are locked", () => {
   const text = [

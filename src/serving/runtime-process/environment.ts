@@ -8,6 +8,7 @@ import { LastgoodError } from "../../core/errors/index.ts";
 import type { Launcher } from "../../core/launcher/index.ts";
 import { useEnvironment } from "../../link/environment/index.ts";
 import { PROCESS_MARK } from "../../link/process-tree/index.ts";
+import { inheritedVariables } from "./inherited-variables.ts";
 import type { RotatedLog } from "./rotated-log.ts";
 
 const PIP_INSTALL = ["install", "--disable-pip-version-check", "--no-input", "-q"] as const;
@@ -69,7 +70,7 @@ function run(program: string, args: readonly string[], around: Making): Promise<
   return new Promise((resolve) => {
     const child = spawn(program, args, {
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, [PROCESS_MARK]: around.mark },
+      env: { ...inheritedVariables(), [PROCESS_MARK]: around.mark },
       timeout: around.launcher.installTimeoutMs,
       killSignal: "SIGKILL",
     });
@@ -82,7 +83,8 @@ function run(program: string, args: readonly string[], around: Making): Promise<
     child.stderr.on("data", take);
     child.once("error", (error) => resolve({ ok: false, output: error.message }));
     child.once("close", (code, signal) => {
-      const cut = signal === null ? "" : `\nended with ${signal}`;
+      const late = `not done within ${around.launcher.installTimeoutMs} ms: installTimeout of its launcher`;
+      const cut = signal === null ? "" : `\n${child.killed ? late : `ended with ${signal}`}`;
       resolve({ ok: code === 0, output: output + cut });
     });
   });
@@ -96,7 +98,9 @@ function failed(what: string, output: string): LastgoodError {
   return new LastgoodError(
     "preflight.rejected",
     `the version's environment could not be made: ${what}: ${lines.join("\n")}`,
-    { hint: "correct the requirements file and register the version under a new name" },
+    {
+      hint: "correct the requirements file; a version that is registered already needs a new name then",
+    },
   );
 }
 

@@ -27,3 +27,11 @@ test("the last lines are at hand, the one that has not ended too", () => {
   log.write(Buffer.from("ee\nfour"));
   expect(log.lastLines(3)).toBe("two\nthree\nfour");
 });
+
+test("the last lines do nothing to a terminal, and stay short", () => {
+  const log = new RotatedLog(join(folder, "binary.log"));
+  log.write(Buffer.from("\u001b[31mred\u001b[0m\u0007\tdone\r\n"));
+  log.write(Buffer.of(0, 0xff, 0xfe, 10));
+  log.write(Buffer.from("z".repeat(10_000)));
+  expect(log.lastLines(5)).toBe(`red done\n${"z".repeat(500)}`);
+});

@@ -1,16 +1,25 @@
 import { closeSync, mkdirSync, openSync, renameSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 
 const DEFAULT_BYTES = 5 * 1024 * 1024;
 const LINES_KEPT = 20;
 const LINE_CHARACTERS = 500;
+
+/** A line as somebody's terminal may have it: colours and bells of the server do nothing there. */
+function shown(line: string): string {
+  return stripVTControlCharacters(line)
+    .replaceAll(/[\p{Cc}\uFFFD]+/gu, " ")
+    .trimEnd()
+    .slice(0, LINE_CHARACTERS);
+}
 
 /**
  * What a server prints: appended to a file that is renamed to `….1` when it is full, so that whoever
  * follows it loses nothing and two of them are kept. The last lines are kept at hand.
  */
 export class RotatedLog {
-  readonly #path: string;
+  readonly path: string;
   readonly #maxBytes: number;
   #file: number | null;
   #bytes: number;
@@ -19,7 +28,7 @@ export class RotatedLog {
 
   constructor(path: string, maxBytes = DEFAULT_BYTES) {
     mkdirSync(dirname(path), { recursive: true });
-    this.#path = path;
+    this.path = path;
     this.#maxBytes = maxBytes;
     this.#bytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
     this.#file = this.#open();
@@ -36,20 +45,22 @@ export class RotatedLog {
 
   /** The last lines that were printed, the newest last. */
   lastLines(count: number): string {
-    const lines = this.#rest.trim() === "" ? this.#lines : [...this.#lines, this.#rest];
+    const rest = shown(this.#rest);
+    const lines = rest === "" ? this.#lines : [...this.#lines, rest];
     return lines.slice(-count).join("\n");
   }
 
-  #keep(line: string): void {
-    if (line.trim() === "") return;
-    this.#lines.push(line.slice(0, LINE_CHARACTERS));
+  #keep(printed: string): void {
+    const line = shown(printed);
+    if (line === "") return;
+    this.#lines.push(line);
     if (this.#lines.length > LINES_KEPT) this.#lines.shift();
   }
 
   #rotate(): void {
     if (this.#file !== null) closeSync(this.#file);
     try {
-      renameSync(this.#path, `${this.#path}.1`);
+      renameSync(this.path, `${this.path}.1`);
     } catch {
       // Somebody took it away, which makes room as well.
     }
@@ -60,7 +71,7 @@ export class RotatedLog {
   /** Null where the system does not let it: a full disk must not end a server that answers. */
   #open(): number | null {
     try {
-      return openSync(this.#path, "a", 0o600);
+      return openSync(this.path, "a", 0o600);
     } catch {
       return null;
     }

@@ -8,6 +8,7 @@ import { fillIn, type Launcher } from "../../core/launcher/index.ts";
 import { PROCESS_MARK, ProcessTree } from "../../link/process-tree/index.ts";
 import { readyPathOf } from "../runtime-remote/index.ts";
 import type { Environment } from "./environment.ts";
+import { inheritedVariables } from "./inherited-variables.ts";
 import type { RotatedLog } from "./rotated-log.ts";
 
 const HOST = "127.0.0.1";
@@ -62,11 +63,17 @@ function isGood(status: number | string, { protocol, health }: Launcher): boolea
     : status >= 200 && status < 300;
 }
 
-/** Our own settings, and what may be secret in them, are no business of a model's code. */
-function inherited(): NodeJS.ProcessEnv {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !name.startsWith("LASTGOOD_")),
-  );
+function inMegabytes(bytes: number): string {
+  return `${Math.round(bytes / 1e5) / 10} MB`;
+}
+
+/** What to look at when a server was not ready in time. */
+function whenNotReady(last: number | string): string {
+  if (typeof last === "number")
+    return "health of its launcher names the path that answers 2xx once it is ready";
+  return last.includes("ECONNREFUSED")
+    ? "nothing listens there: a server finds its port in $PORT or {port} of its launcher's command"
+    : "it has to answer GET requests there while it starts";
 }
 
 function variables(parts: ServerParts, port: number): NodeJS.ProcessEnv {
@@ -77,7 +84,7 @@ function variables(parts: ServerParts, port: number): NodeJS.ProcessEnv {
   const { programs } = environment;
   const path = process.env["PATH"] ?? "";
   return {
-    ...inherited(),
+    ...inheritedVariables(),
     // The folder is read-only, and lines are to be seen when they are printed.
     PYTHONDONTWRITEBYTECODE: "1",
     PYTHONUNBUFFERED: "1",
@@ -105,6 +112,7 @@ export class ServerProcess {
   readonly #tree: ProcessTree;
   readonly #settle: (why: string) => void;
   #endedWhy: string | null = null;
+  #isReady = false;
   #isEnding = false;
   #isLooking = false;
   #watch: NodeJS.Timeout | null = null;
@@ -125,7 +133,8 @@ export class ServerProcess {
       const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
       // What it printed last may still be on its way.
       setTimeout(
-        () => this.#settle(`the server (pid ${pid}) ended with ${how}${this.#said()}`),
+        () =>
+          this.#settle(`the server (pid ${pid}) ended with ${how}${this.#when()}${this.#said()}`),
         20,
       );
     });
@@ -170,19 +179,21 @@ export class ServerProcess {
     let last: number | string = "";
     while (performance.now() < until) {
       if (this.#endedWhy !== null)
-        throw new LastgoodError("runtime.failed", `${this.#endedWhy} before it was ready`);
+        throw new LastgoodError("runtime.failed", this.#endedWhy, { hint: this.#logHint });
       last = await Promise.race([statusOf(this.port, path, HEALTH_TIMEOUT_MS), this.ended]);
       if (isGood(last, this.#parts.launcher)) {
+        this.#isReady = true;
         this.#healthyAt = performance.now();
         this.#watch = setInterval(() => void this.#look(), this.#lookEveryMs());
         return;
       }
       await sleep(READY_POLL_MS);
     }
+    const hint = `${whenNotReady(last)}; one that needs longer: startTimeout of its launcher; ${this.#logHint}`;
     throw new LastgoodError(
       "runtime.timeout",
-      `the server was not ready within ${startTimeoutMs} ms: GET ${path}: ${last}${this.#said()}`,
-      { hint: "a server that needs longer: startTimeout of its launcher" },
+      `the server was not ready within ${startTimeoutMs} ms: GET http://${HOST}:${this.port}${path}: ${last}${this.#said()}`,
+      { hint },
     );
   }
 
@@ -226,7 +237,7 @@ export class ServerProcess {
     const used = this.memoryBytes();
     if (memoryBytes !== null && used !== null && used > memoryBytes)
       return this.#giveUp(
-        `the server (pid ${this.pid}) took ${used} bytes of memory, its launcher allows ${memoryBytes}`,
+        `the server (pid ${this.pid}) took ${inMegabytes(used)} of memory, its launcher allows ${inMegabytes(memoryBytes)}`,
       );
     if (unhealthyMs === 0) return;
     if (this.#isLooking) return;
@@ -247,8 +258,17 @@ export class ServerProcess {
     this.#settle(why);
   }
 
+  #when(): string {
+    return this.#isReady ? "" : " before it was ready";
+  }
+
+  get #logHint(): string {
+    return `all it printed: ${this.#parts.log.path}`;
+  }
+
   #said(): string {
     const lines = this.#parts.log.lastLines(LINES_SHOWN);
-    return lines === "" ? "" : `: ${lines}`;
+    if (lines !== "") return `; it printed last: ${lines}`;
+    return this.#isReady ? "" : "; it printed nothing";
   }
 }
