@@ -144,6 +144,14 @@ test("a server that never gets ready is given up, and nothing of it stays", asyn
   expect(left()).toEqual([]);
 });
 
+test("one that does not answer as it describes itself is refused: its samples would agree for ever", async () => {
+  const version = folder.storeServer({ model: "doubling", behaviour: "renamed" });
+  await expect(folder.processRuntime().inspect(inspectRequest(version))).rejects.toMatchObject({
+    code: "signature.mismatch",
+    message: expect.stringContaining("generated sample 1: output y is missing") as string,
+  });
+});
+
 test("a server that listens somewhere else is given up, and the answer says where it should", async () => {
   const version = folder.storeServer({ model: "doubling" });
   const runtime = folder.processRuntime({
@@ -239,7 +247,7 @@ test("one that takes more memory than its launcher allows is ended for it", asyn
     const error = await client.infer(one(1), patient).catch((failure: unknown) => failure);
     return error instanceof ModelDied;
   });
-  expect(await loaded.died).toMatch(/took \d+ bytes of memory, its launcher allows 150000000/);
+  expect(await loaded.died).toMatch(/took \d+(\.\d)? MB of memory, its launcher allows 150 MB/);
   await until("all of it is gone", () => !before.some(isRunning));
 });
 
@@ -314,7 +322,8 @@ test("a launcher that the server has not is named with those it has", async () =
   const other = { ...version, runtime: { kind: "process", launcher: "torch" } } as const;
   await expect(folder.processRuntime().inspect(inspectRequest(other))).rejects.toMatchObject({
     code: "runtime.unavailable",
-    hint: expect.stringContaining("it has fixture") as string,
+    hint: expect.stringContaining("name one of those it has") as string,
+    details: { launchers: ["fixture"] },
   });
 });
 

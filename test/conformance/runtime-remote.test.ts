@@ -54,6 +54,15 @@ test("where a request may not be sent twice no sample is sent, and no digest is 
   expect(model.proof.pid).toBeNull();
 });
 
+test("where an example is still to be read by the signature, nothing generated is sent", async () => {
+  const before = server.infers;
+  const request = { ...inspectRequest(version), describeOnly: true };
+  const { signature, golden } = await runtime({ retries: true }).inspect(request);
+  expect(signature.inputs.map(({ name }) => name)).toEqual(["a", "b"]);
+  expect(golden).toEqual([]);
+  expect(server.infers).toBe(before);
+});
+
 test("64-bit integers come through exactly", async () => {
   const client = await connect(await loaded(runtime()));
   const b = 2n ** 61n + 1n;

@@ -52,6 +52,8 @@ test("registering stores the version, its manifest and the story of it", async (
   const view = await registry.view(version);
   expect(view.golden).toMatchObject([{ outputs: [{ data: [6] }] }]);
   expect(view.inputExample).toEqual({ inputs: { x: [[3, 4]] } });
+  // Read by the signature that the first one found; the model is asked nothing else.
+  expect(gateway.requests.map(({ describeOnly }) => describeOnly)).toEqual([true, false]);
   expect(await artifacts.manifests.read("fraud", 1)).toEqual(
     await store.versions.manifest("fraud", 1),
   );

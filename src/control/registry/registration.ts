@@ -159,15 +159,19 @@ export class Registrar {
     }
   }
 
-  /** An example is read by the signature that loading found, so it may cost a second load. */
+  /**
+   * An example is read by the signature that loading found, so it may cost a second load. Where there is
+   * one, a server is not asked what was generated: it may not bear that.
+   */
   async #inspect(registration: Registration, content: Content): Promise<Inspected> {
-    const ask = async (examples: WireTensor[][]): Promise<Inspected> => {
+    const ask = async (examples: WireTensor[][], describeOnly = false): Promise<Inspected> => {
       const inspected = await this.#on.inspect({
         digest: content.digest,
         runtime: content.runtime,
         files: [...content.files],
         signature: registration.signature,
         examples,
+        describeOnly,
       });
       const signature = signatureSchema.parse(
         withColumns(inspected.signature, registration.columns),
@@ -179,7 +183,7 @@ export class Registrar {
     // Where it was given, the example can be read before anything is loaded.
     if (hasExample && given !== null)
       return ask([exampleToInputs(inputExample, withColumns(given, registration.columns))]);
-    const found = await ask([]);
+    const found = await ask([], hasExample);
     return hasExample ? ask([exampleToInputs(inputExample, found.signature)]) : found;
   }
 

@@ -175,6 +175,8 @@ export const GATEWAY_REQUESTS = {
     signature: signatureSchema.nullable(),
     /** From the input example; empty: samples are generated from the signature. */
     examples: z.array(z.array(wireTensorSchema)),
+    /** Nothing but the signature is wanted: a server is asked no generated sample. */
+    describeOnly: z.boolean().optional(),
   }),
   "gateway.rollback": z.object({
     /** Null: the only endpoint. */

@@ -105,7 +105,12 @@ export class ProcessRuntime implements Runtime {
           ? inspectedUnread(request)
           : await inspectUpstream(settingsOf(server), request, contextOf(server));
       const { environment, isManaged, startedInMs } = server.facts;
-      const notes = isManaged ? [] : [`environment: ${environment}`];
+      const notes = [
+        ...(isSampled(server)
+          ? []
+          : [`no sample was sent: launcher ${server.name}: retries: false`]),
+        ...(isManaged ? [] : [`environment: ${environment}`]),
+      ];
       return { ...inspected, notes, process: { environment, startedInMs } };
     } catch (error) {
       throw await whyInspectingFailed(server, error);
@@ -176,7 +181,7 @@ export class ProcessRuntime implements Runtime {
       "runtime.unavailable",
       `the server has no launcher "${runtime.launcher}"`,
       {
-        hint: `it has ${Object.keys(launchers).join(", ")}; others are added under launchers: in the file that serve --config names`,
+        hint: "name one of those it has, or add this one under launchers: in the file that serve --config names",
         details: { launchers: Object.keys(launchers) },
       },
     );
@@ -211,6 +216,11 @@ async function whyInspectingFailed(server: KeptServer, error: unknown): Promise<
   });
   const why = await Promise.race([server.died, stillThere]);
   return why === null ? error : new LastgoodError("runtime.failed", why, { cause: error });
+}
+
+/** Whether samples are sent, or could not be for another reason. */
+function isSampled({ launcher }: KeptServer): boolean {
+  return launcher.retries || launcher.protocol === "passthrough";
 }
 
 function urlOf({ facts }: KeptServer): string {

@@ -11,6 +11,7 @@ import {
 } from "../../core/version/index.ts";
 import type { Inspected } from "../../link/message/index.ts";
 import type { RouteRevision } from "../../link/route/index.ts";
+import { outputViolation } from "../protocol/index.ts";
 import {
   generateSamples,
   replayGolden,
@@ -95,9 +96,10 @@ export async function inspectUpstream(
   context: UpstreamContext,
 ): Promise<Inspected> {
   const { signature, engine } = await describe(settings, request, context);
-  const samples = settings.retries
-    ? await recordSamples(settings, { ...request, own: signature }, context)
-    : { golden: [], dropped: [] };
+  const samples =
+    settings.retries && request.describeOnly !== true
+      ? await recordSamples(settings, { ...request, own: signature }, context)
+      : { golden: [], dropped: [] };
   return {
     signature: signatureSchema.parse(signature),
     golden: samples.golden.map(sampleToWire),
@@ -153,6 +155,28 @@ function signatureOf(metadata: RemoteMetadata | null, given: Signature | null): 
   );
 }
 
+/** Every request would fail at a version that answers otherwise, and its samples would agree. */
+function keepsSignature(which: string, outputs: readonly Tensor[], signature: Signature): void {
+  const broken = outputViolation(outputs, signature, { allowNaN: true });
+  if (broken === null) return;
+  throw new LastgoodError(
+    "signature.mismatch",
+    `the server does not answer as its signature says: ${which}: ${broken}`,
+    { hint: "correct what the server says of its outputs, or the file of --signature" },
+  );
+}
+
+/** Why there was no answer at all, and to what. */
+function unanswered(failure: LastgoodError, which: string, given: boolean): LastgoodError {
+  if (failure.code !== "runtime.timeout") return failure;
+  return new LastgoodError(failure.code, `${which}: ${failure.message}`, {
+    cause: failure,
+    hint: given
+      ? "register with an input that it answers in time"
+      : "give it an input that it can answer: --input-example FILE",
+  });
+}
+
 async function recordSamples(
   settings: UpstreamSettings,
   request: InspectRequest & { readonly own: Signature },
@@ -166,14 +190,15 @@ async function recordSamples(
   const { upstream } = await openFor(settings, { signature, sample: samples[0] }, context);
   try {
     for (const [index, inputs] of samples.entries()) {
+      const which = `${given ? "input example" : "generated sample"} ${index + 1}`;
       try {
-        golden.push({ inputs, outputs: (await upstream.infer(inputs, TIMEOUT_MS)).outputs });
+        const { outputs } = await upstream.infer(inputs, TIMEOUT_MS);
+        keepsSignature(which, outputs, signature);
+        golden.push({ inputs, outputs });
       } catch (error) {
         const failure = LastgoodError.from(error);
-        if (failure.code !== "runtime.failed") throw error;
-        dropped.push(
-          `${given ? "input example" : "generated sample"} ${index + 1}: ${failure.message}`,
-        );
+        if (failure.code !== "runtime.failed") throw unanswered(failure, which, given);
+        dropped.push(`${which}: ${failure.message}`);
       }
     }
   } finally {

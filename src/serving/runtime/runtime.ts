@@ -209,4 +209,6 @@ export interface InspectRequest {
   readonly signature: RouteRevision["signature"] | null;
   /** Sets of inputs; empty: generated from the signature, seeded by the digest. */
   readonly examples: readonly (readonly Tensor[])[];
+  /** Nothing but the signature is wanted: a server is asked no generated sample. */
+  readonly describeOnly?: boolean | undefined;
 }
