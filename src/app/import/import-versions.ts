@@ -79,6 +79,20 @@ export async function importVersions(
   return done;
 }
 
+/** @throws `name.invalid`, with what names it otherwise. */
+function mustNameModel(model: string): void {
+  try {
+    parseModelName(model);
+  } catch (thrown) {
+    const error = LastgoodError.from(thrown);
+    throw new LastgoodError(error.code, error.message, {
+      hint: `--as NAME gives it another name here: ${error.hint ?? ""}`,
+      cause: thrown,
+    });
+  }
+}
+
+/** None of a model that is not here, or that could not be called that. */
 async function versionsOf(
   client: LastgoodClient,
   model: string,
@@ -86,7 +100,8 @@ async function versionsOf(
   try {
     return await client.versions(model);
   } catch (error) {
-    if (LastgoodError.from(error).code === "model.not-found") return [];
+    const { code } = LastgoodError.from(error);
+    if (code === "model.not-found" || code === "name.invalid") return [];
     throw error;
   }
 }
@@ -99,7 +114,7 @@ async function importOne(
   const { origin, model, name } = offer;
   const base = { origin, model, name };
   try {
-    parseModelName(model);
+    mustNameModel(model);
     parseVersionName(name);
     const standing = here.find((version) => version.name === name) ?? null;
     const isSame = standing !== null && (await cameFrom(options.client, standing, origin));
@@ -114,8 +129,18 @@ async function importOne(
     const error = LastgoodError.from(thrown);
     if (!OF_ONE_VERSION.has(error.code)) throw thrown;
     rmSync(workspaceOf(options.cacheDir, origin), { recursive: true, force: true });
-    return { ...base, outcome: "refused", sequence: null, why: error.message, notes: [] };
+    return {
+      ...base,
+      outcome: "refused",
+      sequence: null,
+      why: error.message,
+      notes: nextSteps(error),
+    };
   }
+}
+
+function nextSteps({ hint }: LastgoodError): string[] {
+  return hint === undefined ? [] : [`next: ${hint}`];
 }
 
 function workspaceOf(cacheDir: string, origin: string): string {
