@@ -36,6 +36,8 @@ export interface ImportOptions {
   readonly dryRun: boolean;
   /** Fetches what is here already too, and compares its bytes. */
   readonly verify: boolean;
+  /** Called before a version's own server is started once, which may take minutes. */
+  readonly onStart: (origin: string) => void;
   /** Called after each version. */
   readonly onVersion: (version: ImportedVersion) => void;
 }
@@ -160,7 +162,7 @@ async function cameFrom(
 async function bringOver(
   offer: OfferedVersion,
   here: readonly VersionSummary[],
-  { client, cacheDir, actor }: ImportOptions,
+  { client, cacheDir, actor, onStart }: ImportOptions,
 ): Promise<Omit<ImportedVersion, "origin" | "model" | "name">> {
   const { origin, model, name } = offer;
   const workspace = workspaceOf(cacheDir, origin);
@@ -176,7 +178,11 @@ async function bringOver(
     lineage: { ...lineage, imported_from: origin },
     actor,
   };
-  const registered = await registerModel(client, { model, found, said }, () => undefined);
+  const registered = await registerModel(
+    client,
+    { model, found, said },
+    { onStart: () => onStart(origin) },
+  );
   rmSync(workspace, { recursive: true, force: true });
   const aliasNotes = await pointAliases(offer, here, { client, actor });
   return {

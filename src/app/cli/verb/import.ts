@@ -16,6 +16,7 @@ import { examples } from "../help-text.ts";
 import { httpFetch } from "../http-fetch.ts";
 import { counted } from "../phrase.ts";
 import type { Session } from "../session.ts";
+import { STARTING } from "../slow-steps.ts";
 
 interface Options {
   readonly from?: string | undefined;
@@ -67,6 +68,7 @@ export function define(command: Command, session: Session): void {
         actor: await session.actor(),
         dryRun,
         verify: options.verify === true,
+        onStart: (origin) => session.terminal.note(`${origin}: ${STARTING}`),
         onVersion: (version) => {
           count += 1;
           session.terminal.note(`[${count}/${offers.length}] ${progress(version)}`);
