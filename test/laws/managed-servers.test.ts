@@ -72,7 +72,11 @@ async function score(stage: Stage, value: number): Promise<string> {
 
 test("what may take minutes is said before it is waited for", async () => {
   const runtime = ["--runtime", "process", "--launcher", "scorer"];
-  const { code, stderr } = await server.cli(["register", "slow-to-see", PIPELINE, ...runtime]);
+  const path = join(folder, "told");
+  cpSync(PIPELINE, path, { recursive: true });
+  for (const step of ["preprocess", "postprocess"])
+    writeFileSync(join(path, `${step}.py`), "def run(value):\n    return value\n");
+  const { code, stderr } = await server.cli(["register", "told", path, ...runtime]);
   expect(code, stderr).toBe(0);
   expect(stderr).toContain("its server is started once");
 });
