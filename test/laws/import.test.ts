@@ -75,6 +75,32 @@ test("a folder of numbered versions, twice", async () => {
   expect(verified.versions[0]?.why).toContain("irises@v1 exists with other bytes");
 });
 
+test("what is refused says what to do, and a model whose name cannot be taken keeps no other", async () => {
+  for (const path of ["_bad/1/model.onnx", "good/1/model.onnx", "two/1/a.onnx", "two/1/b.onnx"]) {
+    mkdirSync(join(folder, "models", path, ".."), { recursive: true });
+    cpSync(example("iris/v1.0.onnx"), join(folder, "models", path));
+  }
+  const { versions, ...totals } = await report(join(folder, "models"));
+  expect(totals).toMatchObject({ imported: 1, refused: 2 });
+  expect(versions.map(({ notes }) => notes)).toEqual([
+    [expect.stringMatching(/^next: .*--as/)],
+    [],
+    [expect.stringMatching(/^next: /)],
+  ]);
+});
+
+test("a password in the server's address is sent, and kept nowhere", async () => {
+  const asked = new Set<string | undefined>();
+  mlflow.before = (_, authorization) => void asked.add(authorization);
+  const url = mlflow.url.replace("http://", "http://me:s%40cret@");
+  const { code, stdout, stderr } = await cli("models:/fraud/2", "--as", "kept", "--from", url);
+  expect(code, stderr).toBe(0);
+  expect([...asked]).toEqual([`Basic ${Buffer.from("me:s@cret").toString("base64")}`]);
+  const { lineage } = await server.client.version("kept", "1");
+  expect(lineage["imported_from"]).toBe(`${mlflow.url}/#/models/fraud/versions/2`);
+  expect(stdout + stderr).not.toContain("cret");
+});
+
 test("versions that GTO's tags register; a stage is an alias, and stays where a person moved it", async () => {
   const repository = join(folder, "repository");
   const git = (...args: readonly string[]): unknown =>
@@ -151,6 +177,7 @@ test("an MLflow server that drops connections is asked again; one that is down e
 test.each([
   [["models:/fraud", "--from", "http://127.0.0.1:9"], "--all"],
   [["models:/fraud/3"], "--from"],
+  [["models:/fraud/3", "--from", "mlflow:5000"], "mlflow:5000"],
   [["models:/fraud/x", "--from", "http://127.0.0.1:9"], "models:/fraud/3"],
   [["nowhere"], "nowhere"],
   [[], "a folder"],

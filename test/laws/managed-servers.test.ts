@@ -70,6 +70,17 @@ async function score(stage: Stage, value: number): Promise<string> {
   return `${response.headers.get("x-lastgood-version")}: ${answer.outputs[0]?.data[0]}`;
 }
 
+test("what may take minutes is said before it is waited for", async () => {
+  const runtime = ["--runtime", "process", "--launcher", "scorer"];
+  const path = join(folder, "told");
+  cpSync(PIPELINE, path, { recursive: true });
+  for (const step of ["preprocess", "postprocess"])
+    writeFileSync(join(path, `${step}.py`), "def run(value):\n    return value\n");
+  const { code, stderr } = await server.cli(["register", "told", path, ...runtime]);
+  expect(code, stderr).toBe(0);
+  expect(stderr).toContain("its server is started once");
+});
+
 test("status and show say of a managed server: launcher, pid, memory, environment, and how long it took to start", async () => {
   const stage = new Stage(server, "facts");
   const environment = "unmanaged: the launcher makes no environment";

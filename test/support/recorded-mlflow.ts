@@ -47,8 +47,8 @@ export class MlflowRecording {
 export class RecordedMlflow {
   /** Paths and queries that were asked for. */
   readonly asked: string[] = [];
-  /** Called before each answer; what it throws drops the connection. */
-  before: (path: string) => void = () => undefined;
+  /** Called before each answer, with what names the caller; what it throws drops the connection. */
+  before: (path: string, authorization: string | undefined) => void = () => undefined;
   readonly #recorded: Readonly<Record<string, Recorded>>;
   readonly #server: Server;
 
@@ -58,7 +58,7 @@ export class RecordedMlflow {
     this.#server = createServer((request, response) => {
       const path = request.url ?? "/";
       this.asked.push(path);
-      this.#answer(path, response);
+      this.#answer(path, request.headers.authorization, response);
     });
   }
 
@@ -84,9 +84,9 @@ export class RecordedMlflow {
     await new Promise((done) => this.#server.close(done));
   }
 
-  #answer(path: string, response: ServerResponse): void {
+  #answer(path: string, authorization: string | undefined, response: ServerResponse): void {
     try {
-      this.before(path);
+      this.before(path, authorization);
     } catch {
       response.destroy();
     }

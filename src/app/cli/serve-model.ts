@@ -7,8 +7,8 @@ import { LastgoodError } from "../../core/errors/index.ts";
 import { parseVersionReference, versionLabel } from "../../core/version/index.ts";
 import { modelNameOf, readModel, registerModel } from "../model-folder/index.ts";
 import type { ServerFile } from "../supervise/index.ts";
-import { bytes } from "./phrase.ts";
 import type { Session } from "./session.ts";
+import { slowSteps } from "./slow-steps.ts";
 
 /** What `serve -m` did to the endpoint. */
 export interface SwitchedModel {
@@ -53,8 +53,10 @@ export async function registerServed(
   const actor = await session.actor();
   const said = { name: null, metrics: {}, params: {}, tags: {}, lineage: {}, actor };
   const found = await readModel(path);
-  const { version, notes } = await registerModel(client, { model, found, said }, (file) =>
-    session.terminal.note(`uploading ${file.name} (${bytes(file.size)}) …`),
+  const { version, notes } = await registerModel(
+    client,
+    { model, found, said },
+    slowSteps(session.terminal),
   );
   session.terminal.note(...notes.map((note) => `note: ${note}`));
   return `${model}@${version.sequence}`;

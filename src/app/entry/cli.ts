@@ -8,9 +8,15 @@ const { stdout, stderr } = process;
 // `lastgood history | head` closes the pipe early; that is no error.
 for (const stream of [stdout, stderr]) stream.on("error", () => undefined);
 
-if (process.argv[2] !== "serve") {
+const [, , verb] = process.argv;
+if (verb !== "serve") {
   process.once("SIGINT", () => {
-    stderr.write("\ndetached: what was asked for goes on at the server (status shows it)\n");
+    // An import is the command line's own work, and ends with it.
+    const left =
+      verb === "import"
+        ? "stopped: what was imported stays; type the same again to go on"
+        : "detached: what was asked for goes on at the server (status shows it)";
+    stderr.write(`\n${left}\n`);
     process.exit(130);
   });
 }

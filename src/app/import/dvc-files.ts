@@ -36,9 +36,15 @@ export class DvcFiles {
   readonly #repository: GitRepository;
   readonly #caches: readonly string[];
 
-  constructor(repository: GitRepository) {
+  private constructor(repository: GitRepository, caches: readonly string[]) {
     this.#repository = repository;
-    this.#caches = cachesOf(repository.path);
+    this.#caches = caches;
+  }
+
+  /** DVC's files of a repository, given by any folder of it. */
+  static async of(repository: GitRepository): Promise<DvcFiles> {
+    const root = await repository.root();
+    return new DvcFiles(repository, cachesOf(root ?? repository.path));
   }
 
   /**

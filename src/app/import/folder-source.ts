@@ -4,12 +4,29 @@ import { basename, join, resolve } from "node:path";
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { OfferedVersion } from "./offered-version.ts";
 
-/** A folder of one model, with a folder for each version that is called by its number. */
-function numbersIn(folder: string): number[] {
-  return readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && /^\d{1,15}$/.test(entry.name))
-    .map((entry) => Number(entry.name))
-    .toSorted((a, b) => a - b);
+const EXPECTED =
+  "expected is a folder for each version, called by its number: fraud/1/model.onnx, fraud/2/model.onnx; a single version: lastgood register <model> <path>";
+
+/** A folder that holds one version. */
+interface NumberedFolder {
+  /** As it stands there: `00000123` is how TensorFlow's exporters write 123. */
+  readonly entry: string;
+  readonly number: number;
+}
+
+/** Folders below one, and links to folders. */
+function foldersIn(folder: string): string[] {
+  return readdirSync(folder).filter(
+    (entry) => statSync(join(folder, entry), { throwIfNoEntry: false })?.isDirectory() ?? false,
+  );
+}
+
+/** A folder of one model has a folder for each version, which is called by its number. */
+function numbersIn(folder: string): NumberedFolder[] {
+  return foldersIn(folder)
+    .filter((entry) => /^\d{1,15}$/.test(entry))
+    .map((entry) => ({ entry, number: Number(entry) }))
+    .toSorted((a, b) => a.number - b.number);
 }
 
 /** A text value of Triton's config.pbtxt (protobuf text format), or null. */
@@ -28,8 +45,8 @@ function otherBackend(folder: string): string | null {
 
 function versionsOf(folder: string, model: string): OfferedVersion[] {
   const other = otherBackend(folder);
-  return numbersIn(folder).map((number) => {
-    const path = join(folder, String(number));
+  return numbersIn(folder).map(({ entry, number }) => {
+    const path = join(folder, entry);
     return {
       origin: path,
       model,
@@ -55,17 +72,21 @@ function versionsOf(folder: string, model: string): OfferedVersion[] {
  */
 export function folderOffers(path: string, as: string | null): readonly OfferedVersion[] {
   const folder = resolve(path);
-  if (!(statSync(folder, { throwIfNoEntry: false })?.isDirectory() ?? false))
-    throw new LastgoodError("usage.invalid", `there is no folder ${path}`);
+  const stat = statSync(folder, { throwIfNoEntry: false });
+  if (!(stat?.isDirectory() ?? false))
+    throw new LastgoodError(
+      "usage.invalid",
+      stat === undefined ? `there is no folder ${path}` : `${path} is a file and no folder`,
+      { hint: EXPECTED },
+    );
   if (numbersIn(folder).length > 0) return versionsOf(folder, as ?? basename(folder));
-  const models = readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
-    .map((entry) => entry.name)
+  const models = foldersIn(folder)
+    .filter((name) => !name.startsWith("."))
     .toSorted()
     .filter((name) => numbersIn(join(folder, name)).length > 0);
   if (models.length === 0)
     throw new LastgoodError("usage.invalid", `${path} holds no numbered versions`, {
-      hint: "expected is a folder for each version, called by its number: fraud/1/model.onnx, fraud/2/model.onnx",
+      hint: EXPECTED,
     });
   if (as !== null && models.length > 1)
     throw new LastgoodError(

@@ -1,5 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { createWriteStream } from "node:fs";
+import { resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 
@@ -40,9 +41,15 @@ export class GitRepository {
     }
   }
 
-  /** The folder that git itself keeps its things in. */
+  /** The folder that git itself keeps its things in, one for all its worktrees. */
   async folder(): Promise<string> {
-    return (await this.#git("rev-parse", "--absolute-git-dir")).trim();
+    return resolve(this.path, (await this.#git("rev-parse", "--git-common-dir")).trim());
+  }
+
+  /** The folder that is checked out, also where the path lies below it; null in a bare repository. */
+  async root(): Promise<string | null> {
+    if ((await this.#git("rev-parse", "--is-inside-work-tree")).trim() !== "true") return null;
+    return (await this.#git("rev-parse", "--show-toplevel")).trim();
   }
 
   /** Every tag, by name, with the commit that it stands on in the end. */
@@ -91,9 +98,9 @@ export class GitRepository {
     const child = spawn("git", ["-C", this.path, "cat-file", "blob", object], {
       stdio: ["ignore", "pipe", "ignore"],
     });
-    const ended = new Promise<number | null>((resolve, reject) => {
+    const ended = new Promise<number | null>((done, reject) => {
       child.once("error", reject);
-      child.once("close", resolve);
+      child.once("close", done);
     });
     await Promise.all([pipeline(child.stdout, createWriteStream(to)), ended]);
     if ((await ended) !== 0)

@@ -51,20 +51,12 @@ export async function gitOffers(wish: GitWish): Promise<readonly OfferedVersion[
       (wish.artifact === null || artifact === wish.artifact) &&
       (wish.version === null || version === wish.version),
   );
-  if (found.length === 0) {
-    const names = [...new Set(all.map(({ artifact }) => artifact))];
-    throw new LastgoodError("usage.invalid", `no tag of ${wish.repository} registers that`, {
-      hint:
-        names.length === 0
-          ? "versions are tags such as fraud@v1.2.0, as gto register makes them"
-          : `registered are versions of ${names.join(", ")}`,
-    });
-  }
+  if (found.length === 0) throw noneOf(wish, all);
   if (wish.as !== null && new Set(found.map(({ artifact }) => artifact)).size > 1)
     throw new LastgoodError("usage.invalid", "--as names one model, and these are several", {
       hint: `name one of them: ${[...new Set(found.map(({ artifact }) => artifact))].join(", ")}`,
     });
-  const source = new GitSource(repository);
+  const source = new GitSource(repository, await DvcFiles.of(repository));
   return found.map((version) => ({
     origin: `git:${version.artifact}@${version.version} ${version.commit}`,
     model: wish.as ?? version.artifact.replaceAll(/[:/]/g, "-"),
@@ -77,13 +69,29 @@ export async function gitOffers(wish: GitWish): Promise<readonly OfferedVersion[
   }));
 }
 
+function noneOf(
+  { repository, artifact, version }: GitWish,
+  all: readonly GtoVersion[],
+): LastgoodError {
+  const names = [...new Set(all.map((each) => each.artifact))];
+  const own = all.filter((each) => each.artifact === artifact).map((each) => each.version);
+  const known = own.length === 0 ? `versions of ${names.join(", ")}` : own.join(", ");
+  const wanted = [artifact ?? "a version", ...(version === null ? [] : [version])].join("@");
+  return new LastgoodError("usage.invalid", `no tag of ${repository} registers ${wanted}`, {
+    hint:
+      names.length === 0
+        ? "versions are tags such as fraud@v1.2.0, as gto register makes them"
+        : `registered, and not taken back, are ${known}`,
+  });
+}
+
 class GitSource {
   readonly #repository: GitRepository;
   readonly #dvc: DvcFiles;
 
-  constructor(repository: GitRepository) {
+  constructor(repository: GitRepository, dvc: DvcFiles) {
     this.#repository = repository;
-    this.#dvc = new DvcFiles(repository);
+    this.#dvc = dvc;
   }
 
   async fetch(version: GtoVersion, given: string | null, workspace: string): Promise<string> {

@@ -36,6 +36,8 @@ export interface ImportOptions {
   readonly dryRun: boolean;
   /** Fetches what is here already too, and compares its bytes. */
   readonly verify: boolean;
+  /** Called before a version's own server is started once, which may take minutes. */
+  readonly onStart: (origin: string) => void;
   /** Called after each version. */
   readonly onVersion: (version: ImportedVersion) => void;
 }
@@ -79,6 +81,20 @@ export async function importVersions(
   return done;
 }
 
+/** @throws `name.invalid`, with what names it otherwise. */
+function mustNameModel(model: string): void {
+  try {
+    parseModelName(model);
+  } catch (thrown) {
+    const error = LastgoodError.from(thrown);
+    throw new LastgoodError(error.code, error.message, {
+      hint: `--as NAME gives it another name here: ${error.hint ?? ""}`,
+      cause: thrown,
+    });
+  }
+}
+
+/** None of a model that is not here, or that could not be called that. */
 async function versionsOf(
   client: LastgoodClient,
   model: string,
@@ -86,7 +102,8 @@ async function versionsOf(
   try {
     return await client.versions(model);
   } catch (error) {
-    if (LastgoodError.from(error).code === "model.not-found") return [];
+    const { code } = LastgoodError.from(error);
+    if (code === "model.not-found" || code === "name.invalid") return [];
     throw error;
   }
 }
@@ -99,7 +116,7 @@ async function importOne(
   const { origin, model, name } = offer;
   const base = { origin, model, name };
   try {
-    parseModelName(model);
+    mustNameModel(model);
     parseVersionName(name);
     const standing = here.find((version) => version.name === name) ?? null;
     const isSame = standing !== null && (await cameFrom(options.client, standing, origin));
@@ -114,8 +131,18 @@ async function importOne(
     const error = LastgoodError.from(thrown);
     if (!OF_ONE_VERSION.has(error.code)) throw thrown;
     rmSync(workspaceOf(options.cacheDir, origin), { recursive: true, force: true });
-    return { ...base, outcome: "refused", sequence: null, why: error.message, notes: [] };
+    return {
+      ...base,
+      outcome: "refused",
+      sequence: null,
+      why: error.message,
+      notes: nextSteps(error),
+    };
   }
+}
+
+function nextSteps({ hint }: LastgoodError): string[] {
+  return hint === undefined ? [] : [`next: ${hint}`];
 }
 
 function workspaceOf(cacheDir: string, origin: string): string {
@@ -135,7 +162,7 @@ async function cameFrom(
 async function bringOver(
   offer: OfferedVersion,
   here: readonly VersionSummary[],
-  { client, cacheDir, actor }: ImportOptions,
+  { client, cacheDir, actor, onStart }: ImportOptions,
 ): Promise<Omit<ImportedVersion, "origin" | "model" | "name">> {
   const { origin, model, name } = offer;
   const workspace = workspaceOf(cacheDir, origin);
@@ -151,7 +178,11 @@ async function bringOver(
     lineage: { ...lineage, imported_from: origin },
     actor,
   };
-  const registered = await registerModel(client, { model, found, said }, () => undefined);
+  const registered = await registerModel(
+    client,
+    { model, found, said },
+    { onStart: () => onStart(origin) },
+  );
   rmSync(workspace, { recursive: true, force: true });
   const aliasNotes = await pointAliases(offer, here, { client, actor });
   return {

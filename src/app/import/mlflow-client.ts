@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
 
 import type { Fetch, FetchAnswer } from "../../client/index.ts";
-import { LastgoodError } from "../../core/errors/index.ts";
+import { LastgoodError, plainWords } from "../../core/errors/index.ts";
 
 /*
  * The parts of MLflow's REST API that are read (https://mlflow.org/docs/latest/rest-api.html), as
@@ -81,6 +81,16 @@ export interface MlflowClientOptions {
   readonly pageSize?: number;
 }
 
+const WHAT_FROM_IS =
+  "--from is the address of an MLflow tracking server, version 2 or later, with the path it is served under";
+/** Of `mlflow/protos/databricks.proto`: those that a registry answers a wrong request with. */
+const MLFLOW_CODE = /^(RESOURCE|INVALID|BAD_REQUEST|PERMISSION|FEATURE)/;
+
+/** A text in MLflow's filters, which know two kinds of quotes and no way to write them inside. */
+function quoted(text: string): string {
+  return text.includes("'") ? `"${text}"` : `'${text}'`;
+}
+
 const API = "/api/2.0/mlflow";
 const ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts";
 const TRIES = 4;
@@ -106,7 +116,7 @@ export class MlflowClient {
     let token = "";
     do {
       const page = await this.#json(pageSchema, `${API}/model-versions/search`, {
-        filter: `name='${model.replaceAll("'", "''")}'`,
+        filter: `name=${quoted(model)}`,
         max_results: String(this.#options.pageSize ?? PAGE),
         order_by: "version_number ASC",
         ...(token === "" ? {} : { page_token: token }),
@@ -222,12 +232,12 @@ export class MlflowClient {
         AbortSignal.timeout(SILENCE_MS),
       );
       const text = await answer.text();
-      const parsed = schema.safeParse(jsonOf(text));
+      const parsed = schema.safeParse(jsonOf(text), { error: plainWords });
       if (parsed.success) return parsed.data;
       throw new LastgoodError(
         "input.invalid",
-        `${this.url}${path} answers no MLflow: ${parsed.error.issues[0]?.message ?? ""}`,
-        { hint: "--from is the address of an MLflow tracking server, version 2 or later" },
+        `${this.url}${path} does not answer as MLflow does: ${parsed.error.issues[0]?.message ?? ""}`,
+        { hint: WHAT_FROM_IS },
       );
     });
   }
@@ -266,7 +276,13 @@ export class MlflowClient {
     if (answer.status >= 500 || answer.status === 429)
       throw new LastgoodError("server.unreachable", `${this.url} answers ${why}`);
     const code = answer.status === 404 ? "version.not-found" : "input.invalid";
-    throw new LastgoodError(code, `${this.url} answers ${why}`);
+    // Whoever is there and speaks no MLflow, such as a gateway that moved it below a path.
+    const isOther = !said.success || !MLFLOW_CODE.test(said.data.error_code);
+    throw new LastgoodError(
+      code,
+      `${this.url} answers ${why}`,
+      isOther ? { hint: WHAT_FROM_IS } : {},
+    );
   }
 }
 

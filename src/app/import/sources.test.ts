@@ -1,6 +1,14 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
@@ -50,6 +58,16 @@ test("numbered folders are versions, by their numbers and not their letters", as
   expect(named(offers)).toEqual(["fraud@v1", "fraud@v2", "fraud@v10"]);
   expect(await brought(offers[2])).toEqual({ "model.onnx": "10" });
   expect(named(folderOffers(join(folder, "fraud"), "other"))[0]).toBe("other@v1");
+});
+
+test("a number may have zeros before it, and a folder may be a link", async () => {
+  write("fraud/00000123/model.onnx", "123");
+  write("elsewhere/model.onnx", "4");
+  symlinkSync("../elsewhere", join(folder, "fraud/4"));
+  const offers = folderOffers(join(folder, "fraud"), null);
+  expect(named(offers)).toEqual(["fraud@v4", "fraud@v123"]);
+  expect(await brought(offers[0])).toEqual({ "model.onnx": "4" });
+  expect(await brought(offers[1])).toEqual({ "model.onnx": "123" });
 });
 
 test("a folder of models is a repository, as Triton has it; what ONNX Runtime does not run is refused", async () => {
@@ -194,6 +212,37 @@ test("a file in Git LFS is the file, not its pointer", async () => {
   await expect(offer?.bring(workspace)).rejects.toMatchObject({ code: "artifact.missing" });
   write(`.git/lfs/objects/${oid.slice(0, 2)}/${oid.slice(2, 4)}/${oid}`, "large");
   expect(readFileSync((await offer?.bring(workspace))?.path ?? "", "utf8")).toBe("large");
+});
+
+test("a folder of the repository, or another worktree of it, is the repository", async () => {
+  git("init", "-q");
+  const oid = createHash("sha256").update("large").digest("hex");
+  write("m.onnx", `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize 5\n`);
+  write(`.git/lfs/objects/${oid.slice(0, 2)}/${oid.slice(2, 4)}/${oid}`, "large");
+  write(".gitignore", ".dvc/cache\n");
+  pointer("models/d.onnx", cached("by DVC"));
+  commit("fraud@v1.0.0");
+  const other = join(workspace, "worktree");
+  git("worktree", "add", "-q", "--detach", other);
+  const read = async (repository: string, path: string): Promise<string> => {
+    const [offer] = await gitOffers(wish({ repository, path }));
+    return readFileSync((await offer?.bring(workspace))?.path ?? "", "utf8");
+  };
+  expect(await read(other, "m.onnx")).toBe("large");
+  expect(await read(join(folder, "models"), "models/d.onnx")).toBe("by DVC");
+});
+
+test("what no tag registers is named, with what the tags do register", async () => {
+  git("init", "-q");
+  write("m.onnx", "x");
+  commit("fraud@v1.0.0");
+  git("tag", "fraud@v1.1.0");
+  git("tag", "fraud@v1.1.0!");
+  const taken = { artifact: "fraud", version: "v1.1.0" };
+  await expect(gitOffers(wish(taken))).rejects.toMatchObject({
+    message: expect.stringContaining("fraud@v1.1.0") as string,
+    hint: "registered, and not taken back, are v1.0.0",
+  });
 });
 
 test("where a model lies that nothing describes has to be said; what is no repository is refused", async () => {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createReadStream, openAsBlob, readFileSync, statSync, type Stats } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { readdir, realpath } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 
@@ -23,6 +23,12 @@ const MAX_JSON_BYTES = 64 * 1024 * 1024;
 /** From this size on an upload is announced, bytes. */
 const ANNOUNCED_BYTES = 8 * 1024 * 1024;
 
+/** A folder, and the real paths of those it lies in. */
+interface FolderBelow {
+  readonly name: string;
+  readonly within: readonly string[];
+}
+
 /**
  * The file, or every file below the folder (hidden ones left out), with digests.
  * @throws `usage.invalid` when there is nothing to read.
@@ -42,13 +48,25 @@ export async function listModelFiles(path: string): Promise<ModelFile[]> {
   return files;
 }
 
+/** Names of the files below a folder; what a link points at is a file or a folder like any other. */
 async function filesBelow(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(join(folder, "/").length))
-    .filter((name) => !name.split("/").some((part) => part.startsWith(".")))
-    .toSorted();
+  const names: string[] = [];
+  const folders: FolderBelow[] = [{ name: "", within: [] }];
+  for (let next = folders.pop(); next !== undefined; next = folders.pop()) {
+    const { name, within } = next;
+    const real = await realpath(join(folder, name));
+    if (within.includes(real))
+      throw unreadable(join(folder, name), "it is a link to what it is in");
+    for (const entry of await readdir(join(folder, name))) {
+      if (entry.startsWith(".")) continue;
+      const below = name === "" ? entry : `${name}/${entry}`;
+      if (statOf(join(folder, below)).isDirectory())
+        folders.push({ name: below, within: [...within, real] });
+      else names.push(below);
+    }
+    if (names.length > MAX_FILES) break;
+  }
+  return names.toSorted();
 }
 
 async function digestOf(path: string): Promise<Digest> {

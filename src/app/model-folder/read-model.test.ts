@@ -1,4 +1,12 @@
-import { copyFileSync, cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -108,4 +116,32 @@ test("a pipeline of single files has the names of its steps", async () => {
   await expect(
     readSteps({ preprocess: folder, model: null, postprocess: null }),
   ).rejects.toMatchObject({ code: "usage.invalid" });
+});
+
+test("what links point at belongs to the version like any other file", async () => {
+  const cache = join(folder, "cache");
+  const model = join(folder, "model");
+  mkdirSync(join(cache, "weights"), { recursive: true });
+  mkdirSync(model);
+  writeFileSync(join(cache, "a1b2"), "graph");
+  writeFileSync(join(cache, "weights/w.bin"), "weights");
+  symlinkSync("../cache/a1b2", join(model, "model.onnx"));
+  symlinkSync("../cache/weights", join(model, "weights"));
+  const { files } = await readModel(model);
+  expect(files.map(({ name, size }) => [name, size])).toEqual([
+    ["model.onnx", 5],
+    ["weights/w.bin", 7],
+  ]);
+});
+
+test.each([
+  ["nowhere", "nothing", "nothing"],
+  ["the folder that it is in", ".", "link to what it is in"],
+])("a link to %s is refused, and named", async (_, to, why) => {
+  writeFileSync(join(folder, "model.onnx"), "graph");
+  symlinkSync(to, join(folder, "bad"));
+  await expect(readModel(folder)).rejects.toMatchObject({
+    code: "usage.invalid",
+    message: expect.stringMatching(new RegExp(`bad.*${why}|bad.*ENOENT`)) as string,
+  });
 });

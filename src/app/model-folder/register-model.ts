@@ -64,6 +64,14 @@ export function registerBody(registering: Registering): RegisterBody {
   };
 }
 
+/** What takes a while, told before it begins. */
+export interface SlowSteps {
+  /** A large file is uploaded. */
+  readonly onLarge?: (file: ModelFile) => void;
+  /** The version's own server is started once, to be looked into, and what it requires is installed. */
+  readonly onStart?: () => void;
+}
+
 /**
  * Uploads the files and registers the version. An example that only the folder gives and that does
  * not fit the model is left out, and a note says so.
@@ -72,13 +80,14 @@ export function registerBody(registering: Registering): RegisterBody {
 export async function registerModel(
   client: LastgoodClient,
   registering: Registering,
-  onLarge: (file: ModelFile) => void,
+  { onLarge = () => undefined, onStart = () => undefined }: SlowSteps,
 ): Promise<Registered> {
   const { model, found, said } = registering;
   const body = registerBody(registering);
   const rows = said.reference ?? null;
   const uploads = rows === null ? found.files : [...found.files, rows.file];
   await uploadFiles(client, uploads, onLarge);
+  if (body.runtime === "process") onStart();
   try {
     return await client.register(model, body);
   } catch (error) {

@@ -16,6 +16,7 @@ import { examples } from "../help-text.ts";
 import { httpFetch } from "../http-fetch.ts";
 import { counted } from "../phrase.ts";
 import type { Session } from "../session.ts";
+import { STARTING } from "../slow-steps.ts";
 
 interface Options {
   readonly from?: string | undefined;
@@ -67,6 +68,7 @@ export function define(command: Command, session: Session): void {
         actor: await session.actor(),
         dryRun,
         verify: options.verify === true,
+        onStart: (origin) => session.terminal.note(`${origin}: ${STARTING}`),
         onVersion: (version) => {
           count += 1;
           session.terminal.note(`[${count}/${offers.length}] ${progress(version)}`);
@@ -124,32 +126,51 @@ async function fromMlflow(
   env: Environment,
 ): Promise<readonly OfferedVersion[]> {
   const wish = parseModelsUri(what);
-  const url = from ?? env["MLFLOW_TRACKING_URI"];
+  const given = from ?? env["MLFLOW_TRACKING_URI"];
   if (wish === null)
     throw new LastgoodError("usage.invalid", `"${what}" names nothing in an MLflow registry`, {
       hint: "accepted are models:/fraud/3, models:/fraud@champion, and models:/fraud with --all",
     });
-  if (url === undefined || !/^https?:\/\//.test(url))
-    throw new LastgoodError("usage.invalid", "an MLflow registry needs its server's address", {
-      hint: "--from http://host:port",
-    });
+  const address = addressOf(given);
   if (wish.version === null && wish.alias === null && !all)
     throw new LastgoodError("usage.invalid", `which version of ${wish.model}?`, {
       hint: `models:/${wish.model}/3, models:/${wish.model}@champion, or --all`,
     });
-  const headers = authorization(env);
+  const headers = authorization(env, address);
+  // What it is called in messages and in the lineage holds no password.
+  address.username = "";
+  address.password = "";
+  const { href: url } = address;
   return mlflowOffers(new MlflowClient({ url, fetch: httpFetch, headers }), { ...wish, as });
 }
 
+/** @throws `usage.invalid` where it is no address of a server. */
+function addressOf(given: string | undefined): URL {
+  const hint = "--from http://host:port";
+  if (given === undefined)
+    throw new LastgoodError("usage.invalid", "an MLflow registry needs its server's address", {
+      hint,
+    });
+  const url = /^https?:\/\//.test(given) ? URL.parse(given) : null;
+  if (url === null)
+    throw new LastgoodError("usage.invalid", `"${given}" is no address of an MLflow server`, {
+      hint,
+    });
+  return url;
+}
+
 /** As MLflow's own clients read it: https://mlflow.org/docs/latest/self-hosting/security/basic-http-auth */
-function authorization(env: Environment): Record<string, string> {
+function authorization(env: Environment, address: URL): Record<string, string> {
   const token = env["MLFLOW_TRACKING_TOKEN"];
   const user = env["MLFLOW_TRACKING_USERNAME"];
-  if (user !== undefined) {
-    const pair = `${user}:${env["MLFLOW_TRACKING_PASSWORD"] ?? ""}`;
-    return { authorization: `Basic ${Buffer.from(pair).toString("base64")}` };
-  }
-  return token === undefined ? {} : { authorization: `Bearer ${token}` };
+  if (user !== undefined) return basic(user, env["MLFLOW_TRACKING_PASSWORD"] ?? "");
+  if (token !== undefined) return { authorization: `Bearer ${token}` };
+  if (address.username === "") return {};
+  return basic(decodeURIComponent(address.username), decodeURIComponent(address.password));
+}
+
+function basic(user: string, password: string): Record<string, string> {
+  return { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}` };
 }
 
 function progress({ model, name, outcome, why, notes, origin }: ImportedVersion): string {
@@ -160,7 +181,10 @@ function progress({ model, name, outcome, why, notes, origin }: ImportedVersion)
     refused: `${label} refused: ${why ?? ""}`,
     offered: `${label} would be imported from ${origin}`,
   };
-  return [words[outcome], ...notes.map((note) => `  note: ${note}`)].join("\n");
+  return [
+    words[outcome],
+    ...notes.map((note) => `  ${note.startsWith("next: ") ? "" : "note: "}${note}`),
+  ].join("\n");
 }
 
 function summary(

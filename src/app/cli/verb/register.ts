@@ -22,6 +22,7 @@ import { examples } from "../help-text.ts";
 import { numberPairValue, pairValue } from "../option-value.ts";
 import { bytes, counted, shortDigest } from "../phrase.ts";
 import type { Session } from "../session.ts";
+import { slowSteps } from "../slow-steps.ts";
 import { fullName, pipelineLines, referenceText } from "../version-words.ts";
 
 const EXAMPLES = [
@@ -95,9 +96,7 @@ export function define(command: Command, session: Session): void {
         return;
       }
       const client = await session.client();
-      const registered = await registerModel(client, registering, (file) =>
-        session.terminal.note(`uploading ${file.name} (${bytes(file.size)}) …`),
-      );
+      const registered = await registerModel(client, registering, slowSteps(session.terminal));
       session.terminal.answer(registered, () => describeRegistered(registered, session));
     });
 }
