@@ -5,11 +5,11 @@ import { LastgoodError } from "../../core/errors/index.ts";
 import type { OfferedVersion } from "./offered-version.ts";
 
 /** A folder of one model, with a folder for each version that is called by its number. */
-function numbersIn(folder: string): number[] {
+function numbersIn(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && /^\d{1,15}$/.test(entry.name))
-    .map((entry) => Number(entry.name))
-    .toSorted((a, b) => a - b);
+    .map((entry) => entry.name)
+    .toSorted((a, b) => Number(a) - Number(b));
 }
 
 /** A text value of Triton's config.pbtxt (protobuf text format), or null. */
@@ -29,11 +29,12 @@ function otherBackend(folder: string): string | null {
 function versionsOf(folder: string, model: string): OfferedVersion[] {
   const other = otherBackend(folder);
   return numbersIn(folder).map((number) => {
-    const path = join(folder, String(number));
+    const path = join(folder, number);
     return {
       origin: path,
       model,
-      name: `v${number}`,
+      // `0003` is 3, as TensorFlow Serving reads it.
+      name: `v${Number(number)}`,
       aliases: [],
       bring: () => {
         if (other === null) return Promise.resolve({ path });

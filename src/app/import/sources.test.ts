@@ -52,6 +52,13 @@ test("numbered folders are versions, by their numbers and not their letters", as
   expect(named(folderOffers(join(folder, "fraud"), "other"))[0]).toBe("other@v1");
 });
 
+test("a number with zeros before it is that number", async () => {
+  write("fraud/0003/model.onnx", "3");
+  const offers = folderOffers(join(folder, "fraud"), null);
+  expect(named(offers)).toEqual(["fraud@v3"]);
+  expect(await brought(offers[0])).toEqual({ "model.onnx": "3" });
+});
+
 test("a folder of models is a repository, as Triton has it; what ONNX Runtime does not run is refused", async () => {
   write("fraud/config.pbtxt", 'name: "fraud"\nplatform: "onnxruntime_onnx"\n');
   write("fraud/1/model.onnx", "1");
@@ -194,6 +201,24 @@ test("a file in Git LFS is the file, not its pointer", async () => {
   await expect(offer?.bring(workspace)).rejects.toMatchObject({ code: "artifact.missing" });
   write(`.git/lfs/objects/${oid.slice(0, 2)}/${oid.slice(2, 4)}/${oid}`, "large");
   expect(readFileSync((await offer?.bring(workspace))?.path ?? "", "utf8")).toBe("large");
+});
+
+function made(input: string, ...args: readonly string[]): string {
+  return execFileSync("git", ["-C", folder, ...args], { input, encoding: "utf8" }).trim();
+}
+
+test("a tree whose names lead out of it is refused, and nothing is written there", async () => {
+  git("init", "-q");
+  const blob = made("evil", "hash-object", "-w", "--stdin");
+  const out = made(`100644 blob ${blob}\tescaped\n`, "mktree");
+  const up = made(`040000 tree ${out}\t..\n`, "mktree");
+  const root = made(`040000 tree ${up}\tbundle\n`, "mktree");
+  const identity = ["-c", "user.name=tester", "-c", "user.email=tester@localhost"];
+  git("tag", "fraud@v1.0.0", made("", ...identity, "commit-tree", root, "-m", "a tree"));
+  await expect((await at("bundle"))?.bring(workspace)).rejects.toMatchObject({
+    code: "artifact.invalid",
+  });
+  expect(readdirSync(workspace)).toEqual([]);
 });
 
 test("where a model lies that nothing describes has to be said; what is no repository is refused", async () => {
