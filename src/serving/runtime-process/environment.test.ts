@@ -1,6 +1,16 @@
-import { expect, test } from "vitest";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
-import { unlocked } from "./environment.ts";
+import { afterAll, expect, test } from "vitest";
+
+import { BUILT_IN_LAUNCHERS } from "../../core/launcher/index.ts";
+import { markedProcesses } from "../../link/process-tree/index.ts";
+import { environmentOf, unlocked } from "./environment.ts";
+import { RotatedLog } from "./rotated-log.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "lastgood-environment-"));
+afterAll(() => rmSync(folder, { recursive: true }));
 
 test("requirements that say one exact version are locked", () => {
   const text = [
@@ -28,4 +38,27 @@ test("everything else may bring something else tomorrow, and is named", () => {
     "x @ https://host/x.whl",
   ];
   expect(unlocked(loose.join("\n"))).toEqual(loose);
+});
+
+test("an installation is given up with all that it has started", async () => {
+  // A compiler is no child of the installer's any more when that ends, and keeps its output.
+  const python = join(folder, "python");
+  writeFileSync(python, "#!/bin/sh\nsleep 60 &\nwait\n", { mode: 0o755 });
+  writeFileSync(join(folder, "requirements.txt"), "numpy==2.1.0\n");
+  const [base] = Object.values(BUILT_IN_LAUNCHERS);
+  if (base === undefined) throw new Error("no launcher is built in");
+  const mark = `${folder}/it.sock:1;`;
+  const making = environmentOf(
+    { dataDir: folder, folder, digest: `sha256:${"0".repeat(64)}` },
+    {
+      launcher: { ...base, python, environment: "venv", installTimeoutMs: 300 },
+      log: new RotatedLog(join(folder, "server.log")),
+      mark,
+    },
+  );
+  await expect(making).rejects.toMatchObject({
+    code: "preflight.rejected",
+    message: expect.stringContaining("not done within 300 ms") as string,
+  });
+  expect(markedProcesses(mark)).toEqual([]);
 });
