@@ -24,8 +24,9 @@ const MAX_JSON_BYTES = 64 * 1024 * 1024;
 const ANNOUNCED_BYTES = 8 * 1024 * 1024;
 
 /**
- * The file, or every file below the folder (hidden ones left out), with digests.
- * @throws `usage.invalid` when there is nothing to read.
+ * The file, or every file below the folder (hidden ones left out), with digests; a link to a file is the
+ * file.
+ * @throws `usage.invalid` when there is nothing to read, or a link leads nowhere or to a folder.
  */
 export async function listModelFiles(path: string): Promise<ModelFile[]> {
   const stat = statOf(path);
@@ -35,9 +36,11 @@ export async function listModelFiles(path: string): Promise<ModelFile[]> {
   const files: ModelFile[] = [];
   for (const name of names) {
     const full = name === "" ? path : join(path, name);
-    const { size } = statOf(full);
+    const found = statOf(full);
+    // Those that are folders themselves were looked into.
+    if (found.isDirectory()) throw unreadable(full, "it is a link to a folder");
     const digest = await digestOf(full);
-    files.push({ name: name === "" ? basename(path) : name, path: full, size, digest });
+    files.push({ name: name === "" ? basename(path) : name, path: full, size: found.size, digest });
   }
   return files;
 }
@@ -45,7 +48,7 @@ export async function listModelFiles(path: string): Promise<ModelFile[]> {
 async function filesBelow(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries
-    .filter((entry) => entry.isFile())
+    .filter((entry) => entry.isFile() || entry.isSymbolicLink())
     .map((entry) => join(entry.parentPath, entry.name).slice(join(folder, "/").length))
     .filter((name) => !name.split("/").some((part) => part.startsWith(".")))
     .toSorted();

@@ -1,4 +1,4 @@
-import { copyFileSync, cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -108,4 +108,20 @@ test("a pipeline of single files has the names of its steps", async () => {
   await expect(
     readSteps({ preprocess: folder, model: null, postprocess: null }),
   ).rejects.toMatchObject({ code: "usage.invalid" });
+});
+
+test("a link to a file is the file; one that is none is not left out silently", async () => {
+  writeFileSync(join(folder, ".bytes"), "graph");
+  symlinkSync(".bytes", join(folder, "model.onnx"));
+  expect((await readModel(folder)).files).toMatchObject([{ name: "model.onnx", size: 5 }]);
+  symlinkSync(root, join(folder, "code"));
+  await expect(readModel(folder)).rejects.toMatchObject({
+    code: "usage.invalid",
+    message: expect.stringContaining(
+      "code cannot be registered: it is a link to a folder",
+    ) as string,
+  });
+  rmSync(join(folder, "code"));
+  symlinkSync("nowhere", join(folder, "weights"));
+  await expect(readModel(folder)).rejects.toMatchObject({ code: "usage.invalid" });
 });
