@@ -44,7 +44,7 @@ export interface FailedRequest {
 }
 
 /** What says whether stable may be given a request, read or passed on unread. */
-export type Repeatable = Omit<FailedRequest, "protocol" | "call" | "onEnd">;
+type Repeatable = Omit<FailedRequest, "protocol" | "call" | "onEnd">;
 
 /** A request that failed, and who may answer it instead. */
 interface Asking<Failed extends Repeatable> {
