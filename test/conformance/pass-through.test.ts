@@ -9,6 +9,7 @@ import { parseDigest, parseModelName, parseVersionName } from "../../src/core/ve
 import type { Count } from "../../src/link/count/index.ts";
 import { inspectedSchema, probedSchema, type GatewayStatus } from "../../src/link/message/index.ts";
 import { DEFAULT_LIMITS, type Route, type RouteRevision } from "../../src/link/route/index.ts";
+import { totals } from "../support/canary.ts";
 import { GatewayHarness } from "../support/gateway-harness.ts";
 import { OwnServer } from "../support/own-server.ts";
 
@@ -259,6 +260,45 @@ test("what the candidate fails before the first byte is answered by stable", asy
     response.end("no such thing");
   };
   expect(await ask("/endpoints/iris-prod/x")).toMatchObject({ status: 404, body: "no such thing" });
+});
+
+test("what was passed on as it came cannot be sent again, and is counted as that", async () => {
+  await serving(2, candidate);
+  young.behaviour = (_incoming, response) => {
+    response.writeHead(500);
+    response.end("broken");
+  };
+  const answer = await ask("/endpoints/iris-prod/x", { method: "POST", body: ["in", "parts"] });
+  expect(answer).toMatchObject({ status: 500, body: "broken" });
+  await harness.until(() => totals(harness)["2 ineligible"], "the counts");
+  expect(totals(harness)).toEqual({
+    "2 assigned": { requests: 1, errors: 1 },
+    "2 ineligible": { requests: 1, errors: 0 },
+  });
+});
+
+test("no more requests wait for the next version than one may have", async () => {
+  await serving();
+  const few = [...revisions, revision(3, "young")].map((each) => ({
+    ...each,
+    limits: { ...each.limits, queue: 1 },
+  }));
+  await harness.publish(harness.route(few.slice(0, 2), 1));
+  const healthy = Promise.withResolvers<void>();
+  const { checks } = young;
+  young.healthy = healthy.promise;
+  const switched = harness.publish(harness.route(few, 3, { hold: { maxMs: 10_000 } }));
+  await harness.until(() => young.checks > checks, "the next version is being loaded");
+  const answered: number[] = [];
+  const asked = Array.from({ length: 8 }, async () => {
+    answered.push((await ask("/endpoints/iris-prod/x")).status ?? 0);
+  });
+  // One waits in each of the two workers.
+  await expect.poll(() => answered.length, { timeout: 4_000 }).toBeGreaterThanOrEqual(6);
+  expect(new Set(answered)).toEqual(new Set([429]));
+  healthy.resolve();
+  await Promise.all([switched, ...asked]);
+  expect(answered.at(-1)).toBe(200);
 });
 
 test("nothing is repeated once a byte has left: a broken stream breaks off", async () => {

@@ -1,6 +1,6 @@
 /** What the process runtime promises beyond every runtime: nothing of a server is left, whatever it does. */
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -101,6 +101,8 @@ test("its facts: memory, the time to start, what is known of its environment", a
 });
 
 test("the server cannot change what was registered, and its folder goes when it goes", async () => {
+  // What the shim of another one left that was killed goes as well.
+  mkdirSync(join(folder.path, "run", "m-0123456789abcdef-999999999", "code"), { recursive: true });
   const { loaded } = await load({});
   const [run] = readdirSync(join(folder.path, "run"));
   expect(readdirSync(join(folder.path, "run", run ?? ""))).toEqual(["model.json", "serve.py"]);

@@ -86,8 +86,10 @@ test("streams come as they are sent; a candidate that fails now and then is sent
   const pid = view.revisions[0]?.process?.pid ?? 0;
   expect(view.revisions[0]?.process).toMatchObject({ launcher: "own" });
   process.kill(pid, "SIGKILL");
-  await until("it answers again", async () => {
-    const again = await fetch(url, { method: "POST", body: "hello" });
-    return again.status === 200 && (await again.text()).includes("old") && !isRunning(pid);
-  });
+  const known = async (): Promise<boolean> => (await on.loaded()).every((each) => each.pid !== pid);
+  await until("its death is known", known);
+  // Whoever comes while it is started again waits for it.
+  const again = await fetch(url, { method: "POST", body: "hello" });
+  expect([again.status, (await again.text()).includes("old")]).toEqual([200, true]);
+  expect(isRunning(pid)).toBe(false);
 }, 180_000);

@@ -14,7 +14,8 @@ import type { Effect } from "../../src/core/rollout/effect.ts";
 import { contractOf, leavingRevision, waitingOperations } from "../../src/core/rollout/state.ts";
 import { pendingEffects } from "../../src/core/rollout/transition.ts";
 import { namedObjection } from "../../src/core/target/index.ts";
-import { MEASURED, POLICY, Scenario, signatureOf } from "../support/rollout-scenario.ts";
+import { MEASURED, POLICY, signatureOf } from "../support/rollout-facts.ts";
+import { Scenario } from "../support/rollout-scenario.ts";
 
 const NAMES = ["v1.0", "v1.1", "v1.2", "v2.0", "other"] as const;
 const name = fc.constantFrom(...NAMES);

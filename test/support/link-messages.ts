@@ -1,6 +1,6 @@
 /** Messages of the link as a healthy system sends them, for tests of schemas and order. */
 import { DEFAULT_LIMITS, routeSchema, type Route } from "../../src/link/route/index.ts";
-import { digestOf, signatureOf } from "./rollout-scenario.ts";
+import { digestOf, signatureOf } from "./rollout-facts.ts";
 
 function revision(number: number): unknown {
   return {

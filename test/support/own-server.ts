@@ -15,6 +15,9 @@ interface Seen {
 export class OwnServer {
   readonly seen: Seen[] = [];
   behaviour: Behaviour = (_request, response) => response.end(this.name);
+  /** How often its health was asked for; it is told once `healthy` resolves. */
+  checks = 0;
+  healthy: Promise<void> = Promise.resolve();
   readonly #server: Server;
 
   readonly name: string;
@@ -23,7 +26,8 @@ export class OwnServer {
     this.name = name;
     this.#server = createServer((incoming, response) => {
       if (incoming.url === "/base/health") {
-        response.end("fine");
+        this.checks += 1;
+        void this.healthy.then(() => response.end("fine"));
         return;
       }
       const chunks: Buffer[] = [];

@@ -6,7 +6,7 @@ import {
   type RuntimeSpec,
   type VersionStatus,
 } from "../../src/core/version/index.ts";
-import { digestOf, signatureOf, versionOf } from "./rollout-scenario.ts";
+import { digestOf, signatureOf, versionOf } from "./rollout-facts.ts";
 
 /** What holds now. */
 export const proven: Proof = { holds: true, warm: true, provenAt: 1 };

@@ -228,6 +228,11 @@ export function startWatch(
   return startAnalysis(planAnalysis({ analysis, horizonIntervals, baseline, comparison }));
 }
 
+/** A watch of one metric. */
+export function watchOnly(metric: Metric, baseline: readonly Interval[] = []): AnalysisState {
+  return startWatch(analysisOf([metric]), { baseline });
+}
+
 /** A watch after these intervals. */
 export function fold(start: AnalysisState, intervals: readonly Interval[]): AnalysisState {
   let state = start;

@@ -9,6 +9,7 @@ import {
   type ServerFile,
   type ServerOptions,
 } from "../supervise/index.ts";
+import { whenReady } from "./server-ready.ts";
 import type { Session } from "./session.ts";
 
 /** Everything a server is started with but where its events go. */
@@ -22,10 +23,6 @@ export interface ReadyServer {
 
 /** Called once with a ready server; `"end"` ends it again. */
 export type OnReady = (server: ReadyServer) => Promise<"end" | void> | "end" | void;
-
-/** Longest wait for models to be loaded before the server is announced all the same, ms. */
-const READY_MS = 15_000;
-const READY_EVERY_MS = 15;
 
 /**
  * Runs a server until it is told to end: `onReady` is called once both processes answer and what
@@ -51,7 +48,12 @@ export async function runServer(
   try {
     const url = `http://${supervisor.file.apiAddress}`;
     const client = await session.clientFor(url, { forMs: 10_000, whenRefused: true });
-    const told = announce(session, { file: supervisor.file, client }, onReady);
+    const server = { file: supervisor.file, client };
+    const told = whenReady(client, ended).then((found) => {
+      if (found === "late")
+        session.terminal.note("not everything is loaded yet: lastgood status shows what");
+      return found === "ended" ? undefined : onReady(server);
+    });
     if ((await Promise.race([told, ended])) === "end") onEnd(null);
     const why = await ended;
     if (why !== null) throw new LastgoodError("store.unavailable", why);
@@ -59,24 +61,6 @@ export async function runServer(
     await supervisor.end();
   }
   session.terminal.note("stopped");
-}
-
-async function announce(
-  session: Session,
-  server: ReadyServer,
-  onReady: OnReady,
-): Promise<"end" | void> {
-  const until = performance.now() + READY_MS;
-  while (!(await server.client.isReady(2_000))) {
-    if (performance.now() >= until) {
-      session.terminal.note("not everything is loaded yet: lastgood status shows what");
-      break;
-    }
-    await new Promise((resolve) => {
-      setTimeout(resolve, READY_EVERY_MS);
-    });
-  }
-  return onReady(server);
 }
 
 /** The first signal begins an orderly end, the second one hurries it; a closed terminal is neither. */

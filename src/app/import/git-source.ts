@@ -101,8 +101,12 @@ class GitSource {
     const target = join(workspace, posix.basename(path));
     rmSync(target, { recursive: true, force: true });
     const tracked = await this.#repository.files(version.commit, path);
-    for (const file of tracked)
+    for (const file of tracked) {
+      // A tree may hold what no checkout would make of it: `..`.
+      if (!artefactFileSchema.shape.path.safeParse(file.path).success)
+        throw new LastgoodError("artifact.invalid", `git has "${file.path}", which is no path`);
       await this.#writeGit(file, placed(target, posix.relative(path, file.path)));
+    }
     if (tracked.length > 0) return target;
     const files = await this.#dvc.files(version.commit, path);
     for (const file of files ?? []) {

@@ -52,11 +52,13 @@ const OF_ONE_VERSION: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "input.invalid",
   "name.invalid",
   "name.reserved",
+  "preflight.rejected",
   "runtime.failed",
   "runtime.timeout",
   "signature.mismatch",
   "usage.invalid",
   "version.exists",
+  "version.not-found",
 ]);
 
 /**

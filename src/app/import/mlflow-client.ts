@@ -110,7 +110,7 @@ export class MlflowClient {
     this.#options = options;
   }
 
-  /** Every version of a model, the lowest number first. @throws `model.not-found`. */
+  /** Every version of a model, the lowest number first. */
   async versions(model: string): Promise<readonly MlflowVersion[]> {
     const all = new Map<string, MlflowVersion>();
     let token = "";
@@ -123,12 +123,13 @@ export class MlflowClient {
       });
       // A page may begin anew what changed meanwhile.
       for (const version of page.model_versions) all.set(version.version, version);
-      token = page.next_page_token ?? "";
+      // A page without versions is the last one, whatever it says.
+      token = page.model_versions.length === 0 ? "" : (page.next_page_token ?? "");
     } while (token !== "");
     return [...all.values()].toSorted((a, b) => Number(a.version) - Number(b.version));
   }
 
-  /** Where a model's aliases point, by the version's number. @throws `model.not-found`. */
+  /** Where a model's aliases point, by the version's number. @throws `version.not-found`. */
   async aliases(name: string): Promise<ReadonlyMap<string, readonly string[]>> {
     const { registered_model: model } = await this.#json(
       modelSchema,
@@ -178,6 +179,7 @@ export class MlflowClient {
   ): Promise<readonly { readonly path: string; readonly size: number | null }[]> {
     const files: { path: string; size: number | null }[] = [];
     const folders = [""];
+    let entries = 0;
     for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
       const path = folder === "" ? root : `${root}/${folder}`;
       const listing = await this.#json(listingSchema, ARTIFACTS, { path });
@@ -185,8 +187,12 @@ export class MlflowClient {
         const below = folder === "" ? entry.path : `${folder}/${entry.path}`;
         if (entry.is_dir) folders.push(below);
         else files.push({ path: below, size: entry.file_size ?? null });
-        if (files.length + folders.length > MAX_ENTRIES)
-          throw new LastgoodError("artifact.invalid", `it has more than ${MAX_ENTRIES} files`);
+        entries += 1;
+        if (entries > MAX_ENTRIES)
+          throw new LastgoodError(
+            "artifact.invalid",
+            `it has more than ${MAX_ENTRIES} files and folders`,
+          );
       }
     }
     return files.toSorted((a, b) => (a.path < b.path ? -1 : 1));

@@ -245,6 +245,24 @@ test("what no tag registers is named, with what the tags do register", async () 
   });
 });
 
+function made(input: string, ...args: readonly string[]): string {
+  return execFileSync("git", ["-C", folder, ...args], { input, encoding: "utf8" }).trim();
+}
+
+test("a tree whose names lead out of it is refused, and nothing is written there", async () => {
+  git("init", "-q");
+  const blob = made("evil", "hash-object", "-w", "--stdin");
+  const out = made(`100644 blob ${blob}\tescaped\n`, "mktree");
+  const up = made(`040000 tree ${out}\t..\n`, "mktree");
+  const root = made(`040000 tree ${up}\tbundle\n`, "mktree");
+  const identity = ["-c", "user.name=tester", "-c", "user.email=tester@localhost"];
+  git("tag", "fraud@v1.0.0", made("", ...identity, "commit-tree", root, "-m", "a tree"));
+  await expect((await at("bundle"))?.bring(workspace)).rejects.toMatchObject({
+    code: "artifact.invalid",
+  });
+  expect(readdirSync(workspace)).toEqual([]);
+});
+
 test("where a model lies that nothing describes has to be said; what is no repository is refused", async () => {
   git("init", "-q");
   write("m.onnx", "x");

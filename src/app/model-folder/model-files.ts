@@ -30,8 +30,8 @@ interface FolderBelow {
 }
 
 /**
- * The file, or every file below the folder (hidden ones left out), with digests.
- * @throws `usage.invalid` when there is nothing to read.
+ * The file, or every file below the folder (hidden ones left out), with digests; a link is what it leads to.
+ * @throws `usage.invalid` when there is nothing to read, or a link leads nowhere or to what it lies in.
  */
 export async function listModelFiles(path: string): Promise<ModelFile[]> {
   const stat = statOf(path);

@@ -1,7 +1,7 @@
 /** What a gateway found out by replaying samples outlives it, and ends only when samples agree. */
 import { beforeEach, expect, test } from "vitest";
 
-import { digestOf } from "../../../test/support/rollout-scenario.ts";
+import { digestOf } from "../../../test/support/rollout-facts.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Proof } from "../../core/target/index.ts";
 import { parseEndpointName, type Digest } from "../../core/version/index.ts";

@@ -1,7 +1,8 @@
 /** What people are told of an endpoint. */
 import { expect, test } from "vitest";
 
-import { POLICY, scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
+import { POLICY } from "../../../test/support/rollout-facts.ts";
+import { scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
 import { endpointView } from "./view.ts";
 
 const MANUAL = { ...POLICY, rollback: { ...POLICY.rollback, automatic: false } };

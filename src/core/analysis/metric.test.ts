@@ -1,4 +1,4 @@
-/** What each metric compares: every test has the wrong decision without its rule. */
+/** What each metric of requests compares: every test has the wrong decision without its rule. */
 import { describe, expect, test } from "vitest";
 
 import { seededRandom } from "../../../test/support/seeded-random.ts";
@@ -12,6 +12,7 @@ import {
   judge,
   METRICS,
   startWatch,
+  watchOnly,
   type Behaviour,
 } from "../../../test/support/watch.ts";
 import type { Metric } from "../policy/index.ts";
@@ -22,11 +23,7 @@ import {
   outputBin,
   outputBinLabel,
   type Interval,
-  type Signal,
 } from "./index.ts";
-
-const only = (metric: Metric, baseline: readonly Interval[] = []) =>
-  startWatch(analysisOf([metric]), { baseline });
 
 /** Both arms with half of 200 requests in each interval. */
 function halves(
@@ -46,7 +43,10 @@ function halves(
 
 const slowerBy = (times: number, latencyMs = 100) =>
   judge(
-    fold(only(METRICS.latency), halves(1, 100, { latencyMs: latencyMs * times }, { latencyMs })),
+    fold(
+      watchOnly(METRICS.latency),
+      halves(1, 100, { latencyMs: latencyMs * times }, { latencyMs }),
+    ),
   );
 
 describe("latency", () => {
@@ -63,7 +63,7 @@ describe("latency", () => {
   test("half as slow again is tolerated where that is less than 2 ms", () => {
     expect(slowerBy(1.5, 1).decision).toBe("continue");
     const eager = { ...METRICS.latency, atLeastMs: 0 } as const;
-    const state = fold(only(eager), halves(1, 100, { latencyMs: 1.5 }, { latencyMs: 1 }));
+    const state = fold(watchOnly(eager), halves(1, 100, { latencyMs: 1.5 }, { latencyMs: 1 }));
     expect(judge(state).decision).toBe("rollback");
   });
 
@@ -77,7 +77,7 @@ describe("latency", () => {
     const intervals = Array.from({ length: 60 }, (_, at) =>
       intervalOf(at, { candidate: arm(10, 90), stable: arm(90, 10) }),
     );
-    expect(judge(fold(only(METRICS.latency), intervals)).decision).toBe("continue");
+    expect(judge(fold(watchOnly(METRICS.latency), intervals)).decision).toBe("continue");
     const mixed = intervals.map((interval) => ({
       ...interval,
       candidate: {
@@ -89,7 +89,7 @@ describe("latency", () => {
         latency: { "1": Object.values(interval.stable.latency).flat() },
       },
     }));
-    expect(judge(fold(only(METRICS.latency), mixed)).decision).toBe("rollback");
+    expect(judge(fold(watchOnly(METRICS.latency), mixed)).decision).toBe("rollback");
   });
 
   test("pauses of a whole process raise the dispersion, from what stable shows", () => {
@@ -122,8 +122,12 @@ describe("latency", () => {
   test("a limit counts where stable keeps it; where both exceed it, it only holds", () => {
     const limited = { ...METRICS.latency, quantile: 0.9, slower: 9, maxMs: 50 } as const;
     const run = (candidateMs: number, stableMs: number) =>
-      judge(fold(only(limited), halves(4, 60, { latencyMs: candidateMs }, { latencyMs: stableMs })))
-        .decision;
+      judge(
+        fold(
+          watchOnly(limited),
+          halves(4, 60, { latencyMs: candidateMs }, { latencyMs: stableMs }),
+        ),
+      ).decision;
     expect(run(60, 20)).toBe("rollback");
     expect(run(60, 60)).toBe("hold");
     expect(run(20, 20)).toBe("continue");
@@ -133,8 +137,8 @@ describe("latency", () => {
     const stable: Behaviour = { latencyMs: 20 };
     const baseline = drawBaseline(seededRandom(5), 10, 100, stable);
     const intervals = halves(6, 2, { latencyMs: 100 }, stable);
-    expect(judge(fold(only(METRICS.latency, baseline), intervals)).decision).toBe("rollback");
-    expect(judge(fold(only(METRICS.latency), intervals)).decision).toBe("continue");
+    expect(judge(fold(watchOnly(METRICS.latency, baseline), intervals)).decision).toBe("rollback");
+    expect(judge(fold(watchOnly(METRICS.latency), intervals)).decision).toBe("continue");
   });
 });
 
@@ -155,9 +159,9 @@ describe("errors", () => {
       [METRICS.validity, { invalid: 0.2 }],
       [METRICS.rejected, { rejected: 0.2 }],
     ] as const) {
-      const bad = judge(fold(only(metric), halves(1, 20, behaviour, {})));
+      const bad = judge(fold(watchOnly(metric), halves(1, 20, behaviour, {})));
       expect(bad).toMatchObject({ decision: "rollback", blamed: [metric.name] });
-      expect(judge(fold(only(metric), halves(1, 20, { errorRate: 0.2 }, {}))).decision).toBe(
+      expect(judge(fold(watchOnly(metric), halves(1, 20, { errorRate: 0.2 }, {}))).decision).toBe(
         "continue",
       );
     }
@@ -166,8 +170,9 @@ describe("errors", () => {
   test("a limit needs stable to be better", () => {
     const limited = { ...METRICS.errorRate, tolerance: null, max: 0.01 } as const;
     const run = (candidate: number, stable: number) =>
-      judge(fold(only(limited), halves(2, 60, { errorRate: candidate }, { errorRate: stable })))
-        .decision;
+      judge(
+        fold(watchOnly(limited), halves(2, 60, { errorRate: candidate }, { errorRate: stable })),
+      ).decision;
     expect(run(0.06, 0.005)).toBe("rollback");
     expect(run(0.06, 0.06)).toBe("hold");
     expect(run(0.005, 0.0001)).toBe("continue");
@@ -175,7 +180,10 @@ describe("errors", () => {
 
   test("what holds by its limit alone names the limit, and how sure that is", () => {
     const limited = { ...METRICS.errorRate, max: 0.01 } as const;
-    const watched = fold(only(limited), halves(1, 60, { errorRate: 0.06 }, { errorRate: 0.06 }));
+    const watched = fold(
+      watchOnly(limited),
+      halves(1, 60, { errorRate: 0.06 }, { errorRate: 0.06 }),
+    );
     const { decision, why } = judge(watched);
     expect(decision).toBe("hold");
     expect(why).toMatch(/^errorRate: .*, at most 1 % allowed: (less than )?1 in [\d ]+ by chance$/);
@@ -186,7 +194,7 @@ describe("errors", () => {
     expect(
       judge(
         fold(
-          only(METRICS.errorRate),
+          watchOnly(METRICS.errorRate),
           lone(() => 1),
         ),
       ).decision,
@@ -194,7 +202,7 @@ describe("errors", () => {
     expect(
       judge(
         fold(
-          only(METRICS.errorRate),
+          watchOnly(METRICS.errorRate),
           lone((at) => at),
         ),
       ).decision,
@@ -210,7 +218,7 @@ describe("errors", () => {
       intervalOf(at, { candidate: arm(50), stable: arm(50) }),
     );
     const verdict = (known: readonly Interval[]) =>
-      judge(fold(only(METRICS.errorRate, known), intervals));
+      judge(fold(watchOnly(METRICS.errorRate, known), intervals));
     expect(verdict(baseline).decision).toBe("continue");
     expect(verdict(baseline).metrics[0]?.dispersion).toBeGreaterThan(5);
     expect(verdict([]).decision).toBe("rollback");
@@ -232,21 +240,21 @@ const baked = (at: number, onlyCandidateBad: number, onlyStableBad: number) =>
 const disagreeing = (disagreed: number) =>
   judge(
     fold(
-      only(METRICS.disagreement),
+      watchOnly(METRICS.disagreement),
       [0, 1, 2].map((at) => intervalOf(at, { pairs: { ...noPairCounts(), pairs: 50, disagreed } })),
     ),
   );
 
 describe("pairs", () => {
   test("of a mirror step bring it back before anybody saw an answer", () => {
-    const state = fold(only(METRICS.errorRate), [mirrored(0, 10), mirrored(1, 10)]);
+    const state = fold(watchOnly(METRICS.errorRate), [mirrored(0, 10), mirrored(1, 10)]);
     expect(judge(state)).toMatchObject({ decision: "rollback", blamed: ["errorRate"] });
   });
 
   test("count once: what stable did beside them is no second comparison", () => {
     const steps = [0, 1, 2].map((at) => mirrored(at, 0));
     const first = intervalOf(3, { candidate: { ...noArmCounts(), requests: 4, errors: 4 } });
-    const state = fold(only(METRICS.errorRate), [...steps, first]);
+    const state = fold(watchOnly(METRICS.errorRate), [...steps, first]);
     expect(judge(state).decision).toBe("continue");
   });
 
@@ -274,164 +282,6 @@ describe("pairs", () => {
       "40 % of answers differ from stable's, at most 5 % allowed",
     );
     expect(disagreeing(2).decision).toBe("continue");
-  });
-});
-
-const seen = (observations: number, bad: number) => ({ observations, bad });
-
-const signalled = (at: number, name: string, signal: Partial<Signal>, split = 1): Interval =>
-  intervalOf(at, {
-    split,
-    signals: {
-      [name]: {
-        candidate: seen(0, 0),
-        stable: seen(0, 0),
-        paired: null,
-        broken: null,
-        ...signal,
-      },
-    },
-  });
-const many = (count: number, name: string, signal: Partial<Signal>) =>
-  Array.from({ length: count }, (_, at) => signalled(at, name, signal));
-
-const labelledWrong = (wrong: number) =>
-  judge(
-    fold(
-      only(METRICS.accuracy),
-      many(50, "accuracy", { candidate: seen(20, wrong), stable: seen(20, 2) }),
-    ),
-  );
-
-const labelledPairs = (signal: Partial<Signal>) =>
-  judge(fold(only(METRICS.accuracy), many(7, "accuracy", signal)));
-
-const turns = (split: (at: number) => number) =>
-  Array.from({ length: 80 }, (_, at) =>
-    signalled(
-      at,
-      "accuracy",
-      at % 2 === 0 ? { candidate: seen(20, 12) } : { stable: seen(20, 2) },
-      split(at),
-    ),
-  );
-
-const check = (at: number, ours: number, theirs: number, failure?: Signal["failure"]) =>
-  signalled(at, "ready", {
-    candidate: seen(1, ours),
-    stable: seen(1, theirs),
-    ...(failure === undefined ? {} : { failure }),
-  });
-
-describe("labels and other signals", () => {
-  test("more wrong answers than tolerated go back", () => {
-    expect(labelledWrong(6)).toMatchObject({ decision: "rollback", blamed: ["accuracy"] });
-    expect(labelledWrong(6).why).toContain("30 % wrong, stable 10 %");
-    expect(labelledWrong(2).decision).toBe("continue");
-  });
-
-  test("pairs need far fewer", () => {
-    const paired = { pairs: 10, onlyCandidateBad: 3, onlyStableBad: 0, bothBad: 1, losses: [] };
-    expect(labelledPairs({ paired }).decision).toBe("rollback");
-    const counts = { candidate: seen(10, 4), stable: seen(10, 1) };
-    expect(labelledPairs(counts).decision).not.toBe("rollback");
-    expect(labelledPairs({ paired }).metrics[0]).toMatchObject({
-      candidate: { observations: 70, bad: 28 },
-      stable: { observations: 70, bad: 7 },
-    });
-  });
-
-  test("of pairs and arms each says what the other does not", () => {
-    const paired = { pairs: 10, onlyCandidateBad: 2, onlyStableBad: 0, bothBad: 1, losses: [] };
-    const counts = { candidate: seen(10, 6), stable: seen(10, 1) };
-    const { logE } = labelledPairs({ paired, ...counts });
-    expect(logE).toBeGreaterThan(labelledPairs({ paired }).logE);
-    expect(logE).toBeGreaterThan(labelledPairs(counts).logE);
-  });
-
-  test("losses in pairs show a small difference that everything else hides", () => {
-    const random = seededRandom(17);
-    const error: Metric = { ...METRICS.accuracy, kind: "meanError", name: "error", bound: 100 };
-    const run = (worse: number) =>
-      judge(
-        fold(
-          only(error),
-          Array.from({ length: 60 }, (_, at) => {
-            // Hard and easy requests differ far more than the versions do.
-            const losses = Array.from({ length: 10 }, (): [number, number] => {
-              const stable = 0.6 * random();
-              return [Math.min(1, stable + worse + 0.02 * (random() - 0.5)), stable];
-            });
-            const paired = { pairs: 0, onlyCandidateBad: 0, onlyStableBad: 0, bothBad: 0, losses };
-            return signalled(at, "error", { paired });
-          }),
-        ),
-      );
-    expect(run(0.04)).toMatchObject({ decision: "rollback", blamed: ["error"] });
-    expect(run(0.01).decision).toBe("continue");
-  });
-
-  test("fractions add up, of losses and of extrapolated counters", () => {
-    const error: Metric = { ...METRICS.accuracy, kind: "meanError", name: "error", bound: 100 };
-    const run = (loss: number) =>
-      judge(
-        fold(
-          only(error),
-          many(400, "error", { candidate: seen(0.5, loss * 0.5), stable: seen(2.5, 0.25) }),
-        ),
-      );
-    expect(run(0.4)).toMatchObject({ decision: "rollback", blamed: ["error"] });
-    expect(run(0.4).why).toMatch(/^error: mean error 40, stable mean error 10: /);
-    expect(run(0.1).decision).toBe("continue");
-  });
-
-  test("labels of one seen wait for the other's, but not across a change of the split", () => {
-    expect(
-      judge(
-        fold(
-          only(METRICS.accuracy),
-          turns(() => 1),
-        ),
-      ).decision,
-    ).toBe("rollback");
-    expect(
-      judge(
-        fold(
-          only(METRICS.accuracy),
-          turns((at) => at),
-        ),
-      ).decision,
-    ).toBe("continue");
-  });
-
-  test("a check that fails in a row acts at once, unless stable's fails as well", () => {
-    const start = startWatch(analysisOf([METRICS.errorRate, METRICS.health]));
-    const twice = [check(0, 1, 0), check(1, 1, 0)];
-    expect(judge(fold(start, twice)).decision).toBe("continue");
-    const thrice = judge(fold(start, [...twice, check(2, 1, 0)]));
-    expect(thrice).toMatchObject({ decision: "rollback", blamed: ["ready"] });
-    expect(thrice.why).toBe("ready: 3 failures in a row");
-    const failure = { candidate: "it answers HTTP 503", stable: null };
-    const told = [...twice, check(2, 1, 0, failure), check(3, 1, 0)];
-    expect(judge(fold(start, told)).why).toBe(
-      "ready: 3 failures in a row, the last: it answers HTTP 503",
-    );
-    const between = [...twice, check(2, 0, 0), check(3, 1, 0)];
-    expect(judge(fold(start, between)).decision).toBe("continue");
-    // Stable's check came a little later than the candidate's.
-    const late = [check(0, 1, 0), check(1, 1, 0), check(2, 1, 1)];
-    expect(judge(fold(start, late)).decision).toBe("continue");
-    expect(judge(fold(start, [...late, check(3, 1, 0)])).decision).toBe("rollback");
-    const both = [0, 1, 2, 3].map((at) => check(at, 1, 1));
-    expect(judge(fold(start, both))).toMatchObject({ decision: "hold", source: "outage" });
-    const why = { candidate: "connect ECONNREFUSED", stable: "connect ECONNREFUSED" };
-    expect(judge(fold(start, [...both, check(4, 1, 1, why)])).why).toBe(
-      "an outage: the health checks of both revisions fail: ready (connect ECONNREFUSED)",
-    );
-    const states = (intervals: readonly Interval[]): string | undefined =>
-      judge(fold(start, intervals)).metrics.find(({ kind }) => kind === "health")?.words;
-    expect(states([])).toBe("not checked yet");
-    expect(states([check(0, 1, 0), check(1, 0, 0)])).toBe("healthy at the last check");
   });
 });
 
@@ -500,7 +350,7 @@ describe("drift", () => {
       reference: "candidate",
       tolerance: { absolute: 0.02, relative: 1.25 },
     };
-    const [metric] = judge(fold(only(advice), halves(1, 3, {}, {}))).metrics;
+    const [metric] = judge(fold(watchOnly(advice), halves(1, 3, {}, {}))).metrics;
     expect(metric).toMatchObject({ action: "report", verdict: "inconclusive" });
   });
 });

@@ -1,7 +1,8 @@
 /** What the evidence of a rollout does to it. */
 import { expect, test } from "vitest";
 
-import { POLICY, scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
+import { POLICY } from "../../../test/support/rollout-facts.ts";
+import { scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
 import type { Policy, RolloutStep } from "../policy/index.ts";
 import { armsOf, mirrorOf, rolloutOf } from "./state.ts";
 import { waitsFor } from "./waits-for.ts";

@@ -1,7 +1,8 @@
 /** Ways back: rollback, abort, NoTarget, reinstate, what gateways did alone. */
 import { expect, test } from "vitest";
 
-import { MEASURED, scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
+import { MEASURED } from "../../../test/support/rollout-facts.ts";
+import { scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
 import { TYPED_TWICE_MS } from "./back.ts";
 import { armsOf } from "./state.ts";
 import { transition } from "./transition.ts";

@@ -1,7 +1,8 @@
 /** What gateways, the runtime and the clock tell the machine: every phase answers, late news changes nothing. */
 import { expect, test } from "vitest";
 
-import { MEASURED, scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
+import { MEASURED } from "../../../test/support/rollout-facts.ts";
+import { scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
 import { LastgoodError } from "../errors/index.ts";
 import type { EndpointEvent } from "./event.ts";
 import { armsOf, bakeLeft, neededRevisions, type Phase } from "./state.ts";

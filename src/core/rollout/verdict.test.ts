@@ -1,7 +1,8 @@
 /** A person's verdicts, and what bars or allows a deploy. */
 import { expect, test } from "vitest";
 
-import { scenario, signatureOf, type Scenario } from "../../../test/support/rollout-scenario.ts";
+import { signatureOf } from "../../../test/support/rollout-facts.ts";
+import { scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
 import { armsOf, contractOf } from "./state.ts";
 import { transition } from "./transition.ts";
 

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { digestOf, versionOf } from "../../../test/support/rollout-scenario.ts";
+import { digestOf, versionOf } from "../../../test/support/rollout-facts.ts";
 import { facts, proven, revision, type Served } from "../../../test/support/target-facts.ts";
 import { REVISION_STATUSES } from "../endpoint/index.ts";
 import { versionLabel } from "../version/index.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { digestOf, signatureOf, versionOf } from "../../../test/support/rollout-scenario.ts";
+import { digestOf, signatureOf, versionOf } from "../../../test/support/rollout-facts.ts";
 import { facts, proven, revision } from "../../../test/support/target-facts.ts";
 import type { RevisionStatus } from "../endpoint/index.ts";
 import type { RuntimeSpec } from "../version/index.ts";

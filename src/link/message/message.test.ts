@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 
 import { routeOf } from "../../../test/support/link-messages.ts";
-import { digestOf, signatureOf } from "../../../test/support/rollout-scenario.ts";
+import { digestOf, signatureOf } from "../../../test/support/rollout-facts.ts";
 import { noArmCounts, noPairCounts } from "../../core/analysis/index.ts";
 import type { Evidence } from "../count/index.ts";
 import { CONTROL_REQUESTS, GATEWAY_REQUESTS } from "./message.ts";

@@ -23,7 +23,7 @@ const ELIGIBLE: ReadonlySet<string> = new Set([
 ]);
 
 /** Whether another revision may do better with a request that failed so. */
-export function isEligible(error: LastgoodError): boolean {
+function isEligible(error: LastgoodError): boolean {
   return ELIGIBLE.has(error.code) && error.details["elsewhere"] !== false;
 }
 
@@ -43,11 +43,17 @@ export interface FailedRequest {
   readonly onEnd: (fallback: "answered" | "failed") => void;
 }
 
-interface Asked {
-  readonly failed: FailedRequest;
+/** What says whether stable may be given a request, read or passed on unread. */
+type Repeatable = Omit<FailedRequest, "protocol" | "call" | "onEnd">;
+
+/** A request that failed, and who may answer it instead. */
+interface Asking<Failed extends Repeatable> {
+  readonly failed: Failed;
   readonly stable: RoutedRevision;
   readonly served: ServedRevision;
 }
+
+type Asked = Asking<FailedRequest>;
 
 /** Why a failed request is not given to stable: nobody may, or stable has its hands full. */
 type Refusal = "ineligible" | "no-room";
@@ -69,19 +75,12 @@ export class Fallback {
     const stable = routed.standIn;
     if (stable === null) return error;
     const served = this.#book.served(stable.key);
-    const refusal = refusalOf({ failed, stable, served });
+    const refusal = refusalBy(this.#book, { failed, stable, served });
+    if (refusal === "ineligible") return error;
     if (refusal === null) {
       this.#run({ failed, stable, served });
       return null;
     }
-    if (refusal === "ineligible") {
-      routed.count("ineligible").requests += 1;
-      return error;
-    }
-    routed.count("shed").requests += 1;
-    // Where stable is busy with requests of its own, it is not the candidate that is too much.
-    const isCrowded = 2 * served.standingIn >= fallbackRoom(stable.revision.limits);
-    if (isCrowded) this.#book.guard.shed(failed, error);
     return new LastgoodError(
       "runtime.unavailable",
       `${failed.served.subject} failed this request (${error.message}) and ${served.subject} has no room to answer it`,
@@ -174,12 +173,29 @@ function guardedStable({ failed, stable, served }: Asked): Guarded {
   return { endpoint: failed.endpoint, routed: stable, served };
 }
 
-/** Of the request's own time, ms. */
-function timeLeft({ routed, admittedAt }: FailedRequest): number {
+/** What is left of a request's own time, ms. */
+export function timeLeft({
+  routed,
+  admittedAt,
+}: Pick<FailedRequest, "routed" | "admittedAt">): number {
   return admittedAt + routed.revision.limits.timeoutMs - monotonic();
 }
 
-function refusalOf({ failed, stable, served }: Asked): Refusal | null {
+/** Why a failed request is not given to stable, counted with the version that failed it; null: it may be. */
+export function refusalBy(book: EndpointBook, asking: Asking<Repeatable>): Refusal | null {
+  const { failed, stable, served } = asking;
+  const refusal = refusalOf(asking);
+  if (refusal === "ineligible") failed.routed.count("ineligible").requests += 1;
+  if (refusal === "no-room") {
+    failed.routed.count("shed").requests += 1;
+    // Where stable is busy with requests of its own, it is not the candidate that is too much.
+    const isCrowded = 2 * served.standingIn >= fallbackRoom(stable.revision.limits);
+    if (isCrowded) book.guard.shed(failed, failed.error);
+  }
+  return refusal;
+}
+
+function refusalOf({ failed, stable, served }: Asking<Repeatable>): Refusal | null {
   const { error, exchange, bodyBytes } = failed;
   const mayBeAsked =
     isEligible(error) &&

@@ -6,13 +6,12 @@ import { admit, type Admission } from "./admission.ts";
 import { answeredBy, echoHeaders, errorHeaders } from "./answer.ts";
 import { monotonic } from "./clock.ts";
 import type { EndpointBook } from "./endpoint-book.ts";
-import { FALLBACK_HEADER, isEligible, MAX_REPEATED_BYTES } from "./fallback.ts";
+import { FALLBACK_HEADER, MAX_REPEATED_BYTES, refusalBy, timeLeft } from "./fallback.ts";
 import { requestHeaders, responseHeaders } from "./forward-headers.ts";
 import type { HttpExchange } from "./http-exchange.ts";
 import { isOwn } from "./own-failures.ts";
 import type { PassedPath } from "./passed-path.ts";
 import type { RoutedEndpoint, RoutedRevision } from "./routed-endpoint.ts";
-import { fallbackRoom } from "./safeguards.ts";
 import type { ServedRevision } from "./served-revision.ts";
 
 /** A request for a version that speaks something of its own. */
@@ -73,6 +72,9 @@ export class PassThrough {
       if (endpoint.hold === null) this.#send(passing, endpoint);
       else {
         const { gate, maxMs } = endpoint.hold;
+        const { compiled } = endpoint;
+        if (gate.waiting >= compiled.queue)
+          throw new LastgoodError("overloaded", `${compiled.endpoint} is being switched`);
         gate.pass(maxMs, "the next version").then(
           () => this.#enter(passing),
           (error: unknown) => this.#refuse(passing, LastgoodError.from(error)),
@@ -187,24 +189,32 @@ export class PassThrough {
     if (error.code === "overloaded") {
       ticket?.dropped();
       routed.count("shed").requests += 1;
-    } else this.#count(sent, error);
-    if (this.#mayFallBack(sent, error)) {
-      await this.#fallBack(sent, error);
-      return;
+    } else {
+      this.#count(sent, error);
+      if (this.#mayFallBack(sent, error)) return this.#fallBack(sent, error);
+      ticket?.failed(error, { requestId, fallback: "none" });
     }
-    if (error.code !== "overloaded") ticket?.failed(error, { requestId, fallback: "none" });
     this.#refuse(passing, error, answeredBy(passing.exchange, routed, requestId));
   }
 
-  /** Before the first byte, and only what may be sent twice and was kept. */
+  /** Before the first byte, and only what may be sent twice and was kept; a no is counted. */
   #mayFallBack(sent: Sent, error: LastgoodError): boolean {
-    const { passing, routed, served, arm } = sent;
+    const { passing, routed, served, arm, admittedAt } = sent;
+    const { exchange, to, body } = passing;
     const stable = routed.standIn;
-    if (stable === null || arm !== "assigned" || passing.exchange.hasBegun) return false;
-    const standing = this.#book.served(stable.key);
-    const hasRoom = standing.inFlight + standing.standingIn < fallbackRoom(stable.revision.limits);
-    const isKept = passing.body === null || Buffer.isBuffer(passing.body);
-    return isEligible(error) && isKept && served.mayRepeat && hasRoom && timeLeft(sent) > 0;
+    if (stable === null || arm !== "assigned") return false;
+    const failed = {
+      exchange,
+      bodyBytes: exchange.hasBegun ? Infinity : keptBytes(body),
+      endpoint: to.endpoint,
+      admittedAt,
+      routed,
+      served,
+      error,
+    };
+    return (
+      refusalBy(this.#book, { failed, stable, served: this.#book.served(stable.key) }) === null
+    );
   }
 
   async #fallBack(sent: Sent, error: LastgoodError): Promise<void> {
@@ -290,7 +300,8 @@ function failureOf({ status }: Forwarded, subject: string): LastgoodError | null
   return new LastgoodError("runtime.failed", `${subject} answered ${status}`, { details });
 }
 
-/** Of the request's own time, ms. */
-function timeLeft({ routed, admittedAt }: Sent): number {
-  return admittedAt + routed.revision.limits.timeoutMs - monotonic();
+/** Bytes of a body; of one that was passed on as it came nothing is left to be sent again. */
+function keptBytes(body: Ready["body"]): number {
+  if (body === null) return 0;
+  return Buffer.isBuffer(body) ? body.length : Infinity;
 }

@@ -104,7 +104,7 @@ test("after a death suspects are granted one at a time across workers, then the 
   supervised.suspect(1, 22);
   models[0]?.die();
   await until(() => told.includes("grant 11 to 0"));
-  expect(told).toEqual(["connect", "grant 11 to 0"]);
+  expect(told).toEqual(["away", "connect", "grant 11 to 0"]);
   supervised.suspectDone(0, 11, null);
   await until(() => told.includes("grant 22 to 1"));
   expect(told).not.toContain("open");
@@ -126,7 +126,7 @@ test("a suspect that kills the replacement too does not take the next one with i
   models[1]?.die();
   await until(() => told.includes("grant 22 to 1"));
   expect(models).toHaveLength(3);
-  expect(told).toEqual(["connect", "grant 11 to 0", "connect", "grant 22 to 1"]);
+  expect(told).toEqual(["away", "connect", "grant 11 to 0", "away", "connect", "grant 22 to 1"]);
 });
 
 test("a worker that goes takes its suspects along", async () => {
@@ -143,7 +143,7 @@ test("a worker that goes takes its suspects along", async () => {
   await until(() => told.includes("grant 11 to 0"));
   supervised.workerGone(0);
   await until(() => told.includes("grant 22 to 1"));
-  expect(told).toEqual(["connect", "grant 11 to 0", "grant 22 to 1"]);
+  expect(told).toEqual(["away", "connect", "grant 11 to 0", "grant 22 to 1"]);
 });
 
 test("a lost connection to a process that lives is dialled again", async () => {

@@ -291,6 +291,8 @@ export class SupervisedRevision {
     this.#model = null;
     this.#settled = unhandled();
     this.#options.log("warn", `${this.subject} died`, { why });
+    // A worker that passes requests on unread, or that has none now, has not seen it.
+    this.#options.workers.tell({ kind: "away", key: this.key });
     this.#report({ state: "loading", why, pid: null, process: undefined });
     // A suspect that ended it is not run again: those behind it wait for nothing else.
     if (!isReplaying) await this.#pause(this.#nextBackoffMs());

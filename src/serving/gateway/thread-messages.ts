@@ -58,6 +58,8 @@ export type WorkerCommand =
 export type WorkerNotice =
   /** Suspects are done: requests may go to the revision again. */
   | { readonly kind: "open"; readonly key: string }
+  /** Its process has died: its requests wait until it is opened again. */
+  | { readonly kind: "away"; readonly key: string }
   /** The revision cannot be run: its requests are answered 503 until it is opened again. */
   | { readonly kind: "unavailable"; readonly key: string; readonly why: string }
   /** A suspect may run, alone. */

@@ -57,6 +57,9 @@ function listenToMain(port: MessagePort, worker: Worker): void {
       case "open":
         worker.book.served(message.key).open();
         return;
+      case "away":
+        worker.book.served(message.key).gate.close();
+        return;
       case "unavailable":
         worker.book.served(message.key).gate.refuse(message.why);
         return;

@@ -1,48 +1,18 @@
 import { Readable } from "node:stream";
-import { text as textOf } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { expect, test } from "vitest";
 
+import { answering, onRequests, scripted } from "../../../test/support/scripted-server.ts";
 import {
-  answering,
-  onRequests,
-  scripted,
-  type Scripted,
-} from "../../../test/support/scripted-server.ts";
+  bodyOf,
+  failure,
+  OK,
+  passed,
+  PATIENT_MS,
+  poolOf,
+} from "../../../test/support/upstream-stage.ts";
 import { AnswerTimeout } from "./upstream-failure.ts";
-import type { PassedRequest, BegunAnswer } from "./upstream-passed.ts";
-import { UpstreamPool, type PoolOptions } from "./upstream-pool.ts";
-
-const PATIENT_MS = 10_000;
-
-function poolOf({ url }: Pick<Scripted, "url">, options: Partial<PoolOptions> = {}): UpstreamPool {
-  return new UpstreamPool(url, { connections: null, ...options });
-}
-
-function passed(overrides: Partial<PassedRequest> = {}): PassedRequest {
-  return {
-    method: "GET",
-    path: "/",
-    headers: {},
-    body: null,
-    timeoutMs: PATIENT_MS,
-    ...overrides,
-  };
-}
-
-async function bodyOf({ body }: BegunAnswer): Promise<string> {
-  return Buffer.isBuffer(body) ? body.toString() : textOf(body);
-}
-
-async function failure(answer: Promise<unknown>): Promise<unknown> {
-  return answer.then(
-    () => "answered",
-    (error: unknown) => error,
-  );
-}
-
-const OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 test("a long answer comes as a stream that holds its server back", async () => {
   const length = 8 * 1024 * 1024;

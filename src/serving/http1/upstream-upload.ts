@@ -13,6 +13,7 @@ export interface UploadEvents {
 export class Upload {
   /** Whether the whole body has been written. */
   isDone = false;
+  #isLeft = false;
   readonly #source: Readable;
   readonly #events: UploadEvents;
   readonly #isChunked: boolean;
@@ -20,7 +21,10 @@ export class Upload {
   #left: number;
   readonly #onData = (part: Buffer | string): void => this.#write(Buffer.from(part));
   readonly #onEnd = (): void => this.#end();
-  readonly #onClose = (): void => this.#events.onFail("the request broke off");
+  readonly #onClose = (): void => {
+    // Its errors are heard to the last, but the connection may be another one's by then.
+    if (!this.#isLeft) this.#events.onFail("the request broke off");
+  };
 
   /** @param length bytes, or null where the source's end says how many they were */
   constructor(source: Readable, length: number | null, events: UploadEvents) {
@@ -43,6 +47,7 @@ export class Upload {
 
   /** Nobody needs the rest. */
   leave(): void {
+    this.#isLeft = true;
     this.#source.off("data", this.#onData).off("end", this.#onEnd).off("close", this.#onClose);
   }
 

@@ -5,8 +5,11 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
 import { BUILT_IN_LAUNCHERS, type Launcher } from "../../core/launcher/index.ts";
+import { markedProcesses } from "../../link/process-tree/index.ts";
 import { environmentOf, unlocked } from "./environment.ts";
 import { RotatedLog } from "./rotated-log.ts";
+
+const MARK = "/run/environment.test.sock:1;";
 
 let folder: string;
 beforeEach(() => {
@@ -29,7 +32,7 @@ function madeBy(script: string, changes: Partial<Launcher> = {}) {
     {
       launcher: { ...builtIn, python, ...changes },
       log: new RotatedLog(join(folder, "log")),
-      mark: "mark",
+      mark: MARK,
     },
   );
 }
@@ -43,12 +46,14 @@ test("an installer knows no setting of ours", async () => {
   });
 });
 
-test("an installation that takes too long says which setting ended it", async () => {
-  const failed = madeBy("exec sleep 60", { installTimeoutMs: 200 });
+test("an installation that takes too long ends with all it started, and says which setting ended it", async () => {
+  // A compiler is no child of the installer's any more when that ends, and keeps its output open.
+  const failed = madeBy("sleep 60 &\nwait", { installTimeoutMs: 300 });
   await expect(failed).rejects.toMatchObject({
     code: "preflight.rejected",
-    message: expect.stringContaining("not done within 200 ms: installTimeout") as string,
+    message: expect.stringContaining("not done within 300 ms: installTimeout") as string,
   });
+  expect(markedProcesses(MARK)).toEqual([]);
 });
 
 test("requirements that say one exact version are locked", () => {

@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Launcher } from "../../core/launcher/index.ts";
 import { useEnvironment } from "../../link/environment/index.ts";
-import { PROCESS_MARK } from "../../link/process-tree/index.ts";
+import { endProcesses, markedProcesses, PROCESS_MARK } from "../../link/process-tree/index.ts";
 import { inheritedVariables } from "./inherited-variables.ts";
 import type { RotatedLog } from "./rotated-log.ts";
 
@@ -67,25 +67,36 @@ interface Ran {
 }
 
 function run(program: string, args: readonly string[], around: Making): Promise<Ran> {
+  const { installTimeoutMs } = around.launcher;
   return new Promise((resolve) => {
     const child = spawn(program, args, {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...inheritedVariables(), [PROCESS_MARK]: around.mark },
-      timeout: around.launcher.installTimeoutMs,
-      killSignal: "SIGKILL",
     });
     let output = "";
+    let allGone = Promise.resolve();
+    const timer = setTimeout(() => {
+      output += `\nnot done within ${installTimeoutMs} ms: installTimeout of its launcher`;
+      child.kill("SIGKILL");
+      // What it started, a compiler, goes on without it, and holds its output open.
+      allGone = endProcesses(() => markedProcesses(around.mark));
+      child.stdout.destroy();
+      child.stderr.destroy();
+    }, installTimeoutMs);
     const take = (chunk: Buffer): void => {
       around.log.write(chunk);
       output = (output + chunk.toString()).slice(-20_000);
     };
     child.stdout.on("data", take);
     child.stderr.on("data", take);
-    child.once("error", (error) => resolve({ ok: false, output: error.message }));
+    child.once("error", (error) => {
+      clearTimeout(timer);
+      resolve({ ok: false, output: error.message });
+    });
     child.once("close", (code, signal) => {
-      const late = `not done within ${around.launcher.installTimeoutMs} ms: installTimeout of its launcher`;
-      const cut = signal === null ? "" : `\n${child.killed ? late : `ended with ${signal}`}`;
-      resolve({ ok: code === 0, output: output + cut });
+      clearTimeout(timer);
+      const cut = signal === null || child.killed ? "" : `\nended with ${signal}`;
+      void allGone.then(() => resolve({ ok: code === 0, output: output + cut }));
     });
   });
 }

@@ -39,19 +39,20 @@ function freePort(): Promise<number> {
   });
 }
 
-/** The status of a GET, or why there was none. */
+/** The status of a GET, or why there was none: also where its answer has not come to its end by then. */
 function statusOf(port: number, path: string, timeoutMs: number): Promise<number | string> {
   return new Promise((resolve) => {
-    const request = get(
-      { host: HOST, port, path, agent: false, timeout: timeoutMs },
-      (response) => {
-        response.resume();
-        response.once("error", (error) => resolve(error.message));
-        response.once("end", () => resolve(response.statusCode ?? "no status"));
-      },
-    );
-    request.once("timeout", () => request.destroy(new Error(`no answer in ${timeoutMs} ms`)));
+    const request = get({ host: HOST, port, path, agent: false }, (response) => {
+      response.resume();
+      response.once("error", (error) => resolve(error.message));
+      response.once("end", () => resolve(response.statusCode ?? "no status"));
+    });
+    const timer = setTimeout(() => {
+      resolve(`no answer in ${timeoutMs} ms`);
+      request.destroy();
+    }, timeoutMs);
     request.once("error", (error) => resolve(error.message));
+    request.once("close", () => clearTimeout(timer));
   });
 }
 
@@ -140,9 +141,13 @@ export class ServerProcess {
     });
   }
 
-  /** Starts it. @throws `runtime.failed` when the program cannot be run. */
-  static async start(parts: ServerParts): Promise<ServerProcess> {
+  /**
+   * Starts it, unless `signal` says by then that it is not wanted any more.
+   * @throws `runtime.failed` when the program cannot be run; the signal's reason.
+   */
+  static async start(parts: ServerParts, signal: AbortSignal): Promise<ServerProcess> {
     const port = await freePort();
+    signal.throwIfAborted();
     const [program = "", ...args] = parts.launcher.command.map((each) =>
       fillIn(each, values(parts, port)),
     );
@@ -177,10 +182,11 @@ export class ServerProcess {
     const { startTimeoutMs } = this.#parts.launcher;
     const until = performance.now() + startTimeoutMs;
     let last: number | string = "";
-    while (performance.now() < until) {
+    for (let left = startTimeoutMs; left > 0; left = until - performance.now()) {
       if (this.#endedWhy !== null)
         throw new LastgoodError("runtime.failed", this.#endedWhy, { hint: this.#logHint });
-      last = await Promise.race([statusOf(this.port, path, HEALTH_TIMEOUT_MS), this.ended]);
+      const timeoutMs = Math.min(HEALTH_TIMEOUT_MS, left);
+      last = await Promise.race([statusOf(this.port, path, timeoutMs), this.ended]);
       if (isGood(last, this.#parts.launcher)) {
         this.#isReady = true;
         this.#healthyAt = performance.now();

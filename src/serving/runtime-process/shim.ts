@@ -27,13 +27,14 @@ class Shim implements Held {
   #server: ServerProcess | null = null;
   #environment: Environment | null = null;
   #ending: Promise<void> | null = null;
+  readonly #unwanted = new AbortController();
   readonly #around: HoldingProcess;
 
   constructor(options: ShimArguments, around: HoldingProcess) {
     this.#options = options;
     this.#log = new RotatedLog(options.logFile);
     this.#folder = folderOf(options);
-    this.#mark = `${options.socket}:${process.pid}`;
+    this.#mark = shimMark(options.socket, process.pid);
     this.#around = around;
     this.ready = this.#start();
   }
@@ -51,6 +52,7 @@ class Shim implements Held {
 
   /** Ends the server and all that it started, and takes its folder away. */
   release(): Promise<void> {
+    this.#unwanted.abort(new LastgoodError("runtime.unavailable", "it is ending"));
     this.#ending ??= (async () => {
       await this.#server?.end();
       // An installation that is under way, too.
@@ -66,22 +68,16 @@ class Shim implements Held {
     const { dataDir, digest, files, launcher } = this.#options;
     const log = this.#log;
     const folder = this.#folder;
-    await removeLeftFolders(this.#options);
+    await removeLeftFolders(dataDir);
     await layOut(dataDir, files, folder);
     const environment = await environmentOf(
       { dataDir, folder, digest },
       { launcher, log, mark: this.#mark },
     );
     this.#environment = environment;
-    if (this.#ending !== null) throw new LastgoodError("runtime.unavailable", "it is ending");
     const begun = performance.now();
-    const server = await ServerProcess.start({
-      launcher,
-      environment,
-      folder,
-      mark: this.#mark,
-      log,
-    });
+    const parts = { launcher, environment, folder, mark: this.#mark, log };
+    const server = await ServerProcess.start(parts, this.#unwanted.signal);
     this.#server = server;
     try {
       await server.ready();
@@ -108,18 +104,23 @@ class Shim implements Held {
   }
 }
 
+/** Marks what a shim starts. The end of one pid is no beginning of another one. */
+export function shimMark(socket: string, pid: number): string {
+  return `${socket}:${pid};`;
+}
+
 /** One for each shim: a successor must not lay out where this one still takes away. */
 function folderOf({ dataDir, socket }: ShimArguments): string {
   return join(dataDir, "run", `${basename(socket, ".sock")}-${process.pid}`);
 }
 
-/** Removes what shims of the same socket that were killed have left. */
-async function removeLeftFolders({ dataDir, socket }: ShimArguments): Promise<void> {
+/** Removes what shims that were killed have left, whatever they held: some have no successor. */
+async function removeLeftFolders(dataDir: string): Promise<void> {
   const run = join(dataDir, "run");
-  const name = `${basename(socket, ".sock")}-`;
-  for (const folder of await readdir(run).catch(() => []))
-    if (folder.startsWith(name) && !isRunning(Number(folder.slice(name.length))))
-      await removeFolder(join(run, folder));
+  for (const folder of await readdir(run).catch(() => [])) {
+    const pid = /-(\d+)$/.exec(folder)?.[1];
+    if (pid !== undefined && !isRunning(Number(pid))) await removeFolder(join(run, folder));
+  }
 }
 
 /**

@@ -54,3 +54,13 @@ test("bytes that are not what was registered are not served", async () => {
   });
   await removeFolder(join(dataDir, "run", "b"));
 });
+
+test("files that cannot be written say nothing of what was registered", async () => {
+  const folder = join(dataDir, "run", "c");
+  const files = [stored("code", "a file"), stored("code/x.py", "x = 1")];
+  await expect(layOut(dataDir, files, folder)).rejects.toMatchObject({
+    code: "runtime.failed",
+    message: expect.stringContaining("code/x.py cannot be laid out") as string,
+  });
+  await removeFolder(folder);
+});

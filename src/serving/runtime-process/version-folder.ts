@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { constants, createReadStream } from "node:fs";
+import { constants, createReadStream, existsSync } from "node:fs";
 import { chmod, copyFile, mkdir, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -20,10 +20,18 @@ async function copyVerified(source: string, file: ArtefactFile, path: string): P
     // Where the file system can, the two share their bytes until one is written to.
     await copyFile(source, path, constants.COPYFILE_FICLONE);
   } catch (cause) {
-    throw new LastgoodError("artifact.missing", `the bytes of ${file.path} cannot be read`, {
-      cause,
-      details,
-    });
+    const failure = LastgoodError.from(cause);
+    // A full disk, or a path below a file, says nothing of what is stored.
+    if (!existsSync(source))
+      throw new LastgoodError("artifact.missing", `the bytes of ${file.path} are not there`, {
+        cause,
+        details,
+      });
+    throw new LastgoodError(
+      "runtime.failed",
+      `${file.path} cannot be laid out: ${failure.message}`,
+      { cause, details },
+    );
   }
   // What is hashed is what the server will read.
   const found = await digestOf(path);
@@ -38,7 +46,7 @@ async function copyVerified(source: string, file: ArtefactFile, path: string): P
 /**
  * Lays a version's files out in a new folder, each one verified, read-only: copies, so that nothing a
  * server does to them reaches what was registered.
- * @throws `artifact.missing`, `artifact.corrupt`.
+ * @throws `artifact.missing`, `artifact.corrupt`; `runtime.failed` where they cannot be written.
  */
 export async function layOut(
   dataDir: string,

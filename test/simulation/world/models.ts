@@ -1,7 +1,7 @@
 import type { ModelName, VersionName } from "../../../src/core/version/index.ts";
 import type { Artifacts } from "../../../src/storage/artifacts/index.ts";
 import type { StoredManifest } from "../../../src/storage/store/index.ts";
-import { digestOf, signatureOf } from "../../support/rollout-scenario.ts";
+import { digestOf, signatureOf } from "../../support/rollout-facts.ts";
 import type { KeptVersion } from "./memory-store.ts";
 
 /** What a version really is, whatever anybody believes of it. */

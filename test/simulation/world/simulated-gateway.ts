@@ -1,11 +1,9 @@
-import { latencyBucket } from "../../../src/core/analysis/index.ts";
 import { LastgoodError } from "../../../src/core/errors/index.ts";
 import type { GatewayStatus, Probed, RevisionState } from "../../../src/link/message/index.ts";
 import type { Override } from "../../../src/link/override/index.ts";
 import type { Frame, PeerIdentity } from "../../../src/link/peer/index.ts";
 import type { Route, RouteRevision } from "../../../src/link/route/index.ts";
 import { EvidenceDesk } from "../../../src/serving/evidence/index.ts";
-import { latencySlot, newWindow } from "../../../src/serving/evidence/tally.ts";
 import { ControlLink } from "../../../src/serving/gateway/control-link.ts";
 import { EndpointSwitch, type SwitchParts } from "../../../src/serving/gateway/endpoint-switch.ts";
 import { gatewayRequests } from "../../../src/serving/gateway/gateway-requests.ts";
@@ -17,9 +15,9 @@ import {
   type Usage,
   type WorkerCommand,
 } from "../../../src/serving/gateway/thread-messages.ts";
-import { drawBinomial } from "../../support/seeded-random.ts";
 import type { Truth } from "./models.ts";
 import type { Network } from "./network.ts";
+import { drawWindow } from "./simulated-traffic.ts";
 import { Life, type VirtualTime } from "./virtual-time.ts";
 
 const CONTROL_SOCKET = "control.sock";
@@ -513,54 +511,11 @@ export class SimulatedGateway {
     const { watch, endpoint } = route;
     if (watch === null) return;
     const { random } = this.#around;
-    const compared = [watch.candidate, ...(watch.stable === null ? [] : [watch.stable])];
-    const window = newWindow(interval, tick, compared);
     const expected = (this.#around.rate() * watch.flushMs) / 1_000 / WORKERS.length;
     const requests = Math.floor(expected * (0.7 + 0.6 * random()));
-    let left = requests;
-    let weightLeft = 100;
-    for (const { revision, weight } of route.split.arms) {
-      const arm = window.arms.find((each) => each.revision === revision);
-      const described = route.revisions.find((each) => each.revision === revision);
-      const share = Math.min(1, weight / Math.max(1e-9, weightLeft));
-      const own = drawBinomial(random, left, share);
-      left -= own;
-      weightLeft -= weight;
-      if (arm === undefined || described === undefined) continue;
-      const { errorRate, latencyMs } = this.#truth(described);
-      arm.requests += own;
-      arm.errors += drawBinomial(random, own, errorRate);
-      const slow = drawBinomial(random, own, 0.3);
-      const slots = [
-        [latencyMs, own - slow],
-        [latencyMs * 1.5, slow],
-      ] as const;
-      for (const [ms, times] of slots)
-        if (times > 0) arm.latency.set(latencySlot(0, latencyBucket(ms)), times);
-    }
-    this.#mirror(route, window, requests);
+    const truthOf = (revision: RouteRevision): Truth => this.#truth(revision);
+    const window = drawWindow(route, watch, { interval, tick, requests, random, truthOf });
     this.#desk.take(worker, { endpoint, windows: [window], through: { interval, tick } });
-  }
-
-  #mirror(route: Route, window: ReturnType<typeof newWindow>, requests: number): void {
-    const { watch } = route;
-    const mirror = watch?.mirror ?? null;
-    if (watch === null || mirror === null) return;
-    const { random } = this.#around;
-    const truthOf = (number: number): Truth | null => {
-      const revision = route.revisions.find((each) => each.revision === number);
-      return revision === undefined ? null : this.#truth(revision);
-    };
-    const candidate = truthOf(watch.candidate);
-    const stable = truthOf(watch.stable ?? 0);
-    if (candidate === null || stable === null) return;
-    const pairs = drawBinomial(random, requests, mirror.percent / 100);
-    window.pairs.pairs += pairs;
-    const bad = drawBinomial(random, pairs, candidate.errorRate);
-    const both = drawBinomial(random, bad, stable.errorRate);
-    window.pairs.bothBad += both;
-    window.pairs.onlyCandidateBad += bad - both;
-    window.pairs.onlyStableBad += drawBinomial(random, pairs - bad, stable.errorRate);
   }
 }
 
