@@ -174,6 +174,27 @@ test("a hold stops the steps and the bake, is told once, and ends when the evide
   expect(baking.assessed("continue").later(1).phase).toBe("Idle");
 });
 
+const heldFor = (why: string, proposed: boolean) => ({
+  verdict: {
+    decision: "hold" as const,
+    why,
+    blamed: ["errorRate"],
+    source: "ok" as const,
+    proposed,
+  },
+});
+
+test("what held it a little and is then enough for a person to decide by is told with its new reason", () => {
+  const of = scenario().stable("v1.0").baking("v1.1").assessed("hold", heldFor("a little", false));
+  of.later(MINUTE).assessed("hold", heldFor("nobody knows", true));
+  of.assessed("hold", heldFor("nobody knows, once more", true));
+  const told = of.history.filter(({ kind }) => kind === "rollout.held");
+  expect(told.map(({ reason }) => reason)).toEqual(["a little", "nobody knows"]);
+  expect(of.state.activity).toMatchObject({
+    standing: { held: { why: "nobody knows", since: of.now - MINUTE } },
+  });
+});
+
 test("a pause stops the clock of a step, never protection", () => {
   const of = started(canaryOf(TWO_STEPS));
   of.requests = 1_000;

@@ -127,8 +127,9 @@ function whyNotBack(
 
 /** The evidence does not allow to advance, nor to go back. */
 function stays(state: Under, event: EventOf<"assessed">, now: number): Step {
-  const { why, source, blamed } = event.verdict;
-  const cause = [source, ...blamed.toSorted()].join(" ");
+  const { why, source, blamed, proposed = false } = event.verdict;
+  // What held it a little becomes what only a person can decide: that is told anew.
+  const cause = [source, ...(proposed ? ["proposed"] : []), ...blamed.toSorted()].join(" ");
   const held = hold(state, { why, since: now, cause }, null);
   if (held.history.length > 0) return held;
   const since = state.activity.standing.held?.since ?? now;
