@@ -159,14 +159,31 @@ function safe(watch: AnalysisState): boolean {
   return logs.length > 0 && logs.every((log) => log >= -Math.log(beta));
 }
 
+/** The first that is wrong with the source, by what was said of each. */
+function sourceOf(said: {
+  readonly broken: string | null;
+  readonly outage: string | null;
+  readonly deaf: string | null;
+  readonly silent: string | null;
+}): Verdict["source"] {
+  if (said.broken !== null) return "broken";
+  if (said.outage !== null) return "outage";
+  if (said.deaf !== null) return "broken";
+  return said.silent === null ? "ok" : "silent";
+}
+
 /** What is decided and why, without the metrics: what is asked after each interval of a long watch. */
 export function verdictOf(state: AnalysisState, context: AssessmentContext): Verdict {
   const { latched, plan } = state;
   const broken = brokenWords(state);
   const outage = outageWords(state);
   const silent = silentWords(state, context);
-  const source =
-    broken !== null ? "broken" : outage !== null ? "outage" : silent !== null ? "silent" : "ok";
+  // Where nobody could have told, silence says nothing about the version.
+  const deaf =
+    silent !== null && silentWords(state, context, context.listeningSince) === null
+      ? `${silent}; nobody could have told of requests all that time`
+      : null;
+  const source = sourceOf({ broken, outage, deaf, silent });
   if (latched !== null)
     return { decision: "rollback", why: latched.why, blamed: [...latched.blamed], source };
   const hold = (why: string, blamed: readonly string[] = []): Verdict => ({
@@ -177,12 +194,9 @@ export function verdictOf(state: AnalysisState, context: AssessmentContext): Ver
   });
   if (broken !== null) return hold(broken);
   if (outage !== null) return hold(outage);
-  if (silent !== null) {
-    // Where nobody could have told, silence says nothing about the version.
-    if (silentWords(state, context, context.listeningSince) === null)
-      return hold(`${silent}; nobody could have told of requests all that time`);
+  if (deaf !== null) return hold(deaf);
+  if (silent !== null)
     return { decision: plan.analysis.noData.action, why: silent, blamed: [], source };
-  }
   const names = holding(state);
   const proposed = proposalWords(state);
   const words = namedWords(plan, state.metrics, names);

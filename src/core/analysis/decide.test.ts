@@ -364,7 +364,7 @@ describe("no data", () => {
       judge(state, { now, lastEvidenceAt: 10_000, listeningSince: minutes(60) });
     expect(after(minutes(65))).toMatchObject({
       decision: "hold",
-      source: "silent",
+      source: "broken",
       why: "no evidence for 65 min; nobody could have told of requests all that time",
     });
     expect(after(minutes(65) + 1).decision).toBe("rollback");

@@ -287,6 +287,21 @@ test("too little evidence for too long: an alarm at once and daily, or what the 
   expect(weights(on)).toBe("1:50 2:50");
 });
 
+for (const source of ["broken", "outage"] as const)
+  for (const action of ["rollback", "promote"] as const)
+    test(`undecided because of a source that is ${source}: a person is told, whatever the policy says (${action})`, () => {
+      const inconclusive = { action, deadlineMs: 6 * HOUR };
+      const of = started(canaryOf(TWO_STEPS, { analysis: { ...POLICY.analysis, inconclusive } }));
+      const verdict = { decision: "hold" as const, why: "an outage", blamed: [], source };
+      of.assessed("hold", { verdict })
+        .later(6 * HOUR)
+        .assessed("hold", { verdict });
+      expect(of.alarms).toEqual(["rollout.undecided"]);
+      expect(of.phase).toBe("Progressing");
+      expect(weights(of)).toBe("1:90 2:10");
+      expect(of.statuses).toBe("v1.0 stable, v1.1 candidate");
+    });
+
 test("what is undecided is not promoted while its switch is not verified", () => {
   const inconclusive = { action: "promote", deadlineMs: 1_000 } as const;
   const policy = { ...POLICY, analysis: { ...POLICY.analysis, inconclusive } };
