@@ -286,6 +286,14 @@ test.concurrent("TensorFlow Serving: its documentation's half_plus_two, by row a
   expect(rows.headers.get("x-lastgood-version")).toBe("v1.0");
   const byColumn = await post(`${at}/versions/1:predict`, { inputs: [1, 2, 5] }, form);
   expect(byColumn.json).toEqual({ outputs: [2.5, 3, 4.5] });
+  // At rest what serves is the stable one, and nothing is a canary.
+  const stable = await post(`${at}/labels/stable:predict`, { instances: [1.0] });
+  expect(stable).toMatchObject({ status: 200, json: { predictions: [2.5] } });
+  expect(await ask(`${at}/labels/stable`)).toMatchObject({ status: 200, json: { ready: true } });
+  expect(await ask(`${at}/labels/canary`)).toMatchObject({
+    status: 404,
+    json: { error: expect.stringContaining("loaded: v1.0") as string },
+  });
   expect((await ask(at)).json).toEqual({
     name: "half_plus_two",
     ready: true,
@@ -329,6 +337,17 @@ test("each protocol refuses in its own form, and what is not there is a 404 that
   const parquet = await post("/invocations", "x", { "content-type": "text/html" });
   expect(parquet).toMatchObject({ status: 415, json: null });
   expect(parquet.headers.get("content-type")).toBe("text/plain");
+  const why = "GET is not taken here; accepted: POST";
+  const own = [
+    ["/v2/models/cancer/infer", { error: why }],
+    ["/v1/models/cancer:predict", { error: why }],
+    ["/invocations", { error_code: "ENDPOINT_NOT_FOUND", message: why }],
+  ] as const;
+  for (const [path, json] of own) {
+    const wrongMethod = await ask(path);
+    expect(wrongMethod).toMatchObject({ status: 405, json });
+    expect(wrongMethod.headers.get("allow")).toBe("POST");
+  }
   expect(await post("/v2/models/cancer/infer", irisBody())).toMatchObject({
     status: 400,
     json: { error: expect.stringContaining("30") },

@@ -83,6 +83,12 @@ export const ERROR_CODES = {
     level: "info",
     title: "The content type is not accepted",
   },
+  "method.not-allowed": {
+    http: 405,
+    exit: 1,
+    level: "info",
+    title: "The address takes other methods",
+  },
   "protocol.unsupported": {
     http: 501,
     exit: 1,

@@ -50,8 +50,17 @@ function ofVersion(book: EndpointBook, endpoint: RoutedEndpoint, version: string
     const routed = endpoint.get(revision);
     if (routed !== undefined && book.isReady(routed.key)) return routed;
   }
+  throw notLoaded(book, endpoint, version);
+}
+
+/** The error of a version that is not loaded at the endpoint, naming those that are. */
+export function notLoaded(
+  book: EndpointBook,
+  endpoint: RoutedEndpoint,
+  version: string,
+): LastgoodError {
   const loaded = [...endpoint.revisions()].filter((each) => book.isReady(each.key));
-  throw new LastgoodError(
+  return new LastgoodError(
     "route.not-found",
     `version "${version}" is not loaded at ${endpoint.compiled.endpoint}; loaded: ${loaded.map((each) => each.label).join(", ") || "none"}`,
   );

@@ -30,7 +30,10 @@ function endToEnd(headers: IncomingHttpHeaders): MessageHeaders {
   return kept;
 }
 
-/** The headers that the version's server gets: the caller's, and who that was. */
+/**
+ * The headers that the version's server gets: the caller's, and who that was. What a proxy before us said
+ * of its own caller stays true: we are only told what it makes of the request.
+ */
 export function requestHeaders(
   { headers: sent, remoteAddress }: Pick<HttpExchange, "headers" | "remoteAddress">,
   prefix: string,
@@ -41,9 +44,9 @@ export function requestHeaders(
   // Expectations were met here; the others are the upstream connection's, or the gateway's own.
   for (const name of ["host", "expect", PROBE_HEADER]) delete headers[name];
   headers["x-forwarded-for"] = before === undefined ? caller : `${String(before)}, ${caller}`;
-  headers["x-forwarded-proto"] = "http";
-  headers["x-forwarded-prefix"] = prefix;
-  if (host !== undefined) headers["x-forwarded-host"] = host;
+  headers["x-forwarded-proto"] ??= "http";
+  headers["x-forwarded-prefix"] = `${String(sent["x-forwarded-prefix"] ?? "")}${prefix}`;
+  if (host !== undefined) headers["x-forwarded-host"] ??= host;
   return headers;
 }
 

@@ -225,9 +225,16 @@ export class HttpFront {
         return;
       }
       case "method-not-allowed": {
-        const { allow } = address;
-        const body = `accepted here: ${allow}\n`;
-        exchange.write({ status: 405, headers: TEXT, body }, { allow });
+        const { allow, protocol } = address;
+        const error = new LastgoodError(
+          "method.not-allowed",
+          `${exchange.method} is not taken here; accepted: ${allow}`,
+        );
+        const answer =
+          protocol === null
+            ? { status: 405, headers: TEXT, body: `${error.message}\n` }
+            : this.#protocol(protocol).encodeError(error);
+        exchange.write(answer, { ...echoHeaders(exchange), allow });
         return;
       }
       case "live":

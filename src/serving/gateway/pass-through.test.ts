@@ -66,6 +66,22 @@ test("headers of the connection stay on it, in both directions", () => {
   });
 });
 
+test("what a proxy before the gateway said of its caller stays", () => {
+  const said = {
+    host: "127.0.0.1:8080",
+    "x-forwarded-for": "10.0.0.1",
+    "x-forwarded-host": "api.example",
+    "x-forwarded-prefix": "/ml",
+    "x-forwarded-proto": "https",
+  };
+  expect(requestHeaders({ headers: said, remoteAddress: "127.0.0.1" }, "/endpoints/e")).toEqual({
+    "x-forwarded-for": "10.0.0.1, 127.0.0.1",
+    "x-forwarded-host": "api.example",
+    "x-forwarded-prefix": "/ml/endpoints/e",
+    "x-forwarded-proto": "https",
+  });
+});
+
 test("who called is told, what only the gateway may say is not believed", () => {
   const headers = {
     host: "models:8080",

@@ -1,5 +1,5 @@
-import { LastgoodError } from "../../core/errors/index.ts";
 import type { ModelFacts, StatusAddress, StatusFacts, VersionFacts } from "../protocol/index.ts";
+import { notLoaded } from "./admission.ts";
 import type { EndpointBook } from "./endpoint-book.ts";
 import type { RoutedEndpoint, RoutedRevision } from "./routed-endpoint.ts";
 
@@ -30,9 +30,7 @@ function modelFacts(book: EndpointBook, name: string | null, version: string | n
       : routed.compiled
           .ofVersion(version)
           .flatMap((one) => loaded.filter((each) => each.revision === one))[0];
-  if (named === undefined) {
-    throw new LastgoodError("route.not-found", `version "${version}" is not loaded at ${endpoint}`);
-  }
+  if (named === undefined) throw notLoaded(book, routed, version ?? "");
   const shown = named ?? routed.pick(null);
   return {
     endpoint,

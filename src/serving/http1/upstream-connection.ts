@@ -1,6 +1,7 @@
-import { connect as connectPlain, isIP, type Socket } from "node:net";
+import { isIP, type Socket } from "node:net";
 
 import { MAX_HEAD_BYTES } from "./fields.ts";
+import { PatientSocket } from "./patient-socket.ts";
 import { ChunkedBody } from "./upstream-chunks.ts";
 import { AnswerInvalid, AnswerLost, AnswerTimeout } from "./upstream-failure.ts";
 import { readAnswerHead, type AnswerHead } from "./upstream-head.ts";
@@ -272,7 +273,7 @@ function dial({ isSecure, host, port }: Origin, read: (bytes: Buffer) => boolean
       callback: (length: number) => read(readBuffer.subarray(0, length)),
     },
   };
-  if (!isSecure) return connectPlain(options);
+  if (!isSecure) return new PatientSocket(options).connect(options);
   const name = isIP(host) === 0 ? { servername: host } : {};
   // Loaded by the first who needs it: it takes longer than all of this.
   const { connect: connectTls } = process.getBuiltinModule("node:tls");

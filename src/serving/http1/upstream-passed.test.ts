@@ -97,6 +97,22 @@ function stream(): Readable {
   return Readable.from([Buffer.from("he"), Buffer.from("llo")]);
 }
 
+test("the answer of a server that closes on an upload is heard, although the upload fails", async () => {
+  const body = new Readable({ read: () => undefined });
+  const server = await scripted((socket) =>
+    socket.once("data", () => {
+      socket.write("HTTP/1.1 413 No\r\nconnection: close\r\ncontent-length: 2\r\n\r\nno");
+      socket.destroy();
+      // The first is answered with a reset and the next ones fail, all before the answer can be read.
+      for (const part of ["some", "of", "it"]) body.push(part);
+    }),
+  );
+  const pool = poolOf(server);
+  const answer = await pool.pass(passed({ method: "POST", body }));
+  expect([answer.status, await bodyOf(answer)]).toEqual([413, "no"]);
+  await pool.close();
+});
+
 test("a streamed request goes in chunks, or by its length", async () => {
   const seen: string[] = [];
   const server = await scripted((socket) => {

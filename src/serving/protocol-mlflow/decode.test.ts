@@ -173,7 +173,7 @@ test.each<[string, unknown, Signature, string]>([
     frame,
     'the members "data"; accepted: exactly one of dataframe_split',
   ],
-  ["nothing", {}, frame, "the members none"],
+  ["nothing", {}, frame, "the body has no members"],
   ["two formats", { inputs: [], instances: [] }, frame, '"inputs", "instances"'],
   ["a chat", { messages: [{ role: "user" }] }, frame, 'the members "messages"'],
   ["a prototype", '{"__proto__": {"inputs": [[1, 2]]}}', frame, 'the members "__proto__"'],
@@ -184,7 +184,7 @@ test.each<[string, unknown, Signature, string]>([
     "split without data",
     { dataframe_split: { columns: [] } },
     frame,
-    "dataframe_split.data is nothing",
+    "dataframe_split.data is missing",
   ],
   [
     "split with more",
@@ -361,10 +361,10 @@ test("a long run of digits that ends badly is refused at once", () => {
 
 test.each([
   [null, "the request has no content type"],
-  ["application/x-www-form-urlencoded", 'content type "application/x-www-form-urlencoded"'],
-  ["application/vnd.apache.parquet", 'content type "application/vnd.apache.parquet"'],
-  ["application/json; charset=latin-1", 'charset "latin-1"'],
-  ["text/csv; header=present", 'content type parameter "header"'],
+  ["application/x-www-form-urlencoded", 'the content type is "application/x-www-form-urlencoded"'],
+  ["application/vnd.apache.parquet", 'the content type is "application/vnd.apache.parquet"'],
+  ["application/json; charset=latin-1", 'the charset is "latin-1"'],
+  ["text/csv; header=present", 'the content type has the parameter "header"'],
 ])("the content type %j is refused", (type, message) => {
   expect(refusal(() => read({ inputs: rows }, frame, type))).toBe(
     `content-type.unsupported: ${message}`,

@@ -35,11 +35,11 @@ function mediaOf(header: string | null): (typeof ACCEPTED_MEDIA)[number] {
   const type = parseContentType(header);
   if (type === null) throw unsupported("the request has no content type");
   const charset = type.parameters["charset"] ?? "utf-8";
-  if (charset.toLowerCase() !== "utf-8") throw unsupported(`charset ${quoted(charset)}`);
+  if (charset.toLowerCase() !== "utf-8") throw unsupported(`the charset is ${quoted(charset)}`);
   const other = Object.keys(type.parameters).find((name) => name !== "charset");
-  if (other !== undefined) throw unsupported(`content type parameter ${quoted(other)}`);
+  if (other !== undefined) throw unsupported(`the content type has the parameter ${quoted(other)}`);
   const media = ACCEPTED_MEDIA.find((accepted) => accepted === type.media);
-  if (media === undefined) throw unsupported(`content type ${quoted(type.media)}`);
+  if (media === undefined) throw unsupported(`the content type is ${quoted(type.media)}`);
   return media;
 }
 
@@ -48,10 +48,13 @@ function formatOf(root: Readonly<Record<string, unknown>>): Format {
   const [format] = found;
   if (format === undefined || found.length > 1) {
     const names = Object.keys(root).slice(0, 8).map(quoted).join(", ");
-    throw requestInvalid(`the body has the members ${names === "" ? "none" : names}`, {
-      where: "body",
-      accepted: `exactly one of ${FORMATS.join(", ")}`,
-    });
+    throw requestInvalid(
+      names === "" ? "the body has no members" : `the body has the members ${names}`,
+      {
+        where: "body",
+        accepted: `exactly one of ${FORMATS.join(", ")}`,
+      },
+    );
   }
   if (Object.hasOwn(root, "signature_name")) {
     throw requestInvalid("signature_name is not served: a version has one signature", {

@@ -144,6 +144,7 @@ test.each<[DType, NonNullable<NonNullable<Init["inputs"]>[number]["contents"]>, 
   ["INT8", { intContents: [128, 0] }, "which INT8 cannot hold"],
   ["UINT8", { uintContents: [256, 0] }, "which UINT8 cannot hold"],
   ["BYTES", { bytesContents: [Uint8Array.of(0xff), Uint8Array.of()] }, "not UTF-8"],
+  ["BYTES", { bytesContents: [Uint8Array.of(0x61, 0), Uint8Array.of()] }, "element 0 holds a NUL"],
 ])("%s: what the type cannot hold is refused", (dtype, contents, why) => {
   const init = { inputs: [{ name: "x", datatype: dtype, shape: [2n], contents }] };
   expect(refusal(() => read(init, single(dtype)))).toContain(why);

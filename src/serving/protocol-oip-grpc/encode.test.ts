@@ -110,6 +110,18 @@ test.each([
   });
 });
 
+test("a text is cut where callers would not take it as trailers", () => {
+  for (const name of ["column_", "größe_", "😀"]) {
+    const names = Array.from({ length: 2000 }, (_, index) => `${name}${index}`).join(", ");
+    const error = new LastgoodError("request.invalid", `there is no input "x"; accepted: ${names}`);
+    const text = String(encodeError(error).body);
+    expect(text).toMatch(/^there is no input "x"; accepted: .*…$/);
+    expect(text.isWellFormed()).toBe(true);
+    // As grpc-js writes it.
+    expect(encodeURI(text).length).toBeLessThan(4200);
+  }
+});
+
 test("what is internal stays inside", () => {
   const { status, body: text } = encodeError(LastgoodError.from(new Error("/secret")));
   expect(status).toBe(13);

@@ -24,9 +24,25 @@ const OF_HTTP: Readonly<Record<number, number>> = {
   504: CODES.deadlineExceeded,
 };
 
-/** An error as a gRPC status: its code, and the text as the body. */
+/** Most of a text, bytes as it travels: callers take 8 KiB of trailers in all, and drop a call with more. */
+const LONGEST_TEXT = 4096;
+
+function bounded(text: string): string {
+  const whole = text.toWellFormed();
+  if (encodeURI(whole).length <= LONGEST_TEXT) return whole;
+  let kept = "";
+  let bytes = 0;
+  for (const char of whole) {
+    bytes += encodeURI(char).length;
+    if (bytes > LONGEST_TEXT) break;
+    kept += char;
+  }
+  return `${kept}…`;
+}
+
+/** An error as a gRPC status: its code, and the text as the body, cut where callers would not take it. */
 export function encodeError(error: LastgoodError): ProtocolAnswer {
   const { http } = error.traits;
   const status = OF_HTTP[http] ?? (http < 500 ? CODES.invalidArgument : CODES.internal);
-  return { status, headers: {}, body: publicText(error) };
+  return { status, headers: {}, body: bounded(publicText(error)) };
 }

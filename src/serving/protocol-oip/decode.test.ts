@@ -123,7 +123,8 @@ test.each<[DType, string, string]>([
   ["BOOL", "[1]", "the number 1, which BOOL cannot hold; accepted: true and false"],
   ["BYTES", "[1]", "the number 1, which BYTES"],
   ["BYTES", '["\\ud800"]', "which BYTES"],
-  ["FP16", "[1]", "accepted: binary tensors of the Open Inference Protocol"],
+  ["BYTES", '["a\\u0000b"]', "which BYTES cannot hold; accepted: strings without NUL"],
+  ["FP16", "[1]", "FP16, which is not taken as JSON"],
 ])("%s refuses %s", (datatype, data, message) => {
   const body = `{"inputs":[{"name":"x","datatype":"${datatype}","shape":[1],"data":${data}}]}`;
   const text = refusal(() => read(body, single(datatype)));
@@ -133,7 +134,7 @@ test.each<[DType, string, string]>([
 
 test.each<[string, unknown, string]>([
   ["no object", [1], "the body is an array; accepted: an object"],
-  ["no inputs", {}, "inputs is nothing; accepted: an array of tensors"],
+  ["no inputs", {}, "inputs is missing; accepted: an array of tensors"],
   ["an input that is no object", { inputs: [1] }, "inputs[0] is the number 1"],
   ["a name that is no string", { inputs: [input({ name: 1 })] }, "inputs[0].name is the number 1"],
   ["an unknown input", { inputs: [input({ name: "y" })] }, 'no input "y"; accepted: x'],
@@ -143,17 +144,21 @@ test.each<[string, unknown, string]>([
   [
     "another datatype",
     { inputs: [input({ datatype: "FP64" })] },
-    'input "x" has datatype the string "FP64"; accepted: FP32',
+    'input "x": datatype is the string "FP64"; accepted: FP32',
   ],
-  ["no datatype", { inputs: [input({ datatype: undefined })] }, "datatype nothing; accepted: FP32"],
-  ["no shape", { inputs: [input({ shape: undefined })] }, "shape is nothing"],
+  [
+    "no datatype",
+    { inputs: [input({ datatype: undefined })] },
+    "datatype is missing; accepted: FP32",
+  ],
+  ["no shape", { inputs: [input({ shape: undefined })] }, "shape is missing"],
   ["a negative axis", { inputs: [input({ shape: [-1, 4] })] }, "shape is not a list of lengths"],
   ["another rank", { inputs: [input({ shape: [8] })] }, "has shape [8]; accepted: [any, 4]"],
   ["another axis", { inputs: [input({ shape: [4, 2] })] }, "has shape [4, 2]; accepted: [any, 4]"],
   ["no rows", { inputs: [input({ shape: [0, 4], data: [] })] }, "is empty"],
   ["a count too large", { inputs: [input({ shape: [1e15, 4] })] }, "more than the body holds"],
   ["too few elements", { inputs: [input({ data: [1] })] }, "data has 1 elements; accepted: 8"],
-  ["no data", { inputs: [input({ data: undefined })] }, "data is nothing"],
+  ["no data", { inputs: [input({ data: undefined })] }, "data is missing"],
   [
     "ragged data",
     { inputs: [input({ data: [[1, 2, 3, 4], [5]] })] },
@@ -216,13 +221,25 @@ test("content types that carry no JSON are 415, the usual ones and none are take
     expect(read(body, iris, type).inputs).toHaveLength(1);
   }
   expect(refusal(() => read(body, iris, "text/csv"))).toBe(
-    'content-type.unsupported: content type "text/csv"',
+    'content-type.unsupported: the content type is "text/csv"',
   );
 });
 
 test("parameters that nobody knows are ignored", () => {
   const parameters = { priority: 1, sequence_id: 5, mine: "x" };
   expect(read({ parameters, inputs: [input({ parameters })] }).inputs).toHaveLength(1);
+});
+
+test("null is what a member says that is not there", () => {
+  // As pydantic and other libraries write every field they know.
+  const none = { id: null, parameters: null, outputs: null };
+  const plain = read({ inputs: [input()] });
+  expect(read({ ...none, inputs: [input({ parameters: null })] })).toEqual(plain);
+  const outputs = [{ name: "label", parameters: null }];
+  expect(read({ inputs: [input()], outputs }).requestedOutputs).toEqual(["label"]);
+  const bytes = input({ data: null, parameters: { binary_data_size: 32 } });
+  expect(readBinary({ inputs: [bytes] }, new Uint8Array(32), iris).inputs).toHaveLength(1);
+  expect(refusal(() => read({ inputs: [input({ data: null })] }))).toContain("data is missing");
 });
 
 test("outputs are a subset in the order asked for, each binary or not", () => {
@@ -302,6 +319,12 @@ test.each<[string, unknown, Buffer, string]>([
     { inputs: [bytesInput(11)] },
     Buffer.from("\x01\0\0\0x\x02\0\0\0\xff\xff", "latin1"),
     "element 1 is not UTF-8",
+  ],
+  [
+    "a text that the engine would end early",
+    { inputs: [bytesInput(11)] },
+    Buffer.from("\x01\0\0\0x\x02\0\0\0a\0", "latin1"),
+    "element 1 holds a NUL; accepted: BYTES that are UTF-8 text without NUL",
   ],
   [
     "another size",

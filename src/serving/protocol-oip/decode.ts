@@ -8,6 +8,7 @@ import {
   isJsonObject,
   member,
   newElements,
+  optionalMember,
   parseContentType,
   parseJson,
   quoted,
@@ -38,7 +39,7 @@ const ACCEPTED_MEDIA = [
 function checkContentType(header: string | null): void {
   const type = parseContentType(header);
   if (type === null || ACCEPTED_MEDIA.includes(type.media)) return;
-  throw new LastgoodError("content-type.unsupported", `content type ${quoted(type.media)}`, {
+  throw new LastgoodError("content-type.unsupported", `the content type is ${quoted(type.media)}`, {
     hint: `send ${ACCEPTED_MEDIA.slice(0, 2).join(" or ")}`,
     details: { where: "content-type", accepted: ACCEPTED_MEDIA },
   });
@@ -118,7 +119,7 @@ function readShape(value: unknown, input: string): readonly number[] {
 
 /** Bytes of binary data an input announces; null: its data is JSON. */
 function binarySize(input: JsonObject, name: string): number | null {
-  const parameters = member(input, "parameters");
+  const parameters = optionalMember(input, "parameters");
   if (parameters === undefined) return null;
   const where = inputText(name);
   if (!isJsonObject(parameters)) {
@@ -174,7 +175,7 @@ function readInput(input: JsonObject, spec: TensorSpec, reading: Reading): Tenso
   const datatype = member(input, "datatype");
   if (datatype !== spec.dtype) {
     const where = inputText(spec.name);
-    throw requestInvalid(`${where} has datatype ${described(datatype)}`, {
+    throw requestInvalid(`${where}: datatype is ${described(datatype)}`, {
       where,
       accepted: spec.dtype,
     });
@@ -182,7 +183,7 @@ function readInput(input: JsonObject, spec: TensorSpec, reading: Reading): Tenso
   const shape = readShape(member(input, "shape"), spec.name);
   const count = acceptedCount(spec, shape, reading.bodyBytes);
   const size = binarySize(input, spec.name);
-  const data = member(input, "data");
+  const data = optionalMember(input, "data");
   if (size === null) return readJsonData(spec, shape, count, data);
   const where = inputText(spec.name);
   if (data !== undefined) {
@@ -267,7 +268,7 @@ export function decode(request: ProtocolRequest, contract: Signature): Call {
       accepted: "an object",
     });
   }
-  const id = readId(member(root, "id"));
+  const id = readId(optionalMember(root, "id"));
   const { outputs, binary } = readRequestedOutputs(root, contract);
   const binaryPart = new BinaryPart(body.subarray(length));
   const inputs = readInputs(member(root, "inputs"), {

@@ -3,6 +3,7 @@ import {
   described,
   isJsonObject,
   member,
+  optionalMember,
   quoted,
   requestInvalid,
   type RequestedOutput,
@@ -17,7 +18,7 @@ interface RequestedOutputs {
 }
 
 function parametersOf(owner: JsonObject, where: string): JsonObject | null {
-  const parameters = member(owner, "parameters");
+  const parameters = optionalMember(owner, "parameters");
   if (parameters === undefined) return null;
   if (isJsonObject(parameters)) return parameters;
   throw requestInvalid(`${where}parameters is ${described(parameters)}`, {
@@ -64,7 +65,7 @@ function readOutput(value: unknown, index: number, binary: boolean): RequestedOu
  */
 export function readRequestedOutputs(root: JsonObject, contract: Signature): RequestedOutputs {
   const binary = flag(parametersOf(root, ""), "binary_data_output", false);
-  const value = member(root, "outputs");
+  const value = optionalMember(root, "outputs");
   if (value === undefined) return { outputs: null, binary };
   if (!Array.isArray(value)) {
     throw requestInvalid(`outputs is ${described(value)}`, {

@@ -94,12 +94,13 @@ export function outputBinary(output: OutputValue): Buffer {
   return binaryOf(isMapSequence(output) ? output.values : output.data);
 }
 
-/** The text of an element of BYTES. @throws `request.invalid` where the bytes are not UTF-8. */
+/** The text of an element of BYTES. @throws `request.invalid` for bytes that are not UTF-8, or NUL. */
 export function elementOfBytes(bytes: Uint8Array, where: string, index: number): string {
-  if (isUtf8(bytes))
+  if (isUtf8(bytes) && !bytes.includes(0))
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8");
-  throw requestInvalid(`${where}: element ${index} is not UTF-8 text`, {
+  const what = isUtf8(bytes) ? "holds a NUL" : "is not UTF-8 text";
+  throw requestInvalid(`${where}: element ${index} ${what}`, {
     where,
-    accepted: "BYTES that are UTF-8 text",
+    accepted: "BYTES that are UTF-8 text without NUL",
   });
 }

@@ -102,10 +102,15 @@ function writeBooleans(out: NumberData, { at, values }: Write): number {
   return -1;
 }
 
+/** UTF-8 has no lone surrogates, and a NUL ends a text in the engine: the rest would be lost without a word. */
+function isText(value: string): boolean {
+  return value.isWellFormed() && !value.includes("\0");
+}
+
 function writeTexts(out: string[], { at, values }: Write): number {
   for (let index = 0; index < values.length; index += 1) {
     const value = values[index];
-    if (typeof value !== "string" || !value.isWellFormed()) return index;
+    if (typeof value !== "string" || !isText(value)) return index;
     out[at + index] = value;
   }
   return -1;
@@ -126,10 +131,8 @@ export function writeElements(dtype: DType, out: WritableData, write: Write): nu
 }
 
 function acceptedValues(dtype: DType): string {
-  if (dtype === "BYTES") return "strings";
+  if (dtype === "BYTES") return "strings without NUL and lone surrogates";
   if (dtype === "BOOL") return "true and false";
-  if (dtype === "FP16")
-    return "binary tensors of the Open Inference Protocol (JSON cannot carry it)";
   if (isSmallInteger(dtype)) return `integers from ${INTEGER_RANGES[dtype].join(" to ")}`;
   if (isBigInteger(dtype))
     return `integers from ${BIG_RANGES[dtype].join(" to ")}, in plain digits`;
@@ -138,6 +141,12 @@ function acceptedValues(dtype: DType): string {
 
 /** The error of a value that an element type cannot hold, naming the place, the value and what fits. */
 export function elementRefused(dtype: DType, where: string, value: unknown): Error {
+  if (dtype === "FP16") {
+    return requestInvalid(`${where} is FP16, which is not taken as JSON or CSV`, {
+      where,
+      accepted: "binary tensors of the Open Inference Protocol",
+    });
+  }
   return requestInvalid(`${where} is ${described(value)}, which ${dtype} cannot hold`, {
     where,
     accepted: acceptedValues(dtype),

@@ -31,6 +31,14 @@ export { arrayText, elementText, mapText, nestedText } from "./json-text.ts";
 export { writeNested, writeRow } from "./nested.ts";
 export { outputViolation } from "./output-violation.ts";
 export { publicText } from "./public-text.ts";
-export { described, inputText, isJsonObject, member, quoted, requestInvalid } from "./refuse.ts";
+export {
+  described,
+  inputText,
+  isJsonObject,
+  member,
+  optionalMember,
+  quoted,
+  requestInvalid,
+} from "./refuse.ts";
 export { columnInputs, instancesInputs, type TensorReading } from "./row-and-column.ts";
 export { acceptedCount, shapeText } from "./shape.ts";

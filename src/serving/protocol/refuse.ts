@@ -12,10 +12,10 @@ export function inputText(name: string): string {
   return `input ${quoted(name)}`;
 }
 
-/** What a JSON value is, for error messages: `an array`, `the number 1.5`. */
+/** What a JSON value is, for error messages behind `is`: `an array`, `the number 1.5`, `missing`. */
 export function described(value: unknown): string {
   if (value === null) return "null";
-  if (value === undefined) return "nothing";
+  if (value === undefined) return "missing";
   if (Array.isArray(value)) return "an array";
   if (typeof value === "string") return `the string ${quoted(value)}`;
   if (typeof value === "number" || typeof value === "bigint") return `the number ${String(value)}`;
@@ -52,4 +52,9 @@ export function isJsonObject(value: unknown): value is Readonly<Record<string, u
 /** An own member of a JSON object, never one that it inherits (`constructor`, `__proto__`). */
 export function member(object: Readonly<Record<string, unknown>>, name: string): unknown {
   return Object.hasOwn(object, name) ? object[name] : undefined;
+}
+
+/** The same where null means that there is none, as clients say it that write every field they know. */
+export function optionalMember(object: Readonly<Record<string, unknown>>, name: string): unknown {
+  return member(object, name) ?? undefined;
 }

@@ -79,9 +79,11 @@ export class CompiledRoute {
 
   #ofRole(label: string): number | null {
     const { watch } = this.route;
-    if (label === "canary") return watch?.candidate ?? null;
+    // At rest what serves is counted by itself, for a rollout to come: there is no candidate then.
+    const stable = watch?.stable ?? null;
+    if (label === "canary") return stable === null ? null : (watch?.candidate ?? null);
     if (label !== "stable") return null;
-    return watch === null ? mainArm(this.route) : watch.stable;
+    return stable ?? mainArm(this.route);
   }
 
   /** Labels of all versions the route keeps loaded. */

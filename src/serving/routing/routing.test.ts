@@ -155,6 +155,8 @@ test("stable and canary are labels of what a rollout compares, where no version 
     inputs: null,
   };
   expect(labelled({ watch })).toEqual([1, 2]);
-  expect(labelled({ watch: { ...watch, stable: null } })).toEqual([undefined, 2]);
+  // As the control plane has it at rest: what serves is counted, and nothing is rolled out.
+  const only = { ...plain.split, arms: [{ revision: 2, weight: 100 }] };
+  expect(labelled({ split: only, watch: { ...watch, stable: null } })).toEqual([2, undefined]);
   expect(labelled({ watch, revisions: [revisionOf(1, "canary"), revisionOf(2)] })).toEqual([1, 1]);
 });
