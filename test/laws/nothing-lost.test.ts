@@ -117,6 +117,27 @@ test("reinstate takes a wrong rollback back: version, statuses and the bake that
   expect(later.code).toBe("reinstate.refused");
 });
 
+test("reinstate brings a candidate back that had no share of the traffic, though it was unloaded since", async () => {
+  const mirrored = stage(server, "mirrored");
+  await mirrored.stable("v1.0");
+  await mirrored.register("v1.1");
+  const rollout = { blueGreen: { promotion: "manual" }, bake: "10m" };
+  await mirrored.deploy("v1.1", { bakeMs: null, policy: { model: "mirrored", rollout } });
+  await mirrored.tell("rollback", "mirrored", "--reason", "a broken dashboard");
+  await mirrored.unloadedTo(1);
+  const done = await mirrored.tell<RolledBack>("reinstate", "mirrored", "--reason", "it was fine");
+  expect(done).toMatchObject({
+    code: 0,
+    value: { to: { version: "v1.1" }, warm: false, verified: true },
+  });
+  expect(await mirrored.view()).toMatchObject({
+    current: { version: "v1.0" },
+    rollout: { phase: "Progressing", to: { version: "v1.1" } },
+    revisions: [{ status: "stable" }, { status: "candidate", warm: true }],
+  });
+  expect(await mirrored.answering()).toEqual(["v1.0"]);
+});
+
 test("everything is as it was after a restart: versions, statuses, what serves, history", async () => {
   const again = stage(server, "again");
   await again.stable("v1.0", "v1.1");

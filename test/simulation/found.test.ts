@@ -259,6 +259,47 @@ test("an outage in the switch of a rollout judges nobody: it goes on after it", 
   }
 });
 
+for (const [what, happens] of Object.entries({
+  "the control plane was away": { do: "crashControl", steps: 0, downMs: 6_000 },
+  "no gateway was there": { do: "crashGateway", gateway: 0, downMs: 6_000 },
+  "the clock was set": { do: "clock", ms: 3_600_000 },
+} satisfies Record<string, Happening>))
+  test(`nothing heard of requests while ${what} is no silence that a rollout goes back for`, async () => {
+    for (let seed = 0; seed < 8; seed += 1) {
+      const world = new World({ seed, gateways: 1 });
+      await world.begin();
+      world.deploy("v1.0", { policy: "blueGreen", bakeMs: 0 });
+      await world.pass(3_000);
+      world.deploy("v1.1", { policy: "quiet", bakeMs: 3_000 });
+      await world.pass(6_000 + seed * 150);
+      expect(world.laws.stored?.activity.phase).toBe("Progressing");
+      world.happens(happens);
+      await world.pass(30_000);
+      const told = world.trace.join("\n");
+      expect(world.laws.stored?.activity.phase, told).toBe("Progressing");
+      expect(world.laws.stored?.revisions.at(-1)?.status, told).toBe("candidate");
+      await world.heal();
+    }
+  });
+
+test("a recreate that is held a little at first says what it is in the end: that nobody knows what stable would do", async () => {
+  const world = new World({ seed: 1, gateways: 1 });
+  await world.begin();
+  world.deploy("v1.0", { policy: "blueGreen", bakeMs: 0 });
+  await world.pass(40_000);
+  world.truth("v1.1").errorRate = 0.1;
+  world.deploy("v1.1", { policy: "recreate", bakeMs: 120_000 });
+  await world.pass(30_000);
+  const held = world.disk.witnessed.filter(({ kind }) => kind === "rollout.held");
+  expect(held.map(({ reason }) => reason)).toEqual([
+    expect.not.stringContaining("nobody knows"),
+    expect.stringMatching(/^errorRate: .*; .*nobody knows whether stable would do better$/),
+  ]);
+  const { activity } = world.laws.stored ?? {};
+  expect(activity).toMatchObject({ standing: { held: { why: held[1]?.reason } } });
+  await world.heal();
+});
+
 /** v1.1 is deployed over v1.0 after the only gateway, which found v1.0's samples to disagree, has died. */
 async function gatewayDiesKnowing(sabotage: Sabotage = {}): Promise<World> {
   const world = new World({ seed: 1, gateways: 1, sabotage });

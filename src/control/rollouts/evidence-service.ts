@@ -122,6 +122,7 @@ async function findWatch(endpoints: Endpoints, id: string): Promise<Watch> {
 const contextSchema = z.object({
   now: z.number(),
   lastEvidenceAt: z.number().nullable(),
+  listeningSince: z.number().optional(),
   phase: z.enum(["canary", "bake"]),
   plannedRequestsLeft: z.number().nullable(),
   candidateShare: z.number(),

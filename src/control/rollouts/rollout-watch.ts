@@ -37,6 +37,7 @@ import {
   planRecord,
   signalsRecord,
 } from "./evidence-record.ts";
+import { Hearing } from "./hearing.ts";
 import { referenceOf } from "./input-reference.ts";
 
 const MAX_HORIZON = 1_000_000;
@@ -54,6 +55,7 @@ interface Watching {
   fallback: number;
   fallbackFailed: number;
   lastEvidenceAt: number;
+  readonly hearing: Hearing;
   signals: { sequence: number; at: number };
 }
 
@@ -146,6 +148,10 @@ export class RolloutWatch {
       fallbackFailed: 0,
       // No evidence yet is silence from now on, not since ever.
       lastEvidenceAt: this.#deps.clock.now(),
+      hearing: new Hearing({
+        afterMs: rollout.policy.analysis.noData.afterMs,
+        flushMs: rollout.policy.analysis.flushMs,
+      }),
       signals: { sequence: -1, at: rollout.startedAt },
     };
     return this.#watching;
@@ -259,9 +265,11 @@ export class RolloutWatch {
     const { rollout } = watching;
     const share = armsOf(state).find((arm) => arm.revision === rollout.candidate)?.weight ?? 0;
     const now = this.#deps.clock.now();
+    const isServed = this.#deps.gateways.connected().length > 0;
     return {
       now,
       lastEvidenceAt: watching.lastEvidenceAt,
+      listeningSince: watching.hearing.since(now, isServed),
       phase: activity.phase === "Baking" ? "bake" : "canary",
       plannedRequestsLeft: plannedRequestsLeft(state, watching, now),
       candidateShare: share / 100,
@@ -270,7 +278,7 @@ export class RolloutWatch {
 
   async #eventOf(
     state: EndpointState,
-    { rollout, progress, position }: Watching,
+    { rollout, progress, position, analysis }: Watching,
     assessment: Assessment,
     context: AssessmentContext,
   ): Promise<Assessed> {
@@ -281,7 +289,7 @@ export class RolloutWatch {
       type: "assessed",
       rolloutId: rollout.id,
       rollbackId: randomUUID(),
-      verdict: { decision, why, blamed, source },
+      verdict: { decision, why, blamed, source, proposed: analysis.proposal !== null },
       // With what it was asked and up to which record, so that anybody can compute it again.
       evidence: mayGoBack ? { id: evidenceIdOf(rollout), position, context, assessment } : null,
       trigger: triggerOf(assessment),

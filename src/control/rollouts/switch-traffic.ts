@@ -164,7 +164,9 @@ async function moveAndVerify(
   const endpoint = state.identity.name;
   // Mirrored to, or waiting for a person, it has no share of the traffic: it is asked at its own address.
   const apart = !armsOf(state).some(({ revision }) => revision === verify);
-  const why = await probeFailure(deps, { endpoint, revision: verify, apart });
+  const why =
+    (apart ? await loadFailure(deps, endpoint, verify) : null) ??
+    (await probeFailure(deps, { endpoint, revision: verify, apart }));
   if (why !== null)
     throw new LastgoodError(
       "verification.failed",
@@ -190,6 +192,19 @@ async function unpreparedObjection(
   const { activity } = state;
   if (activity.phase !== "Baking" || activity.rollout.strategy !== "recreate") return null;
   return isCurrent(state, switchId) ? preflightObjection(deps, state, activity.rollout) : null;
+}
+
+/**
+ * Waits until a revision without a share of the traffic is loaded: a gateway takes a route once its arms
+ * are. Why it does not load, or null.
+ */
+async function loadFailure(
+  { gateways }: Pick<EndpointDeps, "gateways">,
+  endpoint: EndpointState["identity"]["name"],
+  revision: number,
+): Promise<string | null> {
+  const { state, why } = await gateways.whenSettled({ endpoint, revision }, PREPARE_TIMEOUT_MS);
+  return state === "ready" ? null : (why ?? "it did not load");
 }
 
 /** Why a probe was not answered as it should be, or null. */

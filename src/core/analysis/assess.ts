@@ -13,6 +13,8 @@ export interface AssessmentContext {
   readonly now: number;
   /** When evidence last arrived, ms since 1970; before the first, when the watch began. Null: never. */
   readonly lastEvidenceAt: number | null;
+  /** Since when evidence could have come: somebody served, and was listened to. Absent: all the time. ms since 1970 */
+  readonly listeningSince?: number | undefined;
   /** It is promoted early in `canary` only: a bake waits for what shows late. */
   readonly phase: "canary" | "bake";
   /** Requests that the candidate will still get, or null. */
@@ -66,20 +68,25 @@ function outageWords(state: AnalysisState): string | null {
   return `an outage: lately ${rate("candidate")} of the candidate's requests failed and ${rate("stable")} of stable's`;
 }
 
-function silentWords(state: AnalysisState, context: AssessmentContext): string | null {
+/** What was not heard of for too long; what was before `from` is no silence. */
+function silentWords(
+  state: AnalysisState,
+  context: AssessmentContext,
+  from = -Infinity,
+): string | null {
   const { plan, since, candidateAt, stableAt } = state;
   const { now, lastEvidenceAt, candidateShare } = context;
   const { afterMs } = plan.analysis.noData;
   if (lastEvidenceAt === null) return "no evidence has come yet";
   const waited = (at: number | null): number | null => {
-    const from = at ?? since;
-    return from !== null && now - from > afterMs ? now - from : null;
+    const heard = at ?? since;
+    return heard !== null && now - Math.max(heard, from) > afterMs ? now - heard : null;
   };
-  if (now - lastEvidenceAt > afterMs)
-    return `no evidence for ${durationWords(now - lastEvidenceAt)}`;
+  const unheard = waited(lastEvidenceAt);
+  if (unheard !== null) return `no evidence for ${durationWords(unheard)}`;
   const candidate = candidateShare > 0 ? waited(candidateAt) : null;
   if (candidate !== null) return `the candidate had no requests for ${durationWords(candidate)}`;
-  const unpaired = unpairedWords(state, now);
+  const unpaired = unpairedWords(state, now, from);
   if (unpaired !== null) return unpaired;
   const compared = plan.comparison === "live" && candidateShare < 1;
   const stable = compared ? waited(stableAt) : null;
@@ -89,10 +96,10 @@ function silentWords(state: AnalysisState, context: AssessmentContext): string |
 }
 
 /** Requests are to be compared in pairs, and none is. */
-function unpairedWords({ plan, pairing }: AnalysisState, now: number): string | null {
+function unpairedWords({ plan, pairing }: AnalysisState, now: number, from: number): string | null {
   const { at, skipped } = pairing;
   if (at === null || skipped < PAIRS_SKIPPED) return null;
-  if (now - at <= plan.analysis.noData.afterMs) return null;
+  if (now - Math.max(at, from) <= plan.analysis.noData.afterMs) return null;
   return `no request was answered by both revisions for ${durationWords(now - at)}: of ${grouped(skipped)} that were to be mirrored none could be, the other revision is busy or not there`;
 }
 
@@ -152,14 +159,31 @@ function safe(watch: AnalysisState): boolean {
   return logs.length > 0 && logs.every((log) => log >= -Math.log(beta));
 }
 
+/** The first that is wrong with the source, by what was said of each. */
+function sourceOf(said: {
+  readonly broken: string | null;
+  readonly outage: string | null;
+  readonly deaf: string | null;
+  readonly silent: string | null;
+}): Verdict["source"] {
+  if (said.broken !== null) return "broken";
+  if (said.outage !== null) return "outage";
+  if (said.deaf !== null) return "broken";
+  return said.silent === null ? "ok" : "silent";
+}
+
 /** What is decided and why, without the metrics: what is asked after each interval of a long watch. */
 export function verdictOf(state: AnalysisState, context: AssessmentContext): Verdict {
   const { latched, plan } = state;
   const broken = brokenWords(state);
   const outage = outageWords(state);
   const silent = silentWords(state, context);
-  const source =
-    broken !== null ? "broken" : outage !== null ? "outage" : silent !== null ? "silent" : "ok";
+  // Where nobody could have told, silence says nothing about the version.
+  const deaf =
+    silent !== null && silentWords(state, context, context.listeningSince) === null
+      ? `${silent}; nobody could have told of requests all that time`
+      : null;
+  const source = sourceOf({ broken, outage, deaf, silent });
   if (latched !== null)
     return { decision: "rollback", why: latched.why, blamed: [...latched.blamed], source };
   const hold = (why: string, blamed: readonly string[] = []): Verdict => ({
@@ -170,6 +194,7 @@ export function verdictOf(state: AnalysisState, context: AssessmentContext): Ver
   });
   if (broken !== null) return hold(broken);
   if (outage !== null) return hold(outage);
+  if (deaf !== null) return hold(deaf);
   if (silent !== null)
     return { decision: plan.analysis.noData.action, why: silent, blamed: [], source };
   const names = holding(state);

@@ -354,6 +354,22 @@ describe("no data", () => {
     expect(judge(state, { now: minutes(6), lastEvidenceAt: 10_000 }).decision).toBe("rollback");
   });
 
+  test("holds where nobody could have told of requests, whatever the policy says", () => {
+    const noData = { action: "rollback", afterMs: 300_000 } as const;
+    const state = fold(
+      startWatch(analysisOf([METRICS.errorRate], { noData })),
+      traffic(9, 0, 10, GOOD),
+    );
+    const after = (now: number) =>
+      judge(state, { now, lastEvidenceAt: 10_000, listeningSince: minutes(60) });
+    expect(after(minutes(65))).toMatchObject({
+      decision: "hold",
+      source: "broken",
+      why: "no evidence for 65 min; nobody could have told of requests all that time",
+    });
+    expect(after(minutes(65) + 1).decision).toBe("rollback");
+  });
+
   test("gaps are counted", () => {
     const state = fold(startWatch(ERRORS), [
       intervalOf(0, { gaps: 2 }),

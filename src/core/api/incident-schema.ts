@@ -89,6 +89,7 @@ const recordedSchema = z.object({
     .object({
       now: z.number(),
       lastEvidenceAt: z.number().nullable(),
+      listeningSince: z.number().optional(),
       phase: z.enum(["canary", "bake"]),
       plannedRequestsLeft: z.number().nullable(),
       candidateShare: z.number(),

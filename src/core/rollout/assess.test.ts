@@ -175,6 +175,27 @@ test("a hold stops the steps and the bake, is told once, and ends when the evide
   expect(baking.assessed("continue").later(1).phase).toBe("Idle");
 });
 
+const heldFor = (why: string, proposed: boolean) => ({
+  verdict: {
+    decision: "hold" as const,
+    why,
+    blamed: ["errorRate"],
+    source: "ok" as const,
+    proposed,
+  },
+});
+
+test("what held it a little and is then enough for a person to decide by is told with its new reason", () => {
+  const of = scenario().stable("v1.0").baking("v1.1").assessed("hold", heldFor("a little", false));
+  of.later(MINUTE).assessed("hold", heldFor("nobody knows", true));
+  of.assessed("hold", heldFor("nobody knows, once more", true));
+  const told = of.history.filter(({ kind }) => kind === "rollout.held");
+  expect(told.map(({ reason }) => reason)).toEqual(["a little", "nobody knows"]);
+  expect(of.state.activity).toMatchObject({
+    standing: { held: { why: "nobody knows", since: of.now - MINUTE } },
+  });
+});
+
 test("a pause stops the clock of a step, never protection", () => {
   const of = started(canaryOf(TWO_STEPS));
   of.requests = 1_000;
@@ -266,6 +287,21 @@ test("too little evidence for too long: an alarm at once and daily, or what the 
   const on = waiting("promote").later(1).assessed("continue").settles();
   expect(weights(on)).toBe("1:50 2:50");
 });
+
+for (const source of ["broken", "outage"] as const)
+  for (const action of ["rollback", "promote"] as const)
+    test(`undecided because of a source that is ${source}: a person is told, whatever the policy says (${action})`, () => {
+      const inconclusive = { action, deadlineMs: 6 * HOUR };
+      const of = started(canaryOf(TWO_STEPS, { analysis: { ...POLICY.analysis, inconclusive } }));
+      const verdict = { decision: "hold" as const, why: "an outage", blamed: [], source };
+      of.assessed("hold", { verdict })
+        .later(6 * HOUR)
+        .assessed("hold", { verdict });
+      expect(of.alarms).toEqual(["rollout.undecided"]);
+      expect(of.phase).toBe("Progressing");
+      expect(weights(of)).toBe("1:90 2:10");
+      expect(of.statuses).toBe("v1.0 stable, v1.1 candidate");
+    });
 
 test("what is undecided is not promoted while its switch is not verified", () => {
   const inconclusive = { action: "promote", deadlineMs: 1_000 } as const;

@@ -127,8 +127,9 @@ function whyNotBack(
 
 /** The evidence does not allow to advance, nor to go back. */
 function stays(state: Under, event: EventOf<"assessed">, now: number): Step {
-  const { why, source, blamed } = event.verdict;
-  const cause = [source, ...blamed.toSorted()].join(" ");
+  const { why, source, blamed, proposed = false } = event.verdict;
+  // What held it a little becomes what only a person can decide: that is told anew.
+  const cause = [source, ...(proposed ? ["proposed"] : []), ...blamed.toSorted()].join(" ");
   const held = hold(state, { why, since: now, cause }, null);
   if (held.history.length > 0) return held;
   const since = state.activity.standing.held?.since ?? now;
@@ -251,9 +252,12 @@ function undecided(
   const { now } = so;
   if (rollout.pause !== null || now - so.since < inconclusive.deadlineMs) return ignored(state);
   const why = `undecided at the deadline: ${so.why}`;
-  if (inconclusive.action === "rollback" && standing.undecidedAt === null)
+  // Of a source that cannot be trusted, or an outage of both, only a person can know what follows.
+  const isMute = event.verdict.source === "broken" || event.verdict.source === "outage";
+  const action = isMute ? "hold" : inconclusive.action;
+  if (action === "rollback" && standing.undecidedAt === null)
     return backByItself(state, { ...event, verdict: { ...event.verdict, why } }, now);
-  if (inconclusive.action === "promote") return promotedUndecided(state, why, now);
+  if (action === "promote") return promotedUndecided(state, why, now);
   if (standing.undecidedAt !== null && now - standing.undecidedAt < TOLD_AGAIN_MS)
     return ignored(state);
   const message = `${state.identity.name}: the rollout of ${label(state, rollout.candidate)} is ${why}`;

@@ -74,7 +74,10 @@ export interface Assessed {
   readonly rolloutId: string;
   /** Id of the rollback that this may become. */
   readonly rollbackId: string;
-  readonly verdict: Pick<Assessment, "decision" | "why" | "blamed" | "source">;
+  readonly verdict: Pick<Assessment, "decision" | "why" | "blamed" | "source"> & {
+    /** Enough to go back by, were it certain that stable would do better. */
+    readonly proposed?: boolean;
+  };
   /** What it was decided by, for the history of a rollback; null where nothing is decided. */
   readonly evidence: Readonly<Record<string, unknown>> | null;
   readonly trigger: Extract<Trigger, "analysis" | "limit" | "health" | "logs">;

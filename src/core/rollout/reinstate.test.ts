@@ -1,8 +1,8 @@
 /** Taking a rollback back. */
 import { expect, test } from "vitest";
 
-import { scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
-import { armsOf, type Activity } from "./state.ts";
+import { POLICY, scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
+import { armsOf, neededRevisions, type Activity } from "./state.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -50,6 +50,20 @@ for (const [what, begin] of Object.entries({
     );
     expect(of.outcome()).toMatchObject({ did: "returned", record: { kind: "reinstate" } });
   });
+
+test("a reinstated candidate without a share of the traffic is loaded, for its probe and for what comes next", () => {
+  const rollout = { strategy: "blueGreen" as const, steps: [], promotion: "manual" as const };
+  const of = scenario().stable("v1.0");
+  of.deploys("v1.1", { policy: { ...POLICY, rollout } }).settles();
+  expect(of.phase).toBe("Progressing");
+  of.rollsBack().settles();
+  expect(neededRevisions(of.state)).toEqual([1]);
+  of.reinstates();
+  expect({ arms: armsOf(of.state), needed: neededRevisions(of.state) }).toEqual({
+    arms: [{ revision: 1, weight: 100 }],
+    needed: [1, 2],
+  });
+});
 
 test("reinstate of a rollback that overtook the last switch lets the bake begin", () => {
   const of = scenario().stable("v1.0").deploys("v1.1").succeeds().rollsBack().settles();

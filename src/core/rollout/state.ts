@@ -422,7 +422,11 @@ export function neededRevisions(state: EndpointState): readonly number[] {
     needed.push(activity.rollout.candidate);
   if (activity.phase === "Baking" && activity.rollout.from !== null)
     needed.push(activity.rollout.from);
-  if (activity.phase === "RollingBack") needed.push(activity.back.from);
+  if (activity.phase === "RollingBack") {
+    needed.push(activity.back.from);
+    // A reinstated candidate may have no share of the traffic, and answers probes all the same.
+    if (activity.back.to.revision !== null) needed.push(activity.back.to.revision);
+  }
   return [...new Set(needed)];
 }
 

@@ -56,6 +56,10 @@ export const POLICIES = {
     },
     rollback: { cooldown: "0s" },
   },
+  quiet: {
+    rollout: { canary: { steps: [{ weight: "50%", until: { requests: 1_000_000 } }] } },
+    analysis: { ...analysis, noData: parse("{ then: rollback, after: 4s }") as unknown },
+  },
   manual: { rollout: { blueGreen: { promotion: "manual" } } },
 } as const;
 
