@@ -82,19 +82,55 @@ test.each(candidates)(
   150_000,
 );
 
-test("one that answers 200 with rubbish goes back where nothing can be compared: nothing ran before, nothing runs beside it", async () => {
+/** Nothing ran before and nothing runs beside it: a candidate that has all traffic, and callers who come then. */
+async function alone(
+  name: string,
+  { behaviour, launcher }: { readonly behaviour: string; readonly launcher: string },
+): Promise<{ readonly on: Managed; readonly load: Load }> {
   const policy = { rollout: { blueGreen: {}, bake: "60s" } };
-  const on = await endpoint("rubbish-alone", { policy, launcher: "once" });
+  const on = await endpoint(name, { policy, launcher: "once" });
   await on.load.stop();
-  await on.registerServer("v1.1", { behaviour: "rubbish" }, "once");
+  await on.registerServer("v1.1", { behaviour, after: launcher === "once" ? 0 : 25 }, launcher);
   await on.deploy("v1.1", { bakeMs: null });
   const load = new Load({ url: on.url, bodies: [oipBody([1], "x")], concurrency: 2, pauseMs: 15 });
-  const { lastRollout } = await until("it goes back", async () => {
-    const view = await on.view();
-    return view.lastRollout?.phase === "RolledBack" ? view : null;
+  return { on, load };
+}
+
+test.each([
+  {
+    what: "answers 200 with rubbish",
+    candidate: { behaviour: "rubbish", launcher: "once" },
+    by: /consecutive invalid answers: .*it is no|not JSON/,
+  },
+  {
+    what: "fails what stable answers instead",
+    candidate: { behaviour: "error", launcher: "fixture" },
+    by: /errorRate: .*stable answers what it fails/,
+  },
+])(
+  "one that $what goes back where nothing can be compared",
+  async ({ what, candidate, by }) => {
+    const { on, load } = await alone(what.replaceAll(" ", "-"), candidate);
+    const { lastRollout } = await until("it goes back", async () => {
+      const view = await on.view();
+      return view.lastRollout?.phase === "RolledBack" ? view : null;
+    });
+    await load.stop();
+    expect(lastRollout?.reason).toMatch(by);
+  },
+  150_000,
+);
+
+test("one that fails all that nobody may be asked again never becomes stable: a person is told", async () => {
+  const { on, load } = await alone("nobody-knows", { behaviour: "error", launcher: "once" });
+  const held = await until("it is held", async () => {
+    const { rollout } = await on.view();
+    return rollout?.held?.why.includes("nobody knows whether stable would do better") === true
+      ? rollout.held
+      : null;
   });
   await load.stop();
-  expect(lastRollout?.reason).toMatch(/consecutive invalid answers: .*it is no|not JSON/);
+  expect(held.why).toMatch(/^errorRate: 100 % errors, at most 10 % allowed/);
 }, 150_000);
 
 test("what a candidate prints is evidence: one that complains goes back", async () => {

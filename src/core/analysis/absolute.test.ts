@@ -109,13 +109,38 @@ test("a metric that stable cannot be asked about only holds", () => {
   expect(verdict(state)).toMatchObject({ decision: "hold", blamed: ["rejected"] });
 });
 
-test("without anything known before there is no limit but the policy's", () => {
-  const blind = fold(watch([METRICS.errorRate], []), [serving(0, 100)]);
-  expect(verdict(blind).metrics[0]?.words).toBe(
-    "not tested: nothing runs beside it, and no limit is known",
-  );
-  const limited = watch([{ ...METRICS.errorRate, max: 0.05 }], []);
-  expect(verdict(fold(limited, [serving(0, 50)])).decision).toBe("hold");
+describe("where nobody knows what stable had", () => {
+  const blind = watch([METRICS.errorRate], []);
+
+  test("the policy's limit counts", () => {
+    const limited = watch([{ ...METRICS.errorRate, max: 0.05 }], []);
+    expect(verdict(fold(limited, [serving(0, 50)])).decision).toBe("hold");
+  });
+
+  test("no service fails one request in ten on a good day: it is held, and stable is asked", () => {
+    const proposed = fold(blind, [serving(0, 100)]);
+    expect(verdict(proposed)).toMatchObject({ decision: "hold", blamed: ["errorRate"] });
+    expect(verdict(proposed).why).toContain("nothing it failed was tried on stable");
+    const answered = { fallback: 60, fallbackFailed: 0 };
+    expect(verdict(fold(proposed, [serving(1, 60, answered)])).decision).toBe("rollback");
+    const failed = { fallback: 0, fallbackFailed: 60 };
+    expect(verdict(fold(proposed, [serving(1, 60, failed)])).source).toBe("outage");
+  });
+
+  test("fewer errors are nobody's business", () => {
+    const state = fold(
+      blind,
+      Array.from({ length: 300 }, (_, at) => serving(at, 8 + (at % 4))),
+    );
+    expect(verdict(state)).toMatchObject({ decision: "continue", source: "ok" });
+  });
+
+  test("what callers get wrong has no limit but the policy's", () => {
+    const state = fold(watch([METRICS.errorRate, METRICS.rejected], []), [serving(0, 0)]);
+    expect(verdict(state).metrics[1]?.words).toBe(
+      "not tested: nothing runs beside it, and no limit is known",
+    );
+  });
 });
 
 const canary = (alone: boolean) =>

@@ -8,7 +8,7 @@ const KEPT = 0.9;
 const LEAST_RECENT = 5;
 
 /** An error rate that no service has on a good day. */
-const LEAST_OUTAGE_RATE = 0.1;
+export const LEAST_OUTAGE_RATE = 0.1;
 
 /** How much higher than before the rollout, at least. */
 const TIMES_BASE = 5;

@@ -12,6 +12,7 @@ import {
   totalOf,
   type LatencyTestPlan,
 } from "./latency-test.ts";
+import { LEAST_OUTAGE_RATE } from "./outage.ts";
 import { freezeClasses } from "./output-class.ts";
 import type { Comparison, MetricPlan, Role, TestPlan } from "./plan.ts";
 import { dispersionOf, ENOUGH_FOR_DISPERSION } from "./process.ts";
@@ -47,34 +48,43 @@ function marginOf({ margin }: AnalysisPolicy, tolerance: Tolerance): Tolerance {
   };
 }
 
-/**
- * The limit where nothing runs beside the candidate: the policy's, or what stable may have had before
- * with the tolerance on top, whichever is higher. Null where there is none, or none below 1.
- */
-function limitAlone(
-  { max, tolerance }: { readonly max: number | null; readonly tolerance: Tolerance | null },
-  base: Judged,
-  alpha: number,
-): number | null {
-  if (tolerance === null || base.requests === 0) return max;
-  const limit = limitWithoutBaseline(base, { objective: max ?? 0, alpha, ...tolerance });
-  return limit > 0 && limit < 1 ? limit : null;
-}
-
 interface ComparedMetric {
   readonly max: number | null;
   readonly tolerance: Tolerance | null;
 }
 
+/**
+ * The limit where nothing runs beside the candidate: the policy's, or what stable may have had before
+ * with the tolerance on top, whichever is higher; where nobody knows what stable had, `unknown`. Null
+ * where there is none, or none below 1.
+ */
+function limitAlone(
+  { max, tolerance, unknown }: ComparedMetric & { readonly unknown: number | null },
+  base: Judged,
+  alpha: number,
+): number | null {
+  if (tolerance === null || base.requests === 0) return max ?? unknown;
+  const limit = limitWithoutBaseline(base, { objective: max ?? 0, alpha, ...tolerance });
+  return limit > 0 && limit < 1 ? limit : null;
+}
+
 function ratePlan(
   { analysis }: Planning,
   metric: ComparedMetric,
-  { intervals, beside }: { readonly intervals: readonly Judged[]; readonly beside: boolean },
+  {
+    intervals,
+    beside,
+    unknown = null,
+  }: {
+    readonly intervals: readonly Judged[];
+    readonly beside: boolean;
+    readonly unknown?: number | null;
+  },
 ): RateTestPlan {
   const base = sum(intervals);
   return {
     tolerance: beside ? metric.tolerance : null,
-    limit: beside ? metric.max : limitAlone(metric, base, analysis.alpha),
+    limit: beside ? metric.max : limitAlone({ ...metric, unknown }, base, analysis.alpha),
     guarded: beside,
     alone: null,
     margin: beside && metric.tolerance !== null ? marginOf(analysis, metric.tolerance) : null,
@@ -110,11 +120,13 @@ function planGatewayRate(
   const { comparison, baseline } = planning;
   const beside = comparison === "live" || (comparison === "paired" && source === "errors");
   const intervals = baseline.map(({ stable }) => gatewayRate(source, stable));
-  const planned = ratePlan(planning, metric, { intervals, beside });
+  // What callers get wrong may be any share of their requests.
+  const unknown = source === "rejected" ? null : LEAST_OUTAGE_RATE;
+  const planned = ratePlan(planning, metric, { intervals, beside, unknown });
   const asked = planning.alone && comparison === "live" && source !== "rejected";
   const alone =
     asked && metric.action === "rollback"
-      ? limitAlone(metric, planned.base, planning.analysis.alpha)
+      ? limitAlone({ ...metric, unknown }, planned.base, planning.analysis.alpha)
       : null;
   const rate = { ...planned, alone };
   return { metric, ...rateTest(source, rate, gatewayRole(source, metric.action, beside)) };

@@ -1,7 +1,8 @@
 /** Taking a rollback back. */
 import { expect, test } from "vitest";
 
-import { POLICY, scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
+import { POLICY } from "../../../test/support/rollout-facts.ts";
+import { scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
 import { armsOf, neededRevisions, type Activity } from "./state.ts";
 
 const MINUTE = 60_000;
