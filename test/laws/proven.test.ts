@@ -186,7 +186,8 @@ test.concurrent("a flipped byte or a missing file: cold ones are passed over, a 
       to: { version: "v0.9" },
       verified: true,
       passedOver: expect.arrayContaining([
-        { version: "v1.0", why: "v1.0.onnx does not match its digest" },
+        // Found by the control plane, or by the gateway, which was to have it warm as the next target.
+        { version: "v1.0", why: expect.stringMatching(/does not match its digest$/) as string },
       ]),
     },
   });
