@@ -1,5 +1,5 @@
 /** MLflow model folders and pipelines: registered, served, compared and rolled back as one version. */
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -55,6 +55,31 @@ test("an MLflow folder of the flavour onnx is a version: its example is the gold
   });
   expect(version.lineage["requirements"]).toMatch(/^sha256:/);
   expect(version.files.map((file) => file.path)).toContain("MLmodel");
+});
+
+test("a table for a model that MLflow has as one of arrays is answered with outputs by name, as MLflow answers it", async () => {
+  const arrays = join(folder, "arrays");
+  cpSync(mlflowFolder("onnx"), arrays, { recursive: true });
+  const mlmodel = join(arrays, "MLmodel");
+  const inputs = '[{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 4]}}]';
+  const said = readFileSync(mlmodel, "utf8").replace(/inputs: '.*?'/s, `inputs: '${inputs}'`);
+  writeFileSync(mlmodel, said);
+  await server.json(["register", "arrays", arrays, "--version", "v1.0"]);
+  await server.json(["register", "tables", mlflowFolder("onnx"), "--version", "v1.0"]);
+  const data = [[5.1, 3.5, 1.4, 0.2]];
+  const ask = async (model: string, columns: readonly string[]): Promise<unknown> => {
+    await server.json(["deploy", `${model}@v1.0`]);
+    return post(`/endpoints/${model}-prod/invocations`, { dataframe_split: { columns, data } });
+  };
+  const names = ["length", "width"].map((side) => `sepal ${side} (cm)`);
+  const columns = [...names, ...names.map((name) => name.replace("sepal", "petal"))];
+  expect(await ask("arrays", ["a", "b", "c", "d"])).toMatchObject({
+    predictions: {
+      label: [0],
+      probabilities: [[expect.any(Number), expect.any(Number), expect.any(Number)]],
+    },
+  });
+  expect(await ask("tables", columns)).toMatchObject({ predictions: [{ label: 0 }] });
 });
 
 test("a folder of another flavour is code, which this server does not run: it says what would serve it", async () => {

@@ -132,6 +132,7 @@ export async function uploaded(
     steps: { preprocess: null, model: null, postprocess: null },
     signature: null,
     columns: null,
+    arrays: false,
     inputExample: null,
     reference: null,
     metrics: {},

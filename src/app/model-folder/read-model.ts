@@ -5,6 +5,7 @@ import {
   columnsFromMlflow,
   parseMlflowModel,
   signatureFromMlflow,
+  takesArrays,
   type MlflowModel,
 } from "../../core/mlflow-model/index.ts";
 import type { Signature } from "../../core/version/index.ts";
@@ -28,6 +29,8 @@ export interface FoundModel {
   readonly signature: Signature | null;
   /** Names of the columns of the table that it takes; null where nobody said. */
   readonly columns: readonly string[] | null;
+  /** It takes arrays, also where a table is sent. */
+  readonly arrays: boolean;
   /** In a form that registering reads; null without one. */
   readonly inputExample: unknown;
   readonly tags: Readonly<Record<string, string>>;
@@ -38,6 +41,7 @@ const PLAIN = {
   launcher: null,
   signature: null,
   columns: null,
+  arrays: false,
   inputExample: null,
   tags: {},
   lineage: {},
@@ -107,6 +111,7 @@ function ofMlflow(model: MlflowModel, files: readonly ModelFile[]): FoundModel {
     signature:
       onnxFile === null && model.signature !== null ? signatureFromMlflow(model.signature) : null,
     columns: model.signature === null ? null : columnsFromMlflow(model.signature),
+    arrays: model.signature !== null && takesArrays(model.signature),
     inputExample: exampleOf(model, files),
     tags: model.tags,
     lineage: {

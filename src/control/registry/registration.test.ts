@@ -275,6 +275,11 @@ test.each([
   });
 });
 
+test("a model that takes arrays says so of every input", async () => {
+  const { version } = await register("2", null, { arrays: true });
+  expect(version.signature.inputs.map(({ array }) => array)).toEqual([true]);
+});
+
 test("columns of the only input have their names, and an example's go by them", async () => {
   const example = { dataframe_records: [{ age: 1, amount: 2 }] };
   const named = await register("2", null, { columns: ["amount", "age"], inputExample: example });

@@ -15,12 +15,12 @@ import {
 import type { Inspected } from "../../link/message/index.ts";
 import { canonicalJson } from "../../storage/history/index.ts";
 import type { StoredManifest, VersionRecord } from "../../storage/store/index.ts";
-import { withColumns } from "./columns.ts";
 import { modelHistory, type RegistryDependencies } from "./dependencies.ts";
 import { versionDigest } from "./digest.ts";
 import { exampleToInputs } from "./input-example.ts";
 import { readReferenceSet } from "./reference-set.ts";
 import { runtimeOf } from "./runtime-of.ts";
+import { withTables } from "./tables.ts";
 
 /** What registers a version: the API's body and the model's name. */
 export type Registration = RegisterBody & { readonly model: string };
@@ -173,16 +173,14 @@ export class Registrar {
         examples,
         describeOnly,
       });
-      const signature = signatureSchema.parse(
-        withColumns(inspected.signature, registration.columns),
-      );
+      const signature = signatureSchema.parse(withTables(inspected.signature, registration));
       return { ...inspected, signature };
     };
     const { inputExample, signature: given } = registration;
     const hasExample = inputExample !== null && inputExample !== undefined;
     // Where it was given, the example can be read before anything is loaded.
     if (hasExample && given !== null)
-      return ask([exampleToInputs(inputExample, withColumns(given, registration.columns))]);
+      return ask([exampleToInputs(inputExample, withTables(given, registration))]);
     const found = await ask([], hasExample);
     return hasExample ? ask([exampleToInputs(inputExample, found.signature)]) : found;
   }

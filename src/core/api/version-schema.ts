@@ -96,6 +96,8 @@ export const registerBodySchema = z.object({
   signature: signatureSchema.nullable().default(null),
   /** What the columns of the model's only input are called, in their order. */
   columns: z.array(z.string().max(1_000)).max(100_000).nullable().default(null),
+  /** The model takes arrays, also where a table is sent. */
+  arrays: z.boolean().default(false),
   inputExample: z.unknown().default(null),
   reference: referenceFileSchema.nullable().default(null),
   metrics: z.record(z.string().min(1).max(250), z.number()).default({}),

@@ -2,5 +2,6 @@ export { parseMlflowModel, type InputExample, type MlflowModel } from "./mlflow-
 export {
   columnsFromMlflow,
   signatureFromMlflow,
+  takesArrays,
   type MlflowSignature,
 } from "./mlflow-signature.ts";

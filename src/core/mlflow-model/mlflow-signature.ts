@@ -95,7 +95,15 @@ export function signatureFromMlflow(signature: MlflowSignature): Signature | nul
   const [first, ...rest] = outputs;
   // MLflow answers with the values alone, as scikit-learn gives them.
   const isNameless = first !== undefined && rest.length === 0 && columns[0]?.name === undefined;
-  return { inputs, outputs: isNameless ? [{ ...first, nameless: true }] : outputs };
+  const taken = takesArrays(signature)
+    ? inputs.map((input) => ({ ...input, array: true }))
+    : inputs;
+  return { inputs: taken, outputs: isNameless ? [{ ...first, nameless: true }] : outputs };
+}
+
+/** Whether the model takes arrays: MLflow makes them of a table that is sent (`_enforce_tensor_schema`). */
+export function takesArrays({ inputs }: MlflowSignature): boolean {
+  return inputs !== null && inputs.length > 0 && inputs.every(({ type }) => type === "tensor");
 }
 
 /** The columns of the table that the model takes, in their order; null where it takes none, or they have no names. */

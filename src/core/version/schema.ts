@@ -14,6 +14,7 @@ export const tensorSpecSchema = z.object({
   dtype: z.enum(DTYPES),
   shape: z.array(z.number().int().min(-1)),
   columns: z.array(z.string()).optional(),
+  array: z.boolean().optional(),
   nameless: z.boolean().optional(),
 });
 

@@ -8,6 +8,8 @@ export interface TensorSpec {
   readonly shape: readonly number[];
   /** What the places along its last axis are called, where somebody said: a table's columns go by them. */
   readonly columns?: readonly string[] | undefined;
+  /** Of an input: a table that is sent becomes one array, and the answer has its outputs by name (MLflow's tensor signature). */
+  readonly array?: boolean | undefined;
   /** Of the only output: the name is ours, its own server answers with the values alone. */
   readonly nameless?: boolean | undefined;
 }

@@ -80,6 +80,16 @@ test("CSV with a header is the whole input", () => {
   });
 });
 
+test("a model that takes arrays makes them of a table, and is answered as for arrays", () => {
+  const arrays = { ...frame, inputs: frame.inputs.map((input) => ({ ...input, array: true })) };
+  const asked = { columns: ["b", "a"], data: rows };
+  expect(read({ dataframe_split: asked }, arrays)).toMatchObject({
+    inputs: [whole],
+    form: { kind: "tensors" },
+  });
+  expect(read("b,a\n1,2\n", arrays, "text/csv").form).toEqual({ kind: "tensors" });
+});
+
 test("columns that are named by numbers keep the order of the text", () => {
   const body = '{"dataframe_records": [{"10": 1, "2" : 2, "a": "2"}, {"2": 4, "10": 3}]}';
   const call = read(body.replace(', "a": "2"', ""));

@@ -17,7 +17,7 @@ import {
   type ProtocolRequest,
 } from "../protocol/index.ts";
 import { csvFrame } from "./csv-frame.ts";
-import { frameInputs } from "./frame.ts";
+import { frameInputs, type Frame } from "./frame.ts";
 import { recordsFrame, splitFrame } from "./json-frame.ts";
 
 const ACCEPTED_MEDIA = ["application/json", "text/csv"] as const;
@@ -76,6 +76,12 @@ function call(inputs: readonly Tensor[], kind: "frame" | "tensors"): Call {
   return { inputs, id: null, requestedOutputs: null, form: { kind } };
 }
 
+/** A table is answered with records, but by a model that takes it as arrays. */
+function frameCall(frame: Frame, contract: Signature, bodyBytes: number): Call {
+  const isArray = contract.inputs.every(({ array }) => array === true);
+  return call(frameInputs(frame, contract, bodyBytes), isArray ? "tensors" : "frame");
+}
+
 function decodeJson(text: string, bodyBytes: number, contract: Signature): Call {
   const reading = { exactIntegers: wantsExactIntegers(contract), pythonNumbers: true };
   const root = parseJson(text, reading);
@@ -91,11 +97,9 @@ function decodeJson(text: string, bodyBytes: number, contract: Signature): Call 
   const tensors = { contract, bodyBytes, namedColumns };
   switch (format) {
     case "dataframe_split":
-      return call(frameInputs(splitFrame(value), contract, bodyBytes), "frame");
-    case "dataframe_records": {
-      const frame = recordsFrame(value, text, reading);
-      return call(frameInputs(frame, contract, bodyBytes), "frame");
-    }
+      return frameCall(splitFrame(value), contract, bodyBytes);
+    case "dataframe_records":
+      return frameCall(recordsFrame(value, text, reading), contract, bodyBytes);
     case "instances":
       return call(instancesInputs(value, tensors), "tensors");
     case "inputs":
@@ -112,5 +116,5 @@ export function decode({ contentType, body }: ProtocolRequest, contract: Signatu
   const media = mediaOf(contentType);
   const text = utf8Text(body);
   if (media === "application/json") return decodeJson(text, body.length, contract);
-  return call(frameInputs(csvFrame(text), contract, body.length), "frame");
+  return frameCall(csvFrame(text), contract, body.length);
 }
