@@ -333,10 +333,12 @@ test("what the candidate fails and stable answers is a pair against the candidat
 test("the same version under two names disagrees with itself never", async () => {
   await begin("v1.0");
   await harness.publish(mirroring());
-  const answers = (await send(150)).filter((each) => each.status === 200);
-  // Some find the candidate busy and are left out.
+  const answers: Answer[] = [];
+  // Some find the candidate busy and are left out: on a busy machine most do.
+  while (pairs().pairs <= 50)
+    answers.push(...(await send(150)).filter((each) => each.status === 200));
   await harness.until(
-    () => pairs().pairs > 50 && pairs().pairs === mirrored().requests,
+    () => pairs().pairs === mirrored().requests,
     "a pair for each mirrored request",
   );
   // How many are left out is the machine's load, and told apart.
