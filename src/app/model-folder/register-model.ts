@@ -53,7 +53,7 @@ export function registerBody(registering: Registering): RegisterBody {
     steps: { ...found.steps },
     signature: signature === null ? null : signatureSchema.parse(signature),
     columns: served.runtime === "onnx" && found.columns !== null ? [...found.columns] : null,
-    arrays: served.runtime === "onnx" && found.arrays,
+    arrays: served.runtime !== "remote" && found.arrays,
     inputExample: said.inputExample ?? found.inputExample,
     reference:
       reference === null ? null : { digest: reference.file.digest, format: reference.format },

@@ -192,9 +192,8 @@ export function verdictOf(state: AnalysisState, context: AssessmentContext): Ver
     blamed: [...blamed],
     source,
   });
-  if (broken !== null) return hold(broken);
-  if (outage !== null) return hold(outage);
-  if (deaf !== null) return hold(deaf);
+  const unfit = broken ?? outage ?? deaf;
+  if (unfit !== null) return hold(unfit);
   if (silent !== null)
     return { decision: plan.analysis.noData.action, why: silent, blamed: [], source };
   const names = holding(state);

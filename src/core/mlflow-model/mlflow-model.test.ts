@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 
 import { LastgoodError } from "../errors/index.ts";
 import { parseMlflowModel } from "./mlflow-model.ts";
-import { signatureFromMlflow } from "./mlflow-signature.ts";
+import { signatureFromMlflow, takesArrays } from "./mlflow-signature.ts";
 
 const COLUMNS =
   '[{"type": "double", "name": "amount", "required": true}, {"type": "string", "name": "city"}]';
@@ -47,9 +47,18 @@ test("an ONNX model says which file it is, where it comes from, and what it take
     },
   });
   expect(model.signature === null ? null : signatureFromMlflow(model.signature)).toEqual({
-    inputs: [{ name: "input", kind: "tensor", dtype: "FP32", shape: [-1, 4], array: true }],
+    inputs: [{ name: "input", kind: "tensor", dtype: "FP32", shape: [-1, 4] }],
     outputs: [{ name: "predictions", kind: "tensor", dtype: "INT64", shape: [-1], nameless: true }],
   });
+});
+
+test.each([
+  ["arrays", TENSOR, true],
+  ["columns", COLUMNS, false],
+  ["nothing", "[]", false],
+])("a model of %s is told apart", (_, inputs, expected) => {
+  const { signature } = parseMlflowModel({ flavors: {}, signature: { inputs } });
+  expect(signature !== null && takesArrays(signature)).toBe(expected);
 });
 
 test("columns become one tensor each", () => {

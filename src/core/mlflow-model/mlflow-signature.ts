@@ -95,10 +95,7 @@ export function signatureFromMlflow(signature: MlflowSignature): Signature | nul
   const [first, ...rest] = outputs;
   // MLflow answers with the values alone, as scikit-learn gives them.
   const isNameless = first !== undefined && rest.length === 0 && columns[0]?.name === undefined;
-  const taken = takesArrays(signature)
-    ? inputs.map((input) => ({ ...input, array: true }))
-    : inputs;
-  return { inputs: taken, outputs: isNameless ? [{ ...first, nameless: true }] : outputs };
+  return { inputs, outputs: isNameless ? [{ ...first, nameless: true }] : outputs };
 }
 
 /** Whether the model takes arrays: MLflow makes them of a table that is sent (`_enforce_tensor_schema`). */
