@@ -1,5 +1,5 @@
 /** Import is repeatable: it takes each version once, whole, and goes on where it was broken off. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, type ChildProcess } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -172,6 +172,24 @@ test("an MLflow server that drops connections is asked again; one that is down e
   const gone = await cli("models:/fraud/2", "--as", "gone", "--from", "http://127.0.0.1:9");
   expect(gone.code).toBe(1);
   expect(JSON.parse(gone.stdout)).toMatchObject({ error: { code: "server.unreachable" } });
+});
+
+test("Ctrl-C stops an import with 130 and says that typing it again goes on, and it does", async () => {
+  const args = ["models:/fraud/2", "--as", "stopped", "--from", mlflow.url];
+  let child: ChildProcess | null = null;
+  mlflow.before = (path) => {
+    if (!path.endsWith("/MLmodel")) return;
+    child?.kill("SIGINT");
+    throw new Error("dropped, so that it is not over before it hears of it");
+  };
+  const cache = { XDG_CACHE_HOME: join(folder, "cache") };
+  const stopped = await server.cli(["import", ...args], cache, (made) => {
+    child = made;
+  });
+  expect(stopped.code).toBe(130);
+  expect(stopped.stderr).toContain("stopped: what was imported stays; type the same again");
+  mlflow.before = () => undefined;
+  expect(await report(...args)).toMatchObject({ imported: 1 });
 });
 
 test.each([
