@@ -1,6 +1,14 @@
 /** Law 7: a rollback with the disk of the data folder full to the last byte. */
 import { execFile, execFileSync } from "node:child_process";
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -53,13 +61,19 @@ async function runInNamespaces(): Promise<string> {
   return stdout;
 }
 
-/** Writes until not one more byte fits. */
+/** Writes until not one more byte fits, neither on the disk nor in what the logs have of it. */
 function fillUp(): void {
-  const handle = openSync(ballast, "a");
+  fill(ballast);
+  const logs = join(dataDir, "logs");
+  for (const name of readdirSync(logs)) fill(join(logs, name));
+}
+
+function fill(path: string): void {
+  const handle = openSync(path, "a");
   try {
     for (let size = 1024 * 1024; size >= 1;) {
       try {
-        writeSync(handle, Buffer.alloc(size));
+        writeSync(handle, Buffer.alloc(size, "\n"));
       } catch (error) {
         if (!(error instanceof Error && "code" in error && error.code === "ENOSPC")) throw error;
         size = Math.floor(size / 2);

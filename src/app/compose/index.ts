@@ -5,4 +5,3 @@ export {
   type ControlConfig,
   type ControlPlane,
 } from "./control.ts";
-export { processLog } from "./process-log.ts";

@@ -5,11 +5,11 @@ import { readStartup } from "../../link/startup/index.ts";
 import {
   checkpointFrom,
   controlConfigSchema,
-  processLog,
   startControl,
   type ControlConfig,
   type ControlPlane,
 } from "../compose/index.ts";
+import { processLog } from "../log/index.ts";
 
 /** An orderly end that takes longer is cut off, ms. */
 const STOP_LIMIT_MS = 5_000;

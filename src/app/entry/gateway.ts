@@ -1,7 +1,5 @@
 import { setFlagsFromString } from "node:v8";
 
-import { pino } from "pino";
-
 import type { RuntimeSpec } from "../../core/version/index.ts";
 import { readStartup } from "../../link/startup/index.ts";
 import {
@@ -16,6 +14,7 @@ import { OnnxRuntime } from "../../serving/runtime-onnx/index.ts";
 import { PassThroughRuntime } from "../../serving/runtime-passthrough/index.ts";
 import { ProcessRuntime } from "../../serving/runtime-process/index.ts";
 import type { Runtime } from "../../serving/runtime/index.ts";
+import { processLog } from "../log/index.ts";
 
 /** Loads the remote runtime's HTTP client with the first remote version: few gateways have one. */
 function remoteRuntime({ remotes }: GatewayConfig): Runtime {
@@ -48,7 +47,7 @@ function remoteRuntime({ remotes }: GatewayConfig): Runtime {
 }
 
 const config = gatewayConfigSchema.parse(readStartup());
-const logger = pino({ base: { role: "gateway", pid: process.pid } });
+const logger = processLog("gateway");
 
 // It holds for threads started from here on: the workers. The main thread keeps the little that the
 // supervisor gave it.
