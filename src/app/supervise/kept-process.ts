@@ -151,6 +151,8 @@ export class KeptProcess {
       const { pid } = peer.other;
       this.#options.onEvent({ kind: "ended", role: this.#role, pid, againInMs: backoffMs });
       await this.#makeSureOfEnd(pid);
+      // From here on the pid may become anybody's.
+      this.#peer = null;
       const next = await this.#bringAgain(backoffMs);
       if (next === null) return;
       peer = next.peer;
@@ -215,7 +217,12 @@ export class KeptProcess {
 
   #isOurProgram(pid: number): boolean {
     const name = `/${this.#role}.cjs`;
-    return commandLine(pid)?.some((argument) => argument.endsWith(name)) ?? false;
+    const line = commandLine(pid) ?? [];
+    // By now the pid may be another server's.
+    return (
+      line.some((argument) => argument.endsWith(name)) &&
+      line.includes(this.#options.config.dataDir)
+    );
   }
 }
 

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 import { LastgoodError } from "../../core/errors/index.ts";
 import { NO_SIGNAL_SOURCES } from "../../core/policy/index.ts";
+import { socketFolder } from "../../link/peer/index.ts";
 import type { ProcessEvent } from "./kept-process.ts";
 import { commandLine, isAlive, signal } from "./process-end.ts";
 import { readServerFile, type ServerFile } from "./server-file.ts";
@@ -168,6 +169,43 @@ test(
     expect(isAlive(gateway ?? 0)).toBe(false);
     await supervisor.end();
     expect(isAlive(control ?? 0)).toBe(false);
+  },
+  SLOW,
+);
+
+test(
+  "a pid that by now is another server's process is left alone",
+  async () => {
+    const other = await Supervisor.start(options());
+    const [control, gateway] = pids();
+    const second = join(folder, "second");
+    mkdirSync(second);
+    writeFileSync(
+      join(second, "server.json"),
+      JSON.stringify({ ...file(), dataDir: second, socketFolder: socketFolder(second) }),
+    );
+    const supervisor = await Supervisor.start(options({ dataDir: second }));
+    expect(pids()).toEqual([control, gateway]);
+    expect(isAlive(control ?? 0) && isAlive(gateway ?? 0)).toBe(true);
+    await supervisor.end();
+    await other.end();
+  },
+  SLOW,
+);
+
+test(
+  "a process that cannot start again is no pid to send signals to",
+  async () => {
+    const supervisor = await Supervisor.start(options());
+    writeFileSync(join(folder, "gateway.cjs"), "process.exit(1);");
+    const [, gateway = 0] = pids();
+    signal(gateway, "SIGKILL");
+    await vi.waitFor(() => expect(events.at(-1)?.kind).toBe("failed"), { timeout: 20_000 });
+    const kill = vi.spyOn(process, "kill");
+    await supervisor.end();
+    const signalled = kill.mock.calls.filter(([pid]) => pid === gateway);
+    kill.mockRestore();
+    expect(signalled).toEqual([]);
   },
   SLOW,
 );

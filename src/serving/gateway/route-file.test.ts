@@ -1,4 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -77,6 +78,35 @@ test("a route that outgrows its slot gets a larger file", async () => {
   expect(read?.route.split.salt).toHaveLength(3_000_000);
   await file.write(record(3));
   expect((await new RouteFile(folder, "iris-prod").read())?.route.order.sequence).toBe(3);
+});
+
+test("a file that somebody took away is made anew", async () => {
+  const file = new RouteFile(folder, "iris-prod");
+  await file.write(record(1));
+  rmSync(join(folder, "iris-prod.slots"));
+  await file.write(record(2));
+  expect((await new RouteFile(folder, "iris-prod").read())?.route.order.sequence).toBe(2);
+});
+
+test("a disk that takes only a part of a larger file leaves the one that is there", async () => {
+  await new RouteFile(folder, "iris-prod").write(record(1));
+  const module = join(import.meta.dirname, "route-file.ts");
+  const larger = join(folder, "larger.json");
+  writeFileSync(larger, JSON.stringify(record(2, "x".repeat(3_000_000))));
+  const program = `
+    import { readFileSync } from "node:fs";
+    const { RouteFile } = await import(${JSON.stringify(module)});
+    const file = new RouteFile(${JSON.stringify(folder)}, "iris-prod");
+    await file.read();
+    await file.write(JSON.parse(readFileSync(${JSON.stringify(larger)}, "utf8")));`;
+  const node = [process.execPath, "--input-type=module", "--eval", program];
+  // Smaller than the record, and larger, but smaller than its file.
+  for (const kilobytes of [2_000, 4_000]) {
+    const limited = ["-c", `ulimit -f ${kilobytes}; exec "$@"`, "bash", ...node];
+    expect(spawnSync("bash", limited, { encoding: "utf8" }).stderr).toContain("EFBIG");
+    expect((await new RouteFile(folder, "iris-prod").read())?.route.order.sequence).toBe(1);
+  }
+  expect(readdirSync(folder).toSorted()).toEqual(["iris-prod.slots", "larger.json"]);
 });
 
 test("with any byte of the newest slot corrupted the older one is returned", async () => {

@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, rm, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 
 import { z } from "zod";
@@ -24,6 +24,16 @@ async function syncFolder(path: string): Promise<void> {
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+/** The file for writing in place; null where somebody took it away. */
+async function openThere(path: string): Promise<FileHandle | null> {
+  try {
+    return await open(path, "r+");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    throw error;
   }
 }
 
@@ -66,13 +76,15 @@ export class RouteFile {
 
   async #write(payload: Buffer): Promise<void> {
     const bytes = encodeSlot({ sequence: this.#sequence + 1, payload });
-    if (this.#slotBytes === null || slotLength(payload) > this.#slotBytes) {
+    const slotBytes = this.#slotBytes;
+    const handle =
+      slotBytes === null || slotLength(payload) > slotBytes ? null : await openThere(this.#path);
+    if (slotBytes === null || handle === null) {
       await this.#create(bytes);
     } else {
       const half = this.#half === 0 ? 1 : 0;
-      const handle = await open(this.#path, "r+");
       try {
-        const { bytesWritten } = await handle.write(bytes, 0, bytes.length, half * this.#slotBytes);
+        const { bytesWritten } = await handle.write(bytes, 0, bytes.length, half * slotBytes);
         if (bytesWritten < bytes.length) throw new Error("the disk took only a part of the record");
         await handle.datasync();
       } finally {
@@ -93,7 +105,8 @@ export class RouteFile {
     try {
       const file = Buffer.alloc(2 * slotBytes);
       bytes.copy(file);
-      await handle.write(file);
+      // All of it or an error: a system call may take a part only.
+      await handle.writeFile(file);
       await handle.sync();
       await handle.close();
       await rename(temporary, this.#path);
