@@ -96,10 +96,24 @@ test("an override of revisions that the store does not know raises an alarm and 
   expect(of.state).toMatchObject({ current: 1, acknowledged: ["strange"] });
 });
 
-test("only the newest 32 overrides are remembered", () => {
+test("only the newest 256 overrides are remembered", () => {
   const of = scenario().stable("v1.0").stable("v1.1");
-  for (let index = 0; index < 40; index += 1)
+  for (let index = 0; index < 260; index += 1)
     of.overridden(index % 2 === 0 ? 2 : 1, index % 2 === 0 ? 1 : 2, { id: `o${index}` });
-  expect(of.state.acknowledged).toHaveLength(32);
-  expect(of.state.acknowledged.at(-1)).toBe("o39");
+  expect(of.state.acknowledged).toHaveLength(256);
+  expect(of.state.acknowledged.at(-1)).toBe("o259");
+});
+
+test("however many there are, each is taken in once and acknowledged", () => {
+  const of = scenario().stable("v1.0").stable("v1.1");
+  const made = Array.from({ length: 100 }, (_, number) => ({
+    from: number % 2 === 0 ? 2 : 1,
+    to: number % 2 === 0 ? 1 : 2,
+    id: `alone-${number}`,
+  }));
+  for (const { from, to, id } of made) of.overridden(from, to, { id });
+  const { length } = of.history;
+  for (const { from, to, id } of made) of.overridden(from, to, { id });
+  expect(of.history.length).toBe(length);
+  expect(of.state.acknowledged).toEqual(made.map(({ id }) => id));
 });

@@ -12,7 +12,8 @@ import {
 } from "./state.ts";
 import { ended, revisionFacts, settle, step, type EventOf, type Step } from "./step.ts";
 
-const REMEMBERED = 32;
+/** More than a gateway does alone: it refuses every route that does not acknowledge all of it. */
+const REMEMBERED = 256;
 
 /** A way back that the gateway went as well has arrived; everything else was overtaken. */
 function waiterOutcomes(state: EndpointState, record: RollbackRecord): readonly Effect[] {

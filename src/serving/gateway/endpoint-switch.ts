@@ -1,6 +1,7 @@
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Clock, Timers } from "../../core/time/index.ts";
 import type { Probed, RouteAcknowledged, RouteDrained } from "../../link/message/index.ts";
+import type { Override } from "../../link/override/index.ts";
 import type { Route, RouteRevision } from "../../link/route/index.ts";
 import {
   armsOf,
@@ -61,6 +62,8 @@ export class EndpointSwitch {
   #interval = 0;
   #unwritten = false;
   #holdMs: number | null = null;
+  /** Id of the override that is served and not yet verified. */
+  #trial: string | null = null;
 
   constructor(
     endpoint: Route["endpoint"],
@@ -75,6 +78,11 @@ export class EndpointSwitch {
   /** What is known of the endpoint, or null before its first route. */
   get record(): RouteRecord | null {
     return this.#record;
+  }
+
+  /** What was done here alone and stands. One that is still on trial may be undone: nobody is told of it. */
+  get overrides(): readonly Override[] {
+    return this.#record?.overrides.filter(({ id }) => id !== this.#trial) ?? [];
   }
 
   /** What workers serve now: for a worker that is new. */
@@ -141,13 +149,15 @@ export class EndpointSwitch {
 
   /**
    * Switches every worker to what the record says and remembers it, in that order; the switch stands
-   * even where the disk does not take it. Only within `exclusively`.
+   * even where the disk does not take it. Its override `trial` may be taken back. Only within `exclusively`.
    */
   async swap(
     record: RouteRecord,
+    { trial = null }: { readonly trial?: string | null } = {},
   ): Promise<{ readonly workers: readonly Swapped[]; readonly durable: boolean }> {
     const before = this.served;
     this.#record = record;
+    this.#trial = trial;
     this.#holdMs = null;
     const route = effectiveRoute(record);
     if (before === null || !sameCounting(before.route, route)) this.#interval += 1;
@@ -162,9 +172,10 @@ export class EndpointSwitch {
     }
   }
 
-  /** Replaces the record on disk alone: the split stays. Only within `exclusively`. */
+  /** Replaces the record on disk alone: the split stays, nothing is on trial. Only within `exclusively`. */
   async amend(record: RouteRecord): Promise<boolean> {
     this.#record = record;
+    this.#trial = null;
     return this.#remember();
   }
 

@@ -175,7 +175,7 @@ export class Gateway {
 
   /** What this gateway is and serves. */
   status(): GatewayStatus {
-    const records = [...this.#endpoints.values()].flatMap((endpoint) => endpoint.record ?? []);
+    const endpoints = [...this.#endpoints.values()];
     return {
       gateway: hostname(),
       incarnation: this.#self.nonce,
@@ -183,8 +183,8 @@ export class Gateway {
       serveAddress: `${this.#parts.config.serveHost}:${this.#port}`,
       grpcAddress:
         this.#grpcPort === null ? null : `${this.#parts.config.grpc?.host ?? ""}:${this.#grpcPort}`,
-      routes: records.map((record) => record.route),
-      overrides: records.flatMap((record) => record.overrides),
+      routes: endpoints.flatMap(({ record }) => record?.route ?? []),
+      overrides: endpoints.flatMap(({ overrides }) => overrides),
       revisions: this.#loaded.states(),
     };
   }

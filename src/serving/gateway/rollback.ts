@@ -225,8 +225,10 @@ async function takeTarget(
       durable: false,
     },
   };
-  const { workers, durable } = await endpoint.swap(overridden(plan.record, planned));
-  const probed = await endpoint.probe(planned.to);
+  const { workers, durable } = await endpoint.swap(overridden(plan.record, planned), {
+    trial: planned.id,
+  });
+  const probed = await endpoint.probe(planned.to).catch(unanswered);
   if (!probed.ok) return { override: planned, probed };
   const drained = await endpoint.drained(startedAt, DRAIN_MS);
   const override: Override = {
@@ -243,6 +245,13 @@ async function takeTarget(
   const final = { ...override, measured: { ...override.measured, durable: isDurable } };
   undertaking.onOverride(final);
   return { override: final, probed };
+}
+
+/** A probe that went wrong by itself was not answered either. */
+function unanswered(error: unknown): Probed {
+  const why = LastgoodError.from(error).message;
+  const probe = { protocol: "gateway", ok: false, status: null, answeredBy: null, ms: 0, why };
+  return { ok: false, probes: [probe] };
 }
 
 function switchTimes(

@@ -174,13 +174,13 @@ export class SimulatedGateway {
       serveAddress: this.name,
       grpcAddress: null,
       routes: records.map(({ route }) => route),
-      overrides: records.flatMap(({ overrides }) => overrides),
+      overrides: [...this.#overrides()],
       revisions: [...this.#loaded.values()].map(({ state }) => state),
     };
   }
 
   #overrides(): readonly Override[] {
-    return [...this.#endpoints.values()].flatMap((each) => each.record?.overrides ?? []);
+    return [...this.#endpoints.values()].flatMap((each) => each.overrides);
   }
 
   overrideMade(override: Override): void {

@@ -1,0 +1,167 @@
+import { expect, test } from "vitest";
+
+import { parseDigest, parseEndpointName, parseModelName } from "../../core/version/index.ts";
+import { DEFAULT_LIMITS, type Route, type RouteRevision } from "../../link/route/index.ts";
+import { systemTimers } from "../../link/timer/index.ts";
+import { systemClock } from "./clock.ts";
+import { EndpointSwitch, type SwitchParts } from "./endpoint-switch.ts";
+import { rollBack } from "./rollback.ts";
+import type { RouteRecord } from "./route-file.ts";
+
+const tensors = { inputs: [], outputs: [] };
+
+function revision(number: number): RouteRevision {
+  const sha = String(number).repeat(64);
+  return {
+    revision: number,
+    version: { model: parseModelName("iris"), name: null, sequence: number },
+    digest: parseDigest(`sha256:${sha}`),
+    runtime: { kind: "onnx" },
+    files: [],
+    signature: tensors,
+    contract: tensors,
+    batching: { on: true },
+    golden: [],
+    limits: DEFAULT_LIMITS,
+  } as unknown as RouteRevision;
+}
+
+const revisions = [1, 2, 3].map(revision);
+
+/** Serves revision 3; a rollback goes to 2, then to 1. */
+function route(sequence: number, more: Partial<Route> = {}): Route {
+  return {
+    endpoint: parseEndpointName("iris-prod"),
+    model: parseModelName("iris"),
+    environment: "production",
+    order: { generation: 0, epoch: 0, sequence },
+    split: { salt: "s", arms: [{ revision: 3, weight: 100 }] },
+    revisions,
+    hold: null,
+    watch: null,
+    safeguards: { fallback: false, breaker: false },
+    predictions: false,
+    historyHead: null,
+    rolledBack: null,
+    acknowledges: [],
+    targets: [2, 1].map((number) => ({
+      revision: number,
+      version: `#${number}`,
+      digest: revision(number).digest,
+      provenAt: 0,
+      why: "stable",
+    })),
+    passedOver: [],
+    ...more,
+  };
+}
+
+type Probe = SwitchParts["probe"];
+const answered = { ok: true, probes: [] };
+const silent = { ok: false, probes: [] };
+
+/** An endpoint on a worker that does what it is told. */
+function served(probe: Probe): {
+  endpoint: EndpointSwitch;
+  written: RouteRecord[];
+  serves(): number[];
+} {
+  const written: RouteRecord[] = [];
+  let serving: Route | null = null;
+  const usage = { inFlight: {}, oldInFlight: 0, lastOldResponseAt: null, failedRequests: 0 };
+  const endpoint = new EndpointSwitch(
+    parseEndpointName("iris-prod"),
+    {
+      read: () => Promise.resolve(null),
+      write: (record) => {
+        written.push(record);
+        return Promise.resolve();
+      },
+    },
+    {
+      loaded: {
+        begin: () => Promise.resolve(),
+        ensure: () => Promise.resolve(),
+        keysOf: () => [],
+        drop: () => Promise.resolve(),
+        get: () => ({ isProven: true, state: { why: null } }) as never,
+      },
+      workers: {
+        listening: () => [0],
+        all: (command) => {
+          if (command.kind !== "swap") return Promise.resolve([usage]);
+          serving = command.route;
+          const swapped = { worker: 0, swappedAt: systemClock.monotonic(), oldInFlight: 0 };
+          return Promise.resolve([{ ...swapped, lastOldAdmittedAt: null }]);
+        },
+      },
+      log: () => undefined,
+      clock: systemClock,
+      timers: systemTimers,
+      onInterval: () => undefined,
+      probe,
+    },
+  );
+  return { endpoint, written, serves: () => serving?.split.arms.map((arm) => arm.revision) ?? [] };
+}
+
+function goBack(endpoint: EndpointSwitch, told: string[] = []): ReturnType<typeof rollBack> {
+  const command = {
+    endpoint: "iris-prod",
+    version: null,
+    ifCurrent: null,
+    actor: "eva",
+    reason: null,
+    keepStatus: false,
+    again: false,
+    dryRun: false,
+  };
+  const options = {
+    startedAt: systemClock.monotonic(),
+    clock: systemClock,
+    onOverride: ({ id }: { readonly id: string }) => told.push(id),
+  };
+  return rollBack(endpoint, command, options);
+}
+
+test("what is being verified is on disk and wins over routes, but nobody is told of it", async () => {
+  const probing = Promise.withResolvers<void>();
+  const verified = Promise.withResolvers<typeof answered>();
+  const { endpoint, written, serves } = served(() => {
+    probing.resolve();
+    return verified.promise;
+  });
+  await endpoint.publish(route(1));
+  const told: string[] = [];
+  const done = goBack(endpoint, told);
+  await probing.promise;
+  expect(serves()).toEqual([2]);
+  expect(written.at(-1)?.overrides).toMatchObject([{ from: 3, to: 2 }]);
+  expect(endpoint.overrides).toEqual([]);
+  expect(await endpoint.publish(route(2))).toMatchObject({ taken: false });
+  verified.resolve(answered);
+  const { override } = await done;
+  expect(told).toEqual([override?.id]);
+  expect(endpoint.overrides).toMatchObject([{ id: override?.id, measured: { verified: true } }]);
+});
+
+test("a rollback that cannot be verified anywhere leaves no override behind", async () => {
+  const { endpoint, written, serves } = served(() => Promise.resolve(silent));
+  await endpoint.publish(route(1));
+  const told: string[] = [];
+  await expect(goBack(endpoint, told)).rejects.toMatchObject({ code: "rollback.no-target-left" });
+  expect(serves()).toEqual([3]);
+  expect([told, endpoint.overrides, written.at(-1)?.overrides]).toEqual([[], [], []]);
+  expect(await endpoint.publish(route(2))).toMatchObject({ taken: true });
+});
+
+test("where the probe itself goes wrong the next target is taken", async () => {
+  const { endpoint, serves } = served(({ revision: { revision: number } }) =>
+    number === 2 ? Promise.reject(new Error("no socket left")) : Promise.resolve(answered),
+  );
+  await endpoint.publish(route(1));
+  const { to, passedOver } = await goBack(endpoint);
+  expect([to.revision, serves()]).toEqual([1, [1]]);
+  expect(passedOver).toMatchObject([{ version: "#2", why: "no socket left" }]);
+  expect(endpoint.overrides).toMatchObject([{ from: 3, to: 1 }]);
+});
