@@ -393,3 +393,21 @@ function isEmptyCounts(body: unknown): boolean {
     body.counts.length === 0
   );
 }
+
+test("a gateway whose introduction could not be taken in is there all the same, and introduces itself again", async () => {
+  let isFull = true;
+  await listen({
+    onConnected: () => {
+      if (isFull) throw new LastgoodError("store.unavailable", "the disk is full");
+    },
+  });
+  const peer = await dial("gateway", () => ({ body: acknowledged }));
+  const introduce = (): Promise<unknown> => peer.request("gateway.connected", statusOf("one"));
+  await expect(introduce()).rejects.toMatchObject({ code: "store.unavailable" });
+  expect(await gateways.publish(route)).toMatchObject({ taken: true });
+  isFull = false;
+  await introduce();
+  expect(gateways.connected()).toHaveLength(1);
+  expect(peer.isOpen).toBe(true);
+  expect(said).not.toContain("gone one");
+});

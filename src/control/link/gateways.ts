@@ -369,7 +369,9 @@ export class Gateways {
   ): Promise<void> {
     if (kind === "gateway.connected") {
       const status = parse(kind, CONTROL_REQUESTS[kind], body);
-      this.#connections.get(status.gateway)?.peer.close();
+      const before = this.#connections.get(status.gateway)?.peer;
+      // It may introduce itself again.
+      if (before !== peer) before?.close();
       this.#connections.set(status.gateway, { peer, status });
       this.#states.replace(status.gateway, status.revisions);
       for (const arrived of this.#arrivals) arrived();

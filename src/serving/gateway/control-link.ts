@@ -120,10 +120,10 @@ export class ControlLink {
   }
 
   async #serve(peer: PeerEnd): Promise<void> {
-    const { status, log } = this.#options;
+    const { log } = this.#options;
     try {
       this.#told.clear();
-      const told = peer.request("gateway.connected", status(), { timeoutMs: REQUEST_TIMEOUT_MS });
+      const told = this.#introduce(peer);
       // What happens from here on travels behind the status, in order.
       this.#peer = peer;
       await told;
@@ -135,6 +135,21 @@ export class ControlLink {
         why: LastgoodError.from(error).message,
       });
       peer.close();
+    }
+  }
+
+  /** Told again where the store could not take it: the control plane needs this gateway all the more then. */
+  async #introduce(peer: PeerEnd): Promise<void> {
+    const { status } = this.#options;
+    for (;;) {
+      try {
+        await peer.request("gateway.connected", status(), { timeoutMs: REQUEST_TIMEOUT_MS });
+        return;
+      } catch (error) {
+        const isPassing = LastgoodError.from(error).code === "store.unavailable";
+        if (!isPassing || this.#ending) throw error;
+        await this.#timers.pause(RESEND_MS);
+      }
     }
   }
 
