@@ -26,7 +26,17 @@ export interface GrpcServerParts {
   readonly inference: Inference;
   readonly book: EndpointBook;
   readonly build: string;
+  /** Of connections on which nothing moves. @default after 60 s, for 20 s */
+  readonly silence?: Silence;
 }
+
+/** A connection of which nothing comes for `afterMs` is asked for a sign of life, and ended without one `forMs` later. */
+export interface Silence {
+  readonly afterMs: number;
+  readonly forMs: number;
+}
+
+const SILENCE: Silence = { afterMs: 60_000, forMs: 20_000 };
 
 /** Messages stay bytes: the protocol's room reads them. */
 function asItIs(bytes: Buffer): Buffer {
@@ -41,7 +51,11 @@ export class GrpcServer {
 
   constructor(parts: GrpcServerParts) {
     this.#parts = parts;
+    const { afterMs, forMs } = parts.silence ?? SILENCE;
     this.#server = new Server({
+      // A caller that is gone without a word, or never said one, would hold its connection for ever.
+      "grpc.keepalive_time_ms": afterMs,
+      "grpc.keepalive_timeout_ms": forMs,
       "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
       "grpc.max_send_message_length": -1,
       // Nobody here asks gRPC's own diagnosis, and it costs on every call.
