@@ -68,6 +68,11 @@ export class Peer {
     return this.#open;
   }
 
+  /** What waits here for the other side to read, bytes: above 0 for long where it hangs or is stopped. */
+  get unread(): number {
+    return this.#socket.writableLength;
+  }
+
   /**
    * Sends a request and waits for its reply.
    * @throws what the other side's handler threw; `link.invalid` for a frame above the limit;
@@ -160,7 +165,10 @@ export class Peer {
 }
 
 /** One end of a connection, as its users see it. */
-export type PeerEnd = Pick<Peer, "other" | "isOpen" | "closed" | "request" | "notify" | "close">;
+export type PeerEnd = Pick<
+  Peer,
+  "other" | "isOpen" | "unread" | "closed" | "request" | "notify" | "close"
+>;
 
 /** How a process is dialled. */
 export type ConnectPeer = (path: string, options: PeerOptions) => Promise<PeerEnd>;

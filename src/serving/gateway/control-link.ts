@@ -155,7 +155,7 @@ export class ControlLink {
 
   async #send(): Promise<void> {
     const peer = this.#peer;
-    if (peer === null || this.#sending) return;
+    if (!canTake(peer) || this.#sending) return;
     this.#sending = true;
     try {
       for (const override of this.#options.overrides()) {
@@ -174,7 +174,7 @@ export class ControlLink {
   /** Apart from the rest: neither must hold the other up. */
   async #sendEvidence(): Promise<void> {
     const peer = this.#peer;
-    if (peer === null || this.#sendingEvidence) return;
+    if (!canTake(peer) || this.#sendingEvidence) return;
     this.#sendingEvidence = true;
     const { evidence: book } = this.#options;
     try {
@@ -198,4 +198,9 @@ export class ControlLink {
       if (this.#counts.get(key) === count) this.#counts.delete(key);
     }
   }
+}
+
+/** For a control plane that reads nothing, as a stopped one, the same would pile up here with each turn. */
+function canTake(peer: PeerEnd | null): peer is PeerEnd {
+  return peer !== null && peer.unread === 0;
 }

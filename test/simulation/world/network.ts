@@ -57,6 +57,8 @@ class SimulatedPeer implements PeerEnd {
     });
   }
 
+  readonly unread = 0;
+
   get isOpen(): boolean {
     return this.#open;
   }
