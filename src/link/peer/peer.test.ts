@@ -262,6 +262,19 @@ for (const [what, bytes] of Object.entries(greetings))
     expect((await refusal(connectPeer(path, gateway()))).code).toBe("link.invalid");
   });
 
+test("closing comes to an end where the other side reads nothing of what was sent", async () => {
+  await impostor((socket) => {
+    for (const chunk of encodeFrame(0, "hello", self)) socket.write(chunk);
+    socket.pause();
+  });
+  const near = await connectPeer(path, gateway());
+  const asked = refusal(near.request("run", null, { payload: [Buffer.alloc(8_000_000)] }));
+  expect(near.unread).toBeGreaterThan(0);
+  near.close();
+  await near.closed;
+  expect((await asked).code).toBe("server.unreachable");
+});
+
 test("no hello in time, and an end before hello, are server.unreachable", async () => {
   let connections = 0;
   await impostor((socket) => {

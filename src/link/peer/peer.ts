@@ -38,6 +38,9 @@ interface Waiting {
   readonly timer: NodeJS.Timeout | null;
 }
 
+/** A side that is stopped reads nothing: what was written to it leaves within this or not at all, ms. */
+const PARTING_MS = 1_000;
+
 /**
  * One end of a connection between two of our processes. Either side may send requests; the end of
  * the connection is the death of the other process (DESIGN.md section 3).
@@ -51,6 +54,7 @@ export class Peer {
   readonly #waiting = new Map<number, Waiting>();
   #nextId = 1;
   #open = true;
+  #parting: NodeJS.Timeout | null = null;
 
   constructor(socket: Socket, other: PeerIdentity, onRequest: RequestHandler) {
     this.#socket = socket;
@@ -111,9 +115,13 @@ export class Peer {
     if (this.#open) this.#write(encodeFrame(0, kind, body));
   }
 
+  /** Ends the connection once what was written has left, or soon where the other side does not take it. */
   close(): void {
-    this.#socket.end();
-    this.#socket.destroySoon();
+    const socket = this.#socket;
+    socket.end();
+    socket.destroySoon();
+    if (socket.destroyed || this.#parting !== null) return;
+    this.#parting = setTimeout(() => socket.destroy(), PARTING_MS);
   }
 
   /** Takes in frames; used by the connection's own reader. */
@@ -156,6 +164,7 @@ export class Peer {
 
   #end(): void {
     this.#open = false;
+    if (this.#parting !== null) clearTimeout(this.#parting);
     for (const waiting of this.#waiting.values()) {
       if (waiting.timer !== null) clearTimeout(waiting.timer);
       waiting.reject(this.#gone("a request"));
