@@ -1,3 +1,5 @@
+import { setTimeout as pause } from "node:timers/promises";
+
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { RevisionState } from "../../link/message/index.ts";
 import type { RouteRevision } from "../../link/route/index.ts";
@@ -19,7 +21,11 @@ export interface LoadedRevisionsOptions {
   readonly onState: (state: RevisionState) => void;
   readonly onTrouble: SupervisionOptions["onTrouble"];
   readonly log: Log;
+  /** A revision that is unloaded does not wait longer for what workers still read of it, ms. @default 5000 */
+  readonly hangUpMs?: number;
 }
+
+const HANG_UP_MS = 5_000;
 
 /** Every revision this gateway has loaded or is loading. */
 export class LoadedRevisions {
@@ -98,13 +104,18 @@ export class LoadedRevisions {
     return [...this.#revisions.values()].map((revision) => revision.state);
   }
 
-  /** Unloads a revision; workers hang up first, once nothing is pending. */
+  /**
+   * Unloads a revision; workers hang up first, once nothing is pending. An answer that streams on and on is
+   * cut off: whoever wants the revision back would wait for its end.
+   */
   async drop(key: string): Promise<void> {
     const revision = this.#revisions.get(key);
     if (revision === undefined) return;
     this.#revisions.delete(key);
     const gone = (async () => {
-      await this.#options.workers.all({ kind: "disconnect", key });
+      const { workers, hangUpMs = HANG_UP_MS } = this.#options;
+      const hungUp = workers.all({ kind: "disconnect", key });
+      await Promise.race([hungUp, pause(hangUpMs, undefined, { ref: false })]);
       await revision.end();
     })();
     const left = gone
