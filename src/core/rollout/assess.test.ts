@@ -329,6 +329,7 @@ for (const source of ["broken", "outage"] as const) {
     of.assessed("hold", { verdict: mute })
       .later(8 * HOUR)
       .assessed("hold", { verdict: mute });
+    expect(weights(of), "whatever the policy says").toBe("1:90 2:10");
     promotesAfter(of, () => of.assessed("continue"));
   });
 }
