@@ -17,6 +17,8 @@ export interface KeptProcessOptions {
   /** Of the supervisor; `build` and `subject` are what the process must say too. */
   readonly self: PeerIdentity;
   readonly onEvent: (event: ProcessEvent) => void;
+  /** It is being started, and `record` names it. */
+  readonly onStarting: () => void;
 }
 
 /** What became of a kept process. */
@@ -42,6 +44,8 @@ export type ProcessEvent =
 /** Longest wait for a started process's hello, ms; its machine may be very busy. */
 const HELLO_MS = 20_000;
 const DIAL_EVERY_MS = 10;
+/** Longest wait for the hello of one that runs already, ms. */
+const ADOPT_MS = 2_000;
 const FIRST_BACKOFF_MS = 100;
 /** Without the gateway nobody is served: it is never left down for longer than this. */
 const MAX_BACKOFF_MS = 1_000;
@@ -68,9 +72,10 @@ export class KeptProcess {
     this.#configDigest = createHash("sha256").update(text).digest("hex").slice(0, 16);
   }
 
-  /** What `server.json` says of the process, so that the next supervisor knows it again. */
+  /** What `server.json` says of the process, so that the next supervisor knows it again; also one that starts. */
   record(): { readonly pid: number; readonly config: string } | null {
-    return this.#peer === null ? null : { pid: this.#peer.other.pid, config: this.#configDigest };
+    const pid = this.#starting?.pid ?? this.#peer?.other.pid;
+    return pid === undefined ? null : { pid, config: this.#configDigest };
   }
 
   /**
@@ -80,7 +85,7 @@ export class KeptProcess {
   async adopt(
     recorded: { readonly pid: number; readonly config: string } | null,
   ): Promise<boolean> {
-    const peer = await this.#dial(2_000).catch(() => null);
+    const peer = await this.#find(recorded);
     if (peer === null) {
       // Nobody answers, but one that hangs may still hold the port.
       if (recorded !== null && this.#isOurProgram(recorded.pid))
@@ -180,6 +185,8 @@ export class KeptProcess {
     const { program, config, logFile } = this.#options;
     const started = startProcess(program, config, logFile);
     this.#starting = started;
+    // A supervisor that dies before it is up leaves word of it: the next one would take it for a stranger.
+    this.#options.onStarting();
     try {
       const peer = await this.#hello(started);
       this.#peer = peer;
@@ -187,6 +194,15 @@ export class KeptProcess {
       return peer;
     } finally {
       this.#starting = null;
+    }
+  }
+
+  /** The process that answers on the socket, or will in a moment: its supervisor died while it was started. */
+  async #find(recorded: { readonly pid: number } | null): Promise<Peer | null> {
+    for (const until = performance.now() + ADOPT_MS; ; await pause(DIAL_EVERY_MS)) {
+      const peer = await this.#dial(ADOPT_MS).catch(() => null);
+      const isComing = recorded !== null && this.#isOurProgram(recorded.pid);
+      if (peer !== null || !isComing || performance.now() >= until) return peer;
     }
   }
 

@@ -174,6 +174,35 @@ test(
 );
 
 test(
+  "a process that was still starting when its supervisor died is taken over",
+  async () => {
+    const late = program.replace("void listenPeers", "setTimeout(() => listenPeers").trim();
+    const slow = late.replace(
+      "() => undefined);\nsetInterval",
+      "() => undefined), 1000);\nsetInterval",
+    );
+    writeFileSync(join(folder, "gateway.cjs"), slow);
+    const script = join(folder, "supervise.cjs");
+    const supervise = resolve(import.meta.dirname, "supervisor.ts");
+    writeFileSync(
+      script,
+      `const { Supervisor } = require(${JSON.stringify(supervise)});
+       void Supervisor.start({ ...JSON.parse(process.argv[2]), onEvent: () => undefined });`,
+    );
+    const child = spawn(process.execPath, [script, JSON.stringify(options())], { stdio: "ignore" });
+    await vi.waitFor(() => expect(pids()[1]).toBeGreaterThan(0), { timeout: 20_000, interval: 5 });
+    child.kill("SIGKILL");
+    await vi.waitFor(() => expect(isAlive(child.pid ?? 0)).toBe(false), { timeout: 20_000 });
+    const [, gateway = 0] = pids();
+    expect(existsSync(join(file().socketFolder, "gateway.sock"))).toBe(false);
+    const supervisor = await Supervisor.start(options());
+    expect(events).toContainEqual({ kind: "adopted", role: "gateway", pid: gateway });
+    await supervisor.end();
+  },
+  SLOW,
+);
+
+test(
   "a pid that by now is another server's process is left alone",
   async () => {
     const other = await Supervisor.start(options());

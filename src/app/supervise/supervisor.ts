@@ -57,7 +57,11 @@ export class Supervisor {
     const { api, serve, grpc } = addresses;
     this.#lock = taken.lock;
     this.#self = ownIdentity("supervisor", options.programs.build, taken.dataDir);
-    const kept = { self: this.#self, onEvent: (event: ProcessEvent) => this.#on(event, options) };
+    const kept = {
+      self: this.#self,
+      onEvent: (event: ProcessEvent) => this.#on(event, options),
+      onStarting: () => this.#write(),
+    };
     const log = (role: string): string => join(taken.dataDir, "logs", `${role}.log`);
     this.#control = new KeptProcess({
       ...kept,
