@@ -64,7 +64,7 @@ const silent = { ok: false, probes: [] };
 function served(probe: Probe): {
   endpoint: EndpointSwitch;
   written: RouteRecord[];
-  serves(): number[];
+  readonly serves: () => number[];
 } {
   const written: RouteRecord[] = [];
   let serving: Route | null = null;
