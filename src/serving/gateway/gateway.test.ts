@@ -154,11 +154,13 @@ test("a model process killed under load costs no request, and its requests are r
   const load = harness.load(32);
   for (let turn = 0; turn < 3; turn += 1) {
     const status = await harness.admin<GatewayStatus>("gateway.status", {});
-    process.kill(harness.modelPid(status, 1), "SIGKILL");
-    await pause(50);
+    const killed = harness.modelPid(status, 1);
+    process.kill(killed, "SIGKILL");
     await harness.until(async () => {
       const { revisions } = await harness.admin<GatewayStatus>("gateway.status", {});
-      return revisions.every((each) => each.state === "ready" && each.pid !== null);
+      return revisions.every(
+        ({ state, pid }) => state === "ready" && pid !== null && pid !== killed,
+      );
     }, "the replacement");
     await pause(100);
   }
