@@ -80,6 +80,11 @@ export class EndpointSwitch {
     return this.#record;
   }
 
+  /** Whether the disk has what is served. */
+  get isDurable(): boolean {
+    return !this.#unwritten;
+  }
+
   /** What was done here alone and stands. One that is still on trial may be undone: nobody is told of it. */
   get overrides(): readonly Override[] {
     return this.#record?.overrides.filter(({ id }) => id !== this.#trial) ?? [];

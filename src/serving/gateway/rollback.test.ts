@@ -165,3 +165,35 @@ test("where the probe itself goes wrong the next target is taken", async () => {
   expect(passedOver).toMatchObject([{ version: "#2", why: "no socket left" }]);
   expect(endpoint.overrides).toMatchObject([{ from: 3, to: 1 }]);
 });
+
+const underWay = {
+  id: "r1",
+  at: Date.now(),
+  from: 4,
+  to: 3,
+  actor: "ann",
+  reason: null,
+  measured: null,
+};
+
+test("a rollback of the control plane's that is under way is verified here before it is said to be done", async () => {
+  const probed: number[] = [];
+  const { endpoint, serves } = served(({ revision: each }) => {
+    probed.push(each.revision);
+    return Promise.resolve(answered);
+  });
+  await endpoint.publish(route(1, { rolledBack: underWay }));
+  const { already, override } = await goBack(endpoint);
+  expect([already, probed, serves()]).toEqual([true, [3], [3]]);
+  expect(override).toMatchObject({ id: "r1", measured: { verified: true, durable: true } });
+  expect(endpoint.overrides).toEqual([]);
+});
+
+test("where it does not answer, the next target is taken", async () => {
+  const { endpoint, serves } = served(({ revision: each }) =>
+    Promise.resolve(each.revision === 3 ? silent : answered),
+  );
+  await endpoint.publish(route(1, { rolledBack: underWay }));
+  const { already, to } = await goBack(endpoint);
+  expect([already, to.revision, serves()]).toEqual([false, 2, [2]]);
+});

@@ -55,7 +55,11 @@ export function rollBack(
       throw new LastgoodError("endpoint.not-found", `${endpoint.endpoint} has no route yet`);
     const route = effectiveRoute(record);
     const twice = alreadyDone(record, route, { command, now: options.clock.now() });
-    if (twice !== null) return twice;
+    if (twice !== null) {
+      if (twice.override !== null || command.dryRun) return twice;
+      const verified = await verifiedHere(endpoint, route);
+      if (verified !== null) return { ...twice, override: verified };
+    }
     const left = new Set(record.overrides.map((override) => override.from));
     const { version } = command;
     const chosen = chooseTargets({
@@ -115,6 +119,23 @@ function asOverride(
     trigger: "manual",
     measured,
   };
+}
+
+/** The control plane's rollback that is under way: whoever asks for it here gets it verified here, or null. */
+async function verifiedHere(endpoint: EndpointSwitch, route: Route): Promise<Override | null> {
+  const { rolledBack } = route;
+  if (rolledBack === null) return null;
+  const { ok } = await endpoint.probe(rolledBack.to).catch(unanswered);
+  if (!ok) return null;
+  const measured = {
+    switchMs: 0,
+    lastOldAdmittedMs: null,
+    lastOldResponseMs: null,
+    failedRequests: 0,
+    verified: true,
+    durable: endpoint.isDurable,
+  };
+  return asOverride({ ...rolledBack, measured }, route);
 }
 
 function checkCurrent({ route, candidates }: Plan, { ifCurrent }: RollbackCommand): void {
