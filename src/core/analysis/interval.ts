@@ -25,8 +25,13 @@ export const armCountsSchema = z.object({
   rejected: count,
   /** Callers' mistakes by the contract: counted against nobody. */
   violations: count,
-  /** Died with another request's incident: in no test. */
+  /**
+   * In no test: died with another request's incident; of a sticky key, failed again what it had failed
+   * before; keys beyond those that are told apart.
+   */
   aborted: count,
+  /** Assigned, and let go by the gateway (too busy, switching, nobody waits): in no test but the split's. */
+  shed: count.default(0),
   /** Answered by stable instead, of `errors`. */
   fallback: count,
   /** Of `errors`: tried on stable as well, which failed them too. */
@@ -93,6 +98,8 @@ export const signalSchema = z.object({
   paired: pairedSignalSchema.nullable().default(null),
   /** Why the source could not be read, or null. */
   broken: z.string().nullable().default(null),
+  /** Under which the requests were admitted that it tells of; absent: the interval's. */
+  split: z.number().int().optional(),
   /** Of checks: why the last one of the arm that failed did, in words. */
   failure: z
     .object({ candidate: z.string().max(300).nullable(), stable: z.string().max(300).nullable() })
@@ -185,6 +192,7 @@ export function noArmCounts(): ArmCounts {
     rejected: 0,
     violations: 0,
     aborted: 0,
+    shed: 0,
     fallback: 0,
     fallbackFailed: 0,
     latency: {},
@@ -283,6 +291,7 @@ export function addArmCounts(one: ArmCounts, other: ArmCounts): ArmCounts {
     rejected: one.rejected + other.rejected,
     violations: one.violations + other.violations,
     aborted: one.aborted + other.aborted,
+    shed: one.shed + other.shed,
     fallback: one.fallback + other.fallback,
     fallbackFailed: one.fallbackFailed + other.fallbackFailed,
     latency: addLatencies(one.latency, other.latency),

@@ -91,7 +91,10 @@ export const OUTCOME = {
   answered: 64,
 } as const;
 
-/** Keys told apart in one window; requests of further ones count each by itself. */
+/**
+ * Keys told apart in one window of a worker; further ones are left out. Counted by their requests they
+ * would be other units than those of the smaller arm, which has room for all of its own.
+ */
 const MOST_KEYS = 10_000;
 /** Distinct errors told of one window. */
 const MOST_ERRORS = 20;
@@ -146,8 +149,7 @@ export function isEmpty({ arms, pairs }: WindowTally): boolean {
   return (
     pairs.pairs === 0 &&
     arms.every(
-      (arm) =>
-        arm.requests === 0 && arm.violations === 0 && arm.aborted === 0 && arm.keys.size === 0,
+      (arm) => arm.requests + arm.violations + arm.aborted + arm.shed === 0 && arm.keys.size === 0,
     )
   );
 }
@@ -172,10 +174,12 @@ export function addUnit(arm: ArmTally, outcome: number): void {
 export function addRequest(arm: ArmTally, outcome: number, key: string | null): boolean {
   if (key !== null) {
     const known = arm.keys.get(key);
-    if (known !== undefined || arm.keys.size < MOST_KEYS) {
-      arm.keys.set(key, (known ?? 0) | outcome);
-      return ((known ?? 0) & OUTCOME.answered) === 0;
+    if (known === undefined && arm.keys.size >= MOST_KEYS) {
+      arm.aborted += 1;
+      return false;
     }
+    arm.keys.set(key, (known ?? 0) | outcome);
+    return ((known ?? 0) & OUTCOME.answered) === 0;
   }
   addUnit(arm, outcome);
   return true;

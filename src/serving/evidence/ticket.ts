@@ -118,7 +118,10 @@ export class RequestTicket implements Pending {
 
   #countFailure(error: LastgoodError, failure: Failure): void {
     const { code, message, details } = error;
-    if (code === "overloaded" || details["unloaded"] === true) return;
+    if (code === "overloaded" || details["unloaded"] === true) {
+      this.#tally.shed += 1;
+      return;
+    }
     const now = this.#failing?.at ?? this.#arm.now();
     const isPlain = this.#death === null && now <= this.deadlineAt;
     if (details["rejected"] === true && isPlain) {
@@ -130,9 +133,9 @@ export class RequestTicket implements Pending {
     this.#count(now, invalid, { ...failure, message, isAway: code === "runtime.unavailable" });
   }
 
-  /** It is kept apart after all: counted as nothing. */
+  /** It is kept apart after all: assigned, and nothing more is known. */
   dropped(): void {
-    this.#window.end(this);
+    if (this.#window.end(this)) this.#tally.shed += 1;
   }
 
   /**
