@@ -38,7 +38,7 @@ export const armCountsSchema = z.object({
   fallbackFailed: count,
   /**
    * The version's own time, in buckets of `latencyBucket`, by how many rows it ran together
-   * (`batchBucket`: 1, 2, 4, 8 …). A run that several requests share is one observation.
+   * (`batchRows`). A run that several requests share is one observation.
    */
   latency: z.record(z.string(), histogramSchema),
   /** Predicted class, or bin of a numeric prediction (`outputBinLabel`), of a unit's first row. */
@@ -144,14 +144,17 @@ export function latencyEdgeMs(bucket: number): number {
   return LATENCY_GAMMA ** bucket;
 }
 
-/** How many rows were run together, rounded down to a power of two: its exponent. */
-export function batchLog2(rows: number): number {
-  return 31 - Math.clz32(Math.max(1, rows));
-}
+/** Batches whose rows differ by less than this share of them are of one size. */
+const BATCH_BITS = 4;
 
-/** The same as `latency` is kept by. */
-export function batchBucket(rowsLog2: number): string {
-  return String(2 ** rowsLog2);
+/**
+ * How many rows were run together, rounded down by 1/16 at the most; up to 31 exactly. The busier arm
+ * has the larger batches: what is one size must not differ by as much as a tolerated slowdown.
+ */
+export function batchRows(rows: number): number {
+  const whole = Math.max(1, rows);
+  const shift = Math.max(0, 31 - Math.clz32(whole) - BATCH_BITS);
+  return (whole >>> shift) << shift;
 }
 
 /** Bins of numeric predictions: neighbours differ by a quarter, what is below a billionth is 0. */

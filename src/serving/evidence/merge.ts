@@ -2,7 +2,6 @@ import {
   addArmCounts,
   addInputs,
   addPairCounts,
-  batchBucket,
   noArmCounts,
   noPairCounts,
   type ArmCounts,
@@ -120,8 +119,8 @@ function countsOf(sum: ArmTally): ArmCounts {
   for (const total of TOTALS) counts[total] = sum[total];
   const slots = [...sum.latency].toSorted(([a], [b]) => a - b);
   for (const [slot, times] of slots) {
-    const { rowsLog2, bucket } = slotParts(slot);
-    (counts.latency[batchBucket(rowsLog2)] ??= []).push([bucket, times]);
+    const { rows, bucket } = slotParts(slot);
+    (counts.latency[String(rows)] ??= []).push([bucket, times]);
   }
   // Labels come from models: `__proto__` is one like any other.
   return { ...counts, outputs: Object.fromEntries(sum.outputs), inputs: sum.inputs };

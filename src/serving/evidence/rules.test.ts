@@ -410,7 +410,7 @@ test("requests that shared a run share one observation of its time", () => {
   // By requests one slow run of eight would be eight slow answers.
   expect(Object.entries(latency).map(([rows, times]) => [rows, times[0]?.[1]])).toEqual([
     ["1", 1],
-    ["2", 1],
+    ["3", 1],
     ["8", 2],
   ]);
   expect(outputs).toEqual({ "0": 20 });

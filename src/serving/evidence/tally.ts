@@ -104,14 +104,14 @@ const MESSAGE_CHARACTERS = 500;
 const SLOT_SPAN = 2_048;
 
 /** Bucket of the time and of the rows in one number. */
-export function latencySlot(rowsLog2: number, bucket: number): number {
-  return rowsLog2 * SLOT_SPAN + bucket + SLOT_SPAN / 2;
+export function latencySlot(rows: number, bucket: number): number {
+  return rows * SLOT_SPAN + bucket + SLOT_SPAN / 2;
 }
 
 /** What `latencySlot` was made of. */
-export function slotParts(slot: number): { readonly rowsLog2: number; readonly bucket: number } {
-  const rowsLog2 = Math.floor(slot / SLOT_SPAN);
-  return { rowsLog2, bucket: slot - rowsLog2 * SLOT_SPAN - SLOT_SPAN / 2 };
+export function slotParts(slot: number): { readonly rows: number; readonly bucket: number } {
+  const rows = Math.floor(slot / SLOT_SPAN);
+  return { rows, bucket: slot - rows * SLOT_SPAN - SLOT_SPAN / 2 };
 }
 
 /** An arm that did nothing. */

@@ -1,4 +1,4 @@
-import { batchLog2, latencyBucket } from "../../core/analysis/index.ts";
+import { batchRows, latencyBucket } from "../../core/analysis/index.ts";
 import type { LastgoodError } from "../../core/errors/index.ts";
 import type { InferResult, RunFrame } from "../runtime/index.ts";
 import type { DisagreementTerms } from "./disagreement.ts";
@@ -221,7 +221,7 @@ export class RequestTicket implements Pending {
     if (prediction !== null) bump(this.#tally.outputs, this.#arm.labels.of(prediction));
     // Those who share a run share its time: it was seen once.
     if (!this.#arm.isNewFrame(frame)) return;
-    const slot = latencySlot(batchLog2(frame?.rows ?? batch), latencyBucket(modelMs));
+    const slot = latencySlot(batchRows(frame?.rows ?? batch), latencyBucket(modelMs));
     bump(this.#tally.latency, slot);
   }
 }
