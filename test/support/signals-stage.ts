@@ -96,6 +96,7 @@ export class SignalsStage {
       stableVersion: "v1.0",
       metrics,
       since: this.now - 60_000,
+      splits: [],
       ...over,
     };
   }

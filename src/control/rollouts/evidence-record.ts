@@ -118,6 +118,8 @@ export type ReaderState = z.infer<typeof readerStateSchema>;
 export class IntervalReader {
   readonly #compared: Compared;
   readonly #expected: Map<string, number>;
+  /** By split: when it began, ms since 1970. */
+  readonly #began = new Map<number, number>();
   #split: number;
 
   /** `state`: where another reader of the same watch stopped. */
@@ -132,6 +134,12 @@ export class IntervalReader {
     return { split: this.#split, expected: [...this.#expected] };
   }
 
+  /** The splits that were read, by rising number: when each began. */
+  get splits(): readonly { readonly split: number; readonly from: number }[] {
+    const splits = [...this.#began].map(([split, from]) => ({ split, from }));
+    return splits.toSorted((a, b) => a.split - b.split);
+  }
+
   /** The interval of the next record, or null where it is none. */
   next(record: StoredEvidence): Interval | null {
     if (record.source === PLAN_SOURCE) return null;
@@ -140,6 +148,10 @@ export class IntervalReader {
     const expected = this.#expected.get(record.source) ?? evidence.sequence;
     this.#expected.set(record.source, evidence.sequence + 1);
     this.#split = evidence.split;
+    this.#began.set(
+      evidence.split,
+      Math.min(evidence.from, this.#began.get(evidence.split) ?? Infinity),
+    );
     return {
       from: evidence.from,
       to: evidence.to,

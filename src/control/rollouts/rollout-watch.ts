@@ -122,6 +122,8 @@ export class RolloutWatch {
     if (rollout === null) return null;
     this.#lookedAt = this.#deps.clock.monotonic();
     const watching = await this.#watch(state, rollout);
+    // What came before a crash tells when each split began.
+    if (watching.position === 0) await this.#read(watching);
     await this.#collectSignals(state, watching);
     await this.#read(watching);
     const context = this.#context(state, watching);
@@ -245,6 +247,7 @@ export class RolloutWatch {
       stableVersion: version(rollout.from),
       metrics: rollout.policy.analysis.metrics,
       since: rollout.startedAt,
+      splits: watching.reader.splits,
     };
     const collected = await signals.collect(watched, now);
     if (Object.keys(collected.signals).length === 0) return;

@@ -22,6 +22,8 @@ export class FeedbackSource implements SignalSource {
   readonly #store: FeedbackStore;
   readonly #join: LabelJoin;
   readonly #warn: (message: string, facts?: Readonly<Record<string, unknown>>) => void;
+  /** By rollout: the split that was told of last. */
+  readonly #told = new Map<string, number>();
 
   constructor(parts: {
     readonly store: FeedbackStore;
@@ -42,8 +44,9 @@ export class FeedbackSource implements SignalSource {
     };
     const metrics = watched.metrics.filter(isLabelMetric);
     if (metrics.some(({ kind }) => kind !== "score")) await this.#join.run(of, JOIN_GRACE_MS);
-    const rows = await this.#store.waiting({ ...of, joined: true, limit: AT_ONCE });
-    const signals = signalsOf(watched, rows);
+    const waiting = await this.#store.waiting({ ...of, joined: true, limit: AT_ONCE });
+    const { split, rows } = this.#turn(watched, waiting);
+    const signals = signalsOf(watched, rows, split);
     const ids = rows.map(({ requestId }) => requestId);
     const misfits = rows.filter((row) => isMisfit(metrics, row));
     if (misfits.length > 0) {
@@ -56,11 +59,38 @@ export class FeedbackSource implements SignalSource {
     if (Object.keys(signals).length === 0 && ids.length > 0) await this.#store.count(ids);
     return { signals, cursor: null, confirm: (nouns) => nouns.feedback.count(ids) };
   }
+
+  forget(rollout: string): void {
+    this.#told.delete(rollout);
+  }
+
+  /**
+   * The feedback of one split, of each in its turn. Feedback comes late: under another split the arms
+   * had other shares of the traffic, and at another time answers may have been wrong more often, so
+   * that both splits together would compare one arm's good days with the other one's bad days.
+   */
+  #turn(
+    { rollout, splits }: Watched,
+    waiting: readonly StoredFeedback[],
+  ): { readonly split: number | undefined; readonly rows: readonly StoredFeedback[] } {
+    const bySplit = Map.groupBy(waiting, ({ minute }) => splitAt(splits, minute * MINUTE_MS));
+    const rising = [...bySplit].toSorted(([a = -1], [b = -1]) => a - b);
+    const told = this.#told.get(rollout) ?? -1;
+    const [split, rows = []] = rising.find(([one = -1]) => one > told) ?? rising[0] ?? [];
+    if (split !== undefined) this.#told.set(rollout, split);
+    return { split, rows };
+  }
+}
+
+/** The split in which a minute began; what came before the first belongs to it. */
+function splitAt(splits: Watched["splits"], at: number): number | undefined {
+  return (splits.findLast(({ from }) => from <= at) ?? splits[0])?.split;
 }
 
 function signalsOf(
   { metrics, candidate, stable }: Watched,
   rows: readonly StoredFeedback[],
+  split: number | undefined,
 ): Record<string, Signal> {
   const signals: Record<string, Signal> = {};
   for (const metric of metrics.filter(isLabelMetric)) {
@@ -76,7 +106,7 @@ function signalsOf(
       else tally.addPair(beside, loss);
     }
     const { signal } = tally;
-    if (signal !== null) signals[metric.name] = signal;
+    if (signal !== null) signals[metric.name] = split === undefined ? signal : { ...signal, split };
   }
   return signals;
 }

@@ -54,6 +54,32 @@ test("labels are joined with what was predicted, by class and by distance", asyn
   expect(await stage.take(stage.watched([accuracy, meanError]))).toEqual({});
 });
 
+test("labels count under the split of their request, one split at a time", async () => {
+  const [ids, stable] = [stage.ids(2), stage.ids(1)];
+  const then = NOW - 600_000;
+  const early = [ids.next(then), stable.next(then)];
+  const more = [ids.next(then), stable.next(then)];
+  const late = [ids.next(NOW), stable.next(NOW)];
+  const take = (requestIds: readonly string[]) =>
+    stage.signals.take(requestIds.map((requestId) => ({ requestId, correct: true })));
+  await take([...early, ...late]);
+  const watched = stage.watched([accuracy], {
+    since: then,
+    splits: [
+      { split: 3, from: then + 5_000 },
+      { split: 4, from: NOW - 120_000 },
+    ],
+  });
+  const one = { observations: 1, bad: 0 };
+  const of = (split: number) => ({ accuracy: { candidate: one, stable: one, split } });
+  expect(await stage.take(watched)).toMatchObject(of(3));
+  // The older split's labels go on coming, and do not keep the other's from being told.
+  await take(more);
+  expect(await stage.take(watched)).toMatchObject(of(4));
+  expect(await stage.take(watched)).toMatchObject(of(3));
+  expect(await stage.take(watched)).toEqual({});
+});
+
 test("endpoints that are watched side by side each have their labels joined", async () => {
   const [here, there] = [stage.ids(2), stage.ids(2, "assigned", "cart-prod")];
   const [a, b] = [here.next(NOW), there.next(NOW)];

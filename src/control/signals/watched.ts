@@ -15,6 +15,8 @@ export interface Watched {
   readonly metrics: readonly Metric[];
   /** ms since 1970: start of the watch. */
   readonly since: number;
+  /** Splits so far, by rising time: when each began, ms since 1970. */
+  readonly splits: readonly { readonly split: number; readonly from: number }[];
 }
 
 /** Nouns of the transaction that stores what was given. */

@@ -408,6 +408,20 @@ describe("early promotion", () => {
     );
   });
 
+  test("a metric that has a limit alone has to be below it", () => {
+    const limited = { ...METRICS.rejected, tolerance: null, max: 0.02 } as const;
+    const judged = (rejected: number) => {
+      const half = { ...noArmCounts(), requests: 50, rejected };
+      const both = Array.from({ length: 60 }, (_, at) =>
+        intervalOf(at, { candidate: half, stable: half }),
+      );
+      const start = startWatch(analysisOf([METRICS.errorRate, limited], EARLY));
+      return judge(fold(start, both)).decision;
+    };
+    expect(judged(0)).toBe("promote");
+    expect(judged(1)).not.toBe("promote");
+  });
+
   test("labels are waited for where there are any", () => {
     const labelled = analysisOf([...metrics, METRICS.accuracy], EARLY);
     expect(judge(fold(startWatch(labelled), halves(60, 0))).decision).toBe("promote");

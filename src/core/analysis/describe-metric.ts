@@ -19,6 +19,7 @@ import { addJudged, NOTHING, rateOf, type JudgedArms } from "./judged.ts";
 import { latencyDispersion } from "./latency-test.ts";
 import { limitLogE, metricLogSafe, type MetricState, type TestState } from "./metric.ts";
 import type { AnalysisPlan, MetricPlan, TestPlan } from "./plan.ts";
+import { rateDispersion } from "./rate-test.ts";
 import { chanceWords, grouped, milliseconds, percent, quantileWords, rateWords } from "./words.ts";
 
 /** Confidence of the limits that are shown. */
@@ -76,7 +77,8 @@ function seenOf(plan: MetricPlan, metric: MetricState): JudgedArms {
 }
 
 function dispersionNow({ test }: MetricPlan, { state }: MetricState): number {
-  if (test.test === "rate") return test.rate.dispersion;
+  if (test.test === "rate")
+    return state.test === "rate" ? rateDispersion(test.rate, state.rate) : test.rate.dispersion;
   if (test.test === "latency" && state.test === "latency") {
     if (test.slower === null || state.slower === null) return test.limit?.rate.dispersion ?? 1;
     return Math.max(1, ...latencyDispersion(test.slower, state.slower));

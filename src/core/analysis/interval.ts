@@ -25,15 +25,20 @@ export const armCountsSchema = z.object({
   rejected: count,
   /** Callers' mistakes by the contract: counted against nobody. */
   violations: count,
-  /** Died with another request's incident: in no test. */
+  /**
+   * In no test: died with another request's incident; of a sticky key, failed again what it had failed
+   * before; keys beyond those that are told apart.
+   */
   aborted: count,
+  /** Assigned, and let go by the gateway (too busy, switching, nobody waits): in no test but the split's. */
+  shed: count.default(0),
   /** Answered by stable instead, of `errors`. */
   fallback: count,
   /** Of `errors`: tried on stable as well, which failed them too. */
   fallbackFailed: count,
   /**
    * The version's own time, in buckets of `latencyBucket`, by how many rows it ran together
-   * (`batchBucket`: 1, 2, 4, 8 …). A run that several requests share is one observation.
+   * (`batchRows`). A run that several requests share is one observation.
    */
   latency: z.record(z.string(), histogramSchema),
   /** Predicted class, or bin of a numeric prediction (`outputBinLabel`), of a unit's first row. */
@@ -93,6 +98,8 @@ export const signalSchema = z.object({
   paired: pairedSignalSchema.nullable().default(null),
   /** Why the source could not be read, or null. */
   broken: z.string().nullable().default(null),
+  /** Under which the requests were admitted that it tells of; absent: the interval's. */
+  split: z.number().int().optional(),
   /** Of checks: why the last one of the arm that failed did, in words. */
   failure: z
     .object({ candidate: z.string().max(300).nullable(), stable: z.string().max(300).nullable() })
@@ -137,14 +144,17 @@ export function latencyEdgeMs(bucket: number): number {
   return LATENCY_GAMMA ** bucket;
 }
 
-/** How many rows were run together, rounded down to a power of two: its exponent. */
-export function batchLog2(rows: number): number {
-  return 31 - Math.clz32(Math.max(1, rows));
-}
+/** Batches whose rows differ by less than this share of them are of one size. */
+const BATCH_BITS = 4;
 
-/** The same as `latency` is kept by. */
-export function batchBucket(rowsLog2: number): string {
-  return String(2 ** rowsLog2);
+/**
+ * How many rows were run together, rounded down by 1/16 at the most; up to 31 exactly. The busier arm
+ * has the larger batches: what is one size must not differ by as much as a tolerated slowdown.
+ */
+export function batchRows(rows: number): number {
+  const whole = Math.max(1, rows);
+  const shift = Math.max(0, 31 - Math.clz32(whole) - BATCH_BITS);
+  return (whole >>> shift) << shift;
 }
 
 /** Bins of numeric predictions: neighbours differ by a quarter, what is below a billionth is 0. */
@@ -185,6 +195,7 @@ export function noArmCounts(): ArmCounts {
     rejected: 0,
     violations: 0,
     aborted: 0,
+    shed: 0,
     fallback: 0,
     fallbackFailed: 0,
     latency: {},
@@ -283,6 +294,7 @@ export function addArmCounts(one: ArmCounts, other: ArmCounts): ArmCounts {
     rejected: one.rejected + other.rejected,
     violations: one.violations + other.violations,
     aborted: one.aborted + other.aborted,
+    shed: one.shed + other.shed,
     fallback: one.fallback + other.fallback,
     fallbackFailed: one.fallbackFailed + other.fallbackFailed,
     latency: addLatencies(one.latency, other.latency),

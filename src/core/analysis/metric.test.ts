@@ -209,7 +209,7 @@ describe("errors", () => {
     ).toBe("continue");
   });
 
-  test("bursts of one arm are no regression where stable is known to have them", () => {
+  test("bursts of one arm are no regression where stable is known or seen to have them", () => {
     const random = seededRandom(7);
     const burst = (): number => (random() < 0.03 ? 10 : 0);
     const arm = (requests: number) => ({ ...noArmCounts(), requests, errors: burst() });
@@ -221,7 +221,10 @@ describe("errors", () => {
       judge(fold(watchOnly(METRICS.errorRate, known), intervals));
     expect(verdict(baseline).decision).toBe("continue");
     expect(verdict(baseline).metrics[0]?.dispersion).toBeGreaterThan(5);
-    expect(verdict([]).decision).toBe("rollback");
+    expect(verdict([]).decision).toBe("continue");
+    expect(verdict([]).metrics[0]?.dispersion).toBeGreaterThan(5);
+    const undivided = startWatch(analysisOf([METRICS.errorRate], { dispersion: 1 }));
+    expect(judge(fold(undivided, intervals)).decision).toBe("rollback");
   });
 });
 

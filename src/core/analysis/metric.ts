@@ -113,7 +113,7 @@ function startTest(test: TestPlan, horizon: number): TestState {
       return {
         test: "rate",
         rate: startRateTest(test.rate, horizon),
-        waiting: null,
+        waiting: [],
         rest: NOTHING,
       };
     case "latency":

@@ -1,4 +1,8 @@
-import { limitWithoutBaseline, type ArmCounts as Judged } from "../evidence/index.ts";
+import {
+  limitWithoutBaseline,
+  tellsDispersion,
+  type ArmCounts as Judged,
+} from "../evidence/index.ts";
 import type { AnalysisPolicy, Metric, Tolerance } from "../policy/index.ts";
 import type { ReferenceSet } from "../version/index.ts";
 import { pooled, slowerThan } from "./histogram.ts";
@@ -68,6 +72,15 @@ function limitAlone(
   return limit > 0 && limit < 1 ? limit : null;
 }
 
+/** What is not compared has its limit to be excluded: untested, it must not be promoted early. */
+function marginBeside(
+  analysis: AnalysisPolicy,
+  { tolerance, max }: ComparedMetric,
+): Tolerance | null {
+  if (tolerance !== null) return marginOf(analysis, tolerance);
+  return max === null ? null : marginOf(analysis, { absolute: max, relative: 1 });
+}
+
 function ratePlan(
   { analysis }: Planning,
   metric: ComparedMetric,
@@ -87,9 +100,10 @@ function ratePlan(
     limit: beside ? metric.max : limitAlone({ ...metric, unknown }, base, analysis.alpha),
     guarded: beside,
     alone: null,
-    margin: beside && metric.tolerance !== null ? marginOf(analysis, metric.tolerance) : null,
+    margin: beside ? marginBeside(analysis, metric) : null,
     base,
     dispersion: dispersionOf(analysis.dispersion, intervals),
+    adaptive: beside && analysis.dispersion === "auto" && !tellsDispersion(intervals),
   };
 }
 

@@ -15,7 +15,8 @@ import {
 } from "../evidence/index.ts";
 import type { Tolerance } from "../policy/index.ts";
 import { addJudged, centreOf, type JudgedArms } from "./judged.ts";
-import { advance, averageLogE, startRegression, startSafety } from "./process.ts";
+import { advance, averageLogE, MOST_DISPERSION, startRegression, startSafety } from "./process.ts";
+import { addSpread, NO_SPREAD, spreadIndex, type Spread } from "./spread.ts";
 
 /** How a rate of bad events is tested; frozen. */
 export interface RateTestPlan {
@@ -33,6 +34,11 @@ export interface RateTestPlan {
   readonly base: Judged;
   /** At least 1. */
   readonly dispersion: number;
+  /**
+   * Whether what stable does in the watch can raise the dispersion: where it is not known beforehand.
+   * @default false
+   */
+  readonly adaptive?: boolean;
 }
 
 /** Where such a test stands. Plain JSON. */
@@ -51,6 +57,8 @@ export interface RateTestState {
   readonly centre: number | null;
   /** What stable did until then. */
   readonly stable: Judged;
+  /** How stable's bad events cluster in the watch; stays empty where that is known beforehand. */
+  readonly spread: Spread;
 }
 
 /** What one interval has for such a test. */
@@ -89,7 +97,23 @@ export function startRateTest(plan: RateTestPlan, horizon: number): RateTestStat
     safe: margin === null ? null : startSafety(),
     centre: centreOf(base, tolerance?.relative ?? 1),
     stable: base,
+    spread: NO_SPREAD,
   };
+}
+
+/**
+ * Nothing is known beforehand, and a burst in the first seconds would bring it back: a rough figure that
+ * comes soon is better than a good one that comes too late.
+ */
+const ENOUGH_IN_WATCH = { intervals: 8, bad: 8 };
+
+/** The dispersion, from what is known before the interval it is used in. */
+export function rateDispersion(
+  { dispersion, adaptive = false }: Pick<RateTestPlan, "dispersion" | "adaptive">,
+  { spread }: Pick<RateTestState, "spread">,
+): number {
+  if (!adaptive) return dispersion;
+  return Math.max(dispersion, Math.min(MOST_DISPERSION, spreadIndex(spread, ENOUGH_IN_WATCH) ?? 1));
 }
 
 /** How one of the two questions is asked of each kind of input. */
@@ -153,7 +177,8 @@ export function observeRate(
   input: RateInput,
   over: number,
 ): RateTestState {
-  const { tolerance, limit, dispersion } = plan;
+  const { tolerance, limit, adaptive = false } = plan;
+  const dispersion = rateDispersion(plan, state);
   const { compared, better, safe } = state;
   const centre = state.centre ?? 0;
   const { arms, candidate } = input;
@@ -172,6 +197,7 @@ export function observeRate(
     safe: next(safe, safeBy(input, plan, centre)),
     centre: state.centre ?? centreOf(stable, tolerance?.relative ?? 1),
     stable,
+    spread: adaptive && arms !== null ? addSpread(state.spread, arms.stable) : state.spread,
   };
 }
 

@@ -8,9 +8,12 @@ interface WaitingSignal {
   readonly arms: JudgedArms;
 }
 
+/** Splits, beside the one that is told of, whose other arm is still waited for. */
+const MOST_WAITING = 100;
+
 /** What of a signal is kept for its next interval. Plain JSON. */
 export interface SignalRest {
-  readonly waiting: WaitingSignal | null;
+  readonly waiting: readonly WaitingSignal[];
   /** The rest of the candidate's observations that is no whole one yet, for the limit. */
   readonly rest: JudgedArms["candidate"];
 }
@@ -48,12 +51,14 @@ export function signalSeen(signal: Signal): JudgedArms {
 /** The signal of an interval as a test takes it: whole observations of both arms, under one split. */
 export function signalInput(
   left: SignalRest,
-  split: number,
+  now: number,
   signal: Signal | null,
 ): { readonly input: RateInput } & SignalRest {
   const { rest } = left;
-  const before = left.waiting?.split === split ? left.waiting : null;
-  if (signal === null || signal.broken !== null) return { input: NO_INPUT, waiting: before, rest };
+  if (signal === null || signal.broken !== null)
+    return { input: NO_INPUT, waiting: left.waiting, rest };
+  const split = signal.split ?? now;
+  const before = left.waiting.find((one) => one.split === split) ?? null;
   const fresh = signalArms(signal);
   const own = takeWhole(addJudged(rest, signalSeen(signal).candidate));
   const candidate = own.taken.requests === 0 ? null : own.taken;
@@ -69,10 +74,10 @@ export function signalInput(
       losses: (paired?.losses ?? []).map(([loss, beside]) => ({ candidate: loss, stable: beside })),
       candidate,
     },
-    waiting: {
-      split,
-      arms: ready ? { candidate: ours.left, stable: theirs.left } : arms,
-    },
+    waiting: [
+      ...left.waiting.filter((one) => one !== before).slice(-MOST_WAITING),
+      { split, arms: ready ? { candidate: ours.left, stable: theirs.left } : arms },
+    ],
     rest: own.left,
   };
 }

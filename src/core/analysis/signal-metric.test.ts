@@ -43,6 +43,9 @@ const labelledWrong = (wrong: number) =>
 const labelledPairs = (signal: Partial<Signal>) =>
   judge(fold(watchOnly(METRICS.accuracy), many(7, "accuracy", signal)));
 
+const judged = (intervals: readonly Interval[]) =>
+  judge(fold(watchOnly(METRICS.accuracy), intervals)).decision;
+
 const turns = (split: (at: number) => number) =>
   Array.from({ length: 80 }, (_, at) =>
     signalled(
@@ -65,6 +68,37 @@ describe("labels and other signals", () => {
     expect(labelledWrong(6)).toMatchObject({ decision: "rollback", blamed: ["accuracy"] });
     expect(labelledWrong(6).why).toContain("30 % wrong, stable 10 %");
     expect(labelledWrong(2).decision).toBe("continue");
+  });
+
+  test("labels of two splits that come together are not compared across them", () => {
+    // Both versions are wrong more often of late, and of late the candidate has half of the traffic.
+    const earlier = { candidate: seen(1, 0), stable: seen(19, 1) };
+    const later = { candidate: seen(10, 3), stable: seen(10, 3) };
+    const mixed = { candidate: seen(11, 3), stable: seen(29, 4) };
+    const ofBoth = Array.from({ length: 160 }, (_, at) =>
+      signalled(
+        at,
+        "accuracy",
+        at % 2 === 0 ? { ...earlier, split: 1 } : { ...later, split: 2 },
+        2,
+      ),
+    );
+    expect(judged(many(80, "accuracy", mixed))).toBe("rollback");
+    expect(judged(ofBoth)).toBe("continue");
+  });
+
+  test("an arm that waits for the other one is kept by split", () => {
+    const ofTwo = Array.from({ length: 160 }, (_, at) =>
+      signalled(
+        at,
+        "accuracy",
+        at % 4 < 2
+          ? { candidate: seen(20, 12), split: (at % 2) + 1 }
+          : { stable: seen(20, 2), split: (at % 2) + 1 },
+        2,
+      ),
+    );
+    expect(judged(ofTwo)).toBe("rollback");
   });
 
   test("pairs need far fewer", () => {

@@ -143,7 +143,10 @@ function adjusted(metric: MetricPlan, { planned, traffic, labels }: Simulated): 
   }
   if (test.test !== "rate") return metric;
   const { dispersion } = traffic;
-  return { ...metric, test: { ...test, rate: { ...test.rate, ...margin, dispersion } } };
+  return {
+    ...metric,
+    test: { ...test, rate: { ...test.rate, ...margin, dispersion, adaptive: false } },
+  };
 }
 
 /** How a run ended. */

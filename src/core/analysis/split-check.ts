@@ -31,8 +31,8 @@ export const NO_SPLIT: SplitCheck = {
 };
 
 /** All that the split assigned, whatever became of it. */
-const assigned = ({ requests, violations, aborted }: ArmCounts): number =>
-  requests + violations + aborted;
+const assigned = ({ requests, violations, aborted, shed }: ArmCounts): number =>
+  requests + violations + aborted + shed;
 
 /** The check after one more interval; one whose split is nobody's chance (sticky keys) is left out. */
 export function checkSplit(

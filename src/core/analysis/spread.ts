@@ -9,14 +9,23 @@ export interface Spread extends Judged {
   readonly squares: number;
 }
 
-const LEAST_INTERVALS = 30;
+/** From how many intervals, and bad events in them, it can be told how much these cluster. */
+interface Enough {
+  readonly intervals: number;
+  readonly bad: number;
+}
+
+const ENOUGH: Enough = { intervals: 30, bad: ENOUGH_FOR_DISPERSION };
 
 /** No interval yet. */
 export const NO_SPREAD: Spread = { ...NOTHING, intervals: 0, squares: 0 };
 
 /** The index of dispersion, or null while too little is known. */
-export function spreadIndex({ intervals, requests, bad, squares }: Spread): number | null {
-  if (intervals < LEAST_INTERVALS || bad < ENOUGH_FOR_DISPERSION || bad === requests) return null;
+export function spreadIndex(
+  { intervals, requests, bad, squares }: Spread,
+  enough: Enough = ENOUGH,
+): number | null {
+  if (intervals < enough.intervals || bad < enough.bad || bad === requests) return null;
   const rate = bad / requests;
   return (squares - bad * rate) / (rate * (1 - rate)) / (intervals - 1);
 }

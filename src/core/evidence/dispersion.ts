@@ -27,12 +27,10 @@ export function dispersionIndex(intervals: readonly ArmCounts[]): number | null 
 }
 
 /**
- * How much bad events cluster, from intervals (of 10 to 60 s) of the stable version alone, before the
- * rollout: the factor, at least 1, by which `addIncrements` divides. It is 1 with fewer than 30
- * intervals that have requests or fewer than 20 bad events in them (STATISTICS.md 1.5).
+ * Whether so many intervals with requests, and so many bad events in them, tell how much these cluster.
  * @throws `evidence.invalid` for counts that cannot be.
  */
-export function estimateDispersion(intervals: readonly ArmCounts[]): number {
+export function tellsDispersion(intervals: readonly ArmCounts[]): boolean {
   let filled = 0;
   let bad = 0;
   for (const interval of intervals) {
@@ -40,6 +38,16 @@ export function estimateDispersion(intervals: readonly ArmCounts[]): number {
     if (interval.requests > 0) filled += 1;
     bad += interval.bad;
   }
-  if (filled < LEAST_INTERVALS || bad < LEAST_BAD) return 1;
+  return filled >= LEAST_INTERVALS && bad >= LEAST_BAD;
+}
+
+/**
+ * How much bad events cluster, from intervals (of 10 to 60 s) of the stable version alone, before the
+ * rollout: the factor, at least 1, by which `addIncrements` divides. It is 1 with fewer than 30
+ * intervals that have requests or fewer than 20 bad events in them (STATISTICS.md 1.5).
+ * @throws `evidence.invalid` for counts that cannot be.
+ */
+export function estimateDispersion(intervals: readonly ArmCounts[]): number {
+  if (!tellsDispersion(intervals)) return 1;
   return Math.max(1, dispersionIndex(intervals) ?? 1);
 }

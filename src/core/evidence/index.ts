@@ -12,7 +12,7 @@ export {
   type Interval,
 } from "./confidence.ts";
 export type { ArmCounts, SplitCounts } from "./counts.ts";
-export { estimateDispersion } from "./dispersion.ts";
+export { estimateDispersion, tellsDispersion } from "./dispersion.ts";
 export { addIncrements, logE, startEProcess, type AddOptions, type EProcess } from "./e-process.ts";
 export { meanBet, meanPromotionBet, type MeanCounts } from "./mean-bet.ts";
 export {

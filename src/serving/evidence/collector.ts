@@ -146,7 +146,7 @@ export class EvidenceCollector {
       candidateShare: hasKeys(windows) ? null : watch.candidateShare,
       from: this.#wallTime(from),
       to: this.#wallTime(to),
-      ...memory.merge(windows, revisionsOf(watch)),
+      ...memory.merge(windows, revisionsOf(watch), splitOf(watch)),
       lost: 0,
     };
   }
@@ -159,6 +159,12 @@ export class EvidenceCollector {
 /** Whether sticky keys had a part in who went where. */
 function hasKeys(windows: readonly WindowTally[]): boolean {
   return windows.some(({ arms }) => arms.some(({ keys }) => keys.size > 0));
+}
+
+/** Null where one of two revisions gets everything: nothing is compared by who got what. */
+function splitOf({ candidate, candidateShare }: Watch): { readonly candidate: number } | null {
+  const isSplit = candidateShare !== null && candidateShare > 0 && candidateShare < 1;
+  return isSplit ? { candidate } : null;
 }
 
 function tickAt({ watch }: Series, at: number): number {

@@ -2,13 +2,13 @@ import {
   addArmCounts,
   addInputs,
   addPairCounts,
-  batchBucket,
   noArmCounts,
   noPairCounts,
   type ArmCounts,
   type PairCounts,
 } from "../../core/analysis/index.ts";
 import type { Evidence } from "../../link/count/index.ts";
+import { FailedKeys } from "./failed-keys.ts";
 import { SharedLosses } from "./loss.ts";
 import { Labels } from "./prediction.ts";
 import {
@@ -30,11 +30,13 @@ export type EvidenceDraft = Omit<Evidence, "sequence">;
 export class MergeMemory {
   readonly #labels = new Labels<string>();
   readonly #losses = new Map<string, SharedLosses>();
+  readonly #failedKeys = new FailedKeys();
 
-  /** One window as all workers together saw it. */
+  /** One window as all workers together saw it. `split`: who of two got what by chance, or null. */
   merge(
     windows: readonly WindowTally[],
     revisions: readonly number[],
+    split: { readonly candidate: number } | null = null,
   ): Pick<EvidenceDraft, "arms" | "pairs" | "errors"> {
     const errors: ErrorTally[] = [];
     for (const window of windows) for (const error of window.errors) addError(errors, error);
@@ -44,6 +46,7 @@ export class MergeMemory {
         counts: this.#armCounts(
           revision,
           windows.flatMap(({ arms }) => arms.filter((arm) => arm.revision === revision)),
+          split?.candidate === revision,
         ),
       })),
       pairs: this.#pairCounts(windows),
@@ -60,7 +63,7 @@ export class MergeMemory {
     return sum;
   }
 
-  #armCounts(revision: number, tallies: readonly ArmTally[]): ArmCounts {
+  #armCounts(revision: number, tallies: readonly ArmTally[], isCompared: boolean): ArmCounts {
     const sum = newArm(revision);
     for (const tally of tallies) {
       addTotals(sum, tally);
@@ -76,7 +79,11 @@ export class MergeMemory {
       sum.errors -= isKnown.length;
       sum.aborted += isKnown.length;
     }
-    for (const outcome of sum.keys.values()) addUnit(sum, outcome);
+    for (const [key, outcome] of sum.keys) {
+      const counted = isCompared ? this.#failedKeys.counted(key, outcome) : outcome;
+      if (counted === null) sum.aborted += 1;
+      else addUnit(sum, counted);
+    }
     return countsOf(sum);
   }
 
@@ -98,6 +105,7 @@ const TOTALS = [
   "rejected",
   "violations",
   "aborted",
+  "shed",
   "fallback",
   "fallbackFailed",
 ] as const;
@@ -111,8 +119,8 @@ function countsOf(sum: ArmTally): ArmCounts {
   for (const total of TOTALS) counts[total] = sum[total];
   const slots = [...sum.latency].toSorted(([a], [b]) => a - b);
   for (const [slot, times] of slots) {
-    const { rowsLog2, bucket } = slotParts(slot);
-    (counts.latency[batchBucket(rowsLog2)] ??= []).push([bucket, times]);
+    const { rows, bucket } = slotParts(slot);
+    (counts.latency[String(rows)] ??= []).push([bucket, times]);
   }
   // Labels come from models: `__proto__` is one like any other.
   return { ...counts, outputs: Object.fromEntries(sum.outputs), inputs: sum.inputs };

@@ -84,6 +84,11 @@ export class ArmRecorder implements TicketArm {
     this.#tally(this.#window(at)).violations += 1;
   }
 
+  /** A request of the split was let go before it was admitted: too many are waiting. */
+  shed(at: number): void {
+    this.#tally(this.#window(at)).shed += 1;
+  }
+
   /** Requests of one frame end one right after the other. */
   isNewFrame(frame: RunFrame | undefined): boolean {
     if (frame === undefined) return true;

@@ -2,7 +2,7 @@
  * What counts as evidence. Beside each rule stands what a count without it would have been: the
  * first number that comes to mind is the wrong one.
  */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import {
   answer,
@@ -12,6 +12,7 @@ import {
   WATCH,
 } from "../../../test/support/evidence-stage.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
+import type { Watch } from "../../link/route/index.ts";
 import { UNLOADED } from "../runtime/index.ts";
 import type { Death } from "./loss.ts";
 import type { Failure } from "./ticket.ts";
@@ -223,6 +224,71 @@ test("a key seen by two workers is one unit, in the next interval another one", 
   expect(stage.counts(stage.pass(1_000)[0])).toMatchObject({ requests: 1, errors: 1 });
 });
 
+const SPLIT = { ...WATCH, candidateShare: 0.1 };
+
+function failing(watch: Watch, fallback: Failure["fallback"], revision = CANDIDATE) {
+  const stage = new EvidenceStage(2);
+  stage.watch(watch);
+  return Array.from({ length: 4 }, (_, at) => {
+    const failure: Failure = { requestId: null, fallback };
+    stage.admit(revision, "broken", at % 2).failed(threw, failure);
+    stage.admit(revision, "other").answered(answer());
+    // The split may change meanwhile: raising a weight leaves the key where it is.
+    if (at === 2) stage.watch({ ...watch });
+    const counts = stage.pass(1_000).map((record) => stage.counts(record, revision));
+    return counts.find(({ requests }) => requests > 0);
+  });
+}
+
+describe("a sticky key stays with its arm, and so does what is wrong with it", () => {
+  test("failures that stable does not answer either are one event for the whole rollout", () => {
+    for (const fallback of ["none", "failed"] as const)
+      expect(failing(SPLIT, fallback)).toMatchObject([
+        { requests: 2, errors: 1, aborted: 0 },
+        { requests: 1, errors: 0, aborted: 1, fallbackFailed: 0 },
+        { requests: 1, errors: 0, aborted: 1 },
+        { requests: 1, errors: 0, aborted: 1 },
+      ]);
+  });
+
+  test("those that stable answers are the candidate's own, each time", () => {
+    for (const counts of failing(SPLIT, "answered"))
+      expect(counts).toMatchObject({ requests: 2, errors: 1, aborted: 0, fallback: 1 });
+  });
+
+  test("stable's count each time: what it fails is held against the candidate less, never more", () => {
+    for (const counts of failing(SPLIT, "none", STABLE))
+      expect(counts).toMatchObject({ requests: 2, errors: 1, aborted: 0 });
+  });
+
+  test("so do the candidate's where nothing is split", () => {
+    for (const counts of failing({ ...WATCH, candidateShare: 1 }, "none"))
+      expect(counts).toMatchObject({ requests: 2, errors: 1, aborted: 0 });
+  });
+
+  test("another kind of failure is another event", () => {
+    const stage = new EvidenceStage();
+    stage.watch(SPLIT);
+    const rejected = new LastgoodError("runtime.failed", "422", { details: { rejected: true } });
+    stage.admit(CANDIDATE, "user").failed(threw);
+    stage.pass(1_000);
+    stage.admit(CANDIDATE, "user").failed(rejected);
+    stage.admit(CANDIDATE, "user").failed(threw);
+    const counts = stage.counts(stage.pass(1_000)[0]);
+    expect(counts).toMatchObject({ requests: 1, errors: 0, rejected: 1, aborted: 0 });
+  });
+});
+
+test("keys beyond those that are told apart are left out: by requests they would be other units", () => {
+  const stage = new EvidenceStage();
+  for (let user = 0; user < 10_050; user += 1)
+    stage.admit(STABLE, `user-${user}`).answered(answer());
+  expect(stage.counts(stage.pass(1_000)[0], STABLE)).toMatchObject({
+    requests: 10_000,
+    aborted: 50,
+  });
+});
+
 test("a request admitted before the weight changed counts in the old split", () => {
   const stage = new EvidenceStage();
   const old = stage.admit();
@@ -251,8 +317,11 @@ test("shedding, letting go of a version and callers' mistakes are no evidence", 
     .failed(new LastgoodError("runtime.unavailable", "is not loaded any more", UNLOADED));
   stage.arm().violated(stage.now);
   stage.admit().answered(answer());
+  stage.arm().shed(stage.now);
   const [record] = stage.pass(1_000);
   expect(stage.counts(record)).toMatchObject({ requests: 1, errors: 0, violations: 1 });
+  // The split assigned them all the same.
+  expect(stage.counts(record).shed).toBe(4);
   expect(record?.errors).toEqual([]);
 });
 
@@ -341,7 +410,7 @@ test("requests that shared a run share one observation of its time", () => {
   // By requests one slow run of eight would be eight slow answers.
   expect(Object.entries(latency).map(([rows, times]) => [rows, times[0]?.[1]])).toEqual([
     ["1", 1],
-    ["2", 1],
+    ["3", 1],
     ["8", 2],
   ]);
   expect(outputs).toEqual({ "0": 20 });

@@ -91,7 +91,10 @@ export const OUTCOME = {
   answered: 64,
 } as const;
 
-/** Keys told apart in one window; requests of further ones count each by itself. */
+/**
+ * Keys told apart in one window of a worker; further ones are left out. Counted by their requests they
+ * would be other units than those of the smaller arm, which has room for all of its own.
+ */
 const MOST_KEYS = 10_000;
 /** Distinct errors told of one window. */
 const MOST_ERRORS = 20;
@@ -101,14 +104,14 @@ const MESSAGE_CHARACTERS = 500;
 const SLOT_SPAN = 2_048;
 
 /** Bucket of the time and of the rows in one number. */
-export function latencySlot(rowsLog2: number, bucket: number): number {
-  return rowsLog2 * SLOT_SPAN + bucket + SLOT_SPAN / 2;
+export function latencySlot(rows: number, bucket: number): number {
+  return rows * SLOT_SPAN + bucket + SLOT_SPAN / 2;
 }
 
 /** What `latencySlot` was made of. */
-export function slotParts(slot: number): { readonly rowsLog2: number; readonly bucket: number } {
-  const rowsLog2 = Math.floor(slot / SLOT_SPAN);
-  return { rowsLog2, bucket: slot - rowsLog2 * SLOT_SPAN - SLOT_SPAN / 2 };
+export function slotParts(slot: number): { readonly rows: number; readonly bucket: number } {
+  const rows = Math.floor(slot / SLOT_SPAN);
+  return { rows, bucket: slot - rows * SLOT_SPAN - SLOT_SPAN / 2 };
 }
 
 /** An arm that did nothing. */
@@ -146,8 +149,7 @@ export function isEmpty({ arms, pairs }: WindowTally): boolean {
   return (
     pairs.pairs === 0 &&
     arms.every(
-      (arm) =>
-        arm.requests === 0 && arm.violations === 0 && arm.aborted === 0 && arm.keys.size === 0,
+      (arm) => arm.requests + arm.violations + arm.aborted + arm.shed === 0 && arm.keys.size === 0,
     )
   );
 }
@@ -172,10 +174,12 @@ export function addUnit(arm: ArmTally, outcome: number): void {
 export function addRequest(arm: ArmTally, outcome: number, key: string | null): boolean {
   if (key !== null) {
     const known = arm.keys.get(key);
-    if (known !== undefined || arm.keys.size < MOST_KEYS) {
-      arm.keys.set(key, (known ?? 0) | outcome);
-      return ((known ?? 0) & OUTCOME.answered) === 0;
+    if (known === undefined && arm.keys.size >= MOST_KEYS) {
+      arm.aborted += 1;
+      return false;
     }
+    arm.keys.set(key, (known ?? 0) | outcome);
+    return ((known ?? 0) & OUTCOME.answered) === 0;
   }
   addUnit(arm, outcome);
   return true;

@@ -1,4 +1,4 @@
-import { batchLog2, latencyBucket } from "../../core/analysis/index.ts";
+import { batchRows, latencyBucket } from "../../core/analysis/index.ts";
 import type { LastgoodError } from "../../core/errors/index.ts";
 import type { InferResult, RunFrame } from "../runtime/index.ts";
 import type { DisagreementTerms } from "./disagreement.ts";
@@ -118,7 +118,10 @@ export class RequestTicket implements Pending {
 
   #countFailure(error: LastgoodError, failure: Failure): void {
     const { code, message, details } = error;
-    if (code === "overloaded" || details["unloaded"] === true) return;
+    if (code === "overloaded" || details["unloaded"] === true) {
+      this.#tally.shed += 1;
+      return;
+    }
     const now = this.#failing?.at ?? this.#arm.now();
     const isPlain = this.#death === null && now <= this.deadlineAt;
     if (details["rejected"] === true && isPlain) {
@@ -130,9 +133,9 @@ export class RequestTicket implements Pending {
     this.#count(now, invalid, { ...failure, message, isAway: code === "runtime.unavailable" });
   }
 
-  /** It is kept apart after all: counted as nothing. */
+  /** It is kept apart after all: assigned, and nothing more is known. */
   dropped(): void {
-    this.#window.end(this);
+    if (this.#window.end(this)) this.#tally.shed += 1;
   }
 
   /**
@@ -218,7 +221,7 @@ export class RequestTicket implements Pending {
     if (prediction !== null) bump(this.#tally.outputs, this.#arm.labels.of(prediction));
     // Those who share a run share its time: it was seen once.
     if (!this.#arm.isNewFrame(frame)) return;
-    const slot = latencySlot(batchLog2(frame?.rows ?? batch), latencyBucket(modelMs));
+    const slot = latencySlot(batchRows(frame?.rows ?? batch), latencyBucket(modelMs));
     bump(this.#tally.latency, slot);
   }
 }

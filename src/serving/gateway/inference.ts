@@ -121,6 +121,7 @@ export class Inference {
     const { protocol, exchange, body } = arrived;
     const { limits } = routed.revision;
     if (served.inFlight >= limits.queue && arm !== "probe") {
+      if (arm === "assigned") routed.evidence?.shed(admitted.admittedAt);
       this.#shed(admitted, `more than ${limits.queue} requests are waiting for ${served.subject}`);
       return;
     }

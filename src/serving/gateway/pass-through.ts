@@ -94,6 +94,7 @@ export class PassThrough {
     const { limits } = routed.revision;
     if (served.inFlight >= limits.queue && arm !== "probe") {
       routed.count("shed").requests += 1;
+      if (arm === "assigned") routed.evidence?.shed(monotonic());
       const why = `more than ${limits.queue} requests are waiting for ${served.subject}`;
       this.#refuse(passing, new LastgoodError("overloaded", why));
       return;

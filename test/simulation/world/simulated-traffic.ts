@@ -44,7 +44,7 @@ function drawArms(route: Route, window: Window, { requests, random, truthOf }: T
       [latencyMs * 1.5, slow],
     ] as const;
     for (const [ms, times] of slots)
-      if (times > 0) arm.latency.set(latencySlot(0, latencyBucket(ms)), times);
+      if (times > 0) arm.latency.set(latencySlot(1, latencyBucket(ms)), times);
   }
 }
 
