@@ -38,6 +38,12 @@ function detectableText(metric: MetricAssessment): string {
   return `≥ ${percentText(metric.detectable)}`;
 }
 
+/** A check has no e-value: its failures in a row act. */
+function evidenceText({ kind, logE, threshold }: MetricAssessment): string {
+  if (kind === "health") return "-";
+  return `${bar(logE, threshold)} ${digits(logE)} of ${digits(threshold)}`;
+}
+
 function verdictText(metric: MetricAssessment, session: Session): string {
   const { terminal } = session;
   if (metric.verdict === "fail") return terminal.style(["bold", "red"], "fails");
@@ -64,8 +70,8 @@ export function metricLines(
     metric.name,
     armText(metric, "candidate"),
     armText(metric, "stable"),
-    `${bar(metric.logE, metric.threshold)} ${digits(metric.logE)} of ${digits(metric.threshold)}`,
-    pText(metric.alwaysValidP),
+    evidenceText(metric),
+    metric.kind === "health" ? "-" : pText(metric.alwaysValidP),
     detectableText(metric),
     verdictText(metric, session),
   ]);

@@ -115,6 +115,25 @@ test("rollout status says who keeps it from going back, and that it waits for a 
   );
 });
 
+test("a health check has no evidence to show: its failures in a row act", async () => {
+  const [errors] = badAssessment().metrics;
+  if (errors === undefined) throw new Error("two metrics");
+  const check = {
+    ...errors,
+    name: "ping",
+    kind: "health",
+    verdict: "inconclusive",
+    candidate: { observations: 4, bad: 0, rate: 0 },
+    stable: { observations: 0, bad: 0, rate: null },
+    threshold: 34.5,
+    detectable: null,
+  } as const;
+  const assessment = { ...goingOn(), metrics: [check] };
+  api.script({ "GET /rollout": [rolloutAnswer(canaryView(), { assessment })] });
+  const { out } = await api.run(["rollout", "status"]);
+  expect(out).toMatch(/ping +0 % \(0\/4\) +- +- +- +- +not decided/);
+});
+
 test("rollout status names the features in which inputs shifted", async () => {
   const [, latency] = badAssessment().metrics;
   if (latency === undefined) throw new Error("two metrics");

@@ -8,7 +8,12 @@ import {
   LineCounter,
   parseAllDocuments,
   parseDocument,
+  visit,
+  type Alias,
   type Document,
+  type DocumentOptions,
+  type ParseOptions,
+  type SchemaOptions,
 } from "yaml";
 import type * as z from "zod";
 
@@ -38,7 +43,7 @@ interface Source {
 export function readYaml<S extends z.ZodType>(path: string, schema: S): z.infer<S> {
   const text = readText(path);
   const source = { path, lines: new LineCounter() };
-  const document = parseDocument(text, { lineCounter: source.lines, uniqueKeys: true });
+  const document = parseDocument(text, optionsOf(source));
   return readDocument(source, document, schema).value;
 }
 
@@ -52,11 +57,16 @@ export function readYamlDocuments<S extends z.ZodType>(
 ): readonly ReadDocument<z.infer<S>>[] {
   const text = readText(path);
   const source = { path, lines: new LineCounter() };
-  const parsed = parseAllDocuments(text, { lineCounter: source.lines, uniqueKeys: true });
+  const parsed = parseAllDocuments(text, optionsOf(source));
   const documents = "empty" in parsed ? [] : parsed;
   return documents
     .filter((document) => document.errors.length > 0 || !isEmpty(document))
     .map((document) => readDocument(source, document, schema));
+}
+
+/** Plain data alone: a key is a text, and `!!binary` and its like stand for nothing here. */
+function optionsOf({ lines }: Source): ParseOptions & DocumentOptions & SchemaOptions {
+  return { lineCounter: lines, uniqueKeys: true, stringKeys: true, resolveKnownTags: false };
 }
 
 function isEmpty({ contents }: Document.Parsed): boolean {
@@ -69,7 +79,8 @@ function readDocument<S extends z.ZodType>(
   schema: S,
 ): ReadDocument<z.infer<S>> {
   const { path, lines } = source;
-  const [broken] = document.errors;
+  // What the parser only warns of is a tag that it does not know: the value would be another one.
+  const [broken] = [...document.errors, ...document.warnings];
   if (broken !== undefined)
     throw invalid(path, [`${place(source, broken.pos[0])}: ${firstLine(broken.message)}`]);
   const written = plain(source, document);
@@ -87,13 +98,31 @@ function readDocument<S extends z.ZodType>(
 }
 
 /** The document as plain data; aliases without an anchor or without end are refused. */
-function plain({ path }: Source, document: Document.Parsed): unknown {
+function plain(source: Source, document: Document.Parsed): unknown {
   try {
     return document.toJS({ maxAliasCount: 10 }) ?? {};
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw invalid(path, [`${path}: ${firstLine(why)}`]);
+    const loose = looseAlias(document);
+    throw invalid(source.path, [
+      loose === null
+        ? `${source.path}: ${firstLine(why)}`
+        : `${place(source, loose.range?.[0] ?? 0)}: nothing before it is called &${loose.source}`,
+    ]);
   }
+}
+
+/** The first alias that names no anchor before it, or null. */
+function looseAlias(document: Document.Parsed): Alias | null {
+  let loose: Alias | null = null;
+  visit(document, {
+    Alias: (_, alias) => {
+      if (alias.resolve(document) !== undefined) return undefined;
+      loose = alias;
+      return visit.BREAK;
+    },
+  });
+  return loose;
 }
 
 function readText(path: string): string {
@@ -105,7 +134,8 @@ function readText(path: string): string {
     throw new LastgoodError("config.invalid", `${path} cannot be read: ${why}`, { cause });
   }
   if (bytes.length > MAX_BYTES) throw invalid(path, [`${path}: is longer than ${MAX_BYTES} bytes`]);
-  return bytes.toString("utf8");
+  // A byte order mark is no character of the first line.
+  return bytes.toString("utf8").replace(/^\uFEFF/, "");
 }
 
 function place({ path, lines }: Source, offset: number): string {
@@ -143,5 +173,6 @@ function invalid(path: string, mistakes: readonly string[]): LastgoodError {
 }
 
 function firstLine(text: string): string {
+  if (text.startsWith("With stringKeys")) return "a key is a text";
   return text.split("\n")[0]?.replace(/ at line \d+, column \d+:?$/, "") ?? text;
 }

@@ -175,3 +175,22 @@ test("the user's file gives texts by key, and unknown keys are refused", async (
   writeFileSync(join(folder, "lastgood", "config.yaml"), "wrokers: 4\n");
   await expect(readUserFile(env)).rejects.toThrow(/wrokers/);
 });
+
+test("a place is right behind a byte order mark, and that of a name that stands for nothing", async () => {
+  expect(await mistake("\uFEFFremote: {}\n")).toMatch(
+    /^server\.yaml:1:1: has an unknown key "remote"/,
+  );
+  expect(await mistake("health:\n  web: *nothing\n")).toBe(
+    "server.yaml:2:8: nothing before it is called &nothing",
+  );
+  const known = "health:\n  a: &a {http: 'http://127.0.0.1:9/'}\n  b: *a\n";
+  const { signals } = await readServerYaml(serverYaml(known));
+  expect(signals.health["b"]).toEqual(signals.health["a"]);
+});
+
+test("keys that are no text and values of another kind of tag are refused where they are", async () => {
+  expect(await mistake("? [a, b]\n: c\n")).toBe("server.yaml:1:3: a key is a text");
+  expect(await mistake("health:\n  web: !!binary aGVsbG8=\n")).toBe(
+    "server.yaml:2:8: Unresolved tag: tag:yaml.org,2002:binary",
+  );
+});

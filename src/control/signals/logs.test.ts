@@ -168,6 +168,18 @@ test("a file that comes later is read whole; one that is missing is no error", a
   ]);
 });
 
+test("a log none of whose files is there is told of beforehand", async () => {
+  expect(stage.signals.unknownSources([metric])).toEqual([
+    `app has nothing to read now: no file is at ${file}; until one is, it watches nothing`,
+  ]);
+  writeFileSync(file, "");
+  expect(stage.signals.unknownSources([metric])).toEqual([]);
+  await follow({ files: [join(stage.folder, "*.log")], format: "json" });
+  expect(stage.signals.unknownSources([metric])).toEqual([]);
+  rmSync(file);
+  expect(stage.signals.unknownSources([metric])).toHaveLength(1);
+});
+
 test("a line longer than any may be counts once, by its beginning", async () => {
   await follow({ files: [file], format: "regex", error: "^ERROR" });
   writeFileSync(file, "");

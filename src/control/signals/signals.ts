@@ -1,3 +1,4 @@
+import { globSync } from "node:fs";
 import { join } from "node:path";
 
 import type { Signal } from "../../core/analysis/index.ts";
@@ -139,16 +140,31 @@ export class Signals implements FeedbackService {
     };
   }
 
-  /** Of metrics whose source `server.yaml` does not name, why they hold a rollout. */
+  /**
+   * Of metrics whose source `server.yaml` does not name, why they hold a rollout; of logs none of whose
+   * files is there, that they see nothing.
+   */
   unknownSources(metrics: readonly Metric[]): readonly string[] {
     return metrics.flatMap((metric) => {
       const { kind, name } = metric;
       if (kind !== "prometheus" && kind !== "logs" && kind !== "health") return [];
-      if (Object.hasOwn(this.#options.sources[kind], metric.source)) return [];
+      if (Object.hasOwn(this.#options.sources[kind], metric.source))
+        return kind === "logs" ? this.#absentLogs(name, metric.source) : [];
       return [
         `${name} cannot be read: server.yaml names no source "${metric.source}" under ${kind}; a rollout is held by that`,
       ];
     });
+  }
+
+  /** Files may begin later, but a path that is mistyped would protect nobody. */
+  #absentLogs(metric: string, source: string): readonly string[] {
+    const files = this.#options.sources.logs[source]?.files ?? null;
+    // A whole tree would take too long to look through.
+    if (files === null || files.some((path) => path.includes("**"))) return [];
+    if (globSync([...files]).length > 0) return [];
+    return [
+      `${metric} has nothing to read now: no file is at ${files.join(", ")}; until one is, it watches nothing`,
+    ];
   }
 
   /** How the checks of a watched candidate stand now, whether or not they were collected. */

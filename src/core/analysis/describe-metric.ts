@@ -15,7 +15,7 @@ import {
   shiftedFeatures,
   type FeatureShift,
 } from "./input-drift-test.ts";
-import { addJudged, NOTHING, rateOf, type JudgedArms } from "./judged.ts";
+import { addJudged, ENOUGH_TO_FREEZE, NOTHING, rateOf, type JudgedArms } from "./judged.ts";
 import { latencyDispersion } from "./latency-test.ts";
 import { limitLogE, metricLogSafe, type MetricState, type TestState } from "./metric.ts";
 import type { AnalysisPlan, MetricPlan, TestPlan } from "./plan.ts";
@@ -124,6 +124,13 @@ function rateVerdict(
   return `: ${chance}`;
 }
 
+const LEARNING = `not judged yet: what is slow is learnt from ${ENOUGH_TO_FREEZE} of stable's answers first`;
+
+/** Whether nothing was compared so far, and there is no limit to be judged by. */
+function isLearning({ slower, limit }: LatencyTest): boolean {
+  return limit === null && slower !== null && Object.keys(slower.edges).length === 0;
+}
+
 function latencyWords(
   at: number,
   state: LatencyTest,
@@ -134,7 +141,9 @@ function latencyWords(
   if (candidate === null) return "no latencies yet";
   const beside = stable === null ? "" : `, stable ${milliseconds(stable)}`;
   const limit = maxMs === null ? "" : `, at most ${milliseconds(maxMs)} allowed`;
-  return `${quantileWords(at)} ${milliseconds(candidate)}${beside}${limit}: ${chance}`;
+  // Two times side by side that chance is said to explain would be no more than not looked at.
+  const verdict = isLearning(state) ? LEARNING : chance;
+  return `${quantileWords(at)} ${milliseconds(candidate)}${beside}${limit}: ${verdict}`;
 }
 
 const share = (arm: Judged): string => percent(rateOf(arm) ?? 0);

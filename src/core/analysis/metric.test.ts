@@ -56,6 +56,15 @@ describe("latency", () => {
     expect(why).toMatch(/^latency: (median|p[\d.]+) [\d.]+ ms, stable [\d.]+ ms: 1 in /);
   });
 
+  test("while what is slow is not known yet, it says so and does not call it chance", () => {
+    const short = fold(
+      watchOnly(METRICS.latency),
+      halves(1, 1, { latencyMs: 900 }, { latencyMs: 1 }),
+    );
+    expect(judge(short).metrics[0]?.words).toMatch(/^p99 .*: not judged yet: .* 200 of stable's/);
+    expect(slowerBy(1.08).metrics[0]?.words).toContain("chance");
+  });
+
   test("eight percent is tolerated", () => {
     expect(slowerBy(1.08).decision).toBe("continue");
   });
