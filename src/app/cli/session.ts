@@ -24,6 +24,9 @@ export interface Connection {
   readonly client: LastgoodClient;
 }
 
+/** Exit code of what was broken off: by Ctrl-C, or because nobody reads it any more. */
+export const BROKEN_OFF = 130;
+
 /** How long a call whose connection was dropped is repeated, ms. */
 const RETRY_MS = 10_000;
 

@@ -12,6 +12,8 @@ export interface TerminalOptions {
   /** True when a person looks at stdout. */
   readonly isTerminal: boolean;
   readonly colour: boolean;
+  /** Aborted once nobody reads stdout any more, as behind `| head`. */
+  readonly unread?: AbortSignal | undefined;
   /** Width in characters. @default 100 */
   readonly columns?: number | undefined;
 }
@@ -29,6 +31,11 @@ export class Terminal {
     this.#options = options;
     this.isTerminal = options.isTerminal;
     this.columns = options.columns ?? 100;
+  }
+
+  /** True once whoever read stdout has gone. */
+  get isUnread(): boolean {
+    return this.#options.unread?.aborted === true;
   }
 
   style(format: Format | readonly Format[], text: string): string {

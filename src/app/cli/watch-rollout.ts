@@ -1,7 +1,7 @@
 import type { LastgoodClient } from "../../client/index.ts";
 import type { RolloutAnswer, RolloutView } from "../../core/api/index.ts";
 import { describeRollout, rolloutHeadline, rolloutKey } from "./describe-rollout.ts";
-import type { Session } from "./session.ts";
+import { BROKEN_OFF, type Session } from "./session.ts";
 import { lastOf, outcomeOf } from "./wait.ts";
 
 const CLEAR_SCREEN = "\u001b[2J\u001b[H";
@@ -35,6 +35,10 @@ export async function watchRollout(
       terminal.print(rolloutHeadline(rollout));
     key = rolloutKey(rollout);
     if (outcomeOf(answer, rollout) === "success") return last(answer, session);
+    if (terminal.isUnread) {
+      session.exitCode = BROKEN_OFF;
+      return;
+    }
     await new Promise((resolve) => {
       setTimeout(resolve, watched.pollMs);
     });
