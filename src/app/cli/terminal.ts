@@ -18,7 +18,22 @@ export interface TerminalOptions {
   readonly columns?: number | undefined;
 }
 
+const ESCAPE = 0x1b;
+
 type Format = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";
+
+/**
+ * Text that shows what it holds and steers no terminal: names, reasons and errors come from others.
+ * Colours stay where they are ours to give.
+ */
+function harmless(text: string, colour: boolean): string {
+  return text.replaceAll(/\p{Cc}(?:\[[\d;]*m)?/gu, (found) => {
+    const code = found.charCodeAt(0);
+    if (found.startsWith("\n") || found.startsWith("\t")) return found;
+    if (colour && code === ESCAPE && found.length > 1) return found;
+    return `\\x${code.toString(16).padStart(2, "0")}${found.slice(1)}`;
+  });
+}
 
 /** Answers on stdout, everything else on stderr; with `--json` the answer is one JSON value. */
 export class Terminal {
@@ -53,7 +68,7 @@ export class Terminal {
 
   /** Lines for people on stdout; nothing with `--json`. */
   print(...lines: readonly string[]): void {
-    if (!this.json && lines.length > 0) this.#options.stdout.write(`${lines.join("\n")}\n`);
+    if (!this.json && lines.length > 0) this.#options.stdout.write(this.#plain(lines));
   }
 
   /** Text on stdout as it is, such as a help page. */
@@ -63,6 +78,10 @@ export class Terminal {
 
   /** Progress and notes on stderr. */
   note(...lines: readonly string[]): void {
-    if (lines.length > 0) this.#options.stderr.write(`${lines.join("\n")}\n`);
+    if (lines.length > 0) this.#options.stderr.write(this.#plain(lines));
+  }
+
+  #plain(lines: readonly string[]): string {
+    return `${harmless(lines.join("\n"), this.#options.colour)}\n`;
   }
 }

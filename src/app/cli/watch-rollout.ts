@@ -23,7 +23,10 @@ export async function watchRollout(
   for (;;) {
     const answer: RolloutAnswer = await client.rollout(watched.endpoint);
     const { rollout } = answer;
-    if (redraws) terminal.raw(`${CLEAR_SCREEN}${describeRollout(answer, session).join("\n")}\n`);
+    if (redraws) {
+      terminal.raw(CLEAR_SCREEN);
+      terminal.print(...describeRollout(answer, session));
+    }
     if (begun !== null && rollout?.id !== begun.id) {
       const past = await lastOf(client, begun);
       outcomeOf({ assessment: null }, past);
