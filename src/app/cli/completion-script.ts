@@ -20,6 +20,7 @@ _lastgood() {
   local current="\${words[\${#words[@]} - 1]}"
   [ -n "$breaks" ] && kept="\${current%"\${current##*[$breaks]}"}"
   COMPREPLY=()
+  compopt -o nosort 2>/dev/null
   while IFS= read -r value; do
     value="\${value%%$'\\t'*}"
     if [ "$value" = ":files" ]; then
@@ -54,8 +55,8 @@ _lastgood() {
     esac
   done
   local added=1
-  (( \${#open} )) && compadd -S '' -a open && added=0
-  (( \${#values} )) && compadd -l -d shown -a values && added=0
+  (( \${#open} )) && compadd -V lastgood-open -S '' -a open && added=0
+  (( \${#values} )) && compadd -V lastgood -l -d shown -a values && added=0
   [[ -n "$files" ]] && _files && added=0
   return added
 }
@@ -73,8 +74,8 @@ function __lastgood_complete
         end
     end
 end
-complete -c lastgood -f -a '(__lastgood_complete)'
-complete -c mlops -f -a '(__lastgood_complete)'`;
+complete -c lastgood -k -f -a '(__lastgood_complete)'
+complete -c mlops -k -f -a '(__lastgood_complete)'`;
 
 /** A script for the shell that completes verbs, flags, and the names that the server knows. */
 export function completionScript(shell: (typeof SHELLS)[number]): string {

@@ -3,12 +3,27 @@ import { CommanderError } from "commander";
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Terminal } from "./terminal.ts";
 
+/** The command that was typed, as far as it was understood. */
+export interface TypedCommand {
+  /** With the program's name before it. */
+  readonly name: string;
+  /** What comes after the name, such as `<version> [options]`. */
+  readonly usage: string;
+}
+
 /** What was thrown as a LastgoodError; a command line that was not understood is `usage.invalid`. */
-export function failureOf(thrown: unknown, name: string): LastgoodError {
+export function failureOf(thrown: unknown, { name, usage }: TypedCommand): LastgoodError {
   if (!(thrown instanceof CommanderError)) return LastgoodError.from(thrown);
   if (thrown.code === "commander.help") {
     return new LastgoodError("usage.invalid", `what should ${name} do?`, {
       hint: `${name} --help lists what it can`,
+    });
+  }
+  // What is called `words` is read by the verb itself; its usage says what they are.
+  if (thrown.code === "commander.missingArgument" && thrown.message.includes("'words'")) {
+    return new LastgoodError("usage.invalid", `something is missing: ${name} ${usage}`, {
+      hint: `${name} --help shows what is understood`,
+      cause: thrown,
     });
   }
   const [first = "", ...rest] = thrown.message.replace(/^error: /, "").split("\n");

@@ -1,2 +1,3 @@
+export { whenInterrupted } from "./interrupted.ts";
 export { runCli, type CliOptions } from "./run.ts";
 export type { Output, TerminalOptions } from "./terminal.ts";

@@ -25,6 +25,12 @@ export function countValue(text: string): number {
   return Number(text);
 }
 
+/** A key that JSON readers drop without a word would be lost. */
+function keyOf(key: string): string {
+  if (key === "__proto__") throw new InvalidArgumentError(`"${key}" cannot be a key.`);
+  return key;
+}
+
 /** Collects `key=value` pairs of an option that may be given more than once. */
 export function pairValue(
   text: string,
@@ -32,7 +38,7 @@ export function pairValue(
 ): Record<string, string> {
   const at = text.indexOf("=");
   if (at < 1) throw new InvalidArgumentError(`accepted is key=value, not "${text}".`);
-  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+  return { ...before, [keyOf(text.slice(0, at))]: text.slice(at + 1) };
 }
 
 /** Collects `key=number` pairs of an option that may be given more than once. */
@@ -45,7 +51,7 @@ export function numberPairValue(
   const value = Number(number);
   if (at < 1 || number === "" || !Number.isFinite(value))
     throw new InvalidArgumentError(`accepted is key=number, such as auc=0.94, not "${text}".`);
-  return { ...before, [text.slice(0, at)]: value };
+  return { ...before, [keyOf(text.slice(0, at))]: value };
 }
 
 /** Collects the values of an option that may be given more than once. */

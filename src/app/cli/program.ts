@@ -1,5 +1,6 @@
 import { Command, Option } from "@commander-js/extra-typings";
 
+import { LastgoodError } from "../../core/errors/index.ts";
 import { PROGRAM_VERSION } from "../build/index.ts";
 import type { Session } from "./session.ts";
 import { findVerb, VERBS } from "./verb-table.ts";
@@ -48,8 +49,18 @@ async function addVerb(
   await import("./plain-zod.ts");
   const { define } = await verb.load();
   define(command, how.session, buildProgram);
-  command.hook("preAction", (_, acting) => how.session.use(acting.opts()));
+  command.hook("preAction", (_, acting) => {
+    how.session.use(acting.opts());
+    // What is being typed may be empty; anywhere else it is a variable without a value.
+    if (verb.name !== "completion" && acting.args.includes("")) throw emptyArgument();
+  });
   for (const leaf of leaves(command)) await addSharedOptions(leaf, verb);
+}
+
+function emptyArgument(): LastgoodError {
+  return new LastgoodError("usage.invalid", "an argument is empty", {
+    hint: "leave it out, or give it a value: is a variable of the script not set?",
+  });
 }
 
 function leaves(command: Command): Command[] {

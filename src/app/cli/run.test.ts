@@ -165,7 +165,10 @@ test.each([
   [["rolback"], "did you mean rollback?"],
   [["rollback", "--versoin", "v1"], "did you mean --version?"],
   [["rollout", "promot"], "did you mean promote?"],
-  [["frobnicate"], "lastgood frobnicate --help shows what is understood"],
+  [["frobnicate"], "lastgood --help shows what is understood"],
+  [["help", "frobnicate"], "lastgood --help shows what is understood"],
+  [["rolback", "--help"], "did you mean rollback?"],
+  [["rollout", "pause", "a", "b"], "lastgood rollout pause --help shows what is understood"],
 ])("%j is not understood: %s", async (argv, hint) => {
   const { exitCode, err } = await run(argv);
   expect(exitCode).toBe(2);
@@ -193,6 +196,11 @@ test.each([
   [["mark", "fraud@v1", "good"]],
   [["reinstate"]],
   [["history", "--expect", "abc"]],
+  [["history", "--verify", "--expect", "3f9c"]],
+  [["tag", "fraud@v1", "__proto__=x"]],
+  [["register", "fraud", "model.onnx", "--metric", "__proto__=1"]],
+  [["serve", "--api-address", "127.0.0.1:5999", "--serve-address", "127.0.0.1:5999"]],
+  [["serve", "-p", "5999", "--grpc-address", "127.0.0.1:5999"]],
   [["diff", "fraud"]],
   [["tag", "fraud@v1"]],
   [["alias", "fraud@v1"]],
@@ -200,6 +208,18 @@ test.each([
   [["serve", "--workers", "0"]],
   [["serve", "--api-address", "0.0.0.0:5000"]],
   [["completion", "tcsh"]],
+  [["rollback", ""]],
+  [["rollback", "x".repeat(200)]],
+  [["rollback", "--reason", "x".repeat(3000)]],
+  [["history", ""]],
+  [["versions", ""]],
+  [["incident", ""]],
+  [["explain", ""]],
+  [["policy", "show", ""]],
+  [["show", "fraud", ""]],
+  [["deploy", ""]],
+  [["deploy", "x".repeat(400)]],
+  [["deploy", "fraud@v1", "--to", ""]],
 ])("%j is a usage error and asks nothing of the server", async (argv) => {
   const { exitCode, out } = await run([...argv, "--json"]);
   expect(exitCode).toBe(2);
@@ -207,6 +227,19 @@ test.each([
   expect(error.message).not.toBe("");
   expect(error.hint).not.toBe("");
   expect(calls).toEqual([]);
+});
+
+test("where arguments are missing it is said which", async () => {
+  const shown = await run(["show"]);
+  expect(shown.err).toContain("error: something is missing: lastgood show <version> [options]\n");
+  const weighed = await run(["rollout", "set-weight"]);
+  expect(weighed.err).toContain("lastgood rollout set-weight <percent> [endpoint]");
+});
+
+test("help knows the commands within a verb", async () => {
+  const { exitCode, out } = await run(["help", "rollout", "promote"]);
+  expect(exitCode).toBe(0);
+  expect(out).toContain("Usage: lastgood rollout promote");
 });
 
 test("deploy sends what was asked for", async () => {

@@ -24,6 +24,9 @@ export interface Connection {
   readonly client: LastgoodClient;
 }
 
+/** Exit code of what was broken off: by Ctrl-C, or because nobody reads it any more. */
+export const BROKEN_OFF = 130;
+
 /** How long a call whose connection was dropped is repeated, ms. */
 const RETRY_MS = 10_000;
 
@@ -106,7 +109,13 @@ export class Session {
   async clientFor(url: string, retry: RetryOptions): Promise<LastgoodClient> {
     const { LastgoodClient: Client } = await import("../../client/index.ts");
     const { httpFetch } = await import("./http-fetch.ts");
-    return new Client({ url, retry, token: this.env["LASTGOOD_TOKEN"], fetch: httpFetch });
+    const { patientFetch } = await import("./patient-fetch.ts");
+    const fetch = patientFetch(httpFetch, () =>
+      this.terminal.note(
+        `no answer yet from ${url} (Ctrl-C ends the waiting); on the server's machine ${this.programName} rollback works without one`,
+      ),
+    );
+    return new Client({ url, retry, token: this.env["LASTGOOD_TOKEN"], fetch });
   }
 
   /** The client of the server that is talked to. @throws as `connect`. */

@@ -1,7 +1,7 @@
 import type { LastgoodClient } from "../../client/index.ts";
 import type { RolloutAnswer, RolloutView } from "../../core/api/index.ts";
 import { describeRollout, rolloutHeadline, rolloutKey } from "./describe-rollout.ts";
-import type { Session } from "./session.ts";
+import { BROKEN_OFF, type Session } from "./session.ts";
 import { lastOf, outcomeOf } from "./wait.ts";
 
 const CLEAR_SCREEN = "\u001b[2J\u001b[H";
@@ -23,7 +23,10 @@ export async function watchRollout(
   for (;;) {
     const answer: RolloutAnswer = await client.rollout(watched.endpoint);
     const { rollout } = answer;
-    if (redraws) terminal.raw(`${CLEAR_SCREEN}${describeRollout(answer, session).join("\n")}\n`);
+    if (redraws) {
+      terminal.raw(CLEAR_SCREEN);
+      terminal.print(...describeRollout(answer, session));
+    }
     if (begun !== null && rollout?.id !== begun.id) {
       const past = await lastOf(client, begun);
       outcomeOf({ assessment: null }, past);
@@ -35,6 +38,10 @@ export async function watchRollout(
       terminal.print(rolloutHeadline(rollout));
     key = rolloutKey(rollout);
     if (outcomeOf(answer, rollout) === "success") return last(answer, session);
+    if (terminal.isUnread) {
+      session.exitCode = BROKEN_OFF;
+      return;
+    }
     await new Promise((resolve) => {
       setTimeout(resolve, watched.pollMs);
     });

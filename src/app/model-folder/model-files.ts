@@ -54,10 +54,10 @@ async function filesBelow(folder: string): Promise<string[]> {
   const folders: FolderBelow[] = [{ name: "", within: [] }];
   for (let next = folders.pop(); next !== undefined; next = folders.pop()) {
     const { name, within } = next;
-    const real = await realpath(join(folder, name));
+    const real = await readable(join(folder, name), (path) => realpath(path));
     if (within.includes(real))
       throw unreadable(join(folder, name), "it is a link to what it is in");
-    for (const entry of await readdir(join(folder, name))) {
+    for (const entry of await readable(join(folder, name), (path) => readdir(path))) {
       if (entry.startsWith(".")) continue;
       const below = name === "" ? entry : `${name}/${entry}`;
       if (statOf(join(folder, below)).isDirectory())
@@ -69,9 +69,18 @@ async function filesBelow(folder: string): Promise<string[]> {
   return names.toSorted();
 }
 
+/** What is read of a path. @throws `usage.invalid` where this user may not, or the disk cannot. */
+async function readable<T>(path: string, read: (path: string) => Promise<T>): Promise<T> {
+  try {
+    return await read(path);
+  } catch (cause) {
+    throw unreadable(path, cause instanceof Error ? cause.message : String(cause));
+  }
+}
+
 async function digestOf(path: string): Promise<Digest> {
   const hash = createHash("sha256");
-  await pipeline(createReadStream(path), hash);
+  await readable(path, () => pipeline(createReadStream(path), hash));
   return parseDigest(`sha256:${hash.digest("hex")}`);
 }
 

@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   copyFileSync,
   cpSync,
   mkdirSync,
@@ -144,4 +145,27 @@ test.each([
     code: "usage.invalid",
     message: expect.stringMatching(new RegExp(`bad.*${why}|bad.*ENOENT`)) as string,
   });
+});
+
+test("what this user may not read is said so, a file and a folder", async () => {
+  const locked = join(folder, "locked");
+  mkdirSync(locked);
+  writeFileSync(join(folder, "locked.onnx"), "");
+  chmodSync(join(folder, "locked.onnx"), 0o000);
+  chmodSync(locked, 0o000);
+  // The folder above lets everybody through.
+  chmodSync(folder, 0o755);
+  const isRoot = process.geteuid?.() === 0;
+  try {
+    // Whom no mode keeps out has to become somebody else for a moment.
+    if (isRoot) process.seteuid?.(65_534);
+    for (const path of [`${locked}.onnx`, locked])
+      await expect(readModel(path)).rejects.toMatchObject({
+        code: "usage.invalid",
+        message: expect.stringMatching(/cannot be registered: EACCES/),
+      });
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+    chmodSync(locked, 0o700);
+  }
 });

@@ -3,6 +3,8 @@ import { join } from "node:path";
 
 import * as z from "zod";
 
+import { LastgoodError } from "../../core/errors/index.ts";
+
 const childSchema = z.object({
   pid: z.number().int(),
   /** Digest of what it was started with: another one means that it has to be replaced. */
@@ -32,13 +34,26 @@ function pathIn(dataDir: string): string {
   return join(dataDir, "server.json");
 }
 
-/** The data folder's `server.json`, or null where there is none that can be read. */
+/**
+ * The data folder's `server.json`, or null where there is none, or none of this form.
+ * @throws `config.invalid` where this user may not look: a server may well run there.
+ */
 export function readServerFile(dataDir: string): ServerFile | null {
   try {
     const parsed = serverFileSchema.safeParse(JSON.parse(readFileSync(pathIn(dataDir), "utf8")));
     return parsed.success ? parsed.data : null;
-  } catch {
-    return null;
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? cause.code : null;
+    if (code !== "EACCES" && code !== "EPERM") return null;
+    throw new LastgoodError(
+      "config.invalid",
+      `this user may not look into the data folder ${dataDir}, so it is not known whether a server runs on it`,
+      {
+        hint: "become the user who started the server, or name its API with --url",
+        details: { dataDir },
+        cause,
+      },
+    );
   }
 }
 

@@ -19,7 +19,7 @@ import { ModelService } from "./model-service.ts";
 import { notFound } from "./operation.ts";
 import { problemOf, toResponse, type Answer } from "./problem.ts";
 import { rootRoutes } from "./root-routes.ts";
-import { checkHost, checkOrigin } from "./safety.ts";
+import { checkFetchSite, checkHost, checkOrigin } from "./safety.ts";
 
 /** What of the store the API itself reads and writes. */
 export interface ApiStore {
@@ -63,6 +63,11 @@ export function createApp(
     const host = context.req.header("host");
     checkHost(host, hosts());
     checkOrigin(context.req.header("origin"), host);
+    checkFetchSite({
+      site: context.req.header("sec-fetch-site"),
+      mode: context.req.header("sec-fetch-mode"),
+      dest: context.req.header("sec-fetch-dest"),
+    });
     await next();
   });
   const kept = new KeptAnswers(

@@ -2,7 +2,13 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 
 import { LastgoodError } from "../../core/errors/index.ts";
-import { allowedHosts, checkContentType, checkHost, checkOrigin } from "./safety.ts";
+import {
+  allowedHosts,
+  checkContentType,
+  checkFetchSite,
+  checkHost,
+  checkOrigin,
+} from "./safety.ts";
 
 const hosts = allowedHosts("127.0.0.1", 5000);
 
@@ -57,6 +63,19 @@ test("no Origin and the own one are accepted, every other one is refused", () =>
     "http://evil.example",
   ])
     expect(originCode(origin)).toBe("origin.forbidden");
+});
+
+test.each([
+  [undefined, undefined, undefined, "taken"],
+  ["same-origin", "cors", "empty", "taken"],
+  ["none", "navigate", "document", "taken"],
+  ["cross-site", "navigate", "document", "taken"],
+  ["cross-site", "no-cors", "image", "origin.forbidden"],
+  ["cross-site", "no-cors", "script", "origin.forbidden"],
+  ["cross-site", "navigate", "iframe", "origin.forbidden"],
+  ["same-site", "no-cors", "empty", "origin.forbidden"],
+])("a browser's %s request, %s for a %s, is %s", (site, mode, dest, expected) => {
+  expect(codeOf(() => checkFetchSite({ site, mode, dest }))).toBe(expected);
 });
 
 test("only the exact media type in UTF-8 is accepted", () => {

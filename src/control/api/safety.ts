@@ -40,6 +40,26 @@ export function checkOrigin(origin: string | undefined, host: string | undefined
   );
 }
 
+/** What a browser says of a request in headers that no page can set (Fetch Metadata, W3C). */
+export interface FetchMetadata {
+  readonly site: string | undefined;
+  readonly mode: string | undefined;
+  readonly dest: string | undefined;
+}
+
+/**
+ * Refuses what a page of another site has a browser fetch: images, scripts, frames and the like carry
+ * no Origin. A person may follow a link here.
+ * @throws `origin.forbidden`
+ */
+export function checkFetchSite({ site, mode, dest }: FetchMetadata): void {
+  if (site === undefined || site === "same-origin" || site === "none") return;
+  if (mode === "navigate" && dest === "document") return;
+  throw new LastgoodError("origin.forbidden", "requests of other sites' pages are not accepted", {
+    hint: "open the address itself, or send requests from this server's own address",
+  });
+}
+
 /**
  * Insists on a content type that no HTML form can send.
  * @throws `content-type.unsupported`

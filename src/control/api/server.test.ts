@@ -363,6 +363,9 @@ test("a foreign Origin is refused, the own one is not, and nobody gets CORS head
   expect(codeIn(foreign)).toBe("origin.forbidden");
   expect(calls).toEqual([]);
   expect((await post("/api/v1/rollback", { actor: "a" }, { origin })).status).toBe(200);
+  const image = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors" };
+  expect(codeIn(await send("GET", "/api/v1/doctor", { headers: image }))).toBe("origin.forbidden");
+  expect(calls).toHaveLength(1);
   const preflight = await fetch(`${origin}/api/v1/rollback`, { method: "OPTIONS" });
   expect([...preflight.headers.keys()].filter((name) => name.startsWith("access-control"))).toEqual(
     [],

@@ -73,6 +73,11 @@ test("external data hidden in a node's subgraph is refused too", () => {
   expect(refusal(model).message).toContain('"hidden"');
 });
 
+test("a graph without outputs is refused: it could answer nothing", () => {
+  const bare = Buffer.concat(encodeField(7, encodeField(2, [Buffer.from("bare")])));
+  expect(refusal(bare).message).toContain("its graph gives no outputs");
+});
+
 test("graphs nested without end are refused, not followed", () => {
   let graph: Uint8Array[] = [];
   for (let depth = 0; depth < 500; depth += 1)

@@ -230,6 +230,7 @@ export function prepareModel(bytes: Uint8Array): PreparedModel {
   const fields = [...readFields(graph)];
   const nodes = fields.filter((field) => field.number === GRAPH.node).map(readNode);
   const outputs = fields.filter((field) => field.number === GRAPH.output).map(outputName);
+  if (outputs.length === 0) throw notOnnx("its graph gives no outputs");
   const zipMaps = findZipMaps(nodes, outputs);
   if (zipMaps.size === 0) return { bytes, outputs, zipMaps: [] };
   const rewritten = encodeField(MODEL.graph, rewriteGraph(fields, nodes, zipMaps));

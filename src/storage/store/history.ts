@@ -10,9 +10,24 @@ import { atomically, pageLimit, type Executor } from "./executor.ts";
 import type { HistoryStore } from "./store.ts";
 import type { Tables } from "./tables.ts";
 
+/**
+ * What an entry tells. Of one that somebody altered past reading the text as it stands: its hash then
+ * speaks against it like that of any other, and those around it are read all the same.
+ */
+function dataOf(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const data: unknown = JSON.parse(text);
+    if (typeof data === "object" && data !== null && !Array.isArray(data))
+      return data as Readonly<Record<string, unknown>>;
+  } catch {
+    // Not JSON at all.
+  }
+  return { unreadable: text };
+}
+
 function entryOf(row: Selectable<Tables["history"]>): ChainEntry {
   const { data, once: _, ...rest } = row;
-  return { ...rest, data: JSON.parse(data) as Readonly<Record<string, unknown>> };
+  return { ...rest, data: dataOf(data) };
 }
 
 async function headOf(executor: Executor, endpoint: string): Promise<ChainHead | null> {

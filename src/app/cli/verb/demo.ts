@@ -12,7 +12,7 @@ import { readModelFolder, tellStory } from "../../demo/index.ts";
 import { checkAddress } from "../../supervise/index.ts";
 import { examples } from "../help-text.ts";
 import { runServer, type ReadyServer, type ServeSettings } from "../serve-server.ts";
-import type { Session } from "../session.ts";
+import { BROKEN_OFF, type Session } from "../session.ts";
 
 const LOOPBACK = "127.0.0.1";
 
@@ -47,6 +47,7 @@ export function define(command: Command, session: Session): void {
         join(dirname(session.programFolder), "examples", options.model),
       );
       const dataDir = mkdtempSync(join(tmpdir(), "lastgood-demo-"));
+      let isTold = false;
       try {
         await runServer(session, await demoSettings(session, dataDir), async (server) => {
           const result = await tellStory({
@@ -60,12 +61,14 @@ export function define(command: Command, session: Session): void {
             programName: session.programName,
             perSecond,
           });
+          isTold = true;
           session.terminal.answer(result, () => invitation(session, server, model.name));
           return session.terminal.isTerminal ? undefined : "end";
         });
       } finally {
         rmSync(dataDir, { recursive: true, force: true });
       }
+      if (!isTold) session.exitCode = BROKEN_OFF;
     });
 }
 

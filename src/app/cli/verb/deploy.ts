@@ -11,6 +11,7 @@ import { ENVIRONMENTS, STRATEGIES } from "../../../core/endpoint/index.ts";
 import { LastgoodError } from "../../../core/errors/index.ts";
 import { formatDuration } from "../../../core/time/index.ts";
 import { readPolicyFile, type PolicyDocument } from "../../config/index.ts";
+import { commandBody } from "../command-body.ts";
 import { outlookLines } from "../describe-outlook.ts";
 import { examples } from "../help-text.ts";
 import { countValue, durationValue, percentValue } from "../option-value.ts";
@@ -69,7 +70,7 @@ export function define(command: Command, session: Session): void {
     .action(async (reference, options) => {
       const deadline = options.wait === true ? new Deadline(options.timeout) : null;
       const { client } = await session.connect();
-      const body = deployBodySchema.parse({
+      const body = commandBody(deployBodySchema, {
         ...options,
         reference,
         endpoint: options.to,

@@ -39,7 +39,8 @@ export function define(command: Command, session: Session): void {
         });
       }
       if (options.verify === true) {
-        const verified = await client.verifyHistory(endpoint ?? null, options.expect ?? null);
+        const expected = options.expect === undefined ? null : headOf(options.expect);
+        const verified = await client.verifyHistory(endpoint ?? null, expected);
         session.terminal.answer(verified, () => describeVerified(verified, session));
         if (!verified.ok) session.exitCode = ERROR_CODES["history.altered"].exit;
         return;
@@ -50,6 +51,14 @@ export function define(command: Command, session: Session): void {
         describeHistory({ ...history, entries: shown }, history.entries.length, session),
       );
     });
+}
+
+/** A mistyped head is in no chain: that must not sound like a history that somebody cut. */
+function headOf(text: string): string {
+  if (/^[\da-f]{64}$/i.test(text)) return text.toLowerCase();
+  throw new LastgoodError("usage.invalid", `"${text}" is not a head of a history`, {
+    hint: "a head is 64 hex digits, as `lastgood history` prints it",
+  });
 }
 
 async function readAll(client: LastgoodClient, endpoint: string | null): Promise<History> {

@@ -3,6 +3,7 @@ import type { Command } from "@commander-js/extra-typings";
 import { rollbackBodySchema } from "../../../core/api/index.ts";
 import { LastgoodError } from "../../../core/errors/index.ts";
 import { parseVersionReference } from "../../../core/version/index.ts";
+import { commandBody } from "../command-body.ts";
 import { describeRollback } from "../describe-rollback.ts";
 import { examples } from "../help-text.ts";
 import { countValue } from "../option-value.ts";
@@ -45,7 +46,7 @@ export function define(command: Command, session: Session): void {
       }
       // `rollback fraud@v1.0`: the whole reference, and the endpoint that serves the model.
       const isReference = endpoint !== undefined && version === undefined && /[@:]/.test(endpoint);
-      const body = rollbackBodySchema.parse({
+      const body = commandBody(rollbackBodySchema, {
         ...options,
         endpoint: isReference ? parseVersionReference(endpoint, []).model : endpoint,
         version: isReference ? endpoint : version,

@@ -3,7 +3,7 @@ import type { Command } from "@commander-js/extra-typings";
 import type { LastgoodClient } from "../../../client/index.ts";
 import { LastgoodError } from "../../../core/errors/index.ts";
 import { findPrograms } from "../../build/index.ts";
-import { readServerYaml, type Address } from "../../config/index.ts";
+import { formatAddress, readServerYaml, type Address } from "../../config/index.ts";
 import { readModel } from "../../model-folder/index.ts";
 import { readServerFile, runningError } from "../../supervise/index.ts";
 import { examples } from "../help-text.ts";
@@ -78,18 +78,39 @@ async function readSettings(
   options: { readonly port?: string | undefined; readonly allowCode?: boolean | undefined },
 ): Promise<ServeSettings> {
   const config = await session.setting("config");
+  const api = await session.required("apiAddress");
+  const serve =
+    options.port === undefined ? await session.required("serveAddress") : local(options.port);
+  const grpc = await session.setting("grpcAddress");
+  refuseShared({ API: api, serving: serve, gRPC: grpc });
   return {
     dataDir: await session.required("dataDir"),
-    api: await session.required("apiAddress"),
-    serve:
-      options.port === undefined ? await session.required("serveAddress") : local(options.port),
-    grpc: await session.setting("grpcAddress"),
+    api,
+    serve,
+    grpc,
     workers: await session.required("workers"),
     defaultEndpoint: await session.setting("defaultEndpoint"),
     ...(await readServerYaml(config)),
     allowCode: options.allowCode === true,
     programs: findPrograms(session.programFolder),
   };
+}
+
+/** @throws `config.invalid` where two parts of the server are to listen at one address. */
+function refuseShared(parts: Readonly<Record<string, Address | null>>): void {
+  const taken = new Map<string, string>();
+  for (const [part, address] of Object.entries(parts)) {
+    // Of port 0 each gets a free one.
+    if (address === null || address.port === 0) continue;
+    const text = formatAddress(address);
+    const other = taken.get(text);
+    if (other !== undefined) {
+      throw new LastgoodError("config.invalid", `${other} and ${part} cannot both be at ${text}`, {
+        hint: "--api-address, --serve-address (-p) and --grpc-address each need their own; `lastgood config show --origin` says where each comes from",
+      });
+    }
+    taken.set(text, part);
+  }
 }
 
 function local(port: string): Address {

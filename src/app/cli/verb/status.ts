@@ -6,7 +6,7 @@ import { formatDuration } from "../../../core/time/index.ts";
 import { automaticLines, stepName } from "../describe-rollout.ts";
 import { examples } from "../help-text.ts";
 import { ago, counted, serverText } from "../phrase.ts";
-import type { Session } from "../session.ts";
+import { BROKEN_OFF, type Session } from "../session.ts";
 import { tableLines } from "../table.ts";
 
 const REDRAW_MS = 1_000;
@@ -39,6 +39,10 @@ export function define(command: Command, session: Session): void {
           found === null ? describeStatus(status, session) : describeEndpoint(found, session),
         );
         if (options.watch !== true) return;
+        if (session.terminal.isUnread) {
+          session.exitCode = BROKEN_OFF;
+          return;
+        }
         await new Promise((resolve) => {
           setTimeout(resolve, REDRAW_MS);
         });

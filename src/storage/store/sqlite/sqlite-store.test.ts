@@ -16,6 +16,7 @@ import { DatabaseSync } from "node:sqlite";
 
 import { afterEach, beforeEach, expect, test } from "vitest";
 
+import { verifyChain } from "../../history/index.ts";
 import { MIGRATIONS } from "../migrations/migrate.ts";
 import type { Store, StoreRebuilt } from "../store.ts";
 import { openSqliteStore } from "./sqlite-store.ts";
@@ -265,3 +266,22 @@ test("nothing but the store's own files is left in the folder", async () => {
   ]);
   expect(statSync(path).size).toBeGreaterThan(0);
 });
+
+test.each(["{cut of", "[]", "null", '"text"'])(
+  "an entry whose data became %s is found altered, and hides none of the others",
+  async (data) => {
+    const entry = { at: 1, actor: "ana", reason: null, data: { n: 1 } };
+    await store.history.append("e", [
+      { ...entry, kind: "a" },
+      { ...entry, kind: "b" },
+      { ...entry, kind: "c" },
+    ]);
+    const other = new DatabaseSync(path);
+    other.exec("drop trigger history_no_update");
+    other.prepare("update history set data = ? where sequence = 2").run(data);
+    other.close();
+    const entries = await store.history.list("e");
+    expect(entries.map(({ kind }) => kind)).toEqual(["a", "b", "c"]);
+    expect(verifyChain(entries)).toMatchObject({ ok: false, entries: 3, firstAltered: 2 });
+  },
+);
