@@ -46,13 +46,13 @@ function serveFolder(name: string): readonly string[] {
   return ["-m", join(folder, name), "-p", String(server.ports.serve)];
 }
 
-async function invoke(url: string, body: unknown): Promise<{ status: number; body: unknown }> {
+async function invoke(url: string, body: unknown): Promise<{ status: number; body: string }> {
   const response = await fetch(`${url}/invocations`, {
     method: "POST",
     headers: { "content-type": "application/json", connection: "close" },
     body: JSON.stringify(body),
   });
-  return { status: response.status, body: await response.json() };
+  return { status: response.status, body: await response.text() };
 }
 
 /** MLflow's own server on the folder; gives its URL once it is ready. */
@@ -86,19 +86,42 @@ test("without --allow-code it is refused, saying why and what to type", async ()
   await server.terminate();
 }, 120_000);
 
-test("with it, a scikit-learn model is served on the port and answers as MLflow's own server does", async () => {
-  await server.start({ args: [...config, "--allow-code", ...serveFolder("table")] });
-  const ours = server.serveUrl;
-  const bodies = [
-    { dataframe_split: { columns, data: rows } },
-    {
-      dataframe_records: rows.map((row) =>
-        Object.fromEntries(row.map((x, at) => [columns[at] ?? "", x])),
-      ),
-    },
-  ];
-  await until("it serves", async () => (await invoke(ours, bodies[0])).status === 200, 120_000);
-  const url = await startMlflow("table");
-  for (const body of bodies) expect(await invoke(ours, body)).toEqual(await invoke(url, body));
-  expect(await isOk(`${ours}/ping`)).toBe(true);
-}, 300_000);
+const table = [
+  { dataframe_split: { columns, data: rows } },
+  {
+    dataframe_records: rows.map((row) =>
+      Object.fromEntries(row.map((x, at) => [columns[at] ?? "", x])),
+    ),
+  },
+];
+const scaled = [
+  { dataframe_records: [{ x: 1 }, { x: 2.5 }] },
+  { inputs: { x: [1.5] } },
+  { instances: [{ x: 3 }], params: {} },
+];
+
+test.each([
+  ["a scikit-learn model", "table", table],
+  ["one without a signature", "undescribed", table],
+  ["one that answers with a data frame", "frames", scaled],
+  [
+    "one that takes parameters",
+    "parameters",
+    [...scaled, { inputs: { x: [1.5] }, params: { by: 10 } }],
+  ],
+])(
+  "with it, %s is served on the port and answers as MLflow's own server does",
+  async (_, name, bodies) => {
+    await server.destroy();
+    server = await startServer({ args: [...config, "--allow-code"] });
+    const { code } = await server.cli(["serve", ...serveFolder(name)], {}, undefined, 240_000);
+    expect(code).toBe(0);
+    const ours = server.serveUrl;
+    await until("it serves", async () => (await invoke(ours, bodies[0])).status === 200, 120_000);
+    const url = await startMlflow(name);
+    for (const body of bodies) expect(await invoke(ours, body)).toEqual(await invoke(url, body));
+    expect(await isOk(`${ours}/ping`)).toBe(true);
+    theirs?.kill("SIGTERM");
+  },
+  300_000,
+);
