@@ -66,7 +66,7 @@ async function startMlflow(name: string): Promise<string> {
     env: { ...process.env, PATH: `${dirname(python)}:${process.env["PATH"] ?? ""}` },
   });
   const url = `http://127.0.0.1:${port}`;
-  await until("MLflow's server is ready", () => isOk(`${url}/ping`), 60_000);
+  await until("MLflow's server is ready", () => isOk(`${url}/ping`), 120_000);
   return url;
 }
 

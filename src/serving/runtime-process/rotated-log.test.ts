@@ -38,12 +38,11 @@ test("the last lines do nothing to a terminal, and stay short", () => {
 
 test("the first exception is shown that what wraps a server has left behind, not one of long ago", () => {
   const log = new RotatedLog(join(folder, "wrapped.log"));
-  const lines = (count: number): string => "  File x, line 1\n".repeat(count);
-  log.write(Buffer.from(`KeyError: 'handled'\n${lines(120)}`));
+  log.write(Buffer.from(`KeyError: 'handled'\n${"  File x, line 1\n".repeat(120)}`));
   expect(log.lastLines(1)).toBe("  File x, line 1");
   log.write(Buffer.from("app.errors.LoadError: no weights\n"));
   expect(log.lastLines(1)).toBe("app.errors.LoadError: no weights");
-  log.write(Buffer.from(`${lines(40)}Exception: the command failed\n`));
+  log.write(Buffer.from(`${"  File x, line 1\n".repeat(40)}Exception: the command failed\n`));
   expect(log.lastLines(2)).toBe(
     "app.errors.LoadError: no weights\n…\n  File x, line 1\nException: the command failed",
   );
