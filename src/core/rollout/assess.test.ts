@@ -303,6 +303,37 @@ for (const source of ["broken", "outage"] as const)
       expect(of.statuses).toBe("v1.0 stable, v1.1 candidate");
     });
 
+for (const source of ["broken", "outage"] as const) {
+  const mute = { decision: "hold" as const, why: "nobody can know", blamed: [], source };
+  const inconclusive = { action: "promote", deadlineMs: 6 * HOUR } as const;
+  const policy = canaryOf(TWO_STEPS, { analysis: { ...POLICY.analysis, inconclusive } });
+  const promotesAfter = (of: Scenario, looks: () => Scenario): void => {
+    looks();
+    of.later(6 * HOUR - 1);
+    expect(weights(looks()), "a millisecond is missing").toBe("1:90 2:10");
+    of.later(1);
+    expect(weights(looks().settles())).toBe("1:50 2:50");
+  };
+
+  test(`hours in which a source is ${source} are none of those that a hold may last`, () => {
+    const of = started(policy).assessed("hold").later(HOUR);
+    of.assessed("hold", { verdict: mute })
+      .later(8 * HOUR)
+      .assessed("hold", { verdict: mute });
+    expect(of.alarms, "a person hears of it").toEqual(["rollout.undecided"]);
+    promotesAfter(of, () => of.assessed("hold"));
+  });
+
+  test(`hours in which a source is ${source} are none of those that requests may take to come`, () => {
+    const of = started(policy).later(MINUTE).assessed("continue");
+    of.assessed("hold", { verdict: mute })
+      .later(8 * HOUR)
+      .assessed("hold", { verdict: mute });
+    expect(weights(of), "whatever the policy says").toBe("1:90 2:10");
+    promotesAfter(of, () => of.assessed("continue"));
+  });
+}
+
 test("what is undecided is not promoted while its switch is not verified", () => {
   const inconclusive = { action: "promote", deadlineMs: 1_000 } as const;
   const policy = { ...POLICY, analysis: { ...POLICY.analysis, inconclusive } };

@@ -8,6 +8,7 @@ import {
   stepElapsed,
   coolingUntil,
   stepsOf,
+  NO_STANDING,
   type Held,
   type Progress,
   type Standing,
@@ -33,6 +34,11 @@ const WANTS_BACK = "wants back";
 /** Whether the evidence would send the rollout back, and something named in `why` keeps it from that. */
 export function wantsBack({ cause }: Held): boolean {
   return cause.startsWith(WANTS_BACK);
+}
+
+/** Whether a source cannot be trusted, or both fail: only a person can know what follows from that. */
+function isMute({ cause }: Held): boolean {
+  return cause.startsWith("broken") || cause.startsWith("outage");
 }
 
 /** What the evidence says now: back, stay, or go on (DESIGN.md section 7, two axes). */
@@ -146,11 +152,18 @@ function hold(state: Under, held: Held, alarm: string | null): Step {
     reason: held.why,
     data: { rollout: rollout.id, to: revisionFacts(state, rollout.candidate), cause: held.cause },
   };
-  const since = standing.held?.since ?? held.since;
-  const next = withStanding(state, { ...standing, held: { ...held, since } });
+  const next = withStanding(state, heldBy(standing, held));
   const message = `${state.identity.name}: ${held.why}`;
   const effects: readonly Effect[] = alarm === null ? [] : [{ do: "alarm", code: alarm, message }];
   return step(next, effects, [history]);
+}
+
+/** The time in which nobody can know is not what the policy's deadline counts: it begins anew after it. */
+function heldBy(standing: Standing, held: Held): Standing {
+  const before = standing.held;
+  if (before !== null && isMute(before) === isMute(held))
+    return { ...standing, held: { ...held, since: before.since } };
+  return before === null && !isMute(held) ? { ...standing, held } : { ...NO_STANDING, held };
 }
 
 /** Nothing holds the rollout any more. */
@@ -158,7 +171,7 @@ function released(state: Under): Step {
   const { standing, rollout } = state.activity;
   if (standing.held === null) return ignored(state);
   return step(
-    withStanding(state, { ...standing, held: null }),
+    withStanding(state, isMute(standing.held) ? NO_STANDING : { ...standing, held: null }),
     [],
     [
       {
@@ -252,9 +265,7 @@ function undecided(
   const { now } = so;
   if (rollout.pause !== null || now - so.since < inconclusive.deadlineMs) return ignored(state);
   const why = `undecided at the deadline: ${so.why}`;
-  // Of a source that cannot be trusted, or an outage of both, only a person can know what follows.
-  const isMute = event.verdict.source === "broken" || event.verdict.source === "outage";
-  const action = isMute ? "hold" : inconclusive.action;
+  const action = standing.held !== null && isMute(standing.held) ? "hold" : inconclusive.action;
   if (action === "rollback" && standing.undecidedAt === null)
     return backByItself(state, { ...event, verdict: { ...event.verdict, why } }, now);
   if (action === "promote") return promotedUndecided(state, why, now);

@@ -15,12 +15,9 @@ import { compareOrder, type Route, type RouteOrder } from "../../../src/link/rou
 import { verifyChain, type ChainEntry } from "../../../src/storage/history/index.ts";
 import type { EndpointSave } from "../../../src/storage/store/store.ts";
 import type { Disk } from "./memory-store.ts";
-import {
-  keyOf,
-  type GatewayWatch,
-  type Served,
-  type SimulatedGateway,
-} from "./simulated-gateway.ts";
+import type { GatewayWatch, SimulatedGateway } from "./simulated-gateway.ts";
+import { keyOf } from "./simulated-revisions.ts";
+import type { Served } from "./simulated-workers.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 /** What a command was answered with, and when it was given. */
@@ -242,7 +239,7 @@ export class Laws implements GatewayWatch {
   #isLoaded(gateway: SimulatedGateway, worker: number, route: Route): void {
     for (const { revision } of route.split.arms) {
       const described = route.revisions.find((each) => each.revision === revision);
-      const state = described && gateway.stateOf(keyOf(route.endpoint, described));
+      const state = described && gateway.revisions.stateOf(keyOf(route.endpoint, described));
       assert.ok(
         state === "ready" || state === "failed",
         `law 5: what gets traffic is loaded (revision ${revision} is ${state} at worker ${worker})`,
@@ -282,7 +279,7 @@ export class Laws implements GatewayWatch {
     const { answer, askedAt, route } = told;
     if (!answer.warm) return;
     const target = route.revisions.find((each) => each.revision === answer.to.revision);
-    const since = target && gateway.readySince(keyOf(route.endpoint, target));
+    const since = target && gateway.revisions.readySince(keyOf(route.endpoint, target));
     assert.ok(
       since !== undefined && since !== null && since <= askedAt + (answer.switchMs ?? 0),
       `law 1: what is called warm was loaded before (at ${gateway.name})`,
@@ -299,7 +296,7 @@ export class Laws implements GatewayWatch {
     assert.ok(loaded !== undefined, `law 1: ${target.version} is kept loaded at ${gateway.name}`);
     const revision = revisionOf(state, target.revision);
     assert.equal(revision?.digest, digest, "law 2: the target is what it is called");
-    const kept = gateway.stateOf(keyOf(route.endpoint, loaded));
+    const kept = gateway.revisions.stateOf(keyOf(route.endpoint, loaded));
     assert.ok(kept !== null, `law 1: ${target.version} is loaded at ${gateway.name}`);
   }
 

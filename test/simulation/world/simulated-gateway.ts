@@ -1,30 +1,21 @@
 import { LastgoodError } from "../../../src/core/errors/index.ts";
-import type { GatewayStatus, Probed, RevisionState } from "../../../src/link/message/index.ts";
+import type { GatewayStatus, Probed } from "../../../src/link/message/index.ts";
 import type { Override } from "../../../src/link/override/index.ts";
 import type { Frame, PeerIdentity } from "../../../src/link/peer/index.ts";
-import type { Route, RouteRevision } from "../../../src/link/route/index.ts";
+import type { Route } from "../../../src/link/route/index.ts";
 import { EvidenceDesk } from "../../../src/serving/evidence/index.ts";
 import { ControlLink } from "../../../src/serving/gateway/control-link.ts";
 import { EndpointSwitch, type SwitchParts } from "../../../src/serving/gateway/endpoint-switch.ts";
 import { gatewayRequests } from "../../../src/serving/gateway/gateway-requests.ts";
 import { rollBack } from "../../../src/serving/gateway/rollback.ts";
 import type { RouteRecord } from "../../../src/serving/gateway/route-file.ts";
-import {
-  revisionKey,
-  type Swapped,
-  type Usage,
-  type WorkerCommand,
-} from "../../../src/serving/gateway/thread-messages.ts";
 import type { Truth } from "./models.ts";
 import type { Network } from "./network.ts";
-import { drawWindow } from "./simulated-traffic.ts";
+import { keyOf, SimulatedRevisions } from "./simulated-revisions.ts";
+import { SimulatedWorkers, type Served } from "./simulated-workers.ts";
 import { Life, type VirtualTime } from "./virtual-time.ts";
 
 const CONTROL_SOCKET = "control.sock";
-const WORKERS = [0, 1] as const;
-/** Of 100 requests this many are slow to end when what serves changes. */
-const LINGER_MS = 40;
-
 /** What is the same for all gateways of a world. */
 export interface Surroundings {
   readonly time: VirtualTime;
@@ -57,25 +48,10 @@ export interface GatewaySabotage {
   readonly probed?: (probed: Probed) => Probed;
 }
 
-/** What a worker serves of the endpoint. */
-export interface Served {
-  readonly route: Route;
-  readonly interval: number;
-  readonly holdMs: number | null;
-}
-
 /** What of a gateway outlives its process: the newest record of each endpoint. */
 export class GatewayDisk {
   readonly records = new Map<string, string>();
   fullUntil = 0;
-}
-
-interface Loaded {
-  readonly revision: RouteRevision;
-  readonly endpoint: Route["endpoint"];
-  state: RevisionState;
-  readyAt: number | null;
-  ready: PromiseWithResolvers<void>;
 }
 
 /**
@@ -89,12 +65,10 @@ export class SimulatedGateway {
   readonly #around: Surroundings;
   readonly #incarnation: string;
   readonly #endpoints = new Map<Route["endpoint"], EndpointSwitch>();
-  readonly #loaded = new Map<string, Loaded>();
-  readonly #served = WORKERS.map(() => new Map<string, Served>());
-  readonly #busyUntil = new Map<string, number>();
+  readonly revisions: SimulatedRevisions;
+  readonly #workers: SimulatedWorkers;
   readonly #desk: EvidenceDesk;
   readonly #answer: ReturnType<typeof gatewayRequests>;
-  readonly #told = new Map<string, number>();
   #control: ControlLink | null = null;
   /** When it last told a control plane what it is. */
   introducedAt = 0;
@@ -117,7 +91,25 @@ export class SimulatedGateway {
       clock: around.time.clock,
       onReady: () => this.#control?.evidenceReady(),
     });
-    for (const worker of WORKERS) this.#desk.join(worker);
+    const { time, random, truths, rate, watch } = around;
+    this.revisions = new SimulatedRevisions({
+      time,
+      life: this.life,
+      random,
+      truths,
+      isHasty: around.sabotage.isHasty === true,
+      onState: (state) => this.#control?.revisionState(state),
+      onDrop: (key) => watch.unloaded(this, key),
+    });
+    this.#workers = new SimulatedWorkers({
+      time,
+      life: this.life,
+      random,
+      rate,
+      truthOf: (revision) => this.revisions.truthOf(revision),
+      desk: this.#desk,
+      onSwap: (worker, served) => watch.swapped(this, worker, served),
+    });
     this.#answer = gatewayRequests(
       this,
       {} as Parameters<typeof gatewayRequests>[1],
@@ -131,7 +123,7 @@ export class SimulatedGateway {
       const endpoint = this.endpoint(name as Route["endpoint"]);
       await endpoint.resume();
       this.resumedWith = endpoint.record?.route.order ?? null;
-      if (endpoint.served !== null) await this.#workers({ kind: "swap", ...endpoint.served });
+      if (endpoint.served !== null) await this.#workers.all({ kind: "swap", ...endpoint.served });
     }
     const self = { role: "gateway", pid: 1, nonce: this.#incarnation } as PeerIdentity;
     this.#control = new ControlLink({
@@ -146,7 +138,7 @@ export class SimulatedGateway {
       timers: this.life.timers,
     });
     for (const endpoint of this.#endpoints.values()) endpoint.loadOthers();
-    this.life.timers.every(500, () => this.#traffic());
+    this.life.timers.every(500, () => this.#workers.tellTraffic());
   }
 
   endpoint(name: Route["endpoint"]): EndpointSwitch {
@@ -170,12 +162,12 @@ export class SimulatedGateway {
     return {
       gateway: this.name,
       incarnation: this.#incarnation,
-      workers: WORKERS.length,
+      workers: this.#workers.listening.length,
       serveAddress: this.name,
       grpcAddress: null,
       routes: records.map(({ route }) => route),
       overrides: records.flatMap(({ overrides }) => overrides),
-      revisions: [...this.#loaded.values()].map(({ state }) => state),
+      revisions: this.revisions.states,
     };
   }
 
@@ -194,18 +186,7 @@ export class SimulatedGateway {
 
   /** What a worker serves of an endpoint, the first worker's where none is named. */
   served(endpoint: string): readonly Served[] {
-    return this.#served.flatMap((worker) => worker.get(endpoint) ?? []);
-  }
-
-  /** The revision's state, by its key. */
-  stateOf(key: string): RevisionState["state"] | null {
-    return this.#loaded.get(key)?.state.state ?? null;
-  }
-
-  /** Since when the revision is ready, virtual ms; null where it is not. */
-  readySince(key: string): number | null {
-    const loaded = this.#loaded.get(key);
-    return loaded?.state.state === "ready" ? loaded.readyAt : null;
+    return this.#workers.servedBy(endpoint).flatMap((served) => served ?? []);
   }
 
   /** What a person on this machine asks of the gateway alone. */
@@ -236,16 +217,6 @@ export class SimulatedGateway {
       dryRun: false,
     };
     return this.#rollBack(command, { trigger: "breaker", leaves });
-  }
-
-  /** Golden samples are replayed: what is wrong by now is found out. */
-  replay(): void {
-    for (const loaded of this.#loaded.values()) {
-      const { state } = loaded.state;
-      if (state === "ready" && this.#truth(loaded.revision).wrong)
-        this.#become(loaded, "failed", "a golden sample disagrees", "preflight.rejected");
-      else if (state === "failed" && this.#holds(loaded.revision)) this.#become(loaded, "ready");
-    }
   }
 
   #rollBack(
@@ -305,27 +276,10 @@ export class SimulatedGateway {
   #parts(): SwitchParts {
     const { time } = this.#around;
     return {
-      loaded: {
-        begin: (endpoint, revision) => this.#begin(endpoint, revision),
-        ensure: async (endpoint, revision) => {
-          const key = keyOf(endpoint, revision);
-          // One that failed is tried again.
-          if (this.stateOf(key) === "failed") this.#loaded.delete(key);
-          await this.#begin(endpoint, revision);
-          if (this.#around.sabotage.isHasty === true) return;
-          await this.#loaded.get(key)?.ready.promise;
-        },
-        keysOf: (endpoint) =>
-          [...this.#loaded.keys()].filter((key) => key.startsWith(`${endpoint}/`)),
-        drop: (key) => this.#drop(key),
-        get: (key) => {
-          const loaded = this.#loaded.get(key);
-          return loaded && { isProven: loaded.state.state === "ready", state: loaded.state };
-        },
-      },
+      loaded: this.revisions.parts,
       workers: {
-        all: (command) => this.#workers(command),
-        listening: () => [...WORKERS],
+        all: (command) => this.#workers.all(command),
+        listening: () => this.#workers.listening,
       },
       log: () => undefined,
       clock: time.clock,
@@ -342,15 +296,15 @@ export class SimulatedGateway {
   }: Parameters<SwitchParts["probe"]>[0]): Promise<Probed> {
     await this.life.timers.pause(this.#around.random() * 5);
     const { time, watch, sabotage } = this.#around;
-    const isMute = this.#truth(revision).mute || time.now < this.probesFailUntil;
-    const answers = this.#served.every((worker) => {
-      const route = worker.get(endpoint)?.route;
+    const isMute = this.revisions.truthOf(revision).mute || time.now < this.probesFailUntil;
+    const answers = this.#workers.servedBy(endpoint).every((served) => {
+      const route = served?.route;
       const arms = route?.split.arms ?? [];
       // As callers get it, where all of them get the same.
       if (!apart && arms.length === 1) return arms[0]?.revision === revision.revision;
       return route?.revisions.some((each) => each.revision === revision.revision) === true;
     });
-    const isReady = this.stateOf(keyOf(endpoint, revision)) === "ready";
+    const isReady = this.revisions.stateOf(keyOf(endpoint, revision)) === "ready";
     const ok = !isMute && answers && isReady;
     if (!apart) watch.probed(this, revision.revision, ok);
     const answeredBy = ok ? revision.revision : null;
@@ -358,168 +312,4 @@ export class SimulatedGateway {
     const told: Probed = { ok, probes: [{ protocol: "oip", ok, status, answeredBy, ms: 1, why }] };
     return sabotage.probed?.(told) ?? told;
   }
-
-  #truth(revision: RouteRevision): Truth {
-    const truth = this.#around.truths.get(revision.digest);
-    if (truth === undefined) throw new Error(`nobody made ${revision.digest}`);
-    return truth;
-  }
-
-  #holds(revision: RouteRevision): boolean {
-    const { corrupt, wrong } = this.#truth(revision);
-    return !corrupt && !wrong;
-  }
-
-  async #begin(endpoint: Route["endpoint"], revision: RouteRevision): Promise<void> {
-    const key = keyOf(endpoint, revision);
-    if (this.#loaded.has(key)) return;
-    const state: RevisionState = {
-      endpoint,
-      revision: revision.revision,
-      digest: revision.digest,
-      state: "loading",
-      proof: "",
-      provenAt: null,
-      samples: 1,
-      why: null,
-      code: null,
-      engine: null,
-      pid: 1,
-    };
-    const loaded: Loaded = {
-      endpoint,
-      revision,
-      state,
-      readyAt: null,
-      ready: Promise.withResolvers<void>(),
-    };
-    loaded.ready.promise.catch(() => undefined);
-    this.#loaded.set(key, loaded);
-    this.life.timers.after(20 + this.#around.random() * 200, () => this.#load(key, loaded));
-  }
-
-  #load(key: string, loaded: Loaded): void {
-    if (this.#loaded.get(key) !== loaded) {
-      loaded.ready.reject(new LastgoodError("runtime.unavailable", "it was unloaded"));
-      return;
-    }
-    const truth = this.#truth(loaded.revision);
-    if (truth.corrupt) this.#become(loaded, "failed", "the digest differs", "artifact.corrupt");
-    else if (truth.wrong)
-      this.#become(loaded, "failed", "a golden sample disagrees", "preflight.rejected");
-    else this.#become(loaded, "ready");
-  }
-
-  #become(
-    loaded: Loaded,
-    state: "ready" | "failed",
-    why: string | null = null,
-    code: "artifact.corrupt" | "preflight.rejected" | null = null,
-  ): void {
-    const provenAt = state === "ready" ? this.#around.time.clock.now() : null;
-    // What failed and was brought back is waited for anew.
-    if (loaded.state.state === "failed") loaded.ready = Promise.withResolvers<void>();
-    loaded.ready.promise.catch(() => undefined);
-    loaded.state = { ...loaded.state, state, why, code, provenAt };
-    loaded.readyAt = this.#around.time.now;
-    this.#control?.revisionState(loaded.state);
-    if (state === "ready") loaded.ready.resolve();
-    else loaded.ready.reject(new LastgoodError(code ?? "runtime.unavailable", why ?? "it failed"));
-  }
-
-  async #drop(key: string): Promise<void> {
-    const loaded = this.#loaded.get(key);
-    if (loaded === undefined) return;
-    this.#loaded.delete(key);
-    this.#around.watch.unloaded(this, key);
-    await this.life.timers.pause(5);
-    if (!this.#loaded.has(key))
-      this.#control?.revisionState({ ...loaded.state, state: "gone", provenAt: null });
-  }
-
-  async #workers(command: WorkerCommand): Promise<unknown[]> {
-    return Promise.all(
-      WORKERS.map(async (worker) => {
-        await this.life.timers.pause(this.#around.random() * 2);
-        if (command.kind === "swap") return this.#swap(worker, command);
-        if (command.kind === "usage") return this.#usage(command.endpoint);
-        return null;
-      }),
-    );
-  }
-
-  #swap(worker: number, { route, interval, holdMs }: Served): Swapped {
-    const { time, random, watch } = this.#around;
-    const before = this.#served[worker]?.get(route.endpoint);
-    const old = (before?.route.split.arms ?? []).filter(
-      ({ revision }) => !route.split.arms.some((arm) => arm.revision === revision),
-    );
-    for (const { revision } of old) {
-      const described = before?.route.revisions.find((each) => each.revision === revision);
-      // Now and then a request takes longer than anybody waits for it.
-      const lingersMs = random() < 0.03 ? 12_000 : random() * LINGER_MS;
-      if (described !== undefined)
-        this.#busyUntil.set(keyOf(route.endpoint, described), time.now + lingersMs);
-    }
-    const served = { route, interval, holdMs };
-    this.#served[worker]?.set(route.endpoint, served);
-    watch.swapped(this, worker, served);
-    return {
-      worker,
-      swappedAt: time.now,
-      lastOldAdmittedAt: old.length === 0 ? null : time.now,
-      oldInFlight: old.length,
-    };
-  }
-
-  #usage(endpoint: string): Usage {
-    const { now } = this.#around.time;
-    const busy = [...this.#busyUntil].filter(
-      ([key, until]) => until > now && key.startsWith(`${endpoint}/`),
-    );
-    return {
-      inFlight: Object.fromEntries(busy.map(([key]) => [key, 1])),
-      oldInFlight: busy.length,
-      lastOldResponseAt: null,
-      failedRequests: 0,
-    };
-  }
-
-  /** What was admitted in every interval that is over by now, and what became of it. */
-  #traffic(): void {
-    const served = this.#served[0]?.values() ?? [];
-    for (const { route, interval, holdMs } of served) {
-      const { watch } = route;
-      if (watch === null || holdMs !== null) continue;
-      const tick = Math.floor(this.#around.time.now / watch.flushMs) - 1;
-      const place = `${route.endpoint} ${interval}`;
-      const from = this.#told.get(place) ?? tick - 1;
-      this.#told.set(place, Math.max(from, tick));
-      for (let each = Math.max(from + 1, tick - 20); each <= tick; each += 1)
-        for (const worker of WORKERS) this.#tell(worker, { route, interval, tick: each });
-    }
-  }
-
-  #tell(
-    worker: number,
-    {
-      route,
-      interval,
-      tick,
-    }: { readonly route: Route; readonly interval: number; readonly tick: number },
-  ): void {
-    const { watch, endpoint } = route;
-    if (watch === null) return;
-    const { random } = this.#around;
-    const expected = (this.#around.rate() * watch.flushMs) / 1_000 / WORKERS.length;
-    const requests = Math.floor(expected * (0.7 + 0.6 * random()));
-    const truthOf = (revision: RouteRevision): Truth => this.#truth(revision);
-    const window = drawWindow(route, watch, { interval, tick, requests, random, truthOf });
-    this.#desk.take(worker, { endpoint, windows: [window], through: { interval, tick } });
-  }
-}
-
-/** How a gateway knows a loaded revision. */
-export function keyOf(endpoint: string, { revision, digest }: RouteRevision): string {
-  return revisionKey(endpoint, revision, digest);
 }

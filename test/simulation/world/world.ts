@@ -154,7 +154,7 @@ export class World {
     }
     for (const truth of this.truths.values())
       Object.assign(truth, { corrupt: false, wrong: false, mute: false });
-    for (const gateway of this.gateways) gateway.replay();
+    for (const gateway of this.gateways) gateway.revisions.replay();
     const until = this.time.now + REST_MS;
     this.#wantedUntil = this.time.now + WANTED_MS;
     await this.pass(SOON_MS);
@@ -200,7 +200,7 @@ export class World {
       },
       spoil: ({ name, how, is }) => {
         this.truth(name)[how] = is;
-        for (const each of this.gateways) each.replay();
+        for (const each of this.gateways) each.revisions.replay();
       },
       noProbes: (does) => {
         this.#at(does).probesFailUntil = time.now + does.ms;
