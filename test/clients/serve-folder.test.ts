@@ -37,7 +37,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  theirs?.kill("SIGKILL");
+  endMlflow();
   await server.destroy();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -62,12 +62,19 @@ async function startMlflow(name: string): Promise<string> {
   const model = ["--model-uri", join(folder, name), "--env-manager", "local"];
   theirs = spawn(python, ["-m", "mlflow", "models", "serve", ...model, "--port", String(port)], {
     stdio: "ignore",
+    // A group of its own: it starts uvicorn, which would outlive it.
+    detached: true,
     // It calls uvicorn by its name.
     env: { ...process.env, PATH: `${dirname(python)}:${process.env["PATH"] ?? ""}` },
   });
   const url = `http://127.0.0.1:${port}`;
   await until("MLflow's server is ready", () => isOk(`${url}/ping`), 120_000);
   return url;
+}
+
+function endMlflow(): void {
+  if (theirs?.pid !== undefined && theirs.exitCode === null) process.kill(-theirs.pid, "SIGKILL");
+  theirs = null;
 }
 
 async function isOk(url: string): Promise<boolean> {
@@ -121,7 +128,7 @@ test.each([
     const url = await startMlflow(name);
     for (const body of bodies) expect(await invoke(ours, body)).toEqual(await invoke(url, body));
     expect(await isOk(`${ours}/ping`)).toBe(true);
-    theirs?.kill("SIGTERM");
+    endMlflow();
   },
   300_000,
 );
