@@ -37,7 +37,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  theirs?.kill("SIGKILL");
+  endMlflow();
   await server.destroy();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -46,13 +46,13 @@ function serveFolder(name: string): readonly string[] {
   return ["-m", join(folder, name), "-p", String(server.ports.serve)];
 }
 
-async function invoke(url: string, body: unknown): Promise<{ status: number; body: unknown }> {
+async function invoke(url: string, body: unknown): Promise<{ status: number; body: string }> {
   const response = await fetch(`${url}/invocations`, {
     method: "POST",
     headers: { "content-type": "application/json", connection: "close" },
     body: JSON.stringify(body),
   });
-  return { status: response.status, body: await response.json() };
+  return { status: response.status, body: await response.text() };
 }
 
 /** MLflow's own server on the folder; gives its URL once it is ready. */
@@ -62,12 +62,19 @@ async function startMlflow(name: string): Promise<string> {
   const model = ["--model-uri", join(folder, name), "--env-manager", "local"];
   theirs = spawn(python, ["-m", "mlflow", "models", "serve", ...model, "--port", String(port)], {
     stdio: "ignore",
+    // A group of its own: it starts uvicorn, which would outlive it.
+    detached: true,
     // It calls uvicorn by its name.
     env: { ...process.env, PATH: `${dirname(python)}:${process.env["PATH"] ?? ""}` },
   });
   const url = `http://127.0.0.1:${port}`;
-  await until("MLflow's server is ready", () => isOk(`${url}/ping`), 60_000);
+  await until("MLflow's server is ready", () => isOk(`${url}/ping`), 120_000);
   return url;
+}
+
+function endMlflow(): void {
+  if (theirs?.pid !== undefined && theirs.exitCode === null) process.kill(-theirs.pid, "SIGKILL");
+  theirs = null;
 }
 
 async function isOk(url: string): Promise<boolean> {
@@ -86,19 +93,42 @@ test("without --allow-code it is refused, saying why and what to type", async ()
   await server.terminate();
 }, 120_000);
 
-test("with it, a scikit-learn model is served on the port and answers as MLflow's own server does", async () => {
-  await server.start({ args: [...config, "--allow-code", ...serveFolder("table")] });
-  const ours = server.serveUrl;
-  const bodies = [
-    { dataframe_split: { columns, data: rows } },
-    {
-      dataframe_records: rows.map((row) =>
-        Object.fromEntries(row.map((x, at) => [columns[at] ?? "", x])),
-      ),
-    },
-  ];
-  await until("it serves", async () => (await invoke(ours, bodies[0])).status === 200, 120_000);
-  const url = await startMlflow("table");
-  for (const body of bodies) expect(await invoke(ours, body)).toEqual(await invoke(url, body));
-  expect(await isOk(`${ours}/ping`)).toBe(true);
-}, 300_000);
+const table = [
+  { dataframe_split: { columns, data: rows } },
+  {
+    dataframe_records: rows.map((row) =>
+      Object.fromEntries(row.map((x, at) => [columns[at] ?? "", x])),
+    ),
+  },
+];
+const scaled = [
+  { dataframe_records: [{ x: 1 }, { x: 2.5 }] },
+  { inputs: { x: [1.5] } },
+  { instances: [{ x: 3 }], params: {} },
+];
+
+test.each([
+  ["a scikit-learn model", "table", table],
+  ["one without a signature", "undescribed", table],
+  ["one that answers with a data frame", "frames", scaled],
+  [
+    "one that takes parameters",
+    "parameters",
+    [...scaled, { inputs: { x: [1.5] }, params: { by: 10 } }],
+  ],
+])(
+  "with it, %s is served on the port and answers as MLflow's own server does",
+  async (_, name, bodies) => {
+    await server.destroy();
+    server = await startServer({ args: [...config, "--allow-code"] });
+    const { code } = await server.cli(["serve", ...serveFolder(name)], {}, undefined, 240_000);
+    expect(code).toBe(0);
+    const ours = server.serveUrl;
+    await until("it serves", async () => (await invoke(ours, bodies[0])).status === 200, 120_000);
+    const url = await startMlflow(name);
+    for (const body of bodies) expect(await invoke(ours, body)).toEqual(await invoke(url, body));
+    expect(await isOk(`${ours}/ping`)).toBe(true);
+    endMlflow();
+  },
+  300_000,
+);

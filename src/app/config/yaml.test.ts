@@ -51,12 +51,25 @@ launchers:
 `);
   const { launchers } = await readServerYaml(path);
   const { mlflow } = BUILT_IN_LAUNCHERS;
-  expect(Object.keys(launchers)).toEqual(["mlflow", "python", "bentoml", "torch", "old"]);
+  expect(Object.keys(launchers)).toEqual([
+    "mlflow",
+    "mlflow-passthrough",
+    "python",
+    "bentoml",
+    "torch",
+    "old",
+  ]);
   expect(launchers["mlflow"]).toEqual({
     ...mlflow,
     python: "/opt/python/bin/python3",
     startTimeoutMs: 300_000,
     memoryBytes: 2 ** 31,
+  });
+  // The same program, whose requests are passed on unread.
+  expect(launchers["mlflow-passthrough"]).toEqual({
+    ...launchers["mlflow"],
+    protocol: "passthrough",
+    health: "/ping",
   });
   expect(launchers["torch"]).toMatchObject({
     command: [join(folder, "bin/serve.sh"), "--port={port}"],

@@ -14,6 +14,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
 import { readModel, readSteps } from "./read-model.ts";
+import { registerBody, type Registering } from "./register-model.ts";
+
+const SAID = { name: null, metrics: {}, params: {}, tags: {}, lineage: {}, actor: "me" };
 
 const root = join(import.meta.dirname, "../../..");
 const mlflow = (name: string): string => join(root, "test/fixtures/mlflow", name);
@@ -56,6 +59,30 @@ test("a folder of another flavour needs the launcher, and says what it takes", a
     kind: "tensor",
     dtype: "FP32",
     shape: [-1],
+  });
+});
+
+test("a folder whose signature is missing is passed through, unless somebody writes one", async () => {
+  cpSync(mlflow("sklearn"), folder, { recursive: true });
+  writeFileSync(join(folder, "MLmodel"), "flavors: {sklearn: {}}");
+  const found = await readModel(folder);
+  const body = (said: Partial<Registering["said"]>) =>
+    registerBody({ model: "m", found, said: { ...SAID, ...said } });
+  const signature = { inputs: [], outputs: [] };
+  expect(body({})).toMatchObject({ launcher: "mlflow-passthrough", signature: null });
+  expect(body({ signature })).toMatchObject({ launcher: "mlflow", signature });
+  expect(body({ launcher: "own" })).toMatchObject({ launcher: "own" });
+});
+
+test("what a folder says is left out where requests are not to be read", async () => {
+  const found = await readModel(mlflow("sklearn"));
+  const said = { ...SAID, launcher: "mlflow-passthrough" };
+  expect(registerBody({ model: "m", found, said })).toMatchObject({
+    runtime: "process",
+    launcher: "mlflow-passthrough",
+    signature: null,
+    arrays: false,
+    inputExample: null,
   });
 });
 

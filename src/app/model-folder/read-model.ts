@@ -1,6 +1,7 @@
 import * as z from "zod";
 
 import { LastgoodError, plainWords } from "../../core/errors/index.ts";
+import { UNREAD_LAUNCHER } from "../../core/launcher/index.ts";
 import {
   columnsFromMlflow,
   parseMlflowModel,
@@ -24,7 +25,7 @@ export interface FoundModel {
   readonly files: readonly ModelFile[];
   readonly steps: StepFiles;
   /** The launcher that it needs; null where it is served natively. */
-  readonly launcher: "mlflow" | null;
+  readonly launcher: "mlflow" | typeof UNREAD_LAUNCHER | null;
   /** What the folder says of a model that no engine of ours can look into. */
   readonly signature: Signature | null;
   /** Names of the columns of the table that it takes; null where nobody said. */
@@ -104,12 +105,13 @@ function ofMlflow(model: MlflowModel, files: readonly ModelFile[]): FoundModel {
   if (onnxFile !== null)
     mustHave(files, onnxFile, "MLmodel names it as the data of the flavour onnx");
   const requirements = files.find((file) => file.name === "requirements.txt");
+  const signature =
+    onnxFile === null && model.signature !== null ? signatureFromMlflow(model.signature) : null;
   return {
     files,
     steps: { ...NO_STEPS, model: onnxFile },
-    launcher: onnxFile === null ? "mlflow" : null,
-    signature:
-      onnxFile === null && model.signature !== null ? signatureFromMlflow(model.signature) : null,
+    launcher: onnxFile === null ? (signature === null ? UNREAD_LAUNCHER : "mlflow") : null,
+    signature,
     columns: model.signature === null ? null : columnsFromMlflow(model.signature),
     arrays: model.signature !== null && takesArrays(model.signature),
     inputExample: exampleOf(model, files),

@@ -1,6 +1,7 @@
 import type { LastgoodClient } from "../../client/index.ts";
 import type { ReferenceFile, RegisterBody, Registered } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
+import { UNREAD_LAUNCHER } from "../../core/launcher/index.ts";
 import { signatureSchema, type Signature } from "../../core/version/index.ts";
 import { uploadFiles, type ModelFile } from "./model-files.ts";
 import type { FoundModel } from "./read-model.ts";
@@ -29,13 +30,17 @@ export interface Registering {
   };
 }
 
+/** The launcher of its folder; a signature that somebody wrote is there to be read by. */
+function launcherOf({ found, said }: Registering): string | null {
+  if (said.launcher !== undefined && said.launcher !== null) return said.launcher;
+  const isSaid = said.signature !== undefined && said.signature !== null;
+  return found.launcher === UNREAD_LAUNCHER && isSaid ? "mlflow" : found.launcher;
+}
+
 /** What serves it: the remote or launcher that was named, the one its folder needs, else our engine. */
-function servedBy({
-  found,
-  said,
-}: Registering): Pick<RegisterBody, "runtime" | "remote" | "launcher"> {
-  const remote = said.remote ?? null;
-  const launcher = said.launcher ?? found.launcher;
+function servedBy(registering: Registering): Pick<RegisterBody, "runtime" | "remote" | "launcher"> {
+  const remote = registering.said.remote ?? null;
+  const launcher = launcherOf(registering);
   if (remote !== null) return { runtime: "remote", remote, launcher: null };
   return { runtime: launcher === null ? "onnx" : "process", remote, launcher };
 }
@@ -45,7 +50,9 @@ export function registerBody(registering: Registering): RegisterBody {
   const { found, said } = registering;
   const served = servedBy(registering);
   const reference = said.reference ?? null;
-  const signature = said.signature ?? (served.runtime === "process" ? found.signature : null);
+  const isUnread = served.launcher === UNREAD_LAUNCHER;
+  const isDescribed = served.runtime === "process" && !isUnread;
+  const signature = said.signature ?? (isDescribed ? found.signature : null);
   return {
     name: said.name,
     files: found.files.map((file) => ({ path: file.name, digest: file.digest })),
@@ -53,8 +60,8 @@ export function registerBody(registering: Registering): RegisterBody {
     steps: { ...found.steps },
     signature: signature === null ? null : signatureSchema.parse(signature),
     columns: served.runtime === "onnx" && found.columns !== null ? [...found.columns] : null,
-    arrays: served.runtime !== "remote" && found.arrays,
-    inputExample: said.inputExample ?? found.inputExample,
+    arrays: served.runtime !== "remote" && !isUnread && found.arrays,
+    inputExample: said.inputExample ?? (isUnread ? null : found.inputExample),
     reference:
       reference === null ? null : { digest: reference.file.digest, format: reference.format },
     metrics: said.metrics,

@@ -1,5 +1,10 @@
 import type { Launcher } from "./launcher.ts";
 
+/** The same server as another launcher starts, given its requests unread. */
+export function unread(launcher: Launcher): Launcher {
+  return { ...launcher, protocol: "passthrough", health: launcher.health ?? "/ping" };
+}
+
 /** What a launcher is that names only its command. */
 export const LAUNCHER_DEFAULTS = {
   protocol: "oip",
@@ -20,21 +25,27 @@ export const LAUNCHER_DEFAULTS = {
 /** Libraries of a model are large: the first start reads them from disk. */
 const SLOW_START_MS = 120_000;
 
+const MLFLOW: Launcher = {
+  ...LAUNCHER_DEFAULTS,
+  command:
+    "{python} -m mlflow models serve --model-uri {folder} --host 127.0.0.1 --port {port} --env-manager local".split(
+      " ",
+    ),
+  protocol: "mlflow",
+  model: "mlflow",
+  // A pyfunc model answers and changes nothing.
+  retries: true,
+  environment: "venv",
+  startTimeoutMs: SLOW_START_MS,
+};
+
+/** Of MLflow models whose requests no signature of ours can describe: they are passed on unread. */
+export const UNREAD_LAUNCHER = "mlflow-passthrough";
+
 /** Launchers that every server has; `launchers:` in its configuration changes and adds to them. */
 export const BUILT_IN_LAUNCHERS: Readonly<Record<string, Launcher>> = {
-  mlflow: {
-    ...LAUNCHER_DEFAULTS,
-    command:
-      "{python} -m mlflow models serve --model-uri {folder} --host 127.0.0.1 --port {port} --env-manager local".split(
-        " ",
-      ),
-    protocol: "mlflow",
-    model: "mlflow",
-    // A pyfunc model answers and changes nothing.
-    retries: true,
-    environment: "venv",
-    startTimeoutMs: SLOW_START_MS,
-  },
+  mlflow: MLFLOW,
+  [UNREAD_LAUNCHER]: unread(MLFLOW),
   python: {
     ...LAUNCHER_DEFAULTS,
     command: ["{python}", "serve.py"],

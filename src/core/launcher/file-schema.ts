@@ -2,7 +2,7 @@ import * as z from "zod";
 
 import { LastgoodError } from "../errors/index.ts";
 import { parseDuration } from "../time/index.ts";
-import { BUILT_IN_LAUNCHERS, LAUNCHER_DEFAULTS } from "./built-in.ts";
+import { BUILT_IN_LAUNCHERS, LAUNCHER_DEFAULTS, unread, UNREAD_LAUNCHER } from "./built-in.ts";
 import { LAUNCHER_PROTOCOLS, PLACEHOLDERS, type Launcher } from "./launcher.ts";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
@@ -107,8 +107,11 @@ export const launchersSchema = z
   .default({})
   .transform((entries, context): Record<string, Launcher> => {
     const launchers: Record<string, Launcher> = { ...BUILT_IN_LAUNCHERS };
+    const { mlflow } = entries;
+    if (mlflow !== undefined && launchers["mlflow"] !== undefined)
+      launchers[UNREAD_LAUNCHER] = unread({ ...launchers["mlflow"], ...written(mlflow) });
     for (const [name, entry] of Object.entries(entries)) {
-      const base = BUILT_IN_LAUNCHERS[entry.from ?? name];
+      const base = entry.from === undefined ? launchers[name] : BUILT_IN_LAUNCHERS[entry.from];
       const command = entry.command ?? base?.command;
       if (command === undefined) {
         context.addIssue({

@@ -8,6 +8,8 @@ import { signatureFromMlflow, takesArrays } from "./mlflow-signature.ts";
 const COLUMNS =
   '[{"type": "double", "name": "amount", "required": true}, {"type": "string", "name": "city"}]';
 const TENSOR = '[{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 4]}}]';
+const NAMED = '[{"type": "double", "name": "a"}]';
+const UNNAMED = '[{"type": "double"}, {"type": "double"}]';
 const LABEL = '[{"type": "tensor", "tensor-spec": {"dtype": "int64", "shape": [-1]}}]';
 
 const ONNX = {
@@ -79,9 +81,30 @@ test.each([
   ["a vector of Spark", '[{"type": "sparkml vector", "name": "a"}]'],
   ["no columns", "[]"],
 ])("a signature with %s is not said in our words, and the model is still read", (_, inputs) => {
-  const { signature } = parseMlflowModel({ flavors: {}, signature: { inputs } });
+  const { signature } = parseMlflowModel({ flavors: {}, signature: { inputs, outputs: LABEL } });
   expect(signature).not.toBeNull();
   expect(signature === null ? null : signatureFromMlflow(signature)).toBeNull();
+});
+
+test.each([
+  ["no outputs", { inputs: NAMED, outputs: null }],
+  ["an empty list of outputs", { inputs: NAMED, outputs: "[]" }],
+  ["inputs without names", { inputs: UNNAMED, outputs: LABEL }],
+  ["outputs without names", { inputs: NAMED, outputs: UNNAMED }],
+  ["an output that may hold anything", { inputs: NAMED, outputs: '[{"type": "any"}]' }],
+  [
+    "parameters",
+    { inputs: NAMED, outputs: LABEL, params: '[{"name": "k", "type": "double", "default": 1.0}]' },
+  ],
+])("a signature with %s promises more than our words can hold", (_, said) => {
+  const { signature } = parseMlflowModel({ flavors: {}, signature: said });
+  expect(signature === null ? "none" : signatureFromMlflow(signature)).toBeNull();
+});
+
+test("a signature whose list of parameters is empty has none", () => {
+  const said = { inputs: NAMED, outputs: LABEL, params: "[]" };
+  const { signature } = parseMlflowModel({ flavors: {}, signature: said });
+  expect(signature === null ? null : signatureFromMlflow(signature)).not.toBeNull();
 });
 
 test("a model without signature, example or run is read as it is (MLflow 1)", () => {

@@ -1,7 +1,11 @@
 import * as z from "zod";
 
 import { LastgoodError, plainWords } from "../errors/index.ts";
-import { mlflowColumnsSchema, type MlflowSignature } from "./mlflow-signature.ts";
+import {
+  mlflowColumnsSchema,
+  mlflowParamsSchema,
+  type MlflowSignature,
+} from "./mlflow-signature.ts";
 
 /*
  * The file `MLmodel` at the root of a model folder, written by MLflow 1 to 3:
@@ -10,7 +14,7 @@ import { mlflowColumnsSchema, type MlflowSignature } from "./mlflow-signature.ts
 const text = z.string().nullish();
 const mlmodelSchema = z.object({
   flavors: z.record(z.string(), z.looseObject({})),
-  signature: z.object({ inputs: text, outputs: text }).nullish(),
+  signature: z.object({ inputs: text, outputs: text, params: text }).nullish(),
   saved_input_example_info: z
     .object({ artifact_path: z.string(), type: text, serving_input_path: text })
     .nullish(),
@@ -54,7 +58,12 @@ function invalid(why: string, cause?: unknown): LastgoodError {
   });
 }
 
-function columnsOf(json: string | null | undefined, side: string): MlflowSignature["inputs"] {
+/** @throws `artifact.invalid` when it is not of the schema. */
+function listOf<T>(
+  json: string | null | undefined,
+  side: string,
+  schema: z.ZodType<readonly T[]>,
+): readonly T[] | null {
   if (json === null || json === undefined) return null;
   let value: unknown;
   try {
@@ -62,9 +71,9 @@ function columnsOf(json: string | null | undefined, side: string): MlflowSignatu
   } catch (cause) {
     throw invalid(`has a signature whose ${side} are not JSON`, cause);
   }
-  const parsed = mlflowColumnsSchema.safeParse(value);
+  const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw invalid(`has a signature whose ${side} are no list of columns`, parsed.error);
+  throw invalid(`has a signature whose ${side} are no list`, parsed.error);
 }
 
 function onnxFileOf(flavors: z.infer<typeof mlmodelSchema>["flavors"]): string | null {
@@ -116,8 +125,9 @@ export function parseMlflowModel(document: unknown): MlflowModel {
       signature === null || signature === undefined
         ? null
         : {
-            inputs: columnsOf(signature.inputs, "inputs"),
-            outputs: columnsOf(signature.outputs, "outputs"),
+            inputs: listOf(signature.inputs, "inputs", mlflowColumnsSchema),
+            outputs: listOf(signature.outputs, "outputs", mlflowColumnsSchema),
+            params: listOf(signature.params, "params", mlflowParamsSchema),
           },
     inputExample:
       example === null || example === undefined

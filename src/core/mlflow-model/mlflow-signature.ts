@@ -27,7 +27,12 @@ type Column = z.infer<typeof mlflowColumnsSchema>[number];
 export interface MlflowSignature {
   readonly inputs: readonly Column[] | null;
   readonly outputs: readonly Column[] | null;
+  /** Parameters that a request may set beside its inputs. */
+  readonly params: readonly unknown[] | null;
 }
+
+/** Schema of the list of parameters: what they are called is for the model's own server to know. */
+export const mlflowParamsSchema = z.array(z.unknown());
 
 const COLUMN_TYPES: Readonly<Record<string, DType>> = {
   boolean: "BOOL",
@@ -75,26 +80,35 @@ function specOf(column: Column, nameless: string): TensorSpec | null {
 /** What the outputs of a model are called that has no names for them. */
 const NAMELESS_OUTPUT = "predictions";
 
-function specsOf(columns: readonly Column[], nameless: string): readonly TensorSpec[] | null {
-  const specs = columns.map((column, index) =>
-    specOf(column, columns.length === 1 ? nameless : `${nameless}_${index}`),
-  );
+/** Several without names are told apart by their place alone, which no request of ours says. */
+function areNamed(columns: readonly Column[]): boolean {
+  return columns.length === 1 || columns.every(({ name }) => name !== undefined);
+}
+
+function specsOf(columns: readonly Column[] | null, nameless: string): TensorSpec[] | null {
+  if (columns === null || columns.length === 0 || !areNamed(columns)) return null;
+  const specs = columns.map((column) => specOf(column, nameless));
   const known = specs.filter((spec) => spec !== null);
   return known.length === specs.length ? known : null;
 }
 
 /**
  * What MLflow's signature says, in our words: one tensor per column, one value per row. Null where it
- * cannot be said: there are no inputs, a column may be left out, or is an object, a map or a list.
+ * cannot be said: there are no inputs or no outputs, a column may be left out, has no name beside others, or
+ * is an object, a map or a list, or requests may set parameters.
  */
-export function signatureFromMlflow(signature: MlflowSignature): Signature | null {
-  const inputs = signature.inputs === null ? null : specsOf(signature.inputs, "input");
-  const columns = signature.outputs ?? [];
-  const outputs = specsOf(columns, NAMELESS_OUTPUT);
-  if (inputs === null || outputs === null || inputs.length === 0) return null;
+export function signatureFromMlflow({
+  inputs: taken,
+  outputs: given,
+  params,
+}: MlflowSignature): Signature | null {
+  if (params !== null && params.length > 0) return null;
+  const inputs = specsOf(taken, "input");
+  const outputs = specsOf(given, NAMELESS_OUTPUT);
+  if (inputs === null || outputs === null) return null;
   const [first, ...rest] = outputs;
   // MLflow answers with the values alone, as scikit-learn gives them.
-  const isNameless = first !== undefined && rest.length === 0 && columns[0]?.name === undefined;
+  const isNameless = first !== undefined && rest.length === 0 && given?.[0]?.name === undefined;
   return { inputs, outputs: isNameless ? [{ ...first, nameless: true }] : outputs };
 }
 

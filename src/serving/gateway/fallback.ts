@@ -113,7 +113,7 @@ export class Fallback {
       });
   }
 
-  #succeed(asked: Asked, { outputs }: InferResult): void {
+  #succeed(asked: Asked, { outputs, scoring }: InferResult): void {
     const { failed, stable } = asked;
     // The caller was promised what the candidate's contract says.
     const violation = outputViolation(outputs, failed.routed.revision.contract, stable);
@@ -133,6 +133,7 @@ export class Fallback {
         version: stable.label,
         signature: stable.revision.signature,
         call,
+        scoring,
       }),
       this.#headers(asked),
     );

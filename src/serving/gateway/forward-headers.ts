@@ -45,7 +45,8 @@ export function requestHeaders(
   for (const name of ["host", "expect", PROBE_HEADER]) delete headers[name];
   headers["x-forwarded-for"] = before === undefined ? caller : `${String(before)}, ${caller}`;
   headers["x-forwarded-proto"] ??= "http";
-  headers["x-forwarded-prefix"] = `${String(sent["x-forwarded-prefix"] ?? "")}${prefix}`;
+  const path = `${String(sent["x-forwarded-prefix"] ?? "")}${prefix}`;
+  if (path !== "") headers["x-forwarded-prefix"] = path;
   if (host !== undefined) headers["x-forwarded-host"] ??= host;
   return headers;
 }

@@ -192,7 +192,7 @@ export class Inference {
   }
 
   #succeed(admitted: Admitted, call: Call, result: InferResult): void {
-    const { outputs } = result;
+    const { outputs, scoring } = result;
     const { arrived, routed, arm, endpoint } = admitted;
     const violation = outputViolation(outputs, routed.revision.contract, routed);
     if (violation !== null) {
@@ -214,6 +214,8 @@ export class Inference {
         version: routed.label,
         signature: routed.revision.signature,
         call,
+        // A probe compares with what was recorded, which is values and no text.
+        scoring: arm === "probe" ? undefined : scoring,
       }),
       answeredBy(arrived.exchange, routed, requestId),
     );

@@ -103,3 +103,10 @@ test("who called is told, what only the gateway may say is not believed", () => 
     "set-cookie": ["a", "b"],
   });
 });
+
+test("a request that names no endpoint has no prefix to tell of", () => {
+  expect(requestHeaders({ headers: {}, remoteAddress: "127.0.0.1" }, "")).toEqual({
+    "x-forwarded-for": "127.0.0.1",
+    "x-forwarded-proto": "http",
+  });
+});

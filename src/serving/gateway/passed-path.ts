@@ -31,15 +31,26 @@ export function passedPath(url: string): PassedPath | null {
   return { endpoint, prefix: pathname.slice(0, end), path: `${path === "" ? "/" : path}${search}` };
 }
 
-/** The same, where the endpoint's requests are passed on unread; else null. */
-export function passedTo(book: EndpointBook, url: string): PassedPath | null {
-  const to = passedPath(url);
-  if (to === null) return null;
-  let endpoint: RoutedEndpoint;
+/** The only path without an endpoint's name: a drop-in for `mlflow models serve` is asked there. */
+const SCORING = "/invocations";
+
+function isScoring(url: string): boolean {
+  return url === SCORING || url.startsWith(`${SCORING}?`);
+}
+
+function routedAt(book: EndpointBook, name: string | null): RoutedEndpoint | null {
   try {
-    endpoint = book.find(to.endpoint);
+    return book.find(name);
   } catch {
     return null;
   }
-  return endpoint.isPassedThrough ? to : null;
+}
+
+/** The same, and MLflow's own path of the default endpoint, where its requests are passed on unread; else null. */
+export function passedTo(book: EndpointBook, url: string): PassedPath | null {
+  const to = passedPath(url);
+  if (to === null && !isScoring(url)) return null;
+  const routed = routedAt(book, to?.endpoint ?? null);
+  if (routed === null || !routed.isPassedThrough) return null;
+  return to ?? { endpoint: routed.compiled.endpoint, prefix: "", path: url };
 }

@@ -92,3 +92,11 @@ test("the only output of a server of its own that has no name is answered as its
   expect(said(true)).toBe('{"predictions":[0,2]}');
   expect(said(false)).toBe('{"predictions":[{"predictions":0},{"predictions":2}]}');
 });
+
+test("what the version's own server wrote is passed on as it is", () => {
+  const scoring = '{"predictions": [{"n": 1.0}]}';
+  const call = { inputs: [], id: null, requestedOutputs: null, form: { kind: "tensors" } } as const;
+  const signature = { inputs: [], outputs: [] };
+  const { body } = encode([one], { endpoint: "e", version: "v1", signature, call, scoring });
+  expect(body).toBe(scoring);
+});

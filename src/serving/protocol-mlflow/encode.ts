@@ -85,13 +85,15 @@ function namelessOutput(
 }
 
 /**
- * Writes a scoring answer: `{"predictions": …}`, records where the request was a frame, else an object
+ * Writes a scoring answer: as the version's own server wrote it, since whether it is of records, lists or
+ * values alone is for what the model returned to say; else `{"predictions": …}`, records where the request was a frame, else an object
  * with a nested array for each output.
  */
 export function encode(
   outputs: readonly OutputValue[],
-  { call, signature }: AnswerContext,
+  { call, signature, scoring }: AnswerContext,
 ): ProtocolAnswer {
+  if (scoring !== undefined) return { status: 200, headers: JSON_HEADERS, body: scoring };
   const nameless = namelessOutput(outputs, signature);
   const named = (): string =>
     call.form.kind === "frame" ? frameText(outputs) : tensorsText(outputs);

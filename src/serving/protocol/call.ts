@@ -73,6 +73,8 @@ export interface AnswerContext {
   /** What that version gives. */
   readonly signature: Signature;
   readonly call: Call;
+  /** The answer as the version's own MLflow server wrote it; left out where there is none. */
+  readonly scoring?: string | undefined;
 }
 
 /** A version that an endpoint's route keeps. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -21,10 +21,10 @@ afterEach(() => {
 });
 
 /** Makes an environment with an interpreter that is a shell script. */
-function madeBy(script: string, changes: Partial<Launcher> = {}) {
+function madeBy(script: string, changes: Partial<Launcher> = {}, isBento = false) {
   const python = join(folder, "python");
   writeFileSync(python, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-  writeFileSync(join(folder, "requirements.txt"), "six==1.16.0\n");
+  if (!isBento) writeFileSync(join(folder, "requirements.txt"), "six==1.16.0\n");
   const { python: builtIn } = BUILT_IN_LAUNCHERS;
   if (builtIn === undefined) throw new Error("there is no python");
   return environmentOf(
@@ -56,6 +56,17 @@ test("an installation that takes too long ends with all it started, and says whi
   expect(markedProcesses(MARK)).toEqual([]);
 });
 
+test("the requirements of a Bento are where bentoml build writes them", async () => {
+  mkdirSync(join(folder, "env", "python"), { recursive: true });
+  writeFileSync(join(folder, "bento.yaml"), "service: service:Sum\n");
+  writeFileSync(join(folder, "env", "python", "requirements.txt"), "bentoml==1.4.40\n");
+  // The file that is installed comes last.
+  const script = `case "$*" in *" -r "*) for last; do :; done; cat "$last"; exit 1;; esac`;
+  await expect(madeBy(script, {}, true)).rejects.toMatchObject({
+    message: expect.stringContaining("bentoml==1.4.40") as string,
+  });
+});
+
 test("requirements that say one exact version are locked", () => {
   const text = [
     "# pinned by hand",
@@ -63,6 +74,9 @@ test("requirements that say one exact version are locked", () => {
     "mlflow[extras]==3.1.4  # the server",
     "scikit-learn == 1.5.2 ; python_version >= '3.9'",
     "pandas===2.2.3",
+    "--index-url https://host/simple",
+    "--extra-index-url=https://host/other",
+    "--require-hashes",
     "cloudpickle==3.1.0 \\",
     "    --hash=sha256:aaaa \\",
     "    --hash=sha256:bbbb",

@@ -37,13 +37,17 @@ export interface Environment {
   release(): void;
 }
 
+/** Lines that say where from, and in which form, not what: an exact version stays one. */
+const WHERE_FROM =
+  /^(?:-i|-f|--index-url|--extra-index-url|--find-links|--trusted-host|--no-index|--prefer-binary|--(?:only|no)-binary|--require-hashes)(?:[\s=]|$)/;
+
 /** The requirements that are not one exact version: they may bring something else tomorrow. */
 export function unlocked(requirements: string): readonly string[] {
   return requirements
     .replaceAll(/\\\r?\n/g, " ")
     .split("\n")
     .map((line) => line.replace(/(^|\s)#.*$/, "").trim())
-    .filter((line) => line !== "" && !line.startsWith("--hash"))
+    .filter((line) => line !== "" && !line.startsWith("--hash") && !WHERE_FROM.test(line))
     .filter(
       (line) =>
         !/^[A-Za-z0-9][\w.-]*(\[[^\]]*\])?\s*={2,3}\s*[^\s*;,]+(\s*;.*|\s+--hash.*)?$/.test(line),
@@ -131,6 +135,16 @@ async function make(folder: string, requirements: string, around: Making): Promi
   if (!installed.ok) throw failed("pip install", installed.output);
 }
 
+/** Where `bentoml build` writes the requirements of a Bento, whose root `bento.yaml` marks. */
+const OF_A_BENTO = join("env", "python", "requirements.txt");
+
+/** The requirements file of a version, which may not be there. */
+function requirementsFile(folder: string, { requirements }: Launcher): string {
+  const file = join(folder, requirements);
+  const isBento = !existsSync(file) && existsSync(join(folder, "bento.yaml"));
+  return isBento ? join(folder, OF_A_BENTO) : file;
+}
+
 /**
  * The environment of a version: made of its requirements file, once for all versions that have the
  * same; the interpreter as it is where there is none.
@@ -143,7 +157,7 @@ export async function environmentOf(
   const { launcher } = around;
   if (launcher.environment === "none")
     return unmanaged(launcher.python, "the launcher makes no environment");
-  const file = join(version.folder, launcher.requirements);
+  const file = requirementsFile(version.folder, launcher);
   if (!existsSync(file))
     return unmanaged(launcher.python, `the version has no ${launcher.requirements}`);
   const requirements = await readFile(file, "utf8");

@@ -35,3 +35,15 @@ test("the last lines do nothing to a terminal, and stay short", () => {
   log.write(Buffer.from("z".repeat(10_000)));
   expect(log.lastLines(5)).toBe(`red done\n${"z".repeat(500)}`);
 });
+
+test("the first exception is shown that what wraps a server has left behind, not one of long ago", () => {
+  const log = new RotatedLog(join(folder, "wrapped.log"));
+  log.write(Buffer.from(`KeyError: 'handled'\n${"  File x, line 1\n".repeat(120)}`));
+  expect(log.lastLines(1)).toBe("  File x, line 1");
+  log.write(Buffer.from("app.errors.LoadError: no weights\n"));
+  expect(log.lastLines(1)).toBe("app.errors.LoadError: no weights");
+  log.write(Buffer.from(`${"  File x, line 1\n".repeat(40)}Exception: the command failed\n`));
+  expect(log.lastLines(2)).toBe(
+    "app.errors.LoadError: no weights\n…\n  File x, line 1\nException: the command failed",
+  );
+});

@@ -5,6 +5,10 @@ import { stripVTControlCharacters } from "node:util";
 const DEFAULT_BYTES = 5 * 1024 * 1024;
 const LINES_KEPT = 20;
 const LINE_CHARACTERS = 500;
+/** How far back an exception may be what ended the server, lines. */
+const EXCEPTION_LINES = 100;
+/** What Python says at the end of a traceback: `ValueError: why`, `torch.cuda.OutOfMemoryError: why`. */
+const EXCEPTION = /^(?:\w+\.)*[A-Z]\w*(?:Error|Exception)(?::|$)/;
 
 /** A line as somebody's terminal may have it: colours and bells of the server do nothing there. */
 function shown(line: string): string {
@@ -25,6 +29,9 @@ export class RotatedLog {
   #bytes: number;
   #lines: string[] = [];
   #rest = "";
+  #printed = 0;
+  /** Exceptions that were named of late, and where. */
+  #exceptions: { readonly line: string; readonly at: number }[] = [];
 
   constructor(path: string, maxBytes = DEFAULT_BYTES) {
     mkdirSync(dirname(path), { recursive: true });
@@ -43,16 +50,26 @@ export class RotatedLog {
     for (const line of lines) this.#keep(line);
   }
 
-  /** The last lines that were printed, the newest last. */
+  /**
+   * The last lines that were printed, the newest last; before them the first exception of those that were
+   * named of late: what wraps the server tells of its own, and leaves that one far behind.
+   */
   lastLines(count: number): string {
     const rest = shown(this.#rest);
-    const lines = rest === "" ? this.#lines : [...this.#lines, rest];
-    return lines.slice(-count).join("\n");
+    const lines = (rest === "" ? this.#lines : [...this.#lines, rest]).slice(-count);
+    const first = this.#exceptions[0]?.line;
+    return (first === undefined || lines.includes(first) ? lines : [first, "…", ...lines]).join(
+      "\n",
+    );
   }
 
   #keep(printed: string): void {
     const line = shown(printed);
     if (line === "") return;
+    this.#printed += 1;
+    const since = this.#printed - EXCEPTION_LINES;
+    if (EXCEPTION.test(line)) this.#exceptions.push({ line, at: this.#printed });
+    if ((this.#exceptions[0]?.at ?? since) < since) this.#exceptions.shift();
     this.#lines.push(line);
     if (this.#lines.length > LINES_KEPT) this.#lines.shift();
   }

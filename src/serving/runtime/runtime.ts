@@ -22,6 +22,8 @@ export interface InferResult {
   readonly batch: number;
   /** The frame; left out by what runs one row at a time. */
   readonly frame?: RunFrame;
+  /** JSON that the version's own server wrote, of MLflow's scoring protocol: its callers get it as it is. */
+  readonly scoring?: string;
 }
 
 /**

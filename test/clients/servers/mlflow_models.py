@@ -2,7 +2,8 @@
 
     python mlflow_models.py FOLDER
 
-`worse` is trained on labels that were shuffled. `table/` takes named columns instead of a tensor.
+`worse` is trained on labels that were shuffled. `table/` takes named columns instead of a tensor, `undescribed/` has no signature,
+`parameters/` takes parameters, `frames/` answers with a data frame.
 """
 
 import sys
@@ -33,3 +34,27 @@ def save(name, features, labels):
 save("good", data.data, data.target)
 save("worse", data.data, shuffled)
 save("table", table, data.target)
+mlflow.sklearn.save_model(
+    LogisticRegression(max_iter=500).fit(table, data.target),
+    str(folder / "undescribed"),
+    pip_requirements=["mlflow", "scikit-learn"],
+)
+
+
+class Scaled(mlflow.pyfunc.PythonModel):
+    """Answers with a data frame, and takes a parameter."""
+
+    def predict(self, context, model_input, params=None):
+        return pd.DataFrame({"y": model_input["x"] * (params or {}).get("by", 1.0)})
+
+
+def save_scaled(name, params):
+    inputs = pd.DataFrame({"x": [1.0, 2.0]})
+    signature = mlflow.models.infer_signature(inputs, Scaled().predict(None, inputs), params=params)
+    mlflow.pyfunc.save_model(
+        str(folder / name), python_model=Scaled(), signature=signature, pip_requirements=["mlflow"]
+    )
+
+
+save_scaled("parameters", {"by": 2.0})
+save_scaled("frames", None)
