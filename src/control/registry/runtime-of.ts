@@ -1,5 +1,6 @@
 import type { RegisterBody } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
+import { BUILT_IN_NAMES } from "../../core/launcher/index.ts";
 import type { RuntimeSpec } from "../../core/version/index.ts";
 
 type Given = Pick<RegisterBody, "files" | "launcher" | "remote" | "runtime" | "steps">;
@@ -50,7 +51,7 @@ export function runtimeOf({ files, launcher, remote, runtime, steps }: Given): R
   if (runtime === "process") {
     if (launcher !== null && launcher !== "") return { kind: "process", launcher };
     throw new LastgoodError("input.invalid", "the process runtime needs the launcher's name", {
-      hint: "name one that is built in (mlflow, python, bentoml) or in the server's configuration: --launcher NAME",
+      hint: `name one that is built in (${BUILT_IN_NAMES}) or in the server's configuration: --launcher NAME`,
     });
   }
   if (remote !== null && remote !== "") return { kind: "remote", remote };

@@ -62,3 +62,6 @@ export const BUILT_IN_LAUNCHERS: Readonly<Record<string, Launcher>> = {
     startTimeoutMs: SLOW_START_MS,
   },
 };
+
+/** The same in words. */
+export const BUILT_IN_NAMES = Object.keys(BUILT_IN_LAUNCHERS).join(", ");

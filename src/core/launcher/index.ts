@@ -1,4 +1,4 @@
-export { BUILT_IN_LAUNCHERS, UNREAD_LAUNCHER } from "./built-in.ts";
+export { BUILT_IN_LAUNCHERS, BUILT_IN_NAMES, UNREAD_LAUNCHER } from "./built-in.ts";
 export { launchersSchema } from "./file-schema.ts";
 export {
   fillIn,

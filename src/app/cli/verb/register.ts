@@ -2,6 +2,7 @@ import { Option, type Command } from "@commander-js/extra-typings";
 
 import type { Registered } from "../../../core/api/index.ts";
 import { LastgoodError, pathText, plainIssues, plainWords } from "../../../core/errors/index.ts";
+import { BUILT_IN_NAMES } from "../../../core/launcher/index.ts";
 import {
   describeSpec,
   parseModelName,
@@ -70,7 +71,7 @@ export function define(command: Command, session: Session): void {
     .option("--remote <name>", "with --runtime remote: its name in server.yaml")
     .option(
       "--launcher <name>",
-      "with --runtime process: what starts a server on the folder (mlflow, python, bentoml, or a name in server.yaml); needs a server with --allow-code",
+      `with --runtime process: what starts a server on the folder (${BUILT_IN_NAMES}, or a name in server.yaml); needs a server with --allow-code`,
     )
     .option(
       "--signature <file>",
@@ -143,7 +144,7 @@ function checkSource(
     const isGiven = options[option as keyof typeof NAMED_BY] !== undefined;
     if (options.runtime === runtime && !isGiven)
       throw new LastgoodError("usage.invalid", `--runtime ${runtime} needs --${option} NAME`, {
-        hint: `the names are those under ${option}s: in the server's server.yaml${option === "launcher" ? ", and mlflow, python, bentoml" : ""}`,
+        hint: `the names are those under ${option}s: in the server's server.yaml${option === "launcher" ? `, and ${BUILT_IN_NAMES}` : ""}`,
       });
     if (options.runtime !== runtime && isGiven)
       throw new LastgoodError("usage.invalid", `--${option} goes with --runtime ${runtime}`, {
