@@ -6,15 +6,16 @@ import { metricsSchema, tolerance } from "./metric-schema.ts";
 import { duration, keyed, percent, perTime, share, type Range } from "./value.ts";
 
 const DAY = 86_400_000;
-const ANY_TIME: Range = { words: "0 to 366d", has: (ms) => ms >= 0 && ms <= 366 * DAY };
-const SOME_TIME: Range = { words: "1s to 366d", has: (ms) => ms >= 1_000 && ms <= 366 * DAY };
-const FLUSH: Range = { words: "100ms to 60s", has: (ms) => ms >= 100 && ms <= 60_000 };
-const DEADLINE: Range = { words: "100ms to 10m", has: (ms) => ms >= 100 && ms <= 600_000 };
+const ANY_TIME: Range = { words: "0 to 366d", minimum: 0, maximum: 366 * DAY };
+const SOME_TIME: Range = { words: "1s to 366d", minimum: 1_000, maximum: 366 * DAY };
+const FLUSH: Range = { words: "100ms to 60s", minimum: 100, maximum: 60_000 };
+const DEADLINE: Range = { words: "100ms to 10m", minimum: 100, maximum: 600_000 };
 const ERROR: Range = {
   words: "more than 0 and less than 0.5",
-  has: (alpha) => alpha > 0 && alpha < 0.5,
+  exclusiveMinimum: 0,
+  exclusiveMaximum: 0.5,
 };
-const HOLDBACK: Range = { words: "0% to 50%", has: (kept) => kept >= 0 && kept <= 0.5 };
+const HOLDBACK: Range = { words: "0% to 50%", minimum: 0, maximum: 0.5 };
 const DISPERSION = "is not a dispersion: write auto, or a number from 1";
 const requests = z
   .number("is not a number of requests")

@@ -28,6 +28,11 @@ test("it tells an editor what may be written, and what holds otherwise", () => {
     default: "1h",
     description: expect.stringContaining("Watch") as string,
   });
+  expect(at("properties", "rollout", "properties", "holdback", "anyOf", "1")).toEqual({
+    type: "number",
+    minimum: 0,
+    maximum: 0.5,
+  });
   const metric = ["properties", "analysis", "properties", "metrics"] as const;
   expect(at(...metric, "additionalProperties", "oneOf")).toHaveLength(13);
 });

@@ -9,19 +9,22 @@ export type NamedMetric = (name: string) => Metric | null;
 
 const RATE: Range = {
   words: "more than 0% and less than 100%",
-  has: (rate) => rate > 0 && rate < 1,
+  exclusiveMinimum: 0,
+  exclusiveMaximum: 1,
 };
 const ABSOLUTE: Range = {
   words: "0% to less than 100%",
-  has: (absolute) => absolute >= 0 && absolute < 1,
+  minimum: 0,
+  exclusiveMaximum: 1,
 };
 const RELATIVE: Range = {
   words: "1.0 (as good as stable) to 100",
-  has: (relative) => relative >= 1 && relative <= 100,
+  minimum: 1,
+  maximum: 100,
 };
-const APART: Range = { words: "0% to 100%", has: (apart) => apart >= 0 && apart <= 1 };
-const SLOWDOWN: Range = { words: "0% to 10000%", has: (slower) => slower >= 0 && slower <= 100 };
-const LATENCY: Range = { words: "0 to 1h", has: (ms) => ms >= 0 && ms <= 3_600_000 };
+const APART: Range = { words: "0% to 100%", minimum: 0, maximum: 1 };
+const SLOWDOWN: Range = { words: "0% to 10000%", minimum: 0, maximum: 100 };
+const LATENCY: Range = { words: "0 to 1h", minimum: 0, maximum: 3_600_000 };
 
 /** How much worse than stable a candidate may be; `absolute` where the file leaves it out. */
 export function tolerance(

@@ -6,8 +6,8 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 const GRPC = /^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}(\/[\w.-]{1,200})?$/;
 
-const pace: Range = { words: "from 1s to 1h", has: (ms) => ms >= 1_000 && ms <= 3_600_000 };
-const patience: Range = { words: "from 100ms to 1m", has: (ms) => ms >= 100 && ms <= 60_000 };
+const pace: Range = { words: "from 1s to 1h", minimum: 1_000, maximum: 3_600_000 };
+const patience: Range = { words: "from 100ms to 1m", minimum: 100, maximum: 60_000 };
 
 function named<T extends z.ZodType>(schema: T): z.ZodDefault<z.ZodRecord<z.ZodString, T>> {
   return z.record(z.string().regex(NAME, "is not a name"), schema).default({});

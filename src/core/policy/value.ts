@@ -6,10 +6,26 @@ import { parseDuration } from "../time/index.ts";
 const DURATION = "(\\d+(\\.\\d+)? ?(ms|s|min|m|h|d) ?)+";
 const PERCENT = /^\d+(\.\d+)? ?%$/;
 
-/** What a value may be: in words for people, and as a test. */
+/** What a value may be: in words for people, and its ends, under the names that JSON Schema has for them. */
 export interface Range {
   readonly words: string;
-  readonly has: (value: number) => boolean;
+  readonly minimum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMaximum?: number;
+}
+
+function has(range: Range, value: number): boolean {
+  const { minimum = -Infinity, exclusiveMinimum = -Infinity } = range;
+  const { maximum = Infinity, exclusiveMaximum = Infinity } = range;
+  return (
+    value >= minimum && value > exclusiveMinimum && value <= maximum && value < exclusiveMaximum
+  );
+}
+
+/** A number, with the range's ends told to editors; whoever reads it says the range in words. */
+function numberIn({ words: _, ...ends }: Range): z.ZodNumber {
+  return z.number().meta(ends);
 }
 
 function orMistake<T>(context: z.RefinementCtx, read: () => T): T {
@@ -22,7 +38,7 @@ function orMistake<T>(context: z.RefinementCtx, read: () => T): T {
 }
 
 function within(value: number, text: string | number, range: Range): number {
-  if (range.has(value)) return value;
+  if (has(range, value)) return value;
   throw new LastgoodError("config.invalid", `is ${text}: accepted is ${range.words}`);
 }
 
@@ -75,7 +91,7 @@ function percentOf(text: string): string {
 export function share(range: Range): z.ZodType<number, string | number> {
   const words = "is not a share: write 5% or 0.05";
   return z
-    .union([z.string().regex(PERCENT, words), z.number()], { error: words })
+    .union([z.string().regex(PERCENT, words), numberIn(range)], { error: words })
     .transform((value, context) =>
       orMistake(context, () => {
         const fraction = typeof value === "number" ? value : shifted(percentOf(value), -2);
@@ -89,10 +105,11 @@ export function percent(least: number, most: number): z.ZodType<number, string |
   const words = "is not a percentage: write 10% or 10";
   const range: Range = {
     words: `${least}% to ${most}%`,
-    has: (value) => value >= least && value <= most,
+    minimum: least,
+    maximum: most,
   };
   return z
-    .union([z.string().regex(PERCENT, words), z.number()], { error: words })
+    .union([z.string().regex(PERCENT, words), numberIn(range)], { error: words })
     .transform((value, context) =>
       orMistake(context, () => within(Number(percentOf(String(value))), value, range)),
     );
@@ -109,7 +126,7 @@ export const perTime: z.ZodType<{ readonly count: number; readonly withinMs: num
       const [count = "", withinText = ""] = text.split(" per ");
       const withinMs = within(Math.round(readTime(withinText, PER_TIME)), withinText, {
         words: "1s or more",
-        has: (ms) => ms >= 1_000,
+        minimum: 1_000,
       });
       return { count: Number(count), withinMs };
     }),
