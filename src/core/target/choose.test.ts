@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { digestOf, signatureOf, versionOf } from "../../../test/support/rollout-facts.ts";
 import { facts, proven, revision } from "../../../test/support/target-facts.ts";
-import type { RevisionStatus } from "../endpoint/index.ts";
+import type { Revision, RevisionStatus } from "../endpoint/index.ts";
 import type { RuntimeSpec } from "../version/index.ts";
 import {
   chooseTargets,
@@ -277,6 +277,8 @@ test("versions go by sequence where the one to leave has no semantic version", (
     { name: "nightly-4", version: "stable" },
   );
   expect(taken(from)).toEqual([null, "nightly-1", "v9.0"]);
+  for (const { why } of chooseTargets(from).targets)
+    expect(why).toContain("highest lower sequence");
 });
 
 test("a version that was never judged is no target", () => {
@@ -304,6 +306,53 @@ test("a lower version that was served later goes back to its own revision", () =
       targets: [],
       passedOver: [{ version: "v0.9", why: `${status}: not here` }],
     });
+});
+
+test("of the later revisions of a lower version the newest stable one is gone back to, as it was configured", () => {
+  const left = revision(1, versionOf(2, "v1.0"), "stable");
+  const lower = { ...versionOf(1, "v0.9"), status: "stable" as const };
+  const tuned = { ...lower, runtime: { kind: "onnx", file: "quantized.onnx" } as const };
+  const choose = (...later: readonly Revision[]): ReturnType<typeof chooseTargets> =>
+    chooseTargets({
+      leaving: left,
+      revisions: [left, ...later],
+      versions: [lower, versionOf(2, "v1.0")],
+      contract: signatureOf(),
+      proof: () => proven,
+    });
+  const { targets } = choose(
+    revision(2, lower, "stable"),
+    revision(3, tuned, "stable"),
+    revision(4, lower, "failed"),
+  );
+  expect(targets).toMatchObject([
+    {
+      revision: 3,
+      version: { runtime: tuned.runtime },
+      why: "a stable version of the model, the highest lower version; revision 3",
+    },
+  ]);
+});
+
+test("what was passed over twice for one reason is named once, for two reasons twice", () => {
+  const again = versionOf(1, "v1.0");
+  const left = revision(4, versionOf(2, "v1.1"), "stable");
+  const { passedOver } = chooseTargets({
+    leaving: left,
+    revisions: [
+      revision(1, again, "failed", "latency"),
+      revision(2, again, "failed", "error rate"),
+      revision(3, again, "failed", "error rate"),
+      left,
+    ],
+    versions: [again],
+    contract: signatureOf(),
+    proof: () => proven,
+  });
+  expect(passedOver).toEqual([
+    { version: "v1.0", why: "failed: error rate" },
+    { version: "v1.0", why: "failed: latency" },
+  ]);
 });
 
 test("nothing is proven that is no candidate for it", () => {

@@ -119,9 +119,7 @@ function ownRevisions(facts: TargetFacts): Nominee[] {
 /** Versions below the one to leave, highest first; of equal ones the newest. */
 function lowerVersions(facts: TargetFacts): readonly VersionFacts[] {
   const { sequence, name } = facts.leaving.version;
-  const newestFirst = facts.versions
-    .filter((version) => version.sequence !== sequence)
-    .toSorted((a, b) => b.sequence - a.sequence);
+  const newestFirst = facts.versions.toSorted((a, b) => b.sequence - a.sequence);
   const own = semanticVersion(name);
   if (own === null) return newestFirst.filter((version) => version.sequence < sequence);
   return newestFirst
