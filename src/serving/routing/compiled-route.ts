@@ -1,4 +1,3 @@
-import { versionLabel } from "../../core/version/index.ts";
 import { DEFAULT_LIMITS, mainArm, type Route, type RouteRevision } from "../../link/route/index.ts";
 import { stickyArm, type WeightedArm } from "./sticky.ts";
 
@@ -84,10 +83,5 @@ export class CompiledRoute {
     if (label === "canary") return stable === null ? null : (watch?.candidate ?? null);
     if (label !== "stable") return null;
     return stable ?? mainArm(this.route);
-  }
-
-  /** Labels of all versions the route keeps loaded. */
-  versionLabels(): readonly string[] {
-    return [...new Set(this.route.revisions.map((revision) => versionLabel(revision.version)))];
   }
 }

@@ -68,6 +68,12 @@ function split(weight: number): readonly WeightedArm[] {
   ];
 }
 
+const threeArms: readonly WeightedArm[] = [
+  { revision: 1, weight: 60 },
+  { revision: 2, weight: 30 },
+  { revision: 3, weight: 10 },
+];
+
 test("raising a weight only ever moves keys from stable to candidate", () => {
   fc.assert(
     fc.property(
@@ -86,14 +92,29 @@ test("raising a weight only ever moves keys from stable to candidate", () => {
 });
 
 test("sticky keys are shared out by weight", () => {
-  const arms = [
-    { revision: 1, weight: 90 },
-    { revision: 2, weight: 10 },
-  ];
   const keys = Array.from({ length: 20_000 }, (_, index) => `user-${index}`);
-  const share = keys.filter((key) => stickyArm(arms, "salt", key) === 2).length / keys.length;
-  expect(share).toBeGreaterThan(0.09);
-  expect(share).toBeLessThan(0.11);
+  for (const { revision, weight } of threeArms) {
+    const share =
+      keys.filter((key) => stickyArm(threeArms, "salt", key) === revision).length / keys.length;
+    expect(Math.abs(share - weight / 100)).toBeLessThan(0.01);
+  }
+});
+
+test("a key stays with its arm over a restart and over an upgrade", () => {
+  const known = {
+    ada: 2,
+    grace: 2,
+    käte: 1,
+    "客户-7": 1,
+    "": 3,
+    "user-1": 1,
+    "user-2": 2,
+    "user-3": 1,
+    "user-4": 3,
+    "user-5": 1,
+  };
+  for (const [key, arm] of Object.entries(known))
+    expect(stickyArm(threeArms, "salt", key), key).toBe(arm);
 });
 
 test("random numbers are shared out exactly by weight, and weight 0 gets nothing", () => {
@@ -108,31 +129,52 @@ test("an endpoint without arms picks nothing", () => {
   expect(route("iris-prod", {}).pick("key", 0.5)).toBeNull();
 });
 
+test("what is taken in before the arm is chosen is what the most generous revision takes", () => {
+  const { bodyBytes, queue } = DEFAULT_LIMITS;
+  const plain = route("a", { 1: 90, 2: 10 }).route;
+  const generous = { ...DEFAULT_LIMITS, bodyBytes: bodyBytes * 2, queue: queue * 2 };
+  const revisions = [{ ...revisionOf(1), limits: generous }, revisionOf(2)];
+  expect(new CompiledRoute({ ...plain, revisions })).toMatchObject({
+    bodyBytes: bodyBytes * 2,
+    queue: queue * 2,
+  });
+  expect(route("a", {}), "while nothing is served").toMatchObject({ bodyBytes, queue });
+});
+
 test("a URL finds an endpoint by name, and by its model's name while that is unambiguous", () => {
   const one = new RouteTable([route("iris-prod", { 1: 100 })], null);
   expect(one.find("iris-prod").endpoint).toBe("iris-prod");
   expect(one.find("iris").endpoint).toBe("iris-prod");
   const two = one.with(route("iris-staging", { 1: 100 }));
-  expect(() => two.find("iris")).toThrow("iris-prod, iris-staging");
+  expect(() => two.find("iris")).toThrow(
+    'several endpoints serve the model "iris": iris-prod, iris-staging',
+  );
+  expect(() => two.find("fraud")).toThrow('no endpoint is named "fraud"');
   expect(two.find("iris-staging").endpoint).toBe("iris-staging");
 });
 
 test("the default endpoint is the only one, else the configured one, else a 404 that lists names", () => {
-  const only = new RouteTable([route("a", { 1: 100 })], null);
-  expect(only.find(null).endpoint).toBe("a");
-  const two = only.with(route("b", { 1: 100 }, "other"));
+  const only = new RouteTable([route("b", { 1: 100 })], null);
+  expect(only.find(null).endpoint).toBe("b");
+  const two = only.with(route("a", { 1: 100 }, "other"));
   expect(() => two.find(null)).toThrow("there are: a, b");
   expect(() => new RouteTable([], null).find(null)).toThrow("nothing is served yet");
   expect(new RouteTable(two.routes(), "b").find(null).endpoint).toBe("b");
 });
 
 test("a version in a URL means its newest revision, those with traffic first", () => {
-  const plain = route("a", { 1: 100, 2: 0 }).route;
+  const plain = route("a", { 1: 90, 2: 10, 3: 0 }).route;
+  const again = { version: revisionOf(1).version };
   const compiled = new CompiledRoute({
     ...plain,
-    revisions: [revisionOf(1), revisionOf(2), { ...revisionOf(3), version: revisionOf(1).version }],
+    revisions: [
+      { ...revisionOf(3), ...again },
+      { ...revisionOf(4), ...again },
+      revisionOf(1),
+      revisionOf(2),
+    ],
   });
-  expect(compiled.ofVersion("v1.0").map((each) => each.revision)).toEqual([1, 3]);
+  expect(compiled.ofVersion("v1.0").map((each) => each.revision)).toEqual([1, 4, 3]);
   expect(compiled.ofVersion("2").map((each) => each.revision)).toEqual([2]);
   expect(compiled.ofVersion("v9")).toEqual([]);
 });

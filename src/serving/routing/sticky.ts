@@ -1,7 +1,7 @@
 /** One arm as the split sees it. */
 export interface WeightedArm {
   readonly revision: number;
-  /** Percent of the traffic. */
+  /** Percent of the traffic, above 0. */
   readonly weight: number;
 }
 
@@ -22,13 +22,12 @@ function unitHash(text: string): number {
 
 /**
  * The arm of a sticky key: weighted rendezvous hashing, so raising one arm's share against the
- * others only ever moves keys to that arm. Null where no arm has a weight.
+ * others only ever moves keys to that arm. Null where there is no arm.
  */
 export function stickyArm(arms: readonly WeightedArm[], salt: string, key: string): number | null {
   let best: number | null = null;
   let bestScore = -1;
   for (const arm of arms) {
-    if (arm.weight <= 0) continue;
     const score = -arm.weight / Math.log(unitHash(`${salt}\0${arm.revision}\0${key}`));
     if (score > bestScore) {
       best = arm.revision;
