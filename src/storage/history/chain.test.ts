@@ -62,6 +62,7 @@ test("an entry taken out, put in or moved is named", () => {
   expect(verifyChain([first, first, second, ...rest])).toMatchObject({
     ok: false,
     firstAltered: 2,
+    problem: "number 1 stands in its place",
   });
   expect(verifyChain(entries.slice(1))).toMatchObject({ ok: false, firstAltered: 1 });
 });
