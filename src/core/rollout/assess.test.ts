@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { POLICY } from "../../../test/support/rollout-facts.ts";
 import { scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
 import type { Policy, RolloutStep } from "../policy/index.ts";
-import { armsOf, mirrorOf, rolloutOf } from "./state.ts";
+import { armsOf, evidenceIdOf, mirrorOf, rolloutOf } from "./state.ts";
 import { waitsFor } from "./waits-for.ts";
 
 const MINUTE = 60_000;
@@ -254,6 +254,18 @@ test("mirror steps leave all traffic where it was and count pairs; a blue/green 
   );
 });
 
+test("nothing is mirrored by a canary, by a first revision or where the policy holds nothing back", () => {
+  const canary = started(canaryOf(TWO_STEPS));
+  expect(mirrorOf(canary.state)).toBeNull();
+  expect(mirrorOf(canary.promotes().settles().promotes().settles().state)).toBeNull();
+  expect(canary.phase).toBe("Baking");
+  expect(mirrorOf(scenario().baking("v1.0").state)).toBeNull();
+  const nothing = scenario()
+    .stable("v1.0")
+    .baking("v1.1", { policy: { ...POLICY, holdback: 0 } });
+  expect(mirrorOf(nothing.state)).toBeNull();
+});
+
 test("a timed pause ends by itself", () => {
   const of = started(canaryOf([{ kind: "pause", forMs: MINUTE }, ...TWO_STEPS]));
   expect(weights(of), "a gate before any traffic").toBe("1:100");
@@ -352,6 +364,10 @@ test("pinned, forbidden, or with nowhere to go: it holds and tells a person", ()
   expect(pinned.phase).toBe("Progressing");
   expect(pinned.alarms).toEqual(["rollback.pinned"]);
   expect(pinned.later(HOUR).assessed("rollback").phase, "a pin ends").toBe("RollingBack");
+  const untold = started(canaryOf(TWO_STEPS)).pins();
+  untold.later(4 * HOUR - 1).assessed("rollback");
+  expect(untold.phase, "four hours unless told otherwise").toBe("Progressing");
+  expect(untold.later(1).assessed("rollback").phase).toBe("RollingBack");
   const unpinned = started(canaryOf(TWO_STEPS)).pins().unpins().assessed("rollback");
   expect(unpinned.phase).toBe("RollingBack");
   const byHand = started(
@@ -395,6 +411,9 @@ test("what a person took back is judged by new evidence", () => {
     rollout: { restarts: 1 },
     standing: { held: null },
   });
+  const [first, second] = [started(canaryOf(TWO_STEPS)), of].map((each) => rolloutOf(each.state));
+  if (!first || !second) throw new Error("both are under way");
+  expect(evidenceIdOf(second)).not.toBe(evidenceIdOf(first));
 });
 
 test("after a rollback by itself the next rollout takes no step by itself until the cooldown is over", () => {

@@ -215,6 +215,21 @@ test("a rollback that attaches to an abort makes it a verdict", () => {
   expect(of.history.map((record) => record.kind)).toContain("rollback.attached");
 });
 
+test("of two who roll back at once one who wants a verdict gets it", () => {
+  for (const [first, second, becomes] of [
+    [true, true, "stable"],
+    [true, false, "failed"],
+    [false, true, "failed"],
+    [false, false, "failed"],
+  ] as const) {
+    const of = scenario().stable("v1.0").stable("v1.1").rollsBack({ keepStatus: first });
+    of.rollsBack({ keepStatus: second }).settles();
+    expect(of.statuses).toBe(`v1.0 stable, v1.1 ${becomes}`);
+    const wanted = first && !second ? 1 : 0;
+    expect(of.history.filter((record) => record.kind === "rollback.attached")).toHaveLength(wanted);
+  }
+});
+
 test("who attaches to a reverted deploy hears of the way back, the deploy of its failure", () => {
   const of = scenario().stable("v1.0").deploys("v1.1").succeeds();
   const deploy = [...of.operations].at(-1);

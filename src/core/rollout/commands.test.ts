@@ -336,6 +336,11 @@ for (const weight of [0, 100, -1, 0.5, 99.5, Number.NaN, Number.POSITIVE_INFINIT
     expect(of.state).toBe(before);
   });
 
+test("set-weight takes the least and the greatest share", () => {
+  for (const weight of [1, 99])
+    expect(armsOf(STATES.progressing().setsWeight(weight).state).at(-1)).toMatchObject({ weight });
+});
+
 test("promote at rest over a revision that is not stable is refused", () => {
   const of = scenario().stable("v1.0").baking("v1.1").deploys("v1.2", { replace: true });
   of.fails("it does not load", "preflight.rejected");

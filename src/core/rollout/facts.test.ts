@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { MEASURED } from "../../../test/support/rollout-facts.ts";
 import { scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
 import { LastgoodError } from "../errors/index.ts";
+import { isTickDue } from "./clock.ts";
 import type { EndpointEvent } from "./event.ts";
 import { armsOf, bakeLeft, neededRevisions, type Phase } from "./state.ts";
 import { pendingEffects } from "./transition.ts";
@@ -149,6 +150,11 @@ test("recreate: the candidate takes the place of what serves without being prepa
   expect(of.succeeds().serving).toBe("v1.1");
 });
 
+test("while it goes back, what is left and what is gone to are both loaded", () => {
+  const back = scenario().stable("v1.0").baking("v1.1").rollsBack();
+  expect(neededRevisions(back.state)).toEqual([1, 2]);
+});
+
 test("canary: the share that was asked, then another, then everything", () => {
   const of = scenario().stable("v1.0").canary("v1.1", 25);
   expect(armsOf(of.state)).toEqual([
@@ -187,11 +193,29 @@ test("the bake's clock stands while the rollout is paused", () => {
 
 test("a pause ends by itself: after 24 h, or when it was said to", () => {
   const day = scenario().stable("v1.0").baking("v1.1").pauses();
-  expect(day.later(24 * HOUR - 1).state.activity).toMatchObject({ rollout: { pause: {} } });
+  expect(day.later(24 * HOUR - 1).state.activity).toMatchObject({
+    rollout: { pause: { by: "ann" } },
+  });
   expect(day.later(1).state.activity).toMatchObject({ rollout: { pause: null } });
   expect(day.later(HOUR).phase).toBe("Idle");
   const minute = scenario().stable("v1.0").canary("v1.1").pauses(MINUTE).later(MINUTE);
   expect(minute.state.activity).toMatchObject({ rollout: { pause: null } });
+});
+
+/** Whether a tick would change anything just before that time, and at it. */
+function due(of: Scenario, ms: number): readonly boolean[] {
+  return [ms - 1, ms].map((after) => isTickDue(of.state, of.now + after));
+}
+
+test("a tick is due when a pause or a bake is over, and only then", () => {
+  const baking = scenario().stable("v1.0").baking("v1.1");
+  expect(due(baking, HOUR)).toEqual([false, true]);
+  expect(due(baking.pauses(2 * HOUR), 2 * HOUR)).toEqual([false, true]);
+  expect(due(scenario().stable("v1.0").canary("v1.1").pauses(MINUTE), MINUTE)).toEqual([
+    false,
+    true,
+  ]);
+  expect(due(scenario().stable("v1.0").canary("v1.1"), 30 * 24 * HOUR)).toEqual([false, false]);
 });
 
 test("a pause stops advancing, never protection", () => {

@@ -83,6 +83,13 @@ test("an override that keeps statuses leaves no candidate behind", () => {
   expect(of.version("v1.1").status).toBe("pending");
 });
 
+test("a gateway that went nowhere judges nobody, and ends what was under way", () => {
+  const of = scenario().stable("v1.0").canary("v1.1").overridden(1, 1);
+  expect(of.statuses).toBe("v1.0 stable, v1.1 aborted");
+  expect(of.version("v1.0").status).toBe("stable");
+  expect(of.serving).toBe("v1.0");
+});
+
 test("what a gateway did alone can be reinstated, even when both planes did it", () => {
   const of = scenario().stable("v1.0").stable("v1.1").rollsBack().settles().overridden(2, 1);
   of.reinstates().settles();

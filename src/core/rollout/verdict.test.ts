@@ -12,6 +12,10 @@ function rolledBack(): Scenario {
   return scenario().stable("v1.0").stable("v1.1").rollsBack().settles();
 }
 
+function goingBack(): Scenario {
+  return scenario().stable("v0.9").stable("v1.0").stable("v1.1").rollsBack({ keepStatus: true });
+}
+
 test("mark failed of the target: the next one is told, or the rollout waits with an alarm", () => {
   const rich = scenario().stable("v0.9").stable("v1.0").baking("v1.1").marks("v1.0", "failed");
   expect(rich.outcome()).toMatchObject({ done: expect.stringContaining("it is v0.9 now") });
@@ -21,7 +25,7 @@ test("mark failed of the target: the next one is told, or the rollout waits with
   expect(poor.state.activity).toMatchObject({
     rollout: { pause: { by: "lastgood", until: null } },
   });
-  expect(poor.later(48 * HOUR).phase).toBe("Baking");
+  expect(poor.later(48 * HOUR).later(48 * HOUR).phase).toBe("Baking");
   expect(poor.promotes().statuses, "a person may still decide").toBe("v1.0 failed, v1.1 stable");
 });
 
@@ -31,6 +35,18 @@ test("mark failed of what serves: an alarm and the command to type, no traffic m
   expect(of.alarms).toEqual(["revision.failed.serving"]);
   expect(of.outcome()).toMatchObject({ done: expect.stringContaining("`lastgood rollback") });
   expect(of.rollsBack().settles().serving).toBe("v1.0");
+});
+
+test("mark failed on the way back: of what is left it joins in, of where it goes it has to wait", () => {
+  expect(goingBack().marks("v1.1", "failed").settles().statuses).toBe(
+    "v0.9 stable, v1.0 stable, v1.1 failed",
+  );
+  expect(() => goingBack().marks("v1.0", "failed")).toThrowError(
+    expect.objectContaining({ code: "rollout.phase" }),
+  );
+  expect(goingBack().marks("v0.9", "failed").settles().statuses, "of another: that one").toBe(
+    "v0.9 failed, v1.0 stable, v1.1 stable",
+  );
 });
 
 test("mark stable and pending take a verdict back", () => {
