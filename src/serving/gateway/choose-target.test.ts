@@ -105,15 +105,39 @@ test("a target that a rollback just left is not gone back to", () => {
   const choice = { route: route({ 1: 100 }, [3, 2]), version: null, doubt: sure };
   const chosen = chooseTargets({ ...choice, left: new Set([3]) });
   expect(chosen.candidates.map((each) => each.revision.revision)).toEqual([2]);
+  expect(chosen.passedOver).toContainEqual({ version: "v2.0", why: "a rollback just left it" });
+});
+
+test("what serves all requests is no target; what has no share of them may be one", () => {
+  const choice = { left: nobody, version: null, doubt: sure };
+  const chosen = chooseTargets({ ...choice, route: route({ 3: 100, 2: 0 }, [3, 2, 1]) });
+  expect(chosen.candidates.map((each) => each.revision.revision)).toEqual([2, 1]);
 });
 
 test("a version is named by name, sequence number or model@version; the one that serves is refused", () => {
   const choice = { route: route({ 3: 100 }, []), left: nobody, doubt: sure };
   for (const version of ["v1.0", "1", "fraud@v1.0", "fraud@1", "#1"])
     expect(chooseTargets({ ...choice, version }).candidates[0]?.revision.revision).toBe(1);
-  expect(() => chooseTargets({ ...choice, version: "v2.0" })).toThrow("cannot go back to v2.0");
-  expect(() => chooseTargets({ ...choice, version: "v9" })).toThrow("cannot go back to v9");
+  const refused = (version: string, why: string): unknown =>
+    expect.objectContaining({
+      code: "target.none",
+      message: `fraud-prod cannot go back to ${version}`,
+      passedOver: [{ version, why }],
+    });
+  expect(() => chooseTargets({ ...choice, version: "v2.0" })).toThrow(
+    refused("v2.0", "it is serving already"),
+  );
+  expect(() => chooseTargets({ ...choice, version: "v9" })).toThrow(
+    refused("v9", "not loaded in the gateway"),
+  );
   expect(namesVersion("other@v1.0", revision(1, "v1.0"))).toBe(false);
+});
+
+test("of the loaded revisions of a named version the newest comes first", () => {
+  const tuned = { ...revision(4, "v1.0"), version: revision(1, "v1.0").version };
+  const both = { ...route({ 3: 100 }, []), revisions: [...versions, tuned] };
+  const chosen = chooseTargets({ route: both, left: nobody, version: "v1.0", doubt: sure });
+  expect(chosen.candidates.map((each) => each.revision.revision)).toEqual([4, 1]);
 });
 
 test("in a canary the rollback goes to the stable arm and leaves the candidate", () => {
@@ -121,6 +145,8 @@ test("in a canary the rollback goes to the stable arm and leaves the candidate",
   const chosen = chooseTargets({ route: canary, left: nobody, version: null, doubt: sure });
   expect(chosen.candidates[0]?.revision.revision).toBe(2);
   expect(leftBehind(canary, 2)?.revision).toBe(3);
+  expect(leftBehind(canary, 1)?.revision, "the one that most requests leave").toBe(2);
+  expect(leftBehind(route({ 2: 100, 3: 0 }, []), 2)).toBeNull();
 });
 
 const override: Override = {

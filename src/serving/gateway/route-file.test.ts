@@ -48,17 +48,44 @@ test("what was written last is read, by another process too", async () => {
   expect(await recordedEndpoints(folder)).toEqual(["iris-prod"]);
 });
 
-test("a process that takes over writes on, and never over the newest record", async () => {
-  await new RouteFile(folder, "iris-prod").write(record(1));
-  const next = new RouteFile(folder, "iris-prod");
-  await next.read();
-  await next.write(record(2));
-  const bytes = readFileSync(join(folder, "iris-prod.slots"));
-  const half = bytes.length / 2;
-  const sequences = [bytes.subarray(0, half), bytes.subarray(half)].map(
-    (slot) => decodeSlot(slot)?.sequence,
-  );
-  expect(sequences).toEqual(expect.arrayContaining([1, 2]));
+test("never over the newest record is written, nor by a process that takes over", async () => {
+  let file = new RouteFile(folder, "iris-prod");
+  await file.write(record(1));
+  for (let sequence = 2; sequence < 8; sequence += 1) {
+    if (sequence % 3 === 0) {
+      file = new RouteFile(folder, "iris-prod");
+      await file.read();
+    }
+    await file.write(record(sequence));
+    const bytes = readFileSync(join(folder, "iris-prod.slots"));
+    const half = bytes.length / 2;
+    const kept = [bytes.subarray(0, half), bytes.subarray(half)].map(
+      (slot) => decodeSlot(slot)?.sequence,
+    );
+    expect(kept).toEqual(expect.arrayContaining([sequence - 1, sequence]));
+  }
+});
+
+test("of records that are written at once the last one stays", async () => {
+  const file = new RouteFile(folder, "iris-prod");
+  await Promise.all([1, 2, 3, 4, 5].map((sequence) => file.write(record(sequence))));
+  expect((await new RouteFile(folder, "iris-prod").read())?.route.order.sequence).toBe(5);
+});
+
+test("what a gateway remembers is for its own user, and other files are no endpoints", async () => {
+  const below = join(folder, "routes");
+  await new RouteFile(below, "iris-prod").write(record(1));
+  expect(statSync(join(below, "iris-prod.slots")).mode & 0o777).toBe(0o600);
+  writeFileSync(join(below, "note.txt"), "");
+  expect(await recordedEndpoints(below)).toEqual(["iris-prod"]);
+});
+
+test("a file without a whole record is none, and is written anew", async () => {
+  writeFileSync(join(folder, "iris-prod.slots"), Buffer.alloc(4_096));
+  const file = new RouteFile(folder, "iris-prod");
+  expect(await file.read()).toBeNull();
+  await file.write(record(1));
+  expect((await new RouteFile(folder, "iris-prod").read())?.route.order.sequence).toBe(1);
 });
 
 test("the file keeps its size and place while routes fit, so a full disk does not matter", async () => {
