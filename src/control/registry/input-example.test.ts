@@ -187,9 +187,19 @@ test("half-precision numbers become the nearest bits", () => {
     { numRuns: 1_000 },
   );
   const bitsOf = (value: number): unknown => exampleToInputs({ h: [value] }, half)[0]?.data[0];
-  expect([bitsOf(1.0001), bitsOf(65_519), bitsOf(65_520), bitsOf(1e-9)]).toEqual([
-    0x3c00, 0x7bff, 0x7c00, 0,
-  ]);
+  for (const [value, bits] of [
+    [1.0001, 0x3c00],
+    [65_519, 0x7bff],
+    [65_520, 0x7c00],
+    [-1e30, 0xfc00],
+    [1e-9, 0],
+    [0, 0],
+    [2 ** -24, 1],
+    [-1023 * 2 ** -24, 0x83ff],
+    [2 ** -14, 0x0400],
+  ] as const)
+    expect(bitsOf(value), String(value)).toBe(bits);
+  expect(exampleToInputs({ h: [null] }, half)[0]?.data[0], "a missing number").toBe(0x7e00);
 });
 
 test("whatever is given, the answer is inputs that fit or one refusal", () => {

@@ -89,7 +89,7 @@ function checkShape(spec: TensorSpec, shape: readonly number[], where: string): 
   if (elementCount(shape) === 0) throw unfit(where, "is empty");
 }
 
-/** Bits of a finite number as IEEE 754 binary16, the form FP16 elements have. */
+/** Bits of a number as IEEE 754 binary16, the form FP16 elements have. */
 function halfBits(value: number): number {
   const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
   const size = Math.abs(value);
@@ -97,9 +97,8 @@ function halfBits(value: number): number {
   if (size >= 65_520) return sign | 0x7c00;
   const exponent = Math.max(Math.floor(Math.log2(size)), -14);
   const steps = Math.round(size / 2 ** (exponent - 10));
-  return size < 2 ** -25
-    ? sign
-    : sign | (size < 2 ** -14 ? steps : ((exponent + 14) << 10) + steps);
+  // Those of a subnormal number are its steps alone: its exponent adds nothing.
+  return sign | (((exponent + 14) << 10) + steps);
 }
 
 /**

@@ -117,6 +117,9 @@ test("tags, aliases and verdicts change a version and are in its history", async
   await registry.setAlias(version, "champion", "bo");
   expect(await registry.setAlias(next, "champion", "bo")).toMatchObject({ aliases: ["champion"] });
   await registry.deleteAlias("fraud", "champion", "bo");
+  await expect(registry.version("fraud", "@champion")).rejects.toMatchObject({
+    code: "alias.not-found",
+  });
   const failed = await registry.mark(version, {
     status: "failed",
     reason: "error rate",
