@@ -114,16 +114,18 @@ test("what serves all requests is no target; what has no share of them may be on
   expect(chosen.candidates.map((each) => each.revision.revision)).toEqual([2, 1]);
 });
 
+function refused(version: string, why: string): unknown {
+  return expect.objectContaining({
+    code: "target.none",
+    message: `fraud-prod cannot go back to ${version}`,
+    passedOver: [{ version, why }],
+  });
+}
+
 test("a version is named by name, sequence number or model@version; the one that serves is refused", () => {
   const choice = { route: route({ 3: 100 }, []), left: nobody, doubt: sure };
   for (const version of ["v1.0", "1", "fraud@v1.0", "fraud@1", "#1"])
     expect(chooseTargets({ ...choice, version }).candidates[0]?.revision.revision).toBe(1);
-  const refused = (version: string, why: string): unknown =>
-    expect.objectContaining({
-      code: "target.none",
-      message: `fraud-prod cannot go back to ${version}`,
-      passedOver: [{ version, why }],
-    });
   expect(() => chooseTargets({ ...choice, version: "v2.0" })).toThrow(
     refused("v2.0", "it is serving already"),
   );

@@ -5,7 +5,7 @@ import { DEFAULT_LIMITS, type Route, type RouteRevision } from "../../link/route
 import { systemTimers } from "../../link/timer/index.ts";
 import { systemClock } from "./clock.ts";
 import { EndpointSwitch, type SwitchParts } from "./endpoint-switch.ts";
-import { rollBack } from "./rollback.ts";
+import { rollBack, type RollbackCommand, type RollbackOptions } from "./rollback.ts";
 import type { RouteRecord } from "./route-file.ts";
 
 const tensors = { inputs: [], outputs: [] };
@@ -105,7 +105,12 @@ function served(probe: Probe): {
   return { endpoint, written, serves: () => serving?.split.arms.map((arm) => arm.revision) ?? [] };
 }
 
-function goBack(endpoint: EndpointSwitch, told: string[] = []): ReturnType<typeof rollBack> {
+function goBack(
+  endpoint: EndpointSwitch,
+  told: string[] = [],
+  asked: Partial<RollbackCommand> = {},
+  more: Partial<RollbackOptions> = {},
+): ReturnType<typeof rollBack> {
   const command = {
     endpoint: "iris-prod",
     version: null,
@@ -115,11 +120,13 @@ function goBack(endpoint: EndpointSwitch, told: string[] = []): ReturnType<typeo
     keepStatus: false,
     again: false,
     dryRun: false,
+    ...asked,
   };
   const options = {
     startedAt: systemClock.monotonic(),
     clock: systemClock,
     onOverride: ({ id }: { readonly id: string }) => told.push(id),
+    ...more,
   };
   return rollBack(endpoint, command, options);
 }
@@ -196,4 +203,60 @@ test("where it does not answer, the next target is taken", async () => {
   await endpoint.publish(route(1, { rolledBack: underWay }));
   const { already, to } = await goBack(endpoint);
   expect([already, to.revision, serves()]).toEqual([false, 2, [2]]);
+});
+
+test("--if-current and a revision that is not left any more change nothing", async () => {
+  const { endpoint, serves } = served(() => Promise.resolve(answered));
+  await endpoint.publish(route(1));
+  for (const refused of [
+    goBack(endpoint, [], { ifCurrent: "2" }),
+    goBack(endpoint, [], {}, { leaves: 2 }),
+  ])
+    await expect(refused).rejects.toMatchObject({ code: "current.mismatch" });
+  expect(serves()).toEqual([3]);
+  await goBack(endpoint, [], { ifCurrent: "3" }, { leaves: 3 });
+  expect(serves()).toEqual([2]);
+});
+
+test("a rehearsal says where it would go and changes nothing", async () => {
+  const { endpoint, serves } = served(() => Promise.reject(new Error("nothing is probed")));
+  await endpoint.publish(route(1));
+  expect(await goBack(endpoint, [], { dryRun: true })).toMatchObject({
+    override: null,
+    from: { revision: 3 },
+    to: { revision: 2 },
+    why: "stable",
+    already: false,
+  });
+  expect([serves(), endpoint.overrides]).toEqual([[3], []]);
+});
+
+function later(ms: number): Partial<RollbackOptions> {
+  return { clock: { ...systemClock, now: () => systemClock.now() + ms } };
+}
+
+test("typed twice is once; after ten minutes, with --again or with a version it goes further", async () => {
+  const minutes = 60_000;
+  for (const [asked, more, already, to] of [
+    [{}, {}, true, 2],
+    [{ dryRun: true }, {}, true, 2],
+    [{}, later(9 * minutes), true, 2],
+    [{}, later(10 * minutes), false, 1],
+    [{ again: true }, {}, false, 1],
+    [{ version: "1" }, {}, false, 1],
+  ] as const) {
+    const { endpoint, serves } = served(() => Promise.resolve(answered));
+    await endpoint.publish(route(1));
+    const first = await goBack(endpoint);
+    const second = await goBack(endpoint, [], asked, more);
+    expect([second.already, second.to.revision, serves()]).toEqual([already, to, [to]]);
+    expect(second.override?.id === first.override?.id, "with the first one's measurements").toBe(
+      already,
+    );
+  }
+});
+
+test("without a route there is nothing to go back on", async () => {
+  const { endpoint } = served(() => Promise.resolve(answered));
+  await expect(goBack(endpoint)).rejects.toMatchObject({ code: "endpoint.not-found" });
 });
