@@ -1,8 +1,9 @@
-import { parseDigest, parseEndpointName, parseModelName } from "../src/core/version/index.ts";
-import { DEFAULT_LIMITS, type Route } from "../src/link/route/index.ts";
+import { parseEndpointName } from "../src/core/version/index.ts";
+import type { Route } from "../src/link/route/index.ts";
 import { monotonic } from "../src/serving/gateway/clock.ts";
 import { EndpointBook } from "../src/serving/gateway/endpoint-book.ts";
 import type { InferResult } from "../src/serving/runtime/index.ts";
+import { plainRoute, routeRevision } from "../test/support/route-facts.ts";
 import { median } from "./measure.ts";
 
 const REQUESTS = 200_000;
@@ -36,35 +37,12 @@ function resultOf(number: number, frame: InferResult["frame"]): InferResult {
 }
 
 function routeOf(arms: Route["split"]["arms"], watch: Route["watch"]): Route {
-  const signature = { inputs: [], outputs: [] };
-  return {
+  return plainRoute({
     endpoint: parseEndpointName("iris"),
-    model: parseModelName("iris"),
-    environment: "production",
-    order: { generation: 1, epoch: 1, sequence: 1 },
     split: { salt: "salt", arms },
-    revisions: arms.map(({ revision }) => ({
-      revision,
-      version: { model: parseModelName("iris"), name: null, sequence: revision },
-      digest: parseDigest(`sha256:${String(revision).padStart(64, "0")}`),
-      runtime: { kind: "onnx", file: "model.onnx" },
-      files: [],
-      signature,
-      contract: signature,
-      batching: { on: true },
-      golden: [],
-      limits: DEFAULT_LIMITS,
-    })),
-    hold: null,
+    revisions: arms.map(({ revision }) => routeRevision(revision)),
     watch,
-    safeguards: { fallback: false, breaker: false },
-    predictions: false,
-    historyHead: null,
-    acknowledges: [],
-    rolledBack: null,
-    targets: [],
-    passedOver: [],
-  };
+  });
 }
 
 /** All that routing and recording do for one request, and nothing else of it. */

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { z } from "zod";
 
 import { signatureSchema, type Signature } from "../../src/core/version/index.ts";
 import { Load } from "../support/load.ts";
@@ -28,6 +29,10 @@ const TABLE: Signature = {
   outputs: [LABEL],
 };
 const EXAMPLE = { inputs: { features: rows.slice(0, 3).map((row) => row.features) } };
+const labelled = z.union([
+  z.number(),
+  z.object({ label: z.number() }).transform(({ label }) => label),
+]);
 let server: TestServer;
 
 beforeAll(async () => {
@@ -96,7 +101,10 @@ async function register(model: string, given: Registered): Promise<void> {
   expect(stored.golden).toHaveLength(1);
 }
 
-/** What an endpoint answers for all held-out rows: the share that is right. */
+/**
+ * What an endpoint answers for all held-out rows: the share that is right. MLflow's own answer is a list of
+ * labels; ours has the output's name, by rows or by columns.
+ */
 async function accuracy(path: string, body: unknown): Promise<number> {
   const response = await fetch(`${server.serveUrl}${path}`, {
     method: "POST",
@@ -105,12 +113,10 @@ async function accuracy(path: string, body: unknown): Promise<number> {
   });
   const text = await response.text();
   expect(response.status, text).toBe(200);
-  const { predictions } = JSON.parse(text) as { predictions: unknown };
-  const labels = (
-    Array.isArray(predictions)
-      ? predictions.map((each) => (each as { label: number }).label)
-      : (predictions as { label: number[] }).label
-  ).map(Number);
+  const { predictions } = z
+    .object({ predictions: z.union([z.array(labelled), z.object({ label: z.array(z.number()) })]) })
+    .parse(JSON.parse(text));
+  const labels = Array.isArray(predictions) ? predictions : predictions.label;
   expect(labels).toHaveLength(rows.length);
   return labels.filter((label, index) => label === Number(rows[index]?.label)).length / rows.length;
 }
@@ -130,7 +136,7 @@ test("scikit-learn by `mlflow models serve`: a worse one is sent back by itself,
   const load = new Load({ url, bodies, concurrency: 4, pauseMs: 10 });
   await register("sk", { version: "v1.1", launcher: "mlflow", files: modelFolder("worse") });
   const { rollout } = await on.deploy("v1.1", { bakeMs: null });
-  const labelled = setInterval(() => {
+  const telling = setInterval(() => {
     const items = load.answers.slice(-100).flatMap(({ requestId, index }) => {
       const label = rows[index]?.label;
       return requestId === null || label === undefined ? [] : [{ requestId, label: Number(label) }];
@@ -145,7 +151,7 @@ test("scikit-learn by `mlflow models serve`: a worse one is sent back by itself,
     },
     120_000,
   );
-  clearInterval(labelled);
+  clearInterval(telling);
   expect(`${ended.phase}: ${ended.reason}`).toMatch(/^RolledBack: (accuracy|drift)/);
   expect((await on.view()).current?.version).toBe("v1.0");
 

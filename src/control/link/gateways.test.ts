@@ -5,32 +5,16 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
+import { plainRoute } from "../../../test/support/route-facts.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
-import { parseDigest, parseEndpointName, parseModelName } from "../../core/version/index.ts";
+import { parseDigest, parseEndpointName } from "../../core/version/index.ts";
 import { connectPeer, ownIdentity, type Peer, type RequestHandler } from "../../link/peer/index.ts";
-import type { Route } from "../../link/route/index.ts";
 import { Gateways, type LinkHandlers } from "./index.ts";
 
 const digest = parseDigest(`sha256:${"a".repeat(64)}`);
 const endpoint = parseEndpointName("fraud-prod");
 const order = { generation: 1, epoch: 2, sequence: 3 };
-const route: Route = {
-  endpoint,
-  model: parseModelName("fraud"),
-  environment: "production",
-  order,
-  split: { salt: "s", arms: [] },
-  revisions: [],
-  hold: null,
-  watch: null,
-  safeguards: { fallback: false, breaker: false },
-  predictions: false,
-  historyHead: null,
-  rolledBack: null,
-  acknowledges: [],
-  targets: [],
-  passedOver: [],
-};
+const route = plainRoute({ endpoint, order });
 const acknowledged = {
   order,
   taken: true,

@@ -24,8 +24,9 @@ function has(range: Range, value: number): boolean {
 }
 
 /** A number, with the range's ends told to editors; whoever reads it says the range in words. */
-function numberIn({ words: _, ...ends }: Range): z.ZodNumber {
-  return z.number().meta(ends);
+function numberIn(range: Range): z.ZodNumber {
+  const { minimum, exclusiveMinimum, maximum, exclusiveMaximum } = range;
+  return z.number().meta({ minimum, exclusiveMinimum, maximum, exclusiveMaximum });
 }
 
 function orMistake<T>(context: z.RefinementCtx, read: () => T): T {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 
-import { parseEndpointName, parseModelName } from "../../core/version/index.ts";
+import { armsBy, plainRoute, WATCHED } from "../../../test/support/route-facts.ts";
 import type { Route } from "../../link/route/index.ts";
 import {
   decide,
@@ -14,42 +14,13 @@ import { fingerprint } from "./fingerprint.ts";
 import { HARD_LIMITS, type Breach } from "./hard-limits.ts";
 import { Strikes } from "./strikes.ts";
 
-const WATCH = {
-  rollout: "r",
-  candidate: 2,
-  stable: 1,
-  candidateShare: null,
-  flushMs: 1_000,
-  deadlineMs: 30_000,
-  mirror: null,
-  inputs: null,
-};
-
 function route(weights: Readonly<Record<number, number>>, change: Partial<Route> = {}): Route {
-  return {
-    endpoint: parseEndpointName("fraud-prod"),
-    model: parseModelName("fraud"),
-    environment: "production",
-    order: { generation: 1, epoch: 1, sequence: 1 },
-    split: {
-      salt: "s",
-      arms: Object.entries(weights).map(([number, weight]) => ({
-        revision: Number(number),
-        weight,
-      })),
-    },
-    revisions: [],
-    hold: null,
-    watch: WATCH,
+  return plainRoute({
+    split: { salt: "s", arms: armsBy(weights) },
+    watch: WATCHED,
     safeguards: { fallback: false, breaker: true },
-    historyHead: null,
-    predictions: false,
-    acknowledges: [],
-    rolledBack: null,
-    targets: [],
-    passedOver: [],
     ...change,
-  };
+  });
 }
 
 const healthy: TargetHealth = {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 
+import { armsBy, plainRoute, routeRevision } from "../../../test/support/route-facts.ts";
 import {
   parseDigest,
   parseEndpointName,
@@ -7,7 +8,7 @@ import {
   parseVersionName,
 } from "../../core/version/index.ts";
 import type { Override } from "../../link/override/index.ts";
-import { DEFAULT_LIMITS, type Route, type RouteRevision } from "../../link/route/index.ts";
+import type { Route, RouteRevision } from "../../link/route/index.ts";
 import { chooseTargets, leftBehind } from "./choose-target.ts";
 import {
   effectiveRoute,
@@ -20,44 +21,18 @@ import {
 import type { RouteRecord } from "./route-file.ts";
 
 function revision(number: number, name: string): RouteRevision {
-  const signature = { inputs: [], outputs: [] };
-  return {
-    revision: number,
+  return routeRevision(number, {
     version: { model: parseModelName("fraud"), name: parseVersionName(name), sequence: number },
-    digest: parseDigest(`sha256:${String(number).padStart(64, "0")}`),
-    runtime: { kind: "onnx", file: "model.onnx" },
-    files: [],
-    signature,
-    contract: signature,
-    batching: { on: true },
-    golden: [],
-    limits: DEFAULT_LIMITS,
-  };
+  });
 }
 
 const versions = [revision(1, "v1.0"), revision(2, "v1.1"), revision(3, "v2.0")];
 
 function route(weights: Readonly<Record<number, number>>, targets: readonly number[]): Route {
-  return {
-    endpoint: parseEndpointName("fraud-prod"),
-    model: parseModelName("fraud"),
-    environment: "production",
+  return plainRoute({
     order: { generation: 1, epoch: 2, sequence: 3 },
-    split: {
-      salt: "s",
-      arms: Object.entries(weights).map(([number, weight]) => ({
-        revision: Number(number),
-        weight,
-      })),
-    },
+    split: { salt: "s", arms: armsBy(weights) },
     revisions: versions,
-    hold: null,
-    watch: null,
-    safeguards: { fallback: false, breaker: false },
-    predictions: false,
-    historyHead: null,
-    rolledBack: null,
-    acknowledges: [],
     targets: targets.map((number) => ({
       revision: number,
       version: versions.find((each) => each.revision === number)?.version.name ?? `v0.${number}`,
@@ -66,7 +41,7 @@ function route(weights: Readonly<Record<number, number>>, targets: readonly numb
       why: "newest stable",
     })),
     passedOver: [{ version: "v0.9", why: "failed: error rate" }],
-  };
+  });
 }
 
 const nobody = new Set<number>();

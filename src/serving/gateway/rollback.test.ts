@@ -1,59 +1,29 @@
 import { expect, test } from "vitest";
 
-import { parseDigest, parseEndpointName, parseModelName } from "../../core/version/index.ts";
-import { DEFAULT_LIMITS, type Route, type RouteRevision } from "../../link/route/index.ts";
+import { armsBy, plainRoute, routeRevision } from "../../../test/support/route-facts.ts";
+import { parseEndpointName } from "../../core/version/index.ts";
+import type { Route } from "../../link/route/index.ts";
 import { systemTimers } from "../../link/timer/index.ts";
 import { systemClock } from "./clock.ts";
 import { EndpointSwitch, type SwitchParts } from "./endpoint-switch.ts";
 import { rollBack, type RollbackCommand, type RollbackOptions } from "./rollback.ts";
 import type { RouteRecord } from "./route-file.ts";
 
-const tensors = { inputs: [], outputs: [] };
-
-function revision(number: number): RouteRevision {
-  const sha = String(number).repeat(64);
-  return {
-    revision: number,
-    version: { model: parseModelName("iris"), name: null, sequence: number },
-    digest: parseDigest(`sha256:${sha}`),
-    runtime: { kind: "onnx" },
-    files: [],
-    signature: tensors,
-    contract: tensors,
-    batching: { on: true },
-    golden: [],
-    limits: DEFAULT_LIMITS,
-  } as unknown as RouteRevision;
-}
-
-const revisions = [1, 2, 3].map(revision);
-
 /** Serves revision 3; a rollback goes to 2, then to 1. */
 function route(sequence: number, more: Partial<Route> = {}): Route {
-  return {
-    endpoint: parseEndpointName("iris-prod"),
-    model: parseModelName("iris"),
-    environment: "production",
+  return plainRoute({
     order: { generation: 0, epoch: 0, sequence },
-    split: { salt: "s", arms: [{ revision: 3, weight: 100 }] },
-    revisions,
-    hold: null,
-    watch: null,
-    safeguards: { fallback: false, breaker: false },
-    predictions: false,
-    historyHead: null,
-    rolledBack: null,
-    acknowledges: [],
+    split: { salt: "s", arms: armsBy({ 3: 100 }) },
+    revisions: [1, 2, 3].map((number) => routeRevision(number)),
     targets: [2, 1].map((number) => ({
       revision: number,
       version: `#${number}`,
-      digest: revision(number).digest,
+      digest: routeRevision(number).digest,
       provenAt: 0,
       why: "stable",
     })),
-    passedOver: [],
     ...more,
-  };
+  });
 }
 
 type Probe = SwitchParts["probe"];

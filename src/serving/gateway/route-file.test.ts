@@ -6,8 +6,8 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-import { parseEndpointName, parseModelName } from "../../core/version/index.ts";
-import type { Route } from "../../link/route/index.ts";
+import { plainRoute } from "../../../test/support/route-facts.ts";
+import { parseEndpointName } from "../../core/version/index.ts";
 import { recordedEndpoints, RouteFile, type RouteRecord } from "./route-file.ts";
 import { decodeSlot, encodeSlot, newestSlot } from "./slots.ts";
 
@@ -18,23 +18,11 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 function record(sequence: number, salt = "s"): RouteRecord {
-  const route: Route = {
+  const route = plainRoute({
     endpoint: parseEndpointName("iris-prod"),
-    model: parseModelName("iris"),
-    environment: "production",
     order: { generation: 0, epoch: 0, sequence },
     split: { salt, arms: [] },
-    revisions: [],
-    hold: null,
-    watch: null,
-    safeguards: { fallback: false, breaker: false },
-    predictions: false,
-    historyHead: null,
-    rolledBack: null,
-    acknowledges: [],
-    targets: [],
-    passedOver: [],
-  };
+  });
   return { route, overrides: [] };
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { parseDigest, parseEndpointName, parseModelName } from "../../core/version/index.ts";
+import { armsBy, plainRoute, routeRevision, WATCHED } from "../../../test/support/route-facts.ts";
 import { DEFAULT_LIMITS, type Route, type RouteRevision } from "../../link/route/index.ts";
 import { fallbackRoom, patienceOf, standInOf } from "./safeguards.ts";
 
@@ -9,48 +9,17 @@ function revision(number: number, input = "x"): RouteRevision {
     inputs: [{ name: input, kind: "tensor", dtype: "FP32", shape: [-1, 1] }],
     outputs: [],
   };
-  return {
-    revision: number,
-    version: { model: parseModelName("fraud"), name: null, sequence: number },
-    digest: parseDigest(`sha256:${String(number).padStart(64, "0")}`),
-    runtime: { kind: "onnx", file: "model.onnx" },
-    files: [],
-    signature,
-    contract: signature,
-    batching: { on: true },
-    golden: [],
-    limits: DEFAULT_LIMITS,
-  };
+  return routeRevision(number, { signature, contract: signature });
 }
 
 function route(change: Partial<Route> = {}): Route {
-  return {
-    endpoint: parseEndpointName("fraud-prod"),
-    model: parseModelName("fraud"),
-    environment: "production",
-    order: { generation: 1, epoch: 1, sequence: 1 },
-    split: { salt: "s", arms: [{ revision: 2, weight: 100 }] },
+  return plainRoute({
+    split: { salt: "s", arms: armsBy({ 2: 100 }) },
     revisions: [revision(1), revision(2), revision(3)],
-    hold: null,
-    watch: {
-      rollout: "r",
-      candidate: 2,
-      stable: 1,
-      candidateShare: null,
-      flushMs: 1_000,
-      deadlineMs: 30_000,
-      mirror: null,
-      inputs: null,
-    },
+    watch: WATCHED,
     safeguards: { fallback: true, breaker: false },
-    predictions: false,
-    historyHead: null,
-    acknowledges: [],
-    rolledBack: null,
-    targets: [],
-    passedOver: [],
     ...change,
-  };
+  });
 }
 
 test("stable answers for the candidate that is watched, and for nobody else", () => {

@@ -1,35 +1,18 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import {
-  parseDigest,
-  parseEndpointName,
-  parseModelName,
-  parseVersionName,
-} from "../../core/version/index.ts";
-import { DEFAULT_LIMITS, type Route, type RouteRevision } from "../../link/route/index.ts";
+import { armsBy, plainRoute, routeRevision } from "../../../test/support/route-facts.ts";
+import { parseEndpointName, parseModelName, parseVersionName } from "../../core/version/index.ts";
+import type { Route, RouteRevision } from "../../link/route/index.ts";
 import { CompiledRoute } from "./compiled-route.ts";
 import { RouteTable } from "./route-table.ts";
 import { stickyArm, type WeightedArm } from "./sticky.ts";
 
+const IRIS = parseModelName("iris");
+
 function revisionOf(number: number, name: string | null = `v${number}.0`): RouteRevision {
-  const signature = { inputs: [], outputs: [] };
-  return {
-    revision: number,
-    version: {
-      model: parseModelName("iris"),
-      name: name === null ? null : parseVersionName(name),
-      sequence: number,
-    },
-    digest: parseDigest(`sha256:${String(number).padStart(64, "0")}`),
-    runtime: { kind: "onnx", file: "model.onnx" },
-    files: [],
-    signature,
-    contract: signature,
-    batching: { on: true },
-    golden: [],
-    limits: DEFAULT_LIMITS,
-  };
+  const version = { model: IRIS, name: name === null ? null : parseVersionName(name) };
+  return routeRevision(number, { version: { ...version, sequence: number } });
 }
 
 function route(
@@ -37,28 +20,15 @@ function route(
   weights: Readonly<Record<number, number>>,
   model = "iris",
 ): CompiledRoute {
-  const arms = Object.entries(weights).map(([number, weight]) => ({
-    revision: Number(number),
-    weight,
-  }));
-  const plain: Route = {
-    endpoint: parseEndpointName(endpoint),
-    model: parseModelName(model),
-    environment: "production",
-    order: { generation: 0, epoch: 0, sequence: 1 },
-    split: { salt: "s", arms },
-    revisions: arms.map((arm) => revisionOf(arm.revision)),
-    hold: null,
-    watch: null,
-    safeguards: { fallback: false, breaker: false },
-    predictions: false,
-    historyHead: null,
-    rolledBack: null,
-    acknowledges: [],
-    targets: [],
-    passedOver: [],
-  };
-  return new CompiledRoute(plain);
+  const arms = armsBy(weights);
+  return new CompiledRoute(
+    plainRoute({
+      endpoint: parseEndpointName(endpoint),
+      model: parseModelName(model),
+      split: { salt: "s", arms },
+      revisions: arms.map((arm) => revisionOf(arm.revision)),
+    }),
+  );
 }
 
 function split(weight: number): readonly WeightedArm[] {
