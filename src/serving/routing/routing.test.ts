@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 
 import { armsBy, plainRoute, routeRevision } from "../../../test/support/route-facts.ts";
 import { parseEndpointName, parseModelName, parseVersionName } from "../../core/version/index.ts";
-import type { Route, RouteRevision } from "../../link/route/index.ts";
+import { DEFAULT_LIMITS, type Route, type RouteRevision } from "../../link/route/index.ts";
 import { CompiledRoute } from "./compiled-route.ts";
 import { RouteTable } from "./route-table.ts";
 import { stickyArm, type WeightedArm } from "./sticky.ts";
