@@ -3,23 +3,12 @@ import type { Route } from "../src/link/route/index.ts";
 import { monotonic } from "../src/serving/gateway/clock.ts";
 import { EndpointBook } from "../src/serving/gateway/endpoint-book.ts";
 import type { InferResult } from "../src/serving/runtime/index.ts";
-import { plainRoute, routeRevision } from "../test/support/route-facts.ts";
+import { plainRoute, routeRevision, WATCHED } from "../test/support/route-facts.ts";
 import { median } from "./measure.ts";
 
 const REQUESTS = 200_000;
 /** Requests of one shared run, as under load. */
 const FRAME = 16;
-
-const WATCH: Route["watch"] = {
-  rollout: "bench",
-  candidate: 2,
-  stable: 1,
-  candidateShare: null,
-  flushMs: 1_000,
-  deadlineMs: 30_000,
-  mirror: null,
-  inputs: null,
-};
 
 const LABELS = Array.from({ length: 3 }, (_, label) => BigInt64Array.of(BigInt(label)));
 
@@ -127,7 +116,7 @@ export function recordingCost(): RecordingCost {
     { revision: 2, weight: 10 },
   ];
   const canary = bookOf(arms);
-  const watched = bookOf(arms, WATCH);
+  const watched = bookOf(arms, WATCHED);
   const rounds = Array.from({ length: 7 }, () => {
     const round = {
       single: microsecondsPerRequest(single, nobody),

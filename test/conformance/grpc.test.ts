@@ -24,6 +24,7 @@ import {
 } from "../../src/serving/protocol-oip-grpc/inference_pb.ts";
 import { GatewayHarness } from "../support/gateway-harness.ts";
 import { floatsRequest, GrpcCaller } from "../support/grpc-client.ts";
+import { WATCHED } from "../support/route-facts.ts";
 
 const FEATURES = [4.8, 3, 1.4, 0.1];
 const ENDPOINT = "iris-prod";
@@ -246,16 +247,7 @@ test("a request that the candidate fails is answered by stable, and the trailers
     ];
     return on.route([doubles, moody], 2, {
       safeguards: { fallback: true, breaker: false },
-      watch: {
-        rollout: "r",
-        candidate: 2,
-        stable: 1,
-        candidateShare: null,
-        flushMs: 1_000,
-        deadlineMs: 30_000,
-        mirror: null,
-        inputs: null,
-      },
+      watch: WATCHED,
     });
   });
   const fine = await caller.infer(floatsRequest(ENDPOINT, [1], { name: "x", raw: false }));

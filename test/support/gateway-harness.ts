@@ -34,6 +34,7 @@ import {
 } from "../../src/link/peer/index.ts";
 import { DEFAULT_LIMITS, type Route, type RouteRevision } from "../../src/link/route/index.ts";
 import { startProgram } from "../../src/link/startup/index.ts";
+import { plainRoute } from "./route-facts.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 /** The bundles that a run of tests is given. */
@@ -255,20 +256,12 @@ export class GatewayHarness {
   }
 
   route(revisions: readonly RouteRevision[], serving: number, more: Partial<Route> = {}): Route {
-    return {
+    return plainRoute({
       endpoint: parseEndpointName("iris-prod"),
       model: parseModelName("iris"),
-      environment: "production",
       order: { generation: 0, epoch: 0, sequence: ++this.#sequence },
       split: { salt: "salt", arms: [{ revision: serving, weight: 100 }] },
       revisions: [...revisions],
-      hold: null,
-      watch: null,
-      safeguards: { fallback: false, breaker: false },
-      predictions: false,
-      historyHead: null,
-      rolledBack: null,
-      acknowledges: [],
       targets: revisions
         .filter((each) => each.revision !== serving)
         .map((each) => ({
@@ -278,9 +271,8 @@ export class GatewayHarness {
           provenAt: null,
           why: "newest stable revision before the current one",
         })),
-      passedOver: [],
       ...more,
-    };
+    });
   }
 
   async publish(route: Route): Promise<RouteAcknowledged> {

@@ -7,8 +7,7 @@ const BAR_CELLS = 10;
 /** Latency and drift are tested at many edges at once: one rate would say little. */
 const WITHOUT_DETECTABLE: readonly string[] = ["latency", "drift", "inputDrift", "health"];
 
-/** Decimal digits of evidence: `2.3` is 200 to 1. */
-// What rounds to nothing has no sign.
+/** Decimal digits of evidence: `2.3` is 200 to 1. What rounds to nothing has no sign. */
 const digits = (logE: number): string => (logE / Math.LN10).toFixed(1).replace(/^-0\.0$/, "0.0");
 
 /** How far the evidence is on its way to the threshold. */

@@ -86,8 +86,8 @@ function namelessOutput(
 
 /**
  * Writes a scoring answer: as the version's own server wrote it, since whether it is of records, lists or
- * values alone is for what the model returned to say; else `{"predictions": …}`, records where the request was a frame, else an object
- * with a nested array for each output.
+ * values alone is for what the model returned to say; else `{"predictions": …}`, records where the
+ * request was a frame, else an object with a nested array for each output.
  */
 export function encode(
   outputs: readonly OutputValue[],

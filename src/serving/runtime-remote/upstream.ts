@@ -20,19 +20,15 @@ const CONNECTIONS = 128;
 /** Outputs and how long the model took for them. */
 export interface RemoteAnswer {
   readonly outputs: Tensor[];
-  /** What it wrote. */
-  readonly text: string;
-  /** Whether that is an answer of MLflow's scoring protocol. */
-  readonly isScoring: boolean;
+  /** What it wrote, where that is an answer of MLflow's scoring protocol. */
+  readonly scoring?: string;
   /** From when it was sent to when the answer was there, ms. */
   readonly ms: number;
 }
 
 /** What a client of one server makes of an answer: nobody shared its frame. */
-export function resultOf(inputs: readonly Tensor[], answer: RemoteAnswer): InferResult {
-  const { outputs, ms, text, isScoring } = answer;
-  const result = { outputs, modelMs: ms, batch: 1, frame: { rows: inputs[0]?.shape[0] ?? 1 } };
-  return isScoring ? { ...result, scoring: text } : result;
+export function resultOf(inputs: readonly Tensor[], { ms, ...answer }: RemoteAnswer): InferResult {
+  return { ...answer, modelMs: ms, batch: 1, frame: { rows: inputs[0]?.shape[0] ?? 1 } };
 }
 
 /** The only schemes the server fetches. */
@@ -108,8 +104,8 @@ export class Upstream {
   async infer(inputs: readonly Tensor[], timeoutMs: number): Promise<RemoteAnswer> {
     const question = { path: this.#inferPath, body: this.#dialect.write(inputs) };
     const { text, ms } = await this.#requestTwice(question, timeoutMs);
-    const isScoring = this.#address.protocol === "mlflow";
-    return { outputs: this.#dialect.read(text), text, isScoring, ms };
+    const answer = { outputs: this.#dialect.read(text), ms };
+    return this.#address.protocol === "mlflow" ? { ...answer, scoring: text } : answer;
   }
 
   /** Ends its connections once their requests are answered. */
