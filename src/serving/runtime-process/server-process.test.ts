@@ -22,24 +22,31 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const release = (): undefined => undefined;
 
-/** A server whose answers begin well; from the `drips`th on they never come to their end. */
+/** Answers that begin well; from the `from`th on they never come to their end. */
+function drips(from: number): string {
+  return `
+    let answers = 0;
+    const answer = (response) => {
+      answers += 1;
+      response.writeHead(200);
+      if (answers < ${from}) return response.end("ok");
+      const timer = setInterval(() => response.write("."), 20);
+      response.on("close", () => clearInterval(timer));
+    };`;
+}
+
+/** A server with a script's `answer`. */
 async function start(
-  drips: number,
+  script: string,
   more: Partial<Launcher>,
   signal = wanted,
 ): Promise<ServerProcess> {
-  const script = `
-    let answers = 0;
-    require("node:http").createServer((_, response) => {
-      answers += 1;
-      response.writeHead(200);
-      if (answers < ${drips}) return response.end("ok");
-      const timer = setInterval(() => response.write("."), 20);
-      response.on("close", () => clearInterval(timer));
-    }).listen(process.env.PORT, "127.0.0.1");`;
+  const listen = `
+    require("node:http").createServer((_, response) => answer(response))
+      .listen(process.env.PORT, "127.0.0.1");`;
   const [base] = Object.values(BUILT_IN_LAUNCHERS);
   if (base === undefined) throw new Error("no launcher is built in");
-  const command = [process.execPath, "-e", script];
+  const command = [process.execPath, "-e", script + listen];
   const launcher: Launcher = { ...base, protocol: "json", command, ...more };
   const python = "python3";
   const environment = { python, programs: null, text: "", isManaged: false, release };
@@ -49,7 +56,7 @@ async function start(
 }
 
 test("an answer that never comes to its end is not waited for beyond the time to start", async () => {
-  const server = await start(1, { startTimeoutMs: 1_500 });
+  const server = await start(drips(1), { startTimeoutMs: 1_500 });
   await expect(server.ready()).rejects.toMatchObject({
     code: "runtime.timeout",
     message: expect.stringContaining("no answer in") as string,
@@ -57,14 +64,24 @@ test("an answer that never comes to its end is not waited for beyond the time to
 });
 
 test("nor is one by which it would be healthy", async () => {
-  const server = await start(2, { startTimeoutMs: 10_000, unhealthyMs: 400 });
+  const server = await start(drips(2), { startTimeoutMs: 10_000, unhealthyMs: 400 });
   await server.ready();
   expect(await server.ended).toContain("was not healthy for 400 ms");
 });
 
+test("what it answers is told, not that the time to start cut the last look short", async () => {
+  const late = `
+    const answer = (response) => setTimeout(() => response.writeHead(503).end(), 300);`;
+  const server = await start(late, { startTimeoutMs: 1_500 });
+  await expect(server.ready()).rejects.toMatchObject({
+    code: "runtime.timeout",
+    message: expect.stringMatching(/not ready within 1500 ms: GET .*: 503/) as string,
+  });
+});
+
 test("one that is not wanted any more while a port is looked for is not started", async () => {
   const unwanted = new AbortController();
-  const starting = start(2, {}, unwanted.signal);
+  const starting = start(drips(2), {}, unwanted.signal);
   unwanted.abort(new LastgoodError("runtime.unavailable", "it is ending"));
   await expect(starting).rejects.toMatchObject({ code: "runtime.unavailable" });
   expect(markedProcesses(mark)).toEqual([]);
