@@ -16,11 +16,13 @@ const resultsFile = process.env["TEST_RESULTS_FILE"];
 /** A run of these passes while neither is there yet; a folder without tests fails it. */
 const lateSuites = ["test/killpoints", "test/laws/sabotage"];
 
-/** Laws over many rollouts or switches, in several shells, or with environments to install: too slow for every change on a desk. */
+/** Laws over many rollouts or switches, in several shells, or with environments to install or long waits: too slow for every change on a desk. */
 const atLength = [
+  "test/conformance/runtime-process.test.ts",
   "test/laws/automatic-*.test.ts",
   "test/laws/completion.test.ts",
   "test/laws/aa-gate.test.ts",
+  "test/laws/import.test.ts",
   "test/laws/input-drift.test.ts",
   "test/laws/managed-servers.test.ts",
   "test/laws/switching.test.ts",
