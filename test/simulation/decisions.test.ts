@@ -117,3 +117,32 @@ test("law 6: evidence that is not kept is found", async () => {
     /^law 6: /,
   );
 }, 600_000);
+
+function isBaking({ laws }: World): boolean {
+  const activity = laws.stored?.activity;
+  return activity?.phase === "Baking" && activity.switching === null;
+}
+
+test("a bake that ended while no control plane was there is judged by what came until then", async () => {
+  for (const [errorRate, version] of [
+    [0.3, "v1.0"],
+    [USUAL, "v1.1"],
+  ] as const) {
+    const world = new World({ seed: 1, gateways: 1, rate: 100 });
+    for (const name of ["v1.0", "v1.1"]) world.truth(name).errorRate = USUAL;
+    await world.begin();
+    world.deploy("v1.0", { policy: "watched", bakeMs: 0 });
+    await world.pass(3_000);
+    world.deploy("v1.1", { policy: "watched", bakeMs: 4_000 });
+    for (let turn = 0; turn < 60 && !isBaking(world); turn += 1) await world.pass(500);
+    expect(isBaking(world), world.trace.join("\n")).toBe(true);
+    world.happens({ do: "crashControl", steps: 0, downMs: 6_000 });
+    world.truth("v1.1").errorRate = errorRate;
+    await world.pass(30_000);
+    const { stored } = world.laws;
+    const what = world.trace.join("\n");
+    expect(stored && revisionOf(stored, stored.current)?.version.name, what).toBe(version);
+    expect(wentBack(world), what).toBe(version === "v1.0");
+    expect(stored?.activity.phase).toBe("Idle");
+  }
+});

@@ -324,6 +324,7 @@ export class Scenario {
       evidence: decision === "rollback" ? { id: "evidence" } : null,
       trigger: "analysis",
       progress: { candidate: this.requests, pairs: this.pairs },
+      seenUntil: this.now,
       choice: this.choice(),
       ...options,
     });
@@ -349,6 +350,17 @@ export class Scenario {
   later(ms: number): this {
     this.now += ms;
     return this.apply({ type: "tick" });
+  }
+
+  /** So many requests more were assigned to the candidate. */
+  gets(requests: number): this {
+    this.requests += requests;
+    return this;
+  }
+
+  /** Time goes by, and the evidence of it speaks against nothing. */
+  goesWell(ms: number): this {
+    return this.later(ms).assessed("continue");
   }
 
   /** What the state waits for succeeds, once. */

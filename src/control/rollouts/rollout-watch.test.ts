@@ -22,6 +22,9 @@ let watch: RolloutWatch;
 /** Of what each revision answered, over restarts. */
 let ids: { readonly candidate: RequestIds; readonly stable: RequestIds };
 
+/** Who is connected. */
+let gateways: readonly string[];
+
 /** A canary whose labels are judged. */
 function canaryWithLabels(): Scenario {
   const analysis = { ...POLICY.analysis, metrics: [accuracy] };
@@ -37,7 +40,7 @@ function watchAnew(): void {
     store: stage.store,
     signals: stage.signals,
     clock: { now: () => stage.now, monotonic: () => stage.now },
-    gateways: new Gateways({ arriveMs: 0 }),
+    gateways: Object.assign(new Gateways({ arriveMs: 0 }), { connected: () => gateways }),
   };
   watch = new RolloutWatch(deps as EndpointDeps, () => Promise.resolve(of.choice()));
 }
@@ -95,6 +98,7 @@ beforeEach(async () => {
   stage.now = of.now;
   await stage.open();
   ids = { candidate: stage.ids(2), stable: stage.ids(1) };
+  gateways = ["host"];
   watchAnew();
 });
 afterEach(() => stage.end());
@@ -132,4 +136,22 @@ test("a control plane that starts again stores its labels beside those before, a
   });
   await restart();
   expect((await watch.look(of.state))?.assessment.metrics).toEqual(look?.assessment.metrics);
+});
+
+test("a look says up to when it heard of everything: not before two intervals with a gateway", async () => {
+  const seen = async (): Promise<number | null | undefined> =>
+    (await watch.look(of.state))?.event.seenUntil;
+  gateways = [];
+  expect(await seen()).toBeNull();
+  stage.now += MINUTE_MS;
+  expect(await seen(), "no gateway is there to tell").toBeNull();
+  gateways = ["host"];
+  const { flushMs } = POLICY.analysis;
+  expect(await seen(), "it has just come").toBeNull();
+  stage.now += 2 * flushMs - 1;
+  expect(await seen()).toBeNull();
+  stage.now += 1;
+  expect(await seen()).toBe(stage.now);
+  watchAnew();
+  expect(await seen(), "a control plane that has just started").toBeNull();
 });

@@ -297,9 +297,18 @@ export class RolloutWatch {
       evidence: mayGoBack ? { id: evidenceIdOf(rollout), position, context, assessment } : null,
       trigger: triggerOf(assessment),
       progress,
+      seenUntil: seenUntil(context, rollout),
       choice: mayGoBack ? await this.#chooseNow(state) : NO_TARGETS,
     };
   }
+}
+
+/**
+ * Up to when the verdict knows what came of requests, ms since 1970: a gateway that has just come tells
+ * what it has kept first. Null where that may be on its way.
+ */
+function seenUntil({ now, listeningSince }: AssessmentContext, { policy }: Rollout): number | null {
+  return now - (listeningSince ?? now) >= 2 * policy.analysis.flushMs ? now : null;
 }
 
 /** How many intervals the whole watch is planned to take. */

@@ -1,4 +1,5 @@
 import { versionLabel } from "../version/index.ts";
+import { bakeClock } from "./bake.ts";
 import { type Effect, type HistoryRecord } from "./effect.ts";
 import { outageOver } from "./forward-failed.ts";
 import {
@@ -200,11 +201,7 @@ export function tookOver(state: StateIn<"Baking">, event: EventOf<"switched">, n
   );
   const baking = doing(
     { ...carried, current: rollout.candidate },
-    {
-      ...state.activity,
-      switching: null,
-      runningSince: rollout.pause === null ? now : null,
-    },
+    bakeClock({ ...state.activity, switching: null }, now),
   );
   const record: HistoryRecord = {
     kind: "rollout.baking",

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { POLICY } from "../../../test/support/rollout-facts.ts";
 import { scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
 import type { Policy, RolloutStep } from "../policy/index.ts";
-import { armsOf, evidenceIdOf, mirrorOf, rolloutOf } from "./state.ts";
+import { armsOf, evidenceIdOf, bakeLeft, mirrorOf, rolloutOf } from "./state.ts";
 import { waitsFor } from "./waits-for.ts";
 
 const MINUTE = 60_000;
@@ -49,7 +49,7 @@ test("a canary advances when both its requests and its time have come, and bakes
   of.later(1).assessed("continue").settles();
   expect(of.phase).toBe("Baking");
   expect(weights(of)).toBe("1:5 2:95");
-  expect(of.later(HOUR).statuses).toBe("v1.0 stable, v1.1 stable");
+  expect(of.goesWell(HOUR).statuses).toBe("v1.0 stable, v1.1 stable");
   expect(weights(of)).toBe("2:100");
   expect(kinds(of).filter((kind) => kind.startsWith("rollout."))).toEqual([
     "rollout.started",
@@ -172,8 +172,42 @@ test("a hold stops the steps and the bake, is told once, and ends when the evide
 
   const baking = scenario().stable("v1.0").baking("v1.1").assessed("hold");
   expect(baking.later(2 * HOUR).phase, "a bake that is held does not end").toBe("Baking");
-  expect(baking.assessed("continue").later(1).phase).toBe("Idle");
+  expect(baking.assessed("continue").phase).toBe("Idle");
 });
+
+test("a bake ends by evidence of all of it: not by the clock, a look before its end, or one that heard of nothing", () => {
+  const of = scenario().stable("v1.0").baking("v1.1");
+  const before = of.now + HOUR - 1;
+  expect(of.later(2 * HOUR).phase, "the clock alone").toBe("Baking");
+  expect(of.assessed("continue", { seenUntil: before }).phase, "a look before").toBe("Baking");
+  expect(of.assessed("continue", { seenUntil: null }).phase, "a deaf one").toBe("Baking");
+  const bad = scenario()
+    .stable("v1.0")
+    .baking("v1.1")
+    .later(2 * HOUR)
+    .assessed("rollback");
+  expect(bad.settles().statuses).toBe("v1.0 stable, v1.1 failed");
+  expect(of.assessed("continue").statuses).toBe("v1.0 stable, v1.1 stable");
+});
+
+for (const source of ["broken", "outage", "silent"] as const)
+  test(`the bake's clock stands while nothing is learned (${source})`, () => {
+    const verdict = { decision: "hold" as const, why: "who knows", blamed: [], source };
+    const of = scenario()
+      .stable("v1.0")
+      .baking("v1.1")
+      .goesWell(20 * MINUTE);
+    of.assessed("hold", { verdict })
+      .later(5 * HOUR)
+      .assessed("hold", { verdict });
+    expect(bakeLeft(of.state.activity, of.now)).toBe(40 * MINUTE);
+    expect(of.pauses().resumes().later(HOUR).phase).toBe("Baking");
+    expect(bakeLeft(of.state.activity, of.now), "a pause sets it going no sooner").toBe(
+      40 * MINUTE,
+    );
+    expect(of.assessed("continue").goesWell(40 * MINUTE - 1).phase).toBe("Baking");
+    expect(of.goesWell(1).phase).toBe("Idle");
+  });
 
 const heldFor = (why: string, proposed: boolean) => ({
   verdict: {
@@ -284,6 +318,7 @@ test("too little evidence for too long: an alarm at once and daily, or what the 
     )
       .later(MINUTE)
       .assessed("continue")
+      .gets(1)
       .later(6 * HOUR - 1)
       .assessed("continue");
   const hold = waiting("hold");
@@ -298,6 +333,51 @@ test("too little evidence for too long: an alarm at once and daily, or what the 
   expect(back.statuses).toBe("v1.0 stable, v1.1 failed");
   const on = waiting("promote").later(1).assessed("continue").settles();
   expect(weights(on)).toBe("1:50 2:50");
+});
+
+test("no request at all promotes nothing, whatever the policy says", () => {
+  const inconclusive = { action: "promote", deadlineMs: HOUR } as const;
+  const policy = canaryOf(TWO_STEPS, { analysis: { ...POLICY.analysis, inconclusive } });
+  const overdue = started(policy).goesWell(MINUTE).goesWell(HOUR);
+  const verdict = {
+    decision: "hold" as const,
+    why: "no data",
+    blamed: [],
+    source: "silent" as const,
+  };
+  const silent = started(policy).assessed("hold", { verdict });
+  silent.later(HOUR).assessed("hold", { verdict });
+  for (const each of [overdue, silent]) {
+    expect(weights(each)).toBe("1:90 2:10");
+    expect(each.alarms).toEqual(["rollout.undecided"]);
+  }
+});
+
+test("the time of a pause is none of what the policy's deadline counts", () => {
+  const inconclusive = { action: "rollback", deadlineMs: 6 * HOUR } as const;
+  const policy = canaryOf(TWO_STEPS, { analysis: { ...POLICY.analysis, inconclusive } });
+  const held = started(policy).assessed("hold").later(HOUR).pauses();
+  held
+    .later(7 * HOUR)
+    .resumes()
+    .later(5 * HOUR - 1);
+  expect(held.assessed("hold").phase, "a millisecond is missing").toBe("Progressing");
+  expect(held.later(1).assessed("hold").phase).toBe("RollingBack");
+  const whilePaused = started(policy)
+    .pauses(2 * HOUR)
+    .later(HOUR)
+    .assessed("hold")
+    .later(HOUR);
+  whilePaused.later(6 * HOUR - 1);
+  expect(whilePaused.assessed("hold").phase, "held in a pause that ended").toBe("Progressing");
+  expect(whilePaused.later(1).assessed("hold").phase).toBe("RollingBack");
+  const overdue = started(policy)
+    .goesWell(MINUTE)
+    .pauses()
+    .later(7 * HOUR)
+    .resumes();
+  expect(overdue.goesWell(6 * HOUR - 1).phase).toBe("Progressing");
+  expect(overdue.goesWell(1).phase).toBe("RollingBack");
 });
 
 for (const source of ["broken", "outage"] as const)
@@ -337,7 +417,7 @@ for (const source of ["broken", "outage"] as const) {
   });
 
   test(`hours in which a source is ${source} are none of those that requests may take to come`, () => {
-    const of = started(policy).later(MINUTE).assessed("continue");
+    const of = started(policy).later(MINUTE).assessed("continue").gets(1);
     of.assessed("hold", { verdict: mute })
       .later(8 * HOUR)
       .assessed("hold", { verdict: mute });

@@ -2,6 +2,7 @@ import { LastgoodError } from "../errors/index.ts";
 import type { RolloutStep } from "../policy/index.ts";
 import { advanceTo, succeed } from "./advance.ts";
 import { beginReturn, supersededSwitch } from "./back.ts";
+import { bakeClock, isBaked } from "./bake.ts";
 import type { Effect, HistoryRecord } from "./effect.ts";
 import {
   isPinned,
@@ -52,7 +53,7 @@ export function assessed(before: Under, event: EventOf<"assessed">, now: number)
       return stays(state, event, now);
     case "continue":
     case "promote":
-      return state === before ? goesOn(released(state), event, now) : released(state);
+      return state === before ? goesOn(released(state, now), event, now) : released(state, now);
   }
 }
 
@@ -139,7 +140,7 @@ function stays(state: Under, event: EventOf<"assessed">, now: number): Step {
   const held = hold(state, { why, since: now, cause }, null);
   if (held.history.length > 0) return held;
   const since = state.activity.standing.held?.since ?? now;
-  return undecided(state, event, { since, now, why });
+  return undecided(state, event, { since, now, why, isBlank: source === "silent" });
 }
 
 /** Notes what holds, once; `alarm` is the code under which a person is told at once. */
@@ -152,7 +153,7 @@ function hold(state: Under, held: Held, alarm: string | null): Step {
     reason: held.why,
     data: { rollout: rollout.id, to: revisionFacts(state, rollout.candidate), cause: held.cause },
   };
-  const next = withStanding(state, heldBy(standing, held));
+  const next = withStanding(state, heldBy(standing, held), held.since);
   const message = `${state.identity.name}: ${held.why}`;
   const effects: readonly Effect[] = alarm === null ? [] : [{ do: "alarm", code: alarm, message }];
   return step(next, effects, [history]);
@@ -167,11 +168,11 @@ function heldBy(standing: Standing, held: Held): Standing {
 }
 
 /** Nothing holds the rollout any more. */
-function released(state: Under): Step {
+function released(state: Under, now: number): Step {
   const { standing, rollout } = state.activity;
   if (standing.held === null) return ignored(state);
   return step(
-    withStanding(state, isMute(standing.held) ? NO_STANDING : { ...standing, held: null }),
+    withStanding(state, isMute(standing.held) ? NO_STANDING : { ...standing, held: null }, now),
     [],
     [
       {
@@ -184,19 +185,30 @@ function released(state: Under): Step {
   );
 }
 
-function withStanding<S extends Under>(state: S, standing: Standing): S {
-  return { ...state, activity: { ...state.activity, standing } };
+function withStanding(state: Under, standing: Standing, now: number): Under {
+  const { activity } = state;
+  if (activity.phase === "Baking")
+    return { ...state, activity: bakeClock({ ...activity, standing }, now) };
+  return { ...state, activity: { ...activity, standing } };
 }
 
-/** The evidence does not speak against it: the next step, when this one is over. A bake ends by its clock. */
+/** The evidence does not speak against it: the next step, or the end of the bake, when this one is over. */
 function goesOn(from: Step, event: EventOf<"assessed">, now: number): Step {
-  if (from.state.activity.phase !== "Progressing") return from;
-  const after = steps(from.state as StateIn<"Progressing">, event, now);
+  const after =
+    from.state.activity.phase === "Progressing"
+      ? steps(from.state as StateIn<"Progressing">, event, now)
+      : bakes(from.state as StateIn<"Baking">, event, now);
   return {
     state: after.state,
     effects: [...from.effects, ...after.effects],
     history: [...from.history, ...after.history],
   };
+}
+
+/** A bake that is over is judged by what came until its end: no look that was before it, or that was deaf, ends it. */
+function bakes(state: StateIn<"Baking">, { seenUntil }: EventOf<"assessed">, now: number): Step {
+  if (seenUntil === null || !isBaked(state.activity, seenUntil)) return ignored(state);
+  return succeed(state, state.activity.rollout, { actor: "lastgood", reason: null, now });
 }
 
 function steps(state: StateIn<"Progressing">, event: EventOf<"assessed">, now: number): Step {
@@ -246,11 +258,14 @@ function howFar(
 function overdue(state: StateIn<"Progressing">, event: EventOf<"assessed">, now: number): Step {
   const { standing } = state.activity;
   if (standing.overdueSince === null)
-    return step(withStanding(state, { ...standing, overdueSince: now }));
+    return step(withStanding(state, { ...standing, overdueSince: now }, now));
+  const { entered: since } = state.activity.step;
+  const { candidate, pairs } = event.progress;
   return undecided(state, event, {
     since: standing.overdueSince,
     now,
     why: "too few requests came to decide by",
+    isBlank: candidate === since?.candidate && pairs === since.pairs,
   });
 }
 
@@ -258,7 +273,13 @@ function overdue(state: StateIn<"Progressing">, event: EventOf<"assessed">, now:
 function undecided(
   state: Under,
   event: EventOf<"assessed">,
-  so: { readonly since: number; readonly now: number; readonly why: string },
+  so: {
+    readonly since: number;
+    readonly now: number;
+    readonly why: string;
+    /** No request came: that promotes nothing, whatever the policy says. */
+    readonly isBlank: boolean;
+  },
 ): Step {
   const { rollout, standing } = state.activity;
   const { inconclusive } = rollout.policy.analysis;
@@ -268,12 +289,12 @@ function undecided(
   const action = standing.held !== null && isMute(standing.held) ? "hold" : inconclusive.action;
   if (action === "rollback" && standing.undecidedAt === null)
     return backByItself(state, { ...event, verdict: { ...event.verdict, why } }, now);
-  if (action === "promote") return promotedUndecided(state, why, now);
+  if (action === "promote" && !so.isBlank) return promotedUndecided(state, why, now);
   if (standing.undecidedAt !== null && now - standing.undecidedAt < TOLD_AGAIN_MS)
     return ignored(state);
   const message = `${state.identity.name}: the rollout of ${label(state, rollout.candidate)} is ${why}`;
   return step(
-    withStanding(state, { ...standing, undecidedAt: now }),
+    withStanding(state, { ...standing, undecidedAt: now }, now),
     [{ do: "alarm", code: "rollout.undecided", message }],
     [
       {

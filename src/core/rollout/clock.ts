@@ -1,11 +1,12 @@
 import { succeed } from "./advance.ts";
+import { bakeClock, isBaked } from "./bake.ts";
 import { isSwitchDue, verifiedAgain } from "./forward-failed.ts";
 import {
   type Activity,
   type EndpointState,
   type Pause,
   type Rollout,
-  bakeLeft,
+  type Standing,
   rolloutOf,
   stepElapsed,
 } from "./state.ts";
@@ -53,20 +54,32 @@ export function paused(state: EndpointState, by: Pause): EndpointState {
 function withClock(state: EndpointState, rollout: Rollout, now: number): Activity {
   const { activity } = state;
   if (activity.phase !== "Progressing" && activity.phase !== "Baking") return activity;
+  const standing = afterPause(activity, rollout.pause, now);
+  if (activity.phase === "Baking") return bakeClock({ ...activity, rollout, standing }, now);
   const stands = rollout.pause !== null || activity.switching !== null;
-  if (activity.phase === "Progressing") {
-    const elapsedMs = stepElapsed(activity.step, now);
-    return {
-      ...activity,
-      rollout,
-      step: { ...activity.step, elapsedMs, runningSince: stands ? null : now },
-    };
-  }
+  const elapsedMs = stepElapsed(activity.step, now);
   return {
     ...activity,
     rollout,
-    remainingMs: bakeLeft(activity, now) ?? rollout.bakeMs,
-    runningSince: stands ? null : now,
+    standing,
+    step: { ...activity.step, elapsedMs, runningSince: stands ? null : now },
+  };
+}
+
+/** What counts up to the policy's deadline stood still while the rollout was paused. */
+function afterPause(
+  { standing, rollout }: Extract<Activity, { phase: "Progressing" | "Baking" }>,
+  next: Pause | null,
+  now: number,
+): Standing {
+  const ended = next === null ? rollout.pause : null;
+  if (ended === null) return standing;
+  const later = (since: number): number => since + Math.max(0, now - Math.max(since, ended.since));
+  const { held, overdueSince } = standing;
+  return {
+    ...standing,
+    held: held === null ? null : { ...held, since: later(held.since) },
+    overdueSince: overdueSince === null ? null : later(overdueSince),
   };
 }
 
@@ -90,25 +103,19 @@ function steered(
   );
 }
 
-/** Whether the bake is over and nothing speaks against its end. */
-function isBaked(activity: Activity, now: number): boolean {
-  return (
-    activity.phase === "Baking" &&
-    activity.switching === null &&
-    activity.rollout.pause === null &&
-    activity.standing.held === null &&
-    bakeLeft(activity, now) === 0
-  );
+/** Where nothing served before there is nothing to judge by: the clock alone ends such a bake. */
+function endsByClock(activity: Activity, now: number): boolean {
+  return activity.phase === "Baking" && activity.rollout.from === null && isBaked(activity, now);
 }
 
 /** Whether a tick would change anything. */
 export function isTickDue(state: EndpointState, now: number): boolean {
   const { activity } = state;
   const pauseOver = now >= (rolloutOf(state)?.pause?.until ?? Infinity);
-  return pauseOver || isBaked(activity, now) || isSwitchDue(activity, now);
+  return pauseOver || endsByClock(activity, now) || isSwitchDue(activity, now);
 }
 
-/** The clock went on: pauses end, bakes end, what an outage held is verified again. */
+/** The clock went on: pauses end, bakes of which nothing is judged end, what an outage held is verified again. */
 export function tick(state: EndpointState, now: number): Step {
   const rollout = rolloutOf(state);
   const { activity } = state;
@@ -131,7 +138,7 @@ export function tick(state: EndpointState, now: number): Step {
       ],
     );
   }
-  if (isBaked(activity, now))
+  if (endsByClock(activity, now))
     return succeed(state, rollout, { actor: "lastgood", reason: null, now });
   return ignored(state);
 }

@@ -82,6 +82,8 @@ export interface Assessed {
   readonly evidence: Readonly<Record<string, unknown>> | null;
   readonly trigger: Extract<Trigger, "analysis" | "limit" | "health" | "logs">;
   readonly progress: Progress;
+  /** ms since 1970: what came of requests until then is part of the verdict; null: that is not known. */
+  readonly seenUntil: number | null;
   readonly choice: TargetChoice;
 }
 

@@ -128,8 +128,8 @@ test("blueGreen: prepared beside what serves, then all traffic at once, then the
     2, 1,
   ]);
   expect(of.outcome()).toMatchObject({ ok: true, did: "deployed" });
-  expect(of.later(HOUR - 1).phase).toBe("Baking");
-  expect(of.later(1).statuses).toBe("v1.0 stable, v1.1 stable");
+  expect(of.goesWell(HOUR - 1).phase).toBe("Baking");
+  expect(of.goesWell(1).statuses).toBe("v1.0 stable, v1.1 stable");
   expect(of.version("v1.1").status).toBe("stable");
   expect(of.history.map((record) => record.kind)).toEqual([
     "rollout.started",
@@ -166,7 +166,7 @@ test("canary: the share that was asked, then another, then everything", () => {
   of.settles().promotes().settles();
   expect(of.serving).toBe("v1.1");
   expect(of.phase).toBe("Baking");
-  expect(of.later(HOUR).statuses).toBe("v1.0 stable, v1.1 stable");
+  expect(of.goesWell(HOUR).statuses).toBe("v1.0 stable, v1.1 stable");
 });
 
 test("a canary begins with 10 % where no weight is named", () => {
@@ -186,9 +186,9 @@ test("the bake's clock stands while the rollout is paused", () => {
   expect(bakeLeft(of.state.activity, of.now)).toBe(40 * MINUTE);
   of.later(3 * HOUR);
   expect(bakeLeft(of.state.activity, of.now)).toBe(40 * MINUTE);
-  of.resumes().later(40 * MINUTE - 1);
+  of.resumes().goesWell(40 * MINUTE - 1);
   expect(of.phase).toBe("Baking");
-  expect(of.later(1).phase).toBe("Idle");
+  expect(of.goesWell(1).phase).toBe("Idle");
 });
 
 test("a pause ends by itself: after 24 h, or when it was said to", () => {
@@ -197,7 +197,7 @@ test("a pause ends by itself: after 24 h, or when it was said to", () => {
     rollout: { pause: { by: "ann" } },
   });
   expect(day.later(1).state.activity).toMatchObject({ rollout: { pause: null } });
-  expect(day.later(HOUR).phase).toBe("Idle");
+  expect(day.goesWell(HOUR).phase).toBe("Idle");
   const minute = scenario().stable("v1.0").canary("v1.1").pauses(MINUTE).later(MINUTE);
   expect(minute.state.activity).toMatchObject({ rollout: { pause: null } });
 });
@@ -207,9 +207,10 @@ function due(of: Scenario, ms: number): readonly boolean[] {
   return [ms - 1, ms].map((after) => isTickDue(of.state, of.now + after));
 }
 
-test("a tick is due when a pause or a bake is over, and only then", () => {
+test("a tick is due when a pause is over, or a bake that nothing is compared in, and only then", () => {
+  expect(due(scenario().baking("v1.0"), HOUR)).toEqual([false, true]);
   const baking = scenario().stable("v1.0").baking("v1.1");
-  expect(due(baking, HOUR)).toEqual([false, true]);
+  expect(due(baking, HOUR), "evidence ends it").toEqual([false, false]);
   expect(due(baking.pauses(2 * HOUR), 2 * HOUR)).toEqual([false, true]);
   expect(due(scenario().stable("v1.0").canary("v1.1").pauses(MINUTE), MINUTE)).toEqual([
     false,
@@ -227,7 +228,7 @@ test("a clock that was set back makes no bake shorter and no step negative", () 
   const of = scenario().stable("v1.0").baking("v1.1");
   of.later(-5 * HOUR);
   expect(bakeLeft(of.state.activity, of.now)).toBe(HOUR);
-  expect(of.later(6 * HOUR).phase).toBe("Idle");
+  expect(of.goesWell(6 * HOUR).phase).toBe("Idle");
 });
 
 test("only a production revision makes its version stable", () => {

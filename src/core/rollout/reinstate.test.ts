@@ -71,7 +71,7 @@ test("reinstate of a rollback that overtook the last switch lets the bake begin"
   of.reinstates().settles();
   expect(of.phase).toBe("Baking");
   expect(of.statuses).toBe("v1.0 stable, v1.1 provisional");
-  expect(of.later(HOUR).statuses).toBe("v1.0 stable, v1.1 stable");
+  expect(of.goesWell(HOUR).statuses).toBe("v1.0 stable, v1.1 stable");
 });
 
 test("reinstate takes back no verdict that the rollback did not give", () => {

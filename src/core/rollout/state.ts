@@ -68,7 +68,7 @@ export interface Progress {
 /** Why the evidence keeps a rollout from advancing. */
 export interface Held {
   readonly why: string;
-  /** ms since 1970. */
+  /** ms since 1970; a pause moves it by its length, since the policy's deadline counts from here. */
   readonly since: number;
   /** What holds, without its numbers: while it stays the same, nothing new is told. */
   readonly cause: string;
@@ -77,7 +77,7 @@ export interface Held {
 /** How a rollout stands by its evidence. */
 export interface Standing {
   readonly held: Held | null;
-  /** Since when it could have advanced by its clock and had not enough evidence to, or null. */
+  /** Since when it could have advanced by its clock and had not enough evidence to, without pauses, or null. */
   readonly overdueSince: number | null;
   /** When a person was last told that it stays undecided, or null. */
   readonly undecidedAt: number | null;
@@ -189,7 +189,7 @@ export type Activity =
       readonly rollout: Rollout;
       /** Bake left when it was last reckoned, ms. */
       readonly remainingMs: number;
-      /** When that was; null while the clock stands (switching or paused). */
+      /** When that was; null while the clock stands (switching, paused, or nothing is learned). */
       readonly runningSince: number | null;
       readonly standing: Standing;
       readonly switching: Switching | null;

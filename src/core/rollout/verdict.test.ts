@@ -91,7 +91,7 @@ test("--force over another signature: no canary, its own contract, and the old o
   of.baking("v2.0", { force: true });
   expect(contractOf(of.state), "until it is stable the promise stands").toEqual(signatureOf());
   expect(of.choice().targets.map((target) => target.version.name)).toEqual(["v1.0", "v0.9"]);
-  of.later(HOUR);
+  of.goesWell(HOUR);
   expect(contractOf(of.state)).toEqual(signatureOf("FP64"));
   expect(of.choice()).toEqual({
     targets: [],
