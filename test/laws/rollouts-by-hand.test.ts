@@ -135,7 +135,7 @@ test.concurrent("Baking: what is refused, the clock, promote, and --replace keep
   expect(await statusOf(baking, "v1.2")).toBe("stable");
 });
 
-test.concurrent("Baking: abort, rollback and mark failed go back; a bake by the clock ends stable", async () => {
+test.concurrent("Baking: abort, rollback and mark failed go back; a bake that nothing speaks against ends stable", async () => {
   const over = await setUp("over", "v1.1", "v1.2", "v1.3", "v1.4");
   const bake = (version: string): Promise<Deployed> => over.deploy(version, { bakeMs: 600_000 });
   await bake("v1.1");

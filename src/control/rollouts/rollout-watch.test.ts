@@ -138,9 +138,11 @@ test("a control plane that starts again stores its labels beside those before, a
   expect((await watch.look(of.state))?.assessment.metrics).toEqual(look?.assessment.metrics);
 });
 
+async function seen(): Promise<number | null | undefined> {
+  return (await watch.look(of.state))?.event.seenUntil;
+}
+
 test("a look says up to when it heard of everything: not before two intervals with a gateway", async () => {
-  const seen = async (): Promise<number | null | undefined> =>
-    (await watch.look(of.state))?.event.seenUntil;
   gateways = [];
   expect(await seen()).toBeNull();
   stage.now += MINUTE_MS;
