@@ -78,7 +78,7 @@ function dependencies(): RegistryDependencies {
       warn: (details) => warnings.push(JSON.stringify(details)),
     },
     inspect: gateway.inspect,
-    neededBy: () => needed,
+    neededBy: () => Promise.resolve(needed),
   };
 }
 

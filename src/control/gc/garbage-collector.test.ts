@@ -30,7 +30,8 @@ function collector(laterMs = 0): GarbageCollector {
     dataDir,
     clock: { now: () => Date.now() + laterMs },
     versionsOf: (digest) => Promise.resolve(versions.get(digest) ?? []),
-    withinReach: (_, sequence) => [reach.get(sequence)].filter((each) => each !== undefined),
+    withinReach: (_, sequence) =>
+      Promise.resolve([reach.get(sequence)].filter((each) => each !== undefined)),
     log: { info: () => undefined },
   });
 }

@@ -18,7 +18,7 @@ export interface GarbageDependencies {
   /** Versions with the digest, of any model. */
   readonly versionsOf: (digest: Digest) => Promise<readonly VersionRecord[]>;
   /** Endpoints that need the version or could return to it, in words. */
-  readonly withinReach: (model: string, sequence: number) => readonly string[];
+  readonly withinReach: (model: string, sequence: number) => Promise<readonly string[]>;
   readonly log: { info(details: object, message: string): void };
 }
 
@@ -54,7 +54,7 @@ export class GarbageCollector {
     const versions: VersionRecord[] = [];
     for (const digest of digests) versions.push(...(await this.#on.versionsOf(digest)));
     for (const version of versions) {
-      const needed = this.#neededBy(version);
+      const needed = await this.#neededBy(version);
       if (needed !== null) return { needed, versions };
     }
     const isNew =
@@ -65,9 +65,9 @@ export class GarbageCollector {
     };
   }
 
-  #neededBy(version: VersionRecord): string | null {
+  async #neededBy(version: VersionRecord): Promise<string | null> {
     const { model, sequence, status } = version;
-    const [reach] = this.#on.withinReach(model, sequence);
+    const [reach] = await this.#on.withinReach(model, sequence);
     if (reach !== undefined) return `${model}@${versionLabel(version)}: ${reach}`;
     const isOut = status === "failed" || status === "archived";
     return isOut ? null : `${model}@${versionLabel(version)} is ${status}`;

@@ -68,7 +68,7 @@ beforeEach(() => {
 });
 
 /** The proof once no gateway knows the version any more; its stored bytes are right. */
-async function coldProof(): Promise<Proof> {
+async function coldProof(): Promise<Proof | null> {
   const proofs = new Proofs({
     artifacts: { verify: () => Promise.resolve("ok") } as unknown as Artifacts,
     revisionStates: () => [],

@@ -1,2 +1,2 @@
 export { Disagreements } from "./disagreements.ts";
-export { Proofs, type ProofSources, type Provable } from "./proofs.ts";
+export { Proofs, type ProofAge, type ProofSources, type Provable } from "./proofs.ts";

@@ -2,11 +2,12 @@
 import { expect, test } from "vitest";
 
 import { digestOf } from "../../../test/support/rollout-facts.ts";
+import { LastgoodError } from "../../core/errors/index.ts";
 import type { Proof } from "../../core/target/index.ts";
 import { parseEndpointName, type Digest } from "../../core/version/index.ts";
 import type { RevisionState } from "../../link/message/index.ts";
 import type { Artifacts } from "../../storage/artifacts/index.ts";
-import { Proofs } from "./proofs.ts";
+import { Proofs, type ProofAge } from "./proofs.ts";
 
 type Verification = Awaited<ReturnType<Artifacts["verify"]>>;
 
@@ -33,9 +34,10 @@ interface Facts {
 
 /** Proofs over two stored files, how often a file was hashed, and what may change meanwhile. */
 function proving({ states = [], disagreement }: Facts = {}): {
-  readonly of: (maxAgeMs?: number, twice?: boolean) => Promise<Proof>;
-  readonly stored: Map<Digest, Verification>;
+  readonly of: (age?: ProofAge, twice?: boolean) => Promise<Proof | null>;
+  readonly stored: Map<Digest, Verification | Error>;
   readonly hashed: Digest[];
+  /** On the monotonic clock. */
   now: number;
 } {
   const files = ["model.onnx", "labels.json"].map((path, index) => ({
@@ -43,25 +45,27 @@ function proving({ states = [], disagreement }: Facts = {}): {
     digest: digestOf(index + 2),
     size: 1,
   }));
-  const stored = new Map<Digest, Verification>();
+  const stored = new Map<Digest, Verification | Error>();
   const hashed: Digest[] = [];
   const version = { digest: DIGEST, files, runtime: { kind: "onnx", file: "model.onnx" } } as const;
   const stage = {
     stored,
     hashed,
     now: 1_000,
-    of: async (maxAgeMs = 0, twice = false) =>
-      (await proofs.of("fraud-prod", twice ? [version, version] : [version], maxAgeMs))(DIGEST),
+    of: async (age: ProofAge = 0, twice = false) =>
+      (await proofs.of("fraud-prod", twice ? [version, version] : [version], age))(DIGEST),
   };
   const verify = (digest: Digest): Promise<Verification> => {
     hashed.push(digest);
-    return Promise.resolve(stored.get(digest) ?? "ok");
+    const found = stored.get(digest) ?? "ok";
+    return found instanceof Error ? Promise.reject(found) : Promise.resolve(found);
   };
   const proofs = new Proofs({
     artifacts: { verify } as unknown as Artifacts,
     revisionStates: () => states,
     disagreement: () => Promise.resolve(disagreement ?? null),
-    clock: { now: () => stage.now, monotonic: () => stage.now },
+    // A wall clock that is set back all the time.
+    clock: { now: () => -stage.now, monotonic: () => stage.now },
   });
   return stage;
 }
@@ -106,6 +110,24 @@ test("what no gateway has ready is proven by its stored files, each of them", as
   expect(await stage.of()).toEqual({ holds: false, why: "model.onnx is missing from the store" });
 });
 
+test("a file that cannot be read proves nothing, and keeps nobody from proving others", async () => {
+  const stage = proving();
+  const why = "the data folder cannot be read: EIO: i/o error, read";
+  stage.stored.set(digestOf(2), new LastgoodError("store.unavailable", why));
+  expect(await stage.of()).toEqual({ holds: false, why: `model.onnx cannot be read: ${why}` });
+});
+
+test("what is known is told at any age without reading a disk; of what nothing is known there is no proof", async () => {
+  const stage = proving();
+  expect(await stage.of("known")).toBeNull();
+  expect(stage.hashed).toEqual([]);
+  await stage.of(0);
+  stage.now += 24 * 3_600_000;
+  expect(await stage.of("known")).toEqual(COLD);
+  expect(stage.hashed).toHaveLength(2);
+  expect(await proving({ states: [LOADED] }).of("known")).toMatchObject({ warm: true });
+});
+
 test("right bytes whose samples disagreed last do not hold", async () => {
   const why = "sample 1: 0.5 (was 0.9)";
   expect(await proving({ disagreement: why }).of()).toEqual({
@@ -136,5 +158,5 @@ test("what was not asked for is not proven", async () => {
     disagreement: () => Promise.resolve(null),
     clock: { now: () => 0, monotonic: () => 0 },
   });
-  expect((await proofs.of("fraud-prod", [], 0))(DIGEST)).toMatchObject({ holds: false });
+  expect((await proofs.of("fraud-prod", [], 0))(DIGEST)).toBeNull();
 });

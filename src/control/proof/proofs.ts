@@ -1,3 +1,4 @@
+import { LastgoodError } from "../../core/errors/index.ts";
 import type { Proof } from "../../core/target/index.ts";
 import type { Clock } from "../../core/time/index.ts";
 import type { ArtefactFile, Digest, RuntimeSpec } from "../../core/version/index.ts";
@@ -23,8 +24,12 @@ export interface ProofSources {
 
 interface ColdVerdict {
   readonly why: string | null;
+  /** On the monotonic clock, ms: one that was set back makes no verdict young again. */
   readonly at: number;
 }
+
+/** How old the verdict on stored files may be, ms; `known`: any that there is, and no file is read. */
+export type ProofAge = number | "known";
 
 /**
  * Whether versions would answer rightly if they were switched to now (DESIGN.md section 6): a loaded
@@ -40,25 +45,25 @@ export class Proofs {
   }
 
   /**
-   * The proof of each version as the endpoint would use it. A cold verdict may be `maxAgeMs` old; 0
-   * hashes the files anew.
+   * The proof of each version as the endpoint would use it. A cold verdict may be as old as `age`; 0
+   * hashes the files anew. Null of a version that nothing is known of.
    */
   async of(
     endpoint: string,
     versions: readonly Provable[],
-    maxAgeMs: number,
-  ): Promise<(digest: Digest) => Proof> {
-    const proofs = new Map<Digest, Proof>();
+    age: ProofAge,
+  ): Promise<(digest: Digest) => Proof | null> {
+    const proofs = new Map<Digest, Proof | null>();
     for (const version of versions) {
       if (proofs.has(version.digest)) continue;
       const told = this.#fromGateways(endpoint, version.digest);
       // One after the other: hashing is bound by one disk, and the first proof is the likeliest used.
       proofs.set(
         version.digest,
-        told ?? (await this.#disagreed(version)) ?? (await this.#coldProof(version, maxAgeMs)),
+        told ?? (await this.#disagreed(version)) ?? (await this.#coldProof(version, age)),
       );
     }
-    return (digest) => proofs.get(digest) ?? { holds: false, why: "it was not looked at" };
+    return (digest) => proofs.get(digest) ?? null;
   }
 
   /**
@@ -91,25 +96,40 @@ export class Proofs {
     return why === null ? null : { holds: false, why, samplesOnly: true };
   }
 
-  async #coldProof(version: Provable, maxAgeMs: number): Promise<Proof> {
-    const now = this.#sources.clock.now();
-    const known = this.#cold.get(version.digest);
-    const verdict =
-      known !== undefined && now - known.at < maxAgeMs
-        ? known
-        : { why: await this.#hashFiles(version.files), at: now };
-    this.#cold.set(version.digest, verdict);
+  async #coldProof(version: Provable, age: ProofAge): Promise<Proof | null> {
+    const verdict = await this.#coldVerdict(version, age);
+    if (verdict === null) return null;
     return verdict.why === null
       ? { holds: true, warm: false, provenAt: null }
       : { holds: false, why: verdict.why };
   }
 
+  async #coldVerdict({ digest, files }: Provable, age: ProofAge): Promise<ColdVerdict | null> {
+    const known = this.#cold.get(digest) ?? null;
+    if (age === "known") return known;
+    const now = this.#sources.clock.monotonic();
+    if (known !== null && now - known.at < age) return known;
+    const verdict = { why: await this.#hashFiles(files), at: now };
+    this.#cold.set(digest, verdict);
+    return verdict;
+  }
+
   async #hashFiles(files: readonly ArtefactFile[]): Promise<string | null> {
     for (const file of files) {
-      const verdict = await this.#sources.artifacts.verify(file.digest);
-      if (verdict === "corrupt") return `${file.path} does not match its digest`;
-      if (verdict === "missing") return `${file.path} is missing from the store`;
+      const why = await this.#whyNot(file);
+      if (why !== null) return `${file.path} ${why}`;
     }
     return null;
+  }
+
+  /** One file that cannot be read says nothing against other versions: they stay targets. */
+  async #whyNot({ digest }: ArtefactFile): Promise<string | null> {
+    try {
+      const verdict = await this.#sources.artifacts.verify(digest);
+      if (verdict === "corrupt") return "does not match its digest";
+      return verdict === "missing" ? "is missing from the store" : null;
+    } catch (error) {
+      return `cannot be read: ${LastgoodError.from(error).message}`;
+    }
   }
 }

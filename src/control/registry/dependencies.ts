@@ -23,7 +23,7 @@ export interface RegistryDependencies {
   /** @throws `gateway.unavailable` when there is none; what the gateway found wrong. */
   readonly inspect: (request: InspectRequest) => Promise<Inspected>;
   /** Endpoints that need the version, in words; empty when it may be archived. */
-  readonly neededBy: (model: string, sequence: number) => readonly string[];
+  readonly neededBy: (model: string, sequence: number) => Promise<readonly string[]>;
 }
 
 /** Whose history a model's events go into; no endpoint can have this name. */

@@ -167,7 +167,7 @@ export class RegistryService {
     how: { actor: string; reason: string | null; dryRun?: boolean },
   ): Promise<VersionRecord> {
     const { model, sequence } = version;
-    const needed = this.#on.neededBy(model, sequence);
+    const needed = await this.#on.neededBy(model, sequence);
     if (needed.length > 0) {
       throw new LastgoodError(
         "version.in-use",

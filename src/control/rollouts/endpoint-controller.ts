@@ -201,7 +201,7 @@ export class EndpointController {
   async #publishIfChanged(): Promise<void> {
     let isThere = false;
     try {
-      isThere = await this.#publisher.publishIfChanged(this.#stored);
+      isThere = await this.#publisher.publishIfChanged(() => this.#stored);
     } catch (error) {
       this.#complain("publish", error);
     }

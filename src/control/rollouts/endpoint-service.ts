@@ -28,7 +28,13 @@ import type {
   VersionView,
 } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
-import { armsOf, leavingRevision, revisionOf } from "../../core/rollout/index.ts";
+import {
+  armsOf,
+  leavingRevision,
+  revisionOf,
+  type EndpointState,
+} from "../../core/rollout/index.ts";
+import type { Target } from "../../core/target/index.ts";
 import { versionLabel } from "../../core/version/index.ts";
 import type { Count, Evidence } from "../../link/count/index.ts";
 import type { GatewayStatus, RevisionState } from "../../link/message/index.ts";
@@ -47,6 +53,7 @@ import { applyPolicy, showPolicy } from "./policy-command.ts";
 import { endpointFromRoute } from "./rebuild.ts";
 import { reinstate, rollback } from "./rollback-command.ts";
 import { showRollout, steer } from "./steer-command.ts";
+import { COLD_PROOF_AGE_MS } from "./target-choice.ts";
 import { needs, withinReach } from "./version-needs.ts";
 import { endpointView } from "./view.ts";
 
@@ -260,16 +267,25 @@ export class Rollouts implements EndpointService {
     return consequences;
   }
 
-  neededBy(model: string, sequence: number): readonly string[] {
-    return this.#endpoints
-      .ofModel(model)
-      .flatMap(({ controller }) => needs(controller.state, sequence));
+  neededBy(model: string, sequence: number): Promise<readonly string[]> {
+    return this.#whoNeeds(model, (state, targets) => needs(state, targets, sequence));
   }
 
-  withinReach(model: string, sequence: number): readonly string[] {
-    return this.#endpoints
-      .ofModel(model)
-      .flatMap(({ controller }) => withinReach(controller.state, sequence));
+  withinReach(model: string, sequence: number): Promise<readonly string[]> {
+    return this.#whoNeeds(model, (state, targets) => withinReach(state, targets, sequence));
+  }
+
+  async #whoNeeds(
+    model: string,
+    need: (state: EndpointState, targets: readonly Target[]) => readonly string[],
+  ): Promise<readonly string[]> {
+    const needed: string[] = [];
+    for (const { controller } of this.#endpoints.ofModel(model)) {
+      const { state } = controller;
+      const { targets } = await this.#endpoints.chooser.choose(state, COLD_PROOF_AGE_MS);
+      needed.push(...need(state, targets));
+    }
+    return needed;
   }
 
   watch(onEntry: (entry: HistoryEntry) => void): () => void {

@@ -45,9 +45,10 @@ export class RoutePublisher {
    * not; one that is away gets it when it comes.
    * @throws as `publish`.
    */
-  async publishIfChanged(stored: StoredEndpoint): Promise<boolean> {
+  async publishIfChanged(stored: () => StoredEndpoint): Promise<boolean> {
     if (this.#deps.gateways.connected().length === 0) return true;
-    const published = await this.#inTurn(() => this.#send(stored, false));
+    // As it is when its turn has come: one that was older would go out after what came between.
+    const published = await this.#inTurn(() => this.#send(stored(), false));
     return published?.taken ?? true;
   }
 
@@ -64,7 +65,8 @@ export class RoutePublisher {
 
   async #send(stored: StoredEndpoint, always: boolean): Promise<Published | null> {
     const { state } = stored;
-    const choice = await this.#chooser.choose(state, COLD_PROOF_AGE_MS);
+    // A switch waits for no disk: what else could be gone back to is proven right after it.
+    const choice = await this.#chooser.choose(state, always ? "known" : COLD_PROOF_AGE_MS);
     const manifests = new Map<number, StoredManifest>();
     for (const number of [...loadedRevisions(state, choice), ...comparedRevisions(state)]) {
       const revision = revisionOf(state, number);

@@ -7,13 +7,15 @@ import {
 } from "../../core/target/index.ts";
 import type { Digest } from "../../core/version/index.ts";
 import type { VersionRecord } from "../../storage/store/index.ts";
-import type { Proofs } from "../proof/index.ts";
+import type { ProofAge, Proofs } from "../proof/index.ts";
 import { versionFacts, type VersionCatalog } from "./version-catalog.ts";
 
 /** A cold proof that nothing hangs on may be this old, ms. */
 export const COLD_PROOF_AGE_MS = 300_000;
 /** Targets that are proven and kept in order; a rollback that fails on all of them has no fourth. */
 const PROVEN_TARGETS = 3;
+
+const NOT_LOOKED_AT: Proof = { holds: false, why: "it was not looked at" };
 
 type UnprovenFacts = Omit<TargetFacts, "proof">;
 
@@ -44,27 +46,28 @@ export class TargetChooser {
     const gathered = await this.#gather(state);
     if (gathered === null) return null;
     const proof = await this.#proofs.of(state.identity.name, [version], maxAgeMs);
-    return { ...gathered.facts, proof };
+    return { ...gathered.facts, proof: (digest) => proof(digest) ?? NOT_LOOKED_AT };
   }
 
   /**
-   * Where a rollback goes now. A warm target needs no disk; where the first would be cold, every
-   * cold one is hashed anew before it is trusted.
+   * Where a rollback goes now. A warm target needs no disk, and what comes after it is not waited for;
+   * where the first would be cold, every cold one is hashed anew before it is trusted.
    */
   async chooseForSwitch(state: EndpointState): Promise<TargetChoice> {
-    const known = await this.choose(state, COLD_PROOF_AGE_MS);
+    const known = await this.choose(state, "known");
     return known.targets[0]?.warm === true ? known : this.choose(state, 0);
   }
 
   /**
-   * Where a rollback would go now; empty while the endpoint serves nothing. Cold proofs may be
-   * `maxAgeMs` old. Only as many versions are proven as a rollback would try.
+   * Where a rollback would go now; empty while the endpoint serves nothing. Cold proofs may be as old
+   * as `age`; where only what is `known` counts, versions of which nothing is known are left out. Only as
+   * many versions are proven as a rollback would try.
    */
-  async choose(state: EndpointState, maxAgeMs: number): Promise<TargetChoice> {
+  async choose(state: EndpointState, age: ProofAge): Promise<TargetChoice> {
     const gathered = await this.#gather(state);
     if (gathered === null) return { targets: [], passedOver: [] };
     const { facts, records } = gathered;
-    const proven = new Map<Digest, Proof>();
+    const proven = new Map<Digest, Proof | null>();
     const supposed: Proof = { holds: true, warm: false, provenAt: null };
     // Ends: each round proves at least one more of finitely many versions.
     for (;;) {
@@ -73,9 +76,12 @@ export class TargetChooser {
       const open = new Set(
         first.map((target) => target.version.digest).filter((digest) => !proven.has(digest)),
       );
-      if (open.size === 0) return { targets: first, passedOver: choice.passedOver };
+      if (open.size === 0) {
+        const targets = first.filter((target) => proven.get(target.version.digest) !== null);
+        return { targets, passedOver: choice.passedOver };
+      }
       const versions = records.filter((version) => open.has(version.digest));
-      const proof = await this.#proofs.of(state.identity.name, versions, maxAgeMs);
+      const proof = await this.#proofs.of(state.identity.name, versions, age);
       for (const digest of open) proven.set(digest, proof(digest));
     }
   }

@@ -1,34 +1,47 @@
 import { revisionOf, rolloutOf, type EndpointState } from "../../core/rollout/index.ts";
+import type { Target } from "../../core/target/index.ts";
 
-type Roles = readonly (readonly [number | null | undefined, string])[];
+const GOES_BACK = "would go back to it";
 
-function rolesOf(state: EndpointState): Roles {
+/** Sequence numbers of versions, and what the endpoint does with them. */
+type Roles = readonly (readonly [number | undefined, string])[];
+
+function rolesOf(state: EndpointState, targets: readonly Target[]): Roles {
   const rollout = rolloutOf(state);
-  const before = state.revisions.findLast(
-    (revision) => revision.status === "stable" && revision.revision < (state.current ?? 0),
-  );
+  const of = (number: number | null | undefined): number | undefined =>
+    revisionOf(state, number ?? null)?.version.sequence;
   return [
-    [state.current, "serves it"],
-    [rollout?.candidate, "is rolling it out"],
-    [rollout?.from, "would go back to it"],
-    [before?.revision, "would go back to it"],
+    [of(state.current), "serves it"],
+    [of(rollout?.candidate), "is rolling it out"],
+    [of(rollout?.from), GOES_BACK],
+    ...targets.map(({ version }) => [version.sequence, GOES_BACK] as const),
   ];
 }
 
 function firstRole(state: EndpointState, roles: Roles, sequence: number): readonly string[] {
-  const role = roles.find(
-    ([number]) => revisionOf(state, number ?? null)?.version.sequence === sequence,
-  );
+  const role = roles.find(([version]) => version === sequence);
   return role === undefined ? [] : [`${state.identity.name} ${role[1]}`];
 }
 
-/** Why the endpoint needs the version, in words; empty where it does not. */
-export function needs(state: EndpointState, sequence: number): readonly string[] {
-  return firstRole(state, rolesOf(state), sequence);
+/**
+ * Why the endpoint needs the version, in words; empty where it does not. `targets` is where it would go
+ * back to now, the first choice first.
+ */
+export function needs(
+  state: EndpointState,
+  targets: readonly Target[],
+  sequence: number,
+): readonly string[] {
+  return firstRole(state, rolesOf(state, targets.slice(0, 1)), sequence);
 }
 
-/** The same, and what a command could bring back: the revision that the last rollback left. */
-export function withinReach(state: EndpointState, sequence: number): readonly string[] {
-  const left = [state.lastRollback?.from, "could take its last rollback back"] as const;
-  return firstRole(state, [...rolesOf(state), left], sequence);
+/** The same, and what a command could bring back: other targets, the revision that the last rollback left. */
+export function withinReach(
+  state: EndpointState,
+  targets: readonly Target[],
+  sequence: number,
+): readonly string[] {
+  const left = revisionOf(state, state.lastRollback?.from ?? null)?.version.sequence;
+  const roles = [...rolesOf(state, targets), [left, "could take its last rollback back"] as const];
+  return firstRole(state, roles, sequence);
 }

@@ -154,9 +154,9 @@ export interface EndpointService {
   /** Carries a person's verdict on a version to the endpoints that know it. */
   versionMarked(model: string, sequence: number, body: MarkBody): Promise<readonly string[]>;
   /** Endpoints that need the version, in words; empty when it may be archived. */
-  neededBy(model: string, sequence: number): readonly string[];
+  neededBy(model: string, sequence: number): Promise<readonly string[]>;
   /** Endpoints that need the version or could take a rollback from it back, in words. */
-  withinReach(model: string, sequence: number): readonly string[];
+  withinReach(model: string, sequence: number): Promise<readonly string[]>;
   /** Calls back at each new history entry; returns how to stop. */
   watch(onEntry: (entry: HistoryEntry) => void): () => void;
 }

@@ -156,6 +156,12 @@ test("after ten minutes, with --again or with a named version, it is another rol
   expect(of.rollsBack({ named: true, choice: of.named("v0.9") }).settles().serving).toBe("v0.9");
 });
 
+test("a clock that was set back does not make it the same rollback for as long", () => {
+  const of = rolledBackOfThree();
+  of.now -= TYPED_TWICE_MS;
+  expect(of.rollsBack().settles().serving).toBe("v0.9");
+});
+
 test("the named version that a rollback put there is there already", () => {
   const of = rolledBack();
   of.rollsBack({ named: true, choice: of.named("v1.0") });

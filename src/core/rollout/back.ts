@@ -156,7 +156,8 @@ function typedTwice(
   const last = state.lastRollback;
   if (last === null || last.kind === "reinstate" || last.to !== state.current) return null;
   if (event.named) return event.choice.targets[0]?.revision === state.current ? last : null;
-  return !event.again && now - last.at < TYPED_TWICE_MS ? last : null;
+  // A clock that was set back is no reason to do nothing for as long.
+  return !event.again && Math.abs(now - last.at) < TYPED_TWICE_MS ? last : null;
 }
 
 /** rollback of an endpoint at rest, to the target or to a named version. */

@@ -86,7 +86,7 @@ function alreadyDone(
   if (lastRollback === null || command.again || command.version !== null) return null;
   const serves = route.split.arms.filter((arm) => arm.weight > 0);
   const stands = serves.length === 1 && serves[0]?.revision === lastRollback.to;
-  if (!stands || now - lastRollback.at >= TWICE_MS) return null;
+  if (!stands || Math.abs(now - lastRollback.at) >= TWICE_MS) return null;
   const revision = (number: number): RouteRevision | undefined =>
     route.revisions.find((each) => each.revision === number);
   const [from, to] = [revision(lastRollback.from), revision(lastRollback.to)];
