@@ -44,6 +44,17 @@ test("a rollback that a pin holds back is an alarm that says who pinned", () => 
   expect(waitsFor(of.settles())).toEqual([]);
 });
 
+test("a rollback at the deadline that a pin holds back is one alarm, until the evidence says otherwise", () => {
+  const inconclusive = { action: "rollback", deadlineMs: 1_000 } as const;
+  const policy = { ...POLICY, analysis: { ...POLICY.analysis, inconclusive } };
+  const of = scenario().stable("v1.0").baking("v1.1", { policy }).pins();
+  of.assessed("hold").later(1_000).assessed("hold").assessed("hold");
+  expect(waitsFor(of)).toEqual([
+    expect.stringMatching(/^a rollback is wanted: undecided at the deadline: .*pinned by ann/),
+  ]);
+  expect(waitsFor(of.assessed("continue"))).toEqual([]);
+});
+
 test("a rollback that found no target that answers is an alarm for as long as it is wanted", () => {
   const of = scenario().stable("v1.0").canary("v1.1").assessed("rollback").fails("no answer");
   expect(waitsFor(of)).toEqual([

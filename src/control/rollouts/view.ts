@@ -5,12 +5,12 @@ import {
   coolingUntil,
   bakeLeft,
   isPinned,
+  refusedBack,
   revisionOf,
   rolloutOf,
   stepElapsed,
   stepsOf,
   waitsFor,
-  wantsBack,
   type EndedRollout,
   type EndpointState,
   type Rollout,
@@ -232,9 +232,9 @@ function decisionAlarms(state: EndpointState, now: number): readonly string[] {
   const { standing, switching } = activity;
   if (switching !== null && switching.outage !== null)
     alarms.push(`the rollout is held: ${switching.outage.why}`);
-  if (standing.held !== null && wantsBack(standing.held))
-    alarms.push(`a rollback is wanted: ${standing.held.why}`);
-  if (standing.undecidedAt !== null)
+  const refused = refusedBack(standing);
+  if (refused !== null) alarms.push(`a rollback is wanted: ${refused.why}`);
+  else if (standing.undecidedAt !== null)
     alarms.push("the rollout stays undecided: see `lastgood rollout status`");
   return alarms;
 }

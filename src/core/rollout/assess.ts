@@ -11,6 +11,7 @@ import {
   NO_STANDING,
   type Held,
   type Progress,
+  type Refused,
   type Standing,
 } from "./state.ts";
 import {
@@ -31,9 +32,9 @@ const TOLD_AGAIN_MS = 24 * 3_600_000;
 const REMEMBERED_ROLLBACKS = 32;
 const WANTS_BACK = "wants back";
 
-/** Whether the evidence would send the rollout back, and something named in `why` keeps it from that. */
-export function wantsBack({ cause }: Held): boolean {
-  return cause.startsWith(WANTS_BACK);
+/** What keeps a rollout from going back that the evidence or its deadline would send back; else null. */
+export function refusedBack({ held, refused }: Standing): Refused | null {
+  return held !== null && held.cause.startsWith(WANTS_BACK) ? held : refused;
 }
 
 /** Whether a source cannot be trusted, or both fail: only a person can know what follows from that. */
@@ -110,11 +111,7 @@ function backByItself(state: Under, event: EventOf<"assessed">, now: number): St
   };
 }
 
-function whyNotBack(
-  state: Under,
-  event: EventOf<"assessed">,
-  now: number,
-): { readonly why: string; readonly cause: string } | null {
+function whyNotBack(state: Under, event: EventOf<"assessed">, now: number): Refused | null {
   const { name } = state.identity;
   if (isPinned(state, now) && state.pin !== null)
     return {
@@ -170,8 +167,13 @@ function heldBy(standing: Standing, held: Held): Standing {
 function released(state: Under): Step {
   const { standing, rollout } = state.activity;
   if (standing.held === null) return ignored(state);
+  // Where its requests are waited for as well, that stays as undecided as it was.
+  const free: Standing =
+    isMute(standing.held) || standing.overdueSince === null
+      ? NO_STANDING
+      : { ...standing, held: null };
   return step(
-    withStanding(state, isMute(standing.held) ? NO_STANDING : { ...standing, held: null }),
+    withStanding(state, free),
     [],
     [
       {
@@ -266,15 +268,32 @@ function undecided(
   if (rollout.pause !== null || now - so.since < inconclusive.deadlineMs) return ignored(state);
   const why = `undecided at the deadline: ${so.why}`;
   const action = standing.held !== null && isMute(standing.held) ? "hold" : inconclusive.action;
-  if (action === "rollback" && standing.undecidedAt === null)
+  const refused = action === "rollback" ? whyNotBack(state, event, now) : null;
+  if (action === "rollback" && refused === null)
     return backByItself(state, { ...event, verdict: { ...event.verdict, why } }, now);
   if (action === "promote") return promotedUndecided(state, why, now);
-  if (standing.undecidedAt !== null && now - standing.undecidedAt < TOLD_AGAIN_MS)
-    return ignored(state);
+  return toldUndecided(state, { why, refused }, now);
+}
+
+/** A person is told that it stays undecided: at once, daily, and when something else keeps it from going back. */
+function toldUndecided(
+  state: Under,
+  so: { readonly why: string; readonly refused: Refused | null },
+  now: number,
+): Step {
+  const { rollout, standing } = state.activity;
+  const { refused } = so;
+  const isTold = standing.undecidedAt !== null && now - standing.undecidedAt < TOLD_AGAIN_MS;
+  if (isTold && standing.refused?.cause === refused?.cause) return ignored(state);
+  const why = refused === null ? so.why : `${so.why}; ${refused.why}`;
   const message = `${state.identity.name}: the rollout of ${label(state, rollout.candidate)} is ${why}`;
   return step(
-    withStanding(state, { ...standing, undecidedAt: now }),
-    [{ do: "alarm", code: "rollout.undecided", message }],
+    withStanding(state, {
+      ...standing,
+      undecidedAt: now,
+      refused: refused === null ? null : { why, cause: refused.cause },
+    }),
+    [{ do: "alarm", code: refused?.cause ?? "rollout.undecided", message }],
     [
       {
         kind: "rollout.undecided",
