@@ -1,6 +1,7 @@
 import { LastgoodError } from "../errors/index.ts";
 import type { RolloutStep } from "../policy/index.ts";
 import { advanceTo, succeed } from "./advance.ts";
+import { wentBack } from "./automatic.ts";
 import { beginReturn, supersededSwitch } from "./back.ts";
 import type { Effect, HistoryRecord } from "./effect.ts";
 import {
@@ -29,7 +30,6 @@ type Under = StateIn<"Progressing"> | StateIn<"Baking">;
 
 /** A person is told again that a rollout stays undecided after this time, ms. */
 const TOLD_AGAIN_MS = 24 * 3_600_000;
-const REMEMBERED_ROLLBACKS = 32;
 const WANTS_BACK = "wants back";
 
 /** What keeps a rollout from going back that the evidence or its deadline would send back; else null. */
@@ -99,10 +99,7 @@ function backByItself(state: Under, event: EventOf<"assessed">, now: number): St
     ),
   );
   return {
-    state: {
-      ...begun.state,
-      automatic: [...state.automatic, now].slice(-REMEMBERED_ROLLBACKS),
-    },
+    state: wentBack(begun.state, now),
     effects: [...superseded, ...begun.effects],
     history: begun.history.map((record) => ({
       ...record,

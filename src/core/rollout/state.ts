@@ -258,7 +258,7 @@ export interface EndpointState {
   readonly alarms: readonly string[];
   /** Set while a person keeps the endpoint from going back by itself. */
   readonly pin: Pin | null;
-  /** When the newest automatic rollbacks were decided, ms since 1970, at most 32. */
+  /** When the newest rollbacks that nobody asked for were decided, ms since 1970, ascending, at most 32. */
   readonly automatic: readonly number[];
 }
 
