@@ -76,3 +76,26 @@ test("a switch that waits for the end of an outage shows as held, and is an alar
   of.later(5_000).settles();
   expect(viewOf(of)).toMatchObject({ alarms: [], rollout: { held: null } });
 });
+
+test.each(["outage", "broken", "silent"] as const)(
+  "a rollout that is held because its source is %s is an alarm for as long as it is so",
+  (source) => {
+    const verdict = { decision: "hold" as const, why: "nobody can know", blamed: [], source };
+    const of = scenario().stable("v1.0").baking("v1.1").assessed("hold", { verdict });
+    expect(waitsFor(of)).toEqual(["the rollout is held: nobody can know"]);
+    of.assessed("hold", { verdict: { ...verdict, source: "ok", blamed: ["errorRate"] } });
+    expect(waitsFor(of), "that is evidence, and may end by more of it").toEqual([]);
+    expect(waitsFor(of.assessed("hold", { verdict }).assessed("continue"))).toEqual([]);
+  },
+);
+
+test("an outage that a switch waits out, and the evidence sees as well, is one alarm", () => {
+  const of = scenario().stable("v1.0").deploys("v1.1").succeeds().failsWithStable("status 500");
+  const verdict = {
+    decision: "hold" as const,
+    why: "an outage",
+    blamed: [],
+    source: "outage" as const,
+  };
+  expect(waitsFor(of.assessed("hold", { verdict }))).toHaveLength(1);
+});

@@ -8,6 +8,7 @@ import {
   refusedBack,
   revisionOf,
   rolloutOf,
+  sourceAlarm,
   stepElapsed,
   stepsOf,
   waitsFor,
@@ -230,8 +231,9 @@ function decisionAlarms(state: EndpointState, now: number): readonly string[] {
   }
   if (activity.phase !== "Progressing" && activity.phase !== "Baking") return alarms;
   const { standing, switching } = activity;
-  if (switching !== null && switching.outage !== null)
-    alarms.push(`the rollout is held: ${switching.outage.why}`);
+  const unknowable = standing.held !== null && sourceAlarm(standing.held) !== null;
+  const holds = switching?.outage ?? (unknowable ? standing.held : null);
+  if (holds !== null) alarms.push(`the rollout is held: ${holds.why}`);
   const refused = refusedBack(standing);
   if (refused !== null) alarms.push(`a rollback is wanted: ${refused.why}`);
   else if (standing.undecidedAt !== null)

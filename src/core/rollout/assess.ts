@@ -3,7 +3,7 @@ import type { RolloutStep } from "../policy/index.ts";
 import { advanceTo, succeed } from "./advance.ts";
 import { wentBack } from "./automatic.ts";
 import { beginReturn, supersededSwitch } from "./back.ts";
-import type { Effect, HistoryRecord } from "./effect.ts";
+import type { HistoryRecord } from "./effect.ts";
 import {
   isPinned,
   stepElapsed,
@@ -40,6 +40,24 @@ export function refusedBack({ held, refused }: Standing): Refused | null {
 /** Whether a source cannot be trusted, or both fail: only a person can know what follows from that. */
 function isMute({ cause }: Held): boolean {
   return cause.startsWith("broken") || cause.startsWith("outage");
+}
+
+const OUTAGE_ALARM = "rollout.outage";
+const SOURCE_ALARMS: ReadonlyMap<string, string> = new Map([
+  ["outage", OUTAGE_ALARM],
+  ["broken", "rollout.broken"],
+  ["silent", "rollout.silent"],
+]);
+
+/** The code under which a person is told at once that nothing can be compared; null: something is. */
+export function sourceAlarm({ cause }: Pick<Held, "cause">): string | null {
+  const [source = ""] = cause.split(" ");
+  return SOURCE_ALARMS.get(source) ?? null;
+}
+
+/** What becomes of a rollout that is held because nothing can be compared. */
+function heldWords(name: string): string {
+  return `; the rollout is held until that is over: \`lastgood rollout status ${name}\` shows it, \`lastgood rollout promote ${name} --reason "…"\` or \`lastgood rollback ${name}\` decides`;
 }
 
 /** What the evidence says now: back, stay, or go on (DESIGN.md section 7, two axes). */
@@ -130,7 +148,7 @@ function stays(state: Under, event: EventOf<"assessed">, now: number): Step {
   const { why, source, blamed, proposed = false } = event.verdict;
   // What held it a little becomes what only a person can decide: that is told anew.
   const cause = [source, ...(proposed ? ["proposed"] : []), ...blamed.toSorted()].join(" ");
-  const held = hold(state, { why, since: now, cause }, null);
+  const held = hold(state, { why, since: now, cause }, sourceAlarm({ cause }));
   if (held.history.length > 0) return held;
   const since = state.activity.standing.held?.since ?? now;
   return undecided(state, event, { since, now, why });
@@ -138,7 +156,7 @@ function stays(state: Under, event: EventOf<"assessed">, now: number): Step {
 
 /** Notes what holds, once; `alarm` is the code under which a person is told at once. */
 function hold(state: Under, held: Held, alarm: string | null): Step {
-  const { standing, rollout } = state.activity;
+  const { standing, rollout, switching } = state.activity;
   if (standing.held?.cause === held.cause) return ignored(state);
   const history: HistoryRecord = {
     kind: "rollout.held",
@@ -147,9 +165,13 @@ function hold(state: Under, held: Held, alarm: string | null): Step {
     data: { rollout: rollout.id, to: revisionFacts(state, rollout.candidate), cause: held.cause },
   };
   const next = withStanding(state, heldBy(standing, held));
-  const message = `${state.identity.name}: ${held.why}`;
-  const effects: readonly Effect[] = alarm === null ? [] : [{ do: "alarm", code: alarm, message }];
-  return step(next, effects, [history]);
+  // The outage that its switch waits out was told when the switch failed.
+  const isTold = alarm === OUTAGE_ALARM && (switching?.outage ?? null) !== null;
+  if (alarm === null || isTold) return step(next, [], [history]);
+  const { name } = state.identity;
+  const onward = sourceAlarm(held) === null ? "" : heldWords(name);
+  const message = `${name}: ${held.why}${onward}`;
+  return step(next, [{ do: "alarm", code: alarm, message }], [history]);
 }
 
 /** The time in which nobody can know is not what the policy's deadline counts: it begins anew after it. */
