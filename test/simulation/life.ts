@@ -139,6 +139,7 @@ const happening = fc.oneof(
       to: fc.integer({ min: 1, max: 6 }),
       id: fc.constantFrom("o1", "o2", "o3", "o4"),
       keepStatus: flag,
+      trigger: fc.constantFrom("manual", "limit"),
     }),
   },
   {

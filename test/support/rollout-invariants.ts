@@ -235,6 +235,22 @@ function outageIsNoVerdict({ before, event, after }: StepTaken): void {
   holds("I21 nobody is judged", same(after.revisions, before.revisions), after.revisions);
 }
 
+/** A way back that nobody asked for counts for the policy's limits, once; a person's never does. */
+function automaticIsCounted({ before, event, after, history }: StepTaken): void {
+  const begins = history.some(({ kind, data }) => kind === "rollback.started" && !data["again"]);
+  const decided = begins && (event.type === "assessed" || event.type === "switchFailed");
+  const kept = same(after.automatic, before.automatic);
+  if (decided) {
+    holds("I22 what the machine decided counts", !kept && after.automatic.length > 0, event.type);
+    return;
+  }
+  const alone = event.type === "overridden" && event.from !== event.to ? event.trigger : "manual";
+  const byItself = alone !== "manual" && alone !== "api";
+  holds("I22 nothing else counts", kept || byItself, event);
+  const isNews = history.some(({ kind }) => kind === "rollback.completed");
+  holds("I22 what a gateway decided counts", !byItself || !isNews || after.automatic.length > 0);
+}
+
 function pendingWasAsked({ before, after, effects }: StepTaken): void {
   const asked = [...effects, ...pendingEffects(before)];
   for (const effect of pendingEffects(after))
@@ -264,6 +280,7 @@ export function checkInvariants(taken: StepTaken): void {
   wantedIsKept(taken);
   noTargetIsNotTheEnd(taken);
   outageIsNoVerdict(taken);
+  automaticIsCounted(taken);
   pendingWasAsked(taken);
   policyIsApplied(taken);
 }

@@ -4,6 +4,7 @@
  * The invariants of src/core/rollout/SPEC.md are checked after every event.
  */
 import type { Assessment } from "../../src/core/analysis/index.ts";
+import type { Trigger } from "../../src/core/endpoint/index.ts";
 import { LastgoodError } from "../../src/core/errors/index.ts";
 import type { Policy } from "../../src/core/policy/index.ts";
 import {
@@ -330,18 +331,22 @@ export class Scenario {
     });
   }
 
-  /** A gateway went from one revision to another on its own. */
-  overridden(from: number, to: number, options: { id?: string; keepStatus?: boolean } = {}): this {
+  /** A gateway went from one revision to another on its own: a person told it to, or its breaker. */
+  overridden(
+    from: number,
+    to: number,
+    options: { id?: string; keepStatus?: boolean; trigger?: Trigger; at?: number } = {},
+  ): this {
     return this.apply({
       type: "overridden",
       id: options.id ?? this.fresh("override"),
       from,
       to,
-      at: this.now,
+      at: options.at ?? this.now,
       actor: "ben",
       reason: "it was on fire",
       keepStatus: options.keepStatus ?? false,
-      trigger: "manual",
+      trigger: options.trigger ?? "manual",
       measured: MEASURED,
     });
   }

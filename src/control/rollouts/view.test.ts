@@ -44,6 +44,17 @@ test("a rollback that a pin holds back is an alarm that says who pinned", () => 
   expect(waitsFor(of.settles())).toEqual([]);
 });
 
+test("a rollback at the deadline that a pin holds back is one alarm, until the evidence says otherwise", () => {
+  const inconclusive = { action: "rollback", deadlineMs: 1_000 } as const;
+  const policy = { ...POLICY, analysis: { ...POLICY.analysis, inconclusive } };
+  const of = scenario().stable("v1.0").baking("v1.1", { policy }).pins();
+  of.assessed("hold").later(1_000).assessed("hold").assessed("hold");
+  expect(waitsFor(of)).toEqual([
+    expect.stringMatching(/^a rollback is wanted: undecided at the deadline: .*pinned by ann/),
+  ]);
+  expect(waitsFor(of.assessed("continue"))).toEqual([]);
+});
+
 test("a rollback that found no target that answers is an alarm for as long as it is wanted", () => {
   const of = scenario().stable("v1.0").canary("v1.1").assessed("rollback").fails("no answer");
   expect(waitsFor(of)).toEqual([
@@ -64,4 +75,27 @@ test("a switch that waits for the end of an outage shows as held, and is an alar
   expect(alarms).toEqual([expect.stringMatching(/^the rollout is held: an outage: /)]);
   of.later(5_000).settles();
   expect(viewOf(of)).toMatchObject({ alarms: [], rollout: { held: null } });
+});
+
+test.each(["outage", "broken", "silent"] as const)(
+  "a rollout that is held because its source is %s is an alarm for as long as it is so",
+  (source) => {
+    const verdict = { decision: "hold" as const, why: "nobody can know", blamed: [], source };
+    const of = scenario().stable("v1.0").baking("v1.1").assessed("hold", { verdict });
+    expect(waitsFor(of)).toEqual(["the rollout is held: nobody can know"]);
+    of.assessed("hold", { verdict: { ...verdict, source: "ok", blamed: ["errorRate"] } });
+    expect(waitsFor(of), "that is evidence, and may end by more of it").toEqual([]);
+    expect(waitsFor(of.assessed("hold", { verdict }).assessed("continue"))).toEqual([]);
+  },
+);
+
+test("an outage that a switch waits out, and the evidence sees as well, is one alarm", () => {
+  const of = scenario().stable("v1.0").deploys("v1.1").succeeds().failsWithStable("status 500");
+  const verdict = {
+    decision: "hold" as const,
+    why: "an outage",
+    blamed: [],
+    source: "outage" as const,
+  };
+  expect(waitsFor(of.assessed("hold", { verdict }))).toHaveLength(1);
 });

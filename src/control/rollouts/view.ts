@@ -5,12 +5,13 @@ import {
   coolingUntil,
   bakeLeft,
   isPinned,
+  refusedBack,
   revisionOf,
   rolloutOf,
+  sourceAlarm,
   stepElapsed,
   stepsOf,
   waitsFor,
-  wantsBack,
   type EndedRollout,
   type EndpointState,
   type Rollout,
@@ -230,11 +231,12 @@ function decisionAlarms(state: EndpointState, now: number): readonly string[] {
   }
   if (activity.phase !== "Progressing" && activity.phase !== "Baking") return alarms;
   const { standing, switching } = activity;
-  if (switching !== null && switching.outage !== null)
-    alarms.push(`the rollout is held: ${switching.outage.why}`);
-  if (standing.held !== null && wantsBack(standing.held))
-    alarms.push(`a rollback is wanted: ${standing.held.why}`);
-  if (standing.undecidedAt !== null)
+  const unknowable = standing.held !== null && sourceAlarm(standing.held) !== null;
+  const holds = switching?.outage ?? (unknowable ? standing.held : null);
+  if (holds !== null) alarms.push(`the rollout is held: ${holds.why}`);
+  const refused = refusedBack(standing);
+  if (refused !== null) alarms.push(`a rollback is wanted: ${refused.why}`);
+  else if (standing.undecidedAt !== null)
     alarms.push("the rollout stays undecided: see `lastgood rollout status`");
   return alarms;
 }

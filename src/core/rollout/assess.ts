@@ -1,9 +1,10 @@
 import { LastgoodError } from "../errors/index.ts";
 import type { RolloutStep } from "../policy/index.ts";
 import { advanceTo, succeed } from "./advance.ts";
+import { wentBack } from "./automatic.ts";
 import { beginReturn, supersededSwitch } from "./back.ts";
 import { bakeClock, isBaked } from "./bake.ts";
-import type { Effect, HistoryRecord } from "./effect.ts";
+import type { HistoryRecord } from "./effect.ts";
 import {
   isPinned,
   stepElapsed,
@@ -12,6 +13,7 @@ import {
   NO_STANDING,
   type Held,
   type Progress,
+  type Refused,
   type Standing,
 } from "./state.ts";
 import {
@@ -29,17 +31,34 @@ type Under = StateIn<"Progressing"> | StateIn<"Baking">;
 
 /** A person is told again that a rollout stays undecided after this time, ms. */
 const TOLD_AGAIN_MS = 24 * 3_600_000;
-const REMEMBERED_ROLLBACKS = 32;
 const WANTS_BACK = "wants back";
 
-/** Whether the evidence would send the rollout back, and something named in `why` keeps it from that. */
-export function wantsBack({ cause }: Held): boolean {
-  return cause.startsWith(WANTS_BACK);
+/** What keeps a rollout from going back that the evidence or its deadline would send back; else null. */
+export function refusedBack({ held, refused }: Standing): Refused | null {
+  return held !== null && held.cause.startsWith(WANTS_BACK) ? held : refused;
 }
 
 /** Whether a source cannot be trusted, or both fail: only a person can know what follows from that. */
 function isMute({ cause }: Held): boolean {
   return cause.startsWith("broken") || cause.startsWith("outage");
+}
+
+const OUTAGE_ALARM = "rollout.outage";
+const SOURCE_ALARMS: ReadonlyMap<string, string> = new Map([
+  ["outage", OUTAGE_ALARM],
+  ["broken", "rollout.broken"],
+  ["silent", "rollout.silent"],
+]);
+
+/** The code under which a person is told at once that nothing can be compared; null: something is. */
+export function sourceAlarm({ cause }: Pick<Held, "cause">): string | null {
+  const [source = ""] = cause.split(" ");
+  return SOURCE_ALARMS.get(source) ?? null;
+}
+
+/** What becomes of a rollout that is held because nothing can be compared. */
+function heldWords(name: string): string {
+  return `; the rollout is held until that is over: \`lastgood rollout status ${name}\` shows it, \`lastgood rollout promote ${name} --reason "…"\` or \`lastgood rollback ${name}\` decides`;
 }
 
 /** What the evidence says now: back, stay, or go on (DESIGN.md section 7, two axes). */
@@ -99,10 +118,7 @@ function backByItself(state: Under, event: EventOf<"assessed">, now: number): St
     ),
   );
   return {
-    state: {
-      ...begun.state,
-      automatic: [...state.automatic, now].slice(-REMEMBERED_ROLLBACKS),
-    },
+    state: wentBack(begun.state, now),
     effects: [...superseded, ...begun.effects],
     history: begun.history.map((record) => ({
       ...record,
@@ -111,11 +127,7 @@ function backByItself(state: Under, event: EventOf<"assessed">, now: number): St
   };
 }
 
-function whyNotBack(
-  state: Under,
-  event: EventOf<"assessed">,
-  now: number,
-): { readonly why: string; readonly cause: string } | null {
+function whyNotBack(state: Under, event: EventOf<"assessed">, now: number): Refused | null {
   const { name } = state.identity;
   if (isPinned(state, now) && state.pin !== null)
     return {
@@ -137,7 +149,7 @@ function stays(state: Under, event: EventOf<"assessed">, now: number): Step {
   const { why, source, blamed, proposed = false } = event.verdict;
   // What held it a little becomes what only a person can decide: that is told anew.
   const cause = [source, ...(proposed ? ["proposed"] : []), ...blamed.toSorted()].join(" ");
-  const held = hold(state, { why, since: now, cause }, null);
+  const held = hold(state, { why, since: now, cause }, sourceAlarm({ cause }));
   if (held.history.length > 0) return held;
   const since = state.activity.standing.held?.since ?? now;
   return undecided(state, event, { since, now, why, isBlank: source === "silent" });
@@ -145,7 +157,7 @@ function stays(state: Under, event: EventOf<"assessed">, now: number): Step {
 
 /** Notes what holds, once; `alarm` is the code under which a person is told at once. */
 function hold(state: Under, held: Held, alarm: string | null): Step {
-  const { standing, rollout } = state.activity;
+  const { standing, rollout, switching } = state.activity;
   if (standing.held?.cause === held.cause) return ignored(state);
   const history: HistoryRecord = {
     kind: "rollout.held",
@@ -154,9 +166,13 @@ function hold(state: Under, held: Held, alarm: string | null): Step {
     data: { rollout: rollout.id, to: revisionFacts(state, rollout.candidate), cause: held.cause },
   };
   const next = withStanding(state, heldBy(standing, held), held.since);
-  const message = `${state.identity.name}: ${held.why}`;
-  const effects: readonly Effect[] = alarm === null ? [] : [{ do: "alarm", code: alarm, message }];
-  return step(next, effects, [history]);
+  // The outage that its switch waits out was told when the switch failed.
+  const isTold = alarm === OUTAGE_ALARM && (switching?.outage ?? null) !== null;
+  if (alarm === null || isTold) return step(next, [], [history]);
+  const { name } = state.identity;
+  const onward = sourceAlarm(held) === null ? "" : heldWords(name);
+  const message = `${name}: ${held.why}${onward}`;
+  return step(next, [{ do: "alarm", code: alarm, message }], [history]);
 }
 
 /** The time in which nobody can know is not what the policy's deadline counts: it begins anew after it. */
@@ -171,8 +187,13 @@ function heldBy(standing: Standing, held: Held): Standing {
 function released(state: Under, now: number): Step {
   const { standing, rollout } = state.activity;
   if (standing.held === null) return ignored(state);
+  // Where its requests are waited for as well, that stays as undecided as it was.
+  const free: Standing =
+    isMute(standing.held) || standing.overdueSince === null
+      ? NO_STANDING
+      : { ...standing, held: null };
   return step(
-    withStanding(state, isMute(standing.held) ? NO_STANDING : { ...standing, held: null }, now),
+    withStanding(state, free, now),
     [],
     [
       {
@@ -287,15 +308,36 @@ function undecided(
   if (rollout.pause !== null || now - so.since < inconclusive.deadlineMs) return ignored(state);
   const why = `undecided at the deadline: ${so.why}`;
   const action = standing.held !== null && isMute(standing.held) ? "hold" : inconclusive.action;
-  if (action === "rollback" && standing.undecidedAt === null)
+  const refused = action === "rollback" ? whyNotBack(state, event, now) : null;
+  if (action === "rollback" && refused === null)
     return backByItself(state, { ...event, verdict: { ...event.verdict, why } }, now);
   if (action === "promote" && !so.isBlank) return promotedUndecided(state, why, now);
-  if (standing.undecidedAt !== null && now - standing.undecidedAt < TOLD_AGAIN_MS)
-    return ignored(state);
+  return toldUndecided(state, { why, refused }, now);
+}
+
+/** A person is told that it stays undecided: at once, daily, and when something else keeps it from going back. */
+function toldUndecided(
+  state: Under,
+  so: { readonly why: string; readonly refused: Refused | null },
+  now: number,
+): Step {
+  const { rollout, standing } = state.activity;
+  const { refused } = so;
+  const isTold = standing.undecidedAt !== null && now - standing.undecidedAt < TOLD_AGAIN_MS;
+  if (isTold && standing.refused?.cause === refused?.cause) return ignored(state);
+  const why = refused === null ? so.why : `${so.why}; ${refused.why}`;
   const message = `${state.identity.name}: the rollout of ${label(state, rollout.candidate)} is ${why}`;
   return step(
-    withStanding(state, { ...standing, undecidedAt: now }, now),
-    [{ do: "alarm", code: "rollout.undecided", message }],
+    withStanding(
+      state,
+      {
+        ...standing,
+        undecidedAt: now,
+        refused: refused === null ? null : { why, cause: refused.cause },
+      },
+      now,
+    ),
+    [{ do: "alarm", code: refused?.cause ?? "rollout.undecided", message }],
     [
       {
         kind: "rollout.undecided",

@@ -1,4 +1,5 @@
 import { LastgoodError } from "../errors/index.ts";
+import { wentBack } from "./automatic.ts";
 import { beginReturn } from "./back.ts";
 import type { HistoryRecord } from "./effect.ts";
 import { failedAgain, failedFirst, isRetryDue, MOST_OUTAGE_WAIT_MS } from "./retry.ts";
@@ -131,7 +132,7 @@ export function forwardFailed(
       ],
     );
   }
-  return beginReturn(state, {
+  const begun = beginReturn(state, {
     id: `${rollout.id}:revert`,
     kind: "revert",
     operation: switching.operation,
@@ -143,4 +144,5 @@ export function forwardFailed(
     failure: event.error.toBody(),
     now,
   });
+  return { ...begun, state: wentBack(begun.state, now) };
 }

@@ -44,7 +44,7 @@ export {
   type Switching,
   type WantedReturn,
 } from "./state.ts";
-export { wantsBack } from "./assess.ts";
+export { refusedBack, sourceAlarm } from "./assess.ts";
 export { isTickDue } from "./clock.ts";
 export { pendingEffects, transition } from "./transition.ts";
 export { isReturnDue } from "./wanted.ts";

@@ -1,5 +1,6 @@
 import { LastgoodError } from "../errors/index.ts";
 import { arrived, judgedAfter, notCandidate, returnedOutcomes, verdictOn } from "./arrive.ts";
+import { isAutomatic, wentBack } from "./automatic.ts";
 import { remember } from "./back.ts";
 import type { Effect } from "./effect.ts";
 import {
@@ -29,8 +30,8 @@ function waiterOutcomes(state: EndpointState, record: RollbackRecord): readonly 
   );
 }
 
-/** The same way gone twice, once by each plane, is taken back to where the first began. */
-function rememberOnce(state: EndpointState, event: EventOf<"overridden">): BeforeReturn {
+/** The same way, gone a moment before by the other plane or another gateway; null: it is a new one. */
+function goneBefore(state: EndpointState, event: EventOf<"overridden">): RollbackRecord | null {
   const last = state.lastRollback;
   const again =
     last !== null &&
@@ -38,7 +39,25 @@ function rememberOnce(state: EndpointState, event: EventOf<"overridden">): Befor
     last.from === event.from &&
     last.to === event.to &&
     last.changesAfter === state.changes;
-  return again ? last.before : remember(state);
+  return again ? last : null;
+}
+
+/** The same way gone twice is taken back to where the first began. */
+function rememberOnce(state: EndpointState, event: EventOf<"overridden">): BeforeReturn {
+  return goneBefore(state, event)?.before ?? remember(state);
+}
+
+/** Whether nobody asked for it, and it is not counted yet: a way back that both planes decided is one. */
+function countsAnew(state: EndpointState, event: EventOf<"overridden">): boolean {
+  if (!isAutomatic(event.trigger) || event.from === event.to) return false;
+  const { activity, wanted } = state;
+  const back = activity.phase === "RollingBack" ? activity.back : null;
+  const known = [
+    ...(back?.from === event.from && back.kind !== "reinstate" ? [back.trigger] : []),
+    ...(wanted?.from === event.from ? [wanted.trigger] : []),
+    goneBefore(state, event)?.trigger ?? "manual",
+  ];
+  return !known.some(isAutomatic);
 }
 
 function recordOf(
@@ -116,8 +135,9 @@ export function overridden(state: EndpointState, event: EventOf<"overridden">, n
     alarms: [],
   };
   const record = recordOf(base, event, resting.changes);
+  const counted = countsAnew(state, event) ? wentBack(resting, now, event.at) : resting;
   return step(
-    { ...resting, lastRollback: record },
+    { ...counted, lastRollback: record },
     [
       ...verdictOn(base, { ...event, spared: event.keepStatus || event.from === event.to }),
       { do: "publish" },

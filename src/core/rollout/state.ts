@@ -81,6 +81,15 @@ export interface Standing {
   readonly overdueSince: number | null;
   /** When a person was last told that it stays undecided, or null. */
   readonly undecidedAt: number | null;
+  /** The policy goes back at the deadline: what keeps it from that, as it was told; else null. */
+  readonly refused: Refused | null;
+}
+
+/** Why a rollout does not go back by itself. */
+export interface Refused {
+  readonly why: string;
+  /** The code under which it is told: while it stays the same, nothing new is. */
+  readonly cause: string;
 }
 
 /** One step of a rollout. */
@@ -249,7 +258,7 @@ export interface EndpointState {
   readonly alarms: readonly string[];
   /** Set while a person keeps the endpoint from going back by itself. */
   readonly pin: Pin | null;
-  /** When the newest automatic rollbacks were decided, ms since 1970, at most 32. */
+  /** When the newest rollbacks that nobody asked for were decided, ms since 1970, ascending, at most 32. */
   readonly automatic: readonly number[];
 }
 
@@ -277,7 +286,12 @@ export function newEndpoint(identity: EndpointIdentity, now: number): EndpointSt
 }
 
 /** A rollout about whose evidence nothing is known yet. */
-export const NO_STANDING: Standing = { held: null, overdueSince: null, undecidedAt: null };
+export const NO_STANDING: Standing = {
+  held: null,
+  overdueSince: null,
+  undecidedAt: null,
+  refused: null,
+};
 
 /** Whether a person keeps the endpoint from going back by itself. */
 export function isPinned(state: EndpointState, now: number): boolean {

@@ -1,6 +1,6 @@
 import type { RolloutStep } from "../policy/index.ts";
-import { wantsBack } from "./assess.ts";
-import { stepsOf, type EndpointState, type Held } from "./state.ts";
+import { refusedBack } from "./assess.ts";
+import { stepsOf, type EndpointState, type Held, type Refused } from "./state.ts";
 
 /** What a rollout waits for that only a person can give. */
 export interface WaitsFor {
@@ -14,7 +14,8 @@ export function waitsFor({ activity, identity }: EndpointState): WaitsFor | null
   if (activity.phase !== "Progressing" && activity.phase !== "Baking") return null;
   const { standing, rollout, switching } = activity;
   const { name } = identity;
-  if (standing.held !== null && wantsBack(standing.held)) return wantedBack(standing.held, name);
+  const refused = refusedBack(standing);
+  if (refused !== null) return wantedBack(refused, name);
   if (standing.undecidedAt !== null) return decision(standing.held, name);
   if (rollout.pause !== null && rollout.pause.until === null)
     return {
@@ -37,7 +38,7 @@ export function waitsFor({ activity, identity }: EndpointState): WaitsFor | null
 /** A pause that a person ends. */
 const isGate = (step: RolloutStep): boolean => step.kind === "pause" && step.forMs === null;
 
-function wantedBack({ why, cause }: Held, name: string): WaitsFor {
+function wantedBack({ why, cause }: Refused, name: string): WaitsFor {
   const goOn = `lastgood rollout promote ${name} --reason "…"`;
   const goBack = `lastgood rollback ${name}`;
   if (cause.endsWith("target.none"))

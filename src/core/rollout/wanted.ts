@@ -1,3 +1,4 @@
+import { isAutomatic } from "./automatic.ts";
 import { beginReturn } from "./back.ts";
 import { failedAgain, failedFirst, isRetryDue, MOST_RETURN_WAIT_MS } from "./retry.ts";
 import {
@@ -9,11 +10,6 @@ import {
   type WantedReturn,
 } from "./state.ts";
 import { ignored, step, type EventOf, type StateIn, type Step } from "./step.ts";
-
-/** Whether nobody asked for this way back: the machine decided it. */
-function isAutomatic({ kind, trigger }: Return): boolean {
-  return kind !== "reinstate" && trigger !== "manual" && trigger !== "api";
-}
 
 /**
  * What stays wanted after every target of a way back failed its verification: one that the machine
@@ -28,7 +24,7 @@ export function wantedAfter(
   const { wanted } = state;
   const { back, rollout, why } = failed;
   if (wanted?.from === back.from) return { ...failedAgain(wanted, now, MOST_RETURN_WAIT_MS), why };
-  if (rollout === null || !isAutomatic(back)) return null;
+  if (rollout === null || back.kind === "reinstate" || !isAutomatic(back.trigger)) return null;
   const { id, from, trigger, reason, before } = back;
   return { ...failedFirst(now), id, from, rollout, trigger, reason, before, why };
 }

@@ -30,7 +30,7 @@ const UNWATCHED = {
   },
 };
 
-const NO_STANDING = { held: null, overdueSince: null, undecidedAt: null };
+const NO_STANDING = { held: null, overdueSince: null, undecidedAt: null, refused: null };
 
 function planOf(strategy: unknown, percent: unknown): Json {
   if (strategy === "canary")
