@@ -1,10 +1,10 @@
 /** What a watch makes of the stored evidence, also in a control plane that was away. */
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { POLICY } from "../../../test/support/rollout-facts.ts";
 import { scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
 import { metricOf, SignalsStage } from "../../../test/support/signals-stage.ts";
-import { noPairCounts } from "../../core/analysis/index.ts";
+import { noArmCounts, noPairCounts, type Assessment } from "../../core/analysis/index.ts";
 import { evidenceIdOf, rolloutOf } from "../../core/rollout/index.ts";
 import type { Evidence } from "../../link/count/index.ts";
 import type { RequestIds } from "../../link/request-id/index.ts";
@@ -53,8 +53,13 @@ function watchId(): string {
   return evidenceIdOf(rollout);
 }
 
-/** What a gateway saw within the minute that began then: nothing of note. */
-async function gatewaySees(sequence: number, split: number, from: number): Promise<void> {
+/** What a gateway saw within the minute that began then: nothing of note, but for what is given. */
+async function gatewaySees(
+  sequence: number,
+  split: number,
+  from: number,
+  seen: Partial<Evidence> = {},
+): Promise<void> {
   const evidence: Evidence = {
     gateway: "host",
     incarnation: "i1",
@@ -69,6 +74,7 @@ async function gatewaySees(sequence: number, split: number, from: number): Promi
     pairs: noPairCounts(),
     errors: [],
     lost: 0,
+    ...seen,
   };
   await stage.store.evidence.append([gatewayRecord(evidence)]);
 }
@@ -132,4 +138,48 @@ test("a control plane that starts again stores its labels beside those before, a
   });
   await restart();
   expect((await watch.look(of.state))?.assessment.metrics).toEqual(look?.assessment.metrics);
+});
+
+/** What a look says after this, in the minute that follows. */
+async function verdictAfter(sequence: number, arms: Evidence["arms"]): Promise<Assessment> {
+  await gatewaySees(sequence, 1, stage.now, { arms });
+  stage.now += MINUTE_MS;
+  const look = await watch.look(of.state);
+  if (look === null) throw new Error("nothing is under watch");
+  return look.assessment;
+}
+
+const arm = (revision: number, requests: number, errors = 0, fallback = 0) => ({
+  revision,
+  counts: { ...noArmCounts(), requests, errors, fallback },
+});
+
+describe("a canary without a holdback", () => {
+  const bare = { ...POLICY, holdback: 0 };
+
+  beforeEach(async () => {
+    of = scenario()
+      .stable("v1.0")
+      .deploys("v1.1", { strategy: "canary", weight: 10, policy: bare })
+      .settles();
+    await watch.look(of.state);
+  });
+
+  test("whose candidate fails in the bake is held until stable was asked, and then goes back", async () => {
+    expect(await verdictAfter(0, [arm(2, 10), arm(1, 90)])).toMatchObject({ decision: "continue" });
+    of.promotes().settles();
+    expect(of.phase).toBe("Baking");
+    expect(await verdictAfter(1, [arm(2, 100, 50)])).toMatchObject({
+      decision: "hold",
+      why: expect.stringContaining("nothing it failed was tried on stable") as string,
+    });
+    const answered = await verdictAfter(2, [arm(2, 100, 50, 50)]);
+    expect(answered).toMatchObject({ decision: "rollback", blamed: ["errorRate"] });
+    expect(answered.why).toContain("stable answers what it fails");
+  });
+
+  test("is compared with stable in its steps, where stable need not be asked", async () => {
+    const verdict = await verdictAfter(0, [arm(2, 20, 20), arm(1, 180)]);
+    expect(verdict).toMatchObject({ decision: "rollback", blamed: ["errorRate"] });
+  });
 });

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 
 import {
   assess,
+  bakesAlone,
   comparisonUnder,
   observe,
   planAnalysis,
@@ -165,8 +166,10 @@ export class RolloutWatch {
     const endpoint = state.identity.name;
     const stored = planIn(await store.evidence.list(id, { limit: 100 }));
     if (stored !== null) return stored;
+    const comparison = await this.#comparison(state, rollout);
+    const { policy, bakeMs } = rollout;
     const made = planAnalysis({
-      analysis: rollout.policy.analysis,
+      analysis: policy.analysis,
       horizonIntervals: horizonOf(rollout),
       baseline:
         rollout.from === null
@@ -175,7 +178,8 @@ export class RolloutWatch {
               revision: rollout.from,
               before: rollout.startedAt,
             }),
-      comparison: await this.#comparison(state, rollout),
+      comparison,
+      alone: bakesAlone({ comparison, bakeMs, holdback: policy.holdback }),
       reference: referenceOf(rollout, {
         candidate: await this.#referenceSet(state, rollout.candidate),
         stable: await this.#referenceSet(state, rollout.from),

@@ -21,6 +21,7 @@ export {
   type Signal,
 } from "./interval.ts";
 export {
+  bakesAlone,
   comparisonUnder,
   foresee,
   outlookSchema,
