@@ -1,10 +1,14 @@
 /** What a watch makes of the stored evidence, also in a control plane that was away. */
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { POLICY } from "../../../test/support/rollout-facts.ts";
 import { scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
 import { metricOf, SignalsStage } from "../../../test/support/signals-stage.ts";
 import { noArmCounts, noPairCounts, type Assessment } from "../../core/analysis/index.ts";
+import { NO_SIGNAL_SOURCES, signalSourceKeys, type Metric } from "../../core/policy/index.ts";
 import { evidenceIdOf, rolloutOf } from "../../core/rollout/index.ts";
 import type { Evidence } from "../../link/count/index.ts";
 import type { RequestIds } from "../../link/request-id/index.ts";
@@ -22,9 +26,9 @@ let watch: RolloutWatch;
 /** Of what each revision answered, over restarts. */
 let ids: { readonly candidate: RequestIds; readonly stable: RequestIds };
 
-/** A canary whose labels are judged. */
-function canaryWithLabels(): Scenario {
-  const analysis = { ...POLICY.analysis, metrics: [accuracy] };
+/** A canary that is judged by this metric. */
+function canaryWith(metric: Metric): Scenario {
+  const analysis = { ...POLICY.analysis, metrics: [metric] };
   return scenario()
     .stable("v1.0")
     .deploys("v1.1", { strategy: "canary", weight: 10, policy: { ...POLICY, analysis } })
@@ -96,7 +100,7 @@ async function signalsStored(): Promise<readonly unknown[]> {
 }
 
 beforeEach(async () => {
-  of = canaryWithLabels();
+  of = canaryWith(accuracy);
   stage = new SignalsStage();
   stage.now = of.now;
   await stage.open();
@@ -140,6 +144,45 @@ test("a control plane that starts again stores its labels beside those before, a
   expect((await watch.look(of.state))?.assessment.metrics).toEqual(look?.assessment.metrics);
 });
 
+/** What a look says. */
+const verdict = async () => (await watch.look(of.state))?.assessment;
+
+/** How many records the watch has. */
+const stored = async () => (await stage.store.evidence.list(watchId())).length;
+
+describe("a source that could not be read", () => {
+  const log = metricOf({ kind: "logs", name: "app", source: "app" });
+  let file: string;
+
+  beforeEach(async () => {
+    file = join(stage.folder, "app.log");
+    mkdirSync(file);
+    const logs = signalSourceKeys.logs.parse({ app: { files: [file], format: "json" } });
+    stage.sources = { ...NO_SIGNAL_SOURCES, logs };
+    of = canaryWith(log);
+    await restart();
+    await watch.look(of.state);
+  });
+
+  test("holds until it is read again, though it has nothing to say", async () => {
+    expect(await verdict()).toMatchObject({ decision: "hold", source: "broken" });
+    rmSync(file, { recursive: true });
+    expect(await verdict()).toMatchObject({ decision: "continue", source: "ok" });
+    const told = await stored();
+    await verdict();
+    expect(await stored(), "told once").toBe(told);
+  });
+
+  test("is known to be broken by a control plane that starts again, and to be mended", async () => {
+    expect(await verdict()).toMatchObject({ source: "broken" });
+    rmSync(file, { recursive: true });
+    await restart();
+    expect(await verdict()).toMatchObject({ decision: "continue", source: "ok" });
+    await restart();
+    expect(await verdict()).toMatchObject({ source: "ok" });
+  });
+});
+
 /** What a look says after this, in the minute that follows. */
 async function verdictAfter(sequence: number, arms: Evidence["arms"]): Promise<Assessment> {
   await gatewaySees(sequence, 1, stage.now, { arms });
@@ -179,7 +222,7 @@ describe("a canary without a holdback", () => {
   });
 
   test("is compared with stable in its steps, where stable need not be asked", async () => {
-    const verdict = await verdictAfter(0, [arm(2, 20, 20), arm(1, 180)]);
-    expect(verdict).toMatchObject({ decision: "rollback", blamed: ["errorRate"] });
+    const compared = await verdictAfter(0, [arm(2, 20, 20), arm(1, 180)]);
+    expect(compared).toMatchObject({ decision: "rollback", blamed: ["errorRate"] });
   });
 });

@@ -8,6 +8,7 @@ import {
   observe,
   planAnalysis,
   startAnalysis,
+  unreadMetrics,
   type AnalysisPlan,
   type AnalysisState,
   type Assessment,
@@ -252,6 +253,7 @@ export class RolloutWatch {
       metrics: rollout.policy.analysis.metrics,
       since: rollout.startedAt,
       splits: watching.reader.splits,
+      broken: unreadMetrics(watching.analysis),
     };
     const collected = await signals.collect(watched, now);
     if (Object.keys(collected.signals).length === 0) return;
