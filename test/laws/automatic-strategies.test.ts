@@ -139,6 +139,19 @@ test.concurrent("recreate: nothing runs beside it, so it holds and says so, and 
   expect(await on.answering()).toEqual(["v1.1"]);
 }, 120_000);
 
+test.concurrent("a canary without a holdback: what fails in its bake goes back once stable answered it", async () => {
+  const steps = [{ weight: "1%", until: { requests: 1, time: "250ms" } }];
+  const rollout = { canary: { steps }, bake: "60s", holdback: "0%" };
+  const on = await start("unheld", { policy: quickCanary({ rollout }) });
+  await on.registerBroken("v2.0-throws");
+  const ended = await on.rollsOut("v2.0-throws");
+  expect(ended).toMatchObject({
+    phase: "RolledBack",
+    reason: expect.stringMatching(/^errorRate: .*; stable answers what it fails/),
+  });
+  expect(on.load.failures).toEqual([]);
+}, 120_000);
+
 test.concurrent("a waiting deploy ends with 0 when it is stable, and with 3 when it was sent back", async () => {
   const on = await start("waited");
   await on.register("v1.2");

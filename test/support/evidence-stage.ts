@@ -100,6 +100,14 @@ export class EvidenceStage {
     return this.records.slice(before);
   }
 
+  /** Every worker tells the last it has: the gateway ends. */
+  end(): EvidenceDraft[] {
+    const before = this.records.length;
+    for (const [worker, recorder] of this.workers)
+      this.records.push(...this.collector.take(worker, recorder.flush(true)));
+    return this.records.slice(before);
+  }
+
   /** The counts of an arm in a record. */
   counts(record: EvidenceDraft | undefined, revision = CANDIDATE): ArmCounts {
     const arm = record?.arms.find((each) => each.revision === revision);

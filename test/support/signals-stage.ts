@@ -97,6 +97,7 @@ export class SignalsStage {
       metrics,
       since: this.now - 60_000,
       splits: [],
+      broken: [],
       ...over,
     };
   }

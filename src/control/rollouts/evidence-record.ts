@@ -102,22 +102,40 @@ export interface Compared {
   readonly stable: number | null;
 }
 
+/** Up to where a gateway told, in whichever incarnation. */
+const toldSchema = z.object({
+  gateway: z.string().max(1_000),
+  /** ms since 1970. */
+  to: z.number(),
+  /** The incarnation ended with it, in order. */
+  ended: z.boolean(),
+});
+type Told = z.infer<typeof toldSchema>;
+
 /** Where a reader stopped: the newest split, and by source the number that is to come. */
 export const readerStateSchema = z.object({
   split: z.number().int(),
   expected: z.array(z.tuple([z.string().max(1_000), z.number().int()])).max(1_000),
+  told: z.array(toldSchema).max(1_000).default([]),
+  /** How long an interval is, by the plan; null before it was read, ms. */
+  flushMs: z.number().positive().nullable().default(null),
 });
+
+const paceSchema = z.object({ analysis: z.object({ flushMs: z.number().positive() }) });
 
 /** Where a reader stopped. */
 export type ReaderState = z.infer<typeof readerStateSchema>;
 
 /**
  * Turns the records of one watch, in their order, into the intervals that are judged. A hole in a
- * source's numbers is a gap.
+ * source's numbers is a gap. So is the time from the last record of a gateway that did not end in order
+ * to the first one of its next incarnation: of none of these intervals anybody knows what it saw.
  */
 export class IntervalReader {
   readonly #compared: Compared;
   readonly #expected: Map<string, number>;
+  readonly #told: Map<string, Told>;
+  #flushMs: number | null;
   /** By split: when it began, ms since 1970. */
   readonly #began = new Map<number, number>();
   #split: number;
@@ -126,12 +144,19 @@ export class IntervalReader {
   constructor(compared: Compared, state?: ReaderState) {
     this.#compared = compared;
     this.#expected = new Map(state?.expected);
+    this.#told = new Map(state?.told.map((told) => [told.gateway, told]));
+    this.#flushMs = state?.flushMs ?? null;
     this.#split = state?.split ?? 0;
   }
 
   /** To go on from here with another reader. */
   get state(): ReaderState {
-    return { split: this.#split, expected: [...this.#expected] };
+    return {
+      split: this.#split,
+      expected: [...this.#expected],
+      told: [...this.#told.values()],
+      flushMs: this.#flushMs,
+    };
   }
 
   /** The splits that were read, by rising number: when each began. */
@@ -142,11 +167,13 @@ export class IntervalReader {
 
   /** The interval of the next record, or null where it is none. */
   next(record: StoredEvidence): Interval | null {
-    if (record.source === PLAN_SOURCE) return null;
+    if (record.source === PLAN_SOURCE) {
+      this.#flushMs = paceSchema.safeParse(record.body).data?.analysis.flushMs ?? null;
+      return null;
+    }
     if (record.source === SIGNALS_SOURCE) return this.#ofSignals(record);
     const evidence = evidenceSchema.parse(record.body);
-    const expected = this.#expected.get(record.source) ?? evidence.sequence;
-    this.#expected.set(record.source, evidence.sequence + 1);
+    const missing = this.#missing(record.source, evidence);
     this.#split = evidence.split;
     this.#began.set(
       evidence.split,
@@ -161,8 +188,22 @@ export class IntervalReader {
       stable: this.#arm(evidence, this.#compared.stable),
       pairs: evidence.pairs,
       signals: {},
-      gaps: Math.max(0, evidence.sequence - expected) + evidence.lost,
+      gaps: missing + evidence.lost,
     };
+  }
+
+  /** Intervals that are missing before a record. */
+  #missing(source: string, { gateway, sequence, from, to, ends }: Evidence): number {
+    const expected = this.#expected.get(source);
+    const told = this.#told.get(gateway);
+    this.#expected.set(source, sequence + 1);
+    if (told === undefined || to >= told.to)
+      this.#told.set(gateway, { gateway, to, ended: ends ?? false });
+    if (expected !== undefined) return Math.max(0, sequence - expected);
+    // One whose first record this is not told of another watch meanwhile.
+    if (told === undefined || told.ended || sequence > 0) return 0;
+    const hole = Math.max(0, from - told.to);
+    return Math.ceil(hole / (this.#flushMs ?? Math.max(1, hole)));
   }
 
   #arm(evidence: Evidence, revision: number | null): ArmCounts {

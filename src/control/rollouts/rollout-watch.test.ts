@@ -1,10 +1,14 @@
 /** What a watch makes of the stored evidence, also in a control plane that was away. */
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { POLICY } from "../../../test/support/rollout-facts.ts";
 import { scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
 import { metricOf, SignalsStage } from "../../../test/support/signals-stage.ts";
-import { noPairCounts } from "../../core/analysis/index.ts";
+import { noArmCounts, noPairCounts, type Assessment } from "../../core/analysis/index.ts";
+import { NO_SIGNAL_SOURCES, signalSourceKeys, type Metric } from "../../core/policy/index.ts";
 import { evidenceIdOf, rolloutOf } from "../../core/rollout/index.ts";
 import type { Evidence } from "../../link/count/index.ts";
 import type { RequestIds } from "../../link/request-id/index.ts";
@@ -25,9 +29,9 @@ let ids: { readonly candidate: RequestIds; readonly stable: RequestIds };
 /** Who is connected. */
 let gateways: readonly string[];
 
-/** A canary whose labels are judged. */
-function canaryWithLabels(): Scenario {
-  const analysis = { ...POLICY.analysis, metrics: [accuracy] };
+/** A canary that is judged by this metric. */
+function canaryWith(metric: Metric): Scenario {
+  const analysis = { ...POLICY.analysis, metrics: [metric] };
   return scenario()
     .stable("v1.0")
     .deploys("v1.1", { strategy: "canary", weight: 10, policy: { ...POLICY, analysis } })
@@ -56,8 +60,13 @@ function watchId(): string {
   return evidenceIdOf(rollout);
 }
 
-/** What a gateway saw within the minute that began then: nothing of note. */
-async function gatewaySees(sequence: number, split: number, from: number): Promise<void> {
+/** What a gateway saw within the minute that began then: nothing of note, but for what is given. */
+async function gatewaySees(
+  sequence: number,
+  split: number,
+  from: number,
+  seen: Partial<Evidence> = {},
+): Promise<void> {
   const evidence: Evidence = {
     gateway: "host",
     incarnation: "i1",
@@ -72,6 +81,7 @@ async function gatewaySees(sequence: number, split: number, from: number): Promi
     pairs: noPairCounts(),
     errors: [],
     lost: 0,
+    ...seen,
   };
   await stage.store.evidence.append([gatewayRecord(evidence)]);
 }
@@ -93,7 +103,7 @@ async function signalsStored(): Promise<readonly unknown[]> {
 }
 
 beforeEach(async () => {
-  of = canaryWithLabels();
+  of = canaryWith(accuracy);
   stage = new SignalsStage();
   stage.now = of.now;
   await stage.open();
@@ -156,4 +166,87 @@ test("a look says up to when it heard of everything: not before two intervals wi
   expect(await seen()).toBe(stage.now);
   watchAnew();
   expect(await seen(), "a control plane that has just started").toBeNull();
+});
+
+/** What a look says. */
+const verdict = async () => (await watch.look(of.state))?.assessment;
+
+/** How many records the watch has. */
+const stored = async () => (await stage.store.evidence.list(watchId())).length;
+
+describe("a source that could not be read", () => {
+  const log = metricOf({ kind: "logs", name: "app", source: "app" });
+  let file: string;
+
+  beforeEach(async () => {
+    file = join(stage.folder, "app.log");
+    mkdirSync(file);
+    const logs = signalSourceKeys.logs.parse({ app: { files: [file], format: "json" } });
+    stage.sources = { ...NO_SIGNAL_SOURCES, logs };
+    of = canaryWith(log);
+    await restart();
+    await watch.look(of.state);
+  });
+
+  test("holds until it is read again, though it has nothing to say", async () => {
+    expect(await verdict()).toMatchObject({ decision: "hold", source: "broken" });
+    rmSync(file, { recursive: true });
+    expect(await verdict()).toMatchObject({ decision: "continue", source: "ok" });
+    const told = await stored();
+    await verdict();
+    expect(await stored(), "told once").toBe(told);
+  });
+
+  test("is known to be broken by a control plane that starts again, and to be mended", async () => {
+    expect(await verdict()).toMatchObject({ source: "broken" });
+    rmSync(file, { recursive: true });
+    await restart();
+    expect(await verdict()).toMatchObject({ decision: "continue", source: "ok" });
+    await restart();
+    expect(await verdict()).toMatchObject({ source: "ok" });
+  });
+});
+
+/** What a look says after this, in the minute that follows. */
+async function verdictAfter(sequence: number, arms: Evidence["arms"]): Promise<Assessment> {
+  await gatewaySees(sequence, 1, stage.now, { arms });
+  stage.now += MINUTE_MS;
+  const look = await watch.look(of.state);
+  if (look === null) throw new Error("nothing is under watch");
+  return look.assessment;
+}
+
+const arm = (revision: number, requests: number, errors = 0, fallback = 0) => ({
+  revision,
+  counts: { ...noArmCounts(), requests, errors, fallback },
+});
+
+describe("a canary without a holdback", () => {
+  const bare = { ...POLICY, holdback: 0 };
+
+  beforeEach(async () => {
+    of = scenario()
+      .stable("v1.0")
+      .deploys("v1.1", { strategy: "canary", weight: 10, policy: bare })
+      .settles();
+    await watch.look(of.state);
+  });
+
+  test("whose candidate fails in the bake is held until stable was asked, and then goes back", async () => {
+    expect(await verdictAfter(0, [arm(2, 10), arm(1, 90)])).toMatchObject({ decision: "continue" });
+    of.promotes().settles();
+    expect(of.phase).toBe("Baking");
+    expect(await verdictAfter(1, [arm(2, 100, 50)])).toMatchObject({
+      decision: "hold",
+      why: expect.stringContaining("nothing it failed was tried on stable") as string,
+    });
+    const answered = await verdictAfter(2, [arm(2, 100, 50, 50)]);
+    expect(answered).toMatchObject({ decision: "rollback", blamed: ["errorRate"] });
+    expect(answered.why).toContain("stable answers what it fails");
+  });
+
+  test("is compared with stable in its steps, where stable need not be asked", async () => {
+    const compared = await verdictAfter(0, [arm(2, 20, 20), arm(1, 180)]);
+    expect(compared).toMatchObject({ decision: "rollback", blamed: ["errorRate"] });
+  });
 });

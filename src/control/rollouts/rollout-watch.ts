@@ -3,10 +3,12 @@ import { isDeepStrictEqual } from "node:util";
 
 import {
   assess,
+  bakesAlone,
   comparisonUnder,
   observe,
   planAnalysis,
   startAnalysis,
+  unreadMetrics,
   type AnalysisPlan,
   type AnalysisState,
   type Assessment,
@@ -165,8 +167,10 @@ export class RolloutWatch {
     const endpoint = state.identity.name;
     const stored = planIn(await store.evidence.list(id, { limit: 100 }));
     if (stored !== null) return stored;
+    const comparison = await this.#comparison(state, rollout);
+    const { policy, bakeMs } = rollout;
     const made = planAnalysis({
-      analysis: rollout.policy.analysis,
+      analysis: policy.analysis,
       horizonIntervals: horizonOf(rollout),
       baseline:
         rollout.from === null
@@ -175,7 +179,8 @@ export class RolloutWatch {
               revision: rollout.from,
               before: rollout.startedAt,
             }),
-      comparison: await this.#comparison(state, rollout),
+      comparison,
+      alone: bakesAlone({ comparison, bakeMs, holdback: policy.holdback }),
       reference: referenceOf(rollout, {
         candidate: await this.#referenceSet(state, rollout.candidate),
         stable: await this.#referenceSet(state, rollout.from),
@@ -248,6 +253,7 @@ export class RolloutWatch {
       metrics: rollout.policy.analysis.metrics,
       since: rollout.startedAt,
       splits: watching.reader.splits,
+      broken: unreadMetrics(watching.analysis),
     };
     const collected = await signals.collect(watched, now);
     if (Object.keys(collected.signals).length === 0) return;

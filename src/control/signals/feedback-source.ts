@@ -3,7 +3,7 @@ import type { FeedbackStore, StoredFeedback } from "../../storage/store/index.ts
 import type { LabelJoin } from "./label-join.ts";
 import { LabelTally } from "./label-tally.ts";
 import { FEEDBACK_KINDS, isLabelMetric, isMisfit, lossOf, mirroredLoss } from "./loss.ts";
-import type { Seen, SignalSource, Watched } from "./watched.ts";
+import { saysSomething, type Seen, type SignalSource, type Watched } from "./watched.ts";
 
 const MINUTE_MS = 60_000;
 /** So much feedback is counted at a time; the rest the next time. */
@@ -56,7 +56,7 @@ export class FeedbackSource implements SignalSource {
       });
     }
     // What no metric asks for is done with at once, or it would be read each time.
-    if (Object.keys(signals).length === 0 && ids.length > 0) await this.#store.count(ids);
+    if (ids.length > 0 && !Object.values(signals).some(saysSomething)) await this.#store.count(ids);
     return { signals, cursor: null, confirm: (nouns) => nouns.feedback.count(ids) };
   }
 
@@ -106,7 +106,7 @@ function signalsOf(
       else tally.addPair(beside, loss);
     }
     const { signal } = tally;
-    if (signal !== null) signals[metric.name] = split === undefined ? signal : { ...signal, split };
+    signals[metric.name] = split === undefined ? signal : { ...signal, split };
   }
   return signals;
 }

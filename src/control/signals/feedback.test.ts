@@ -140,6 +140,14 @@ test("feedback that no metric asks for does not keep the rest waiting", async ()
   expect(await stage.take(stage.watched([metricOf({ kind: "errorRate", name: "e" })]))).toEqual({});
 });
 
+test("of a metric that was broken, it is told once that its source is read again", async () => {
+  const usual = stage.watched([accuracy, score]);
+  expect(await stage.take(usual)).toEqual({});
+  const nothing = { observations: 0, bad: 0 };
+  const read = { candidate: nothing, stable: nothing, paired: null, broken: null };
+  expect(await stage.take({ ...usual, broken: ["accuracy"] })).toEqual({ accuracy: read });
+});
+
 test("more than is counted at a time is counted the next time", async () => {
   const ids = stage.ids(2);
   const many = Array.from({ length: 5_200 }, () => correct(ids.next(NOW), true));

@@ -113,7 +113,9 @@ export class HealthSource implements SignalSource {
       const before = given[metric.name];
       const from = before?.life === this.#life ? before : undefined;
       running.means ||= before?.healthy ?? false;
-      signals[metric.name] = signalSince(running, from, metric.source);
+      // Before its first check nobody knows how it is.
+      if (running.candidate.at !== null)
+        signals[metric.name] = signalSince(running, from, metric.source);
       next[metric.name] = this.#place(running);
     }
     return Promise.resolve({ signals, cursor: next });

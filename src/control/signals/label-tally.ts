@@ -48,15 +48,13 @@ export class LabelTally {
     if (outcome !== "bothGood") this.#paired[outcome] += 1;
   }
 
-  /** Null where there was nothing. */
-  get signal(): Signal | null {
+  /** Without observations where there was nothing. */
+  get signal(): Signal {
     const { pairs, losses } = this.#paired;
-    const hasPairs = pairs + losses.length > 0;
-    if (!hasPairs && this.#candidate.observations + this.#stable.observations === 0) return null;
     return {
       candidate: this.#candidate,
       stable: this.#stable,
-      paired: hasPairs ? this.#paired : null,
+      paired: pairs + losses.length > 0 ? this.#paired : null,
       broken: null,
     };
   }

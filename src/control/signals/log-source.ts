@@ -8,7 +8,14 @@ import type { LogSource, Metric } from "../../core/policy/index.ts";
 import { endOf, inodeOf, placeSchema, readOn, type Place } from "./file-follower.ts";
 import { lineJudge, type JudgedLine } from "./log-line.ts";
 import { redacted } from "./redact.ts";
-import { brokenSignal, signalOf, type Seen, type SignalSource, type Watched } from "./watched.ts";
+import {
+  brokenSignal,
+  NOTHING_NEW,
+  signalOf,
+  type Seen,
+  type SignalSource,
+  type Watched,
+} from "./watched.ts";
 
 type LogMetric = Extract<Metric, { kind: "logs" }>;
 type Arm = "candidate" | "stable";
@@ -83,7 +90,7 @@ export class LogsSource implements SignalSource {
     const source = this.#sources[name];
     if (source === undefined) throw new Error("server.yaml names no log of this name");
     const followed = await this.#filesOf(source, watched);
-    if (before === null) return { signal: signalOf(none()), cursor: await beginning(followed) };
+    if (before === null) return { signal: NOTHING_NEW, cursor: await beginning(followed) };
     const arms = { candidate: none(), stable: none() };
     const files = await withRenamed(before.files, followed);
     const recent = [...before.recent];

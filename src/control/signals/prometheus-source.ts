@@ -5,7 +5,14 @@ import type { Metric, PrometheusServer } from "../../core/policy/index.ts";
 import { candidateOf, filledIn, stableOf, tellsArms, type ArmName } from "./placeholders.ts";
 import { Poll } from "./poll.ts";
 import { PrometheusClient, type Series } from "./prometheus-query.ts";
-import { brokenSignal, signalOf, type Seen, type SignalSource, type Watched } from "./watched.ts";
+import {
+  brokenSignal,
+  NOTHING_NEW,
+  signalOf,
+  type Seen,
+  type SignalSource,
+  type Watched,
+} from "./watched.ts";
 
 type PrometheusMetric = Extract<Metric, { kind: "prometheus" }>;
 
@@ -111,8 +118,8 @@ export class PrometheusSource implements SignalSource {
     if (answer.value === null)
       return { name, signal: brokenSignal(`${source}: ${answer.error}`), sample: null };
     const sample = answer.value;
-    if (before === undefined) return { name, signal: null, sample };
-    if (sample.at <= before.at) return { name, signal: null, sample: null };
+    if (before === undefined) return { name, signal: NOTHING_NEW, sample };
+    if (sample.at <= before.at) return { name, signal: NOTHING_NEW, sample: null };
     const signal = signalOf(
       observed(before.candidate, sample.candidate),
       observed(before.stable, sample.stable),

@@ -225,6 +225,20 @@ test("a server that hangs is broken after its timeout, holds up nobody, and noth
   });
 });
 
+test("a server that answers again is read, whatever it counts; before its first answer it is not", async () => {
+  const watched = stage.watched([metric]);
+  counters([{ a: "0" }, { a: "10" }]);
+  await begin(watched);
+  counters([() => undefined, () => undefined]);
+  await stage.restart();
+  const broken = { ...watched, broken: [metric.name] };
+  expect(await stage.take(broken)).toEqual({});
+  counters([{ a: "0" }, { a: "10" }]);
+  await stage.restart();
+  const nothing = { observations: 0, bad: 0 };
+  expect((await taken(broken))["payments"]).toMatchObject({ candidate: nothing, broken: null });
+});
+
 test("queries that do not tell the arms apart count for the candidate alone", async () => {
   const whole = { ...metric, bad: "bad", total: "all" } as Metric;
   const watched = stage.watched([whole]);

@@ -209,7 +209,10 @@ export class Signals implements FeedbackService {
     });
     try {
       const seen = await Promise.race([source.collect(watched, cursor, now), late]);
-      const told = Object.entries(seen.signals).filter(([, signal]) => saysSomething(signal));
+      // Of one that was broken, that it was read is news: it is not waited for until it has more.
+      const told = Object.entries(seen.signals).filter(
+        ([name, signal]) => saysSomething(signal) || watched.broken.includes(name),
+      );
       return { ...seen, signals: Object.fromEntries(told) };
     } catch (error) {
       const { code, message } = LastgoodError.from(error);

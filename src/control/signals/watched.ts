@@ -17,6 +17,8 @@ export interface Watched {
   readonly since: number;
   /** Splits so far, by rising time: when each began, ms since 1970. */
   readonly splits: readonly { readonly split: number; readonly from: number }[];
+  /** Metrics of which the newest that is stored says that their source could not be read. */
+  readonly broken: readonly string[];
 }
 
 /** Nouns of the transaction that stores what was given. */
@@ -24,7 +26,7 @@ export type ConfirmNouns = Pick<StoreNouns, "feedback" | "cursors">;
 
 /** What sources saw since the last time, and how to remember that it was given. */
 export interface Collected {
-  /** By metric name; a metric that nothing is new of is left out. */
+  /** By metric name; one that nothing is new of is left out, not even that its source is read again. */
   readonly signals: Readonly<Record<string, Signal>>;
   /**
    * To be called in the transaction that stores `signals`: both or neither. What was not confirmed
@@ -36,6 +38,7 @@ export interface Collected {
 
 /** What one source saw beyond a cursor, and the cursor to go on from. */
 export interface Seen {
+  /** By metric name: without observations where it was read and has none, left out where it was not yet read. */
   readonly signals: Readonly<Record<string, Signal>>;
   /** JSON; it comes back once what was seen was confirmed. */
   readonly cursor: unknown;
@@ -62,6 +65,9 @@ export function signalOf(
 ): Signal {
   return { candidate, stable, paired: null, broken: null };
 }
+
+/** The signal of a source that was read and has nothing new. */
+export const NOTHING_NEW: Signal = signalOf({ observations: 0, bad: 0 });
 
 /** The signal of a source that cannot be read. */
 export function brokenSignal(why: string): Signal {

@@ -143,10 +143,10 @@ describe("where nobody knows what stable had", () => {
   });
 });
 
-const canary = (alone: boolean) =>
+const canary = (alone: boolean, metric: Metric = METRICS.errorRate) =>
   startAnalysis(
     planAnalysis({
-      analysis: analysisOf([METRICS.errorRate]),
+      analysis: analysisOf([metric]),
       horizonIntervals: 100,
       baseline,
       comparison: "live",
@@ -171,6 +171,12 @@ describe("a canary whose bake has nothing beside it", () => {
       blamed: ["errorRate"],
     });
     expect(verdict(fold(canary(false), [...steps, ...bake])).decision).not.toBe("rollback");
+  });
+
+  test("is held in it by a metric that only holds", () => {
+    const holds = canary(true, { ...METRICS.errorRate, action: "hold" });
+    const state = fold(holds, [...steps, ...bake]);
+    expect(verdict(state)).toMatchObject({ decision: "hold", blamed: ["errorRate"] });
   });
 
   test("is compared before, where nobody need be asked", () => {

@@ -17,6 +17,7 @@ import {
   assessmentSchema,
   noArmCounts,
   noPairCounts,
+  unreadMetrics,
   type Interval,
   type PairCounts,
 } from "./index.ts";
@@ -482,10 +483,12 @@ test("a source that cannot be read holds until it can", () => {
   const broken = fold(start, [intervalOf(5, { signals: signal("permission denied") })]);
   expect(judge(broken)).toMatchObject({ decision: "hold", source: "broken" });
   expect(judge(broken).why).toBe("app log cannot be read: permission denied");
-  // Nothing new of it: still broken.
+  expect(unreadMetrics(broken)).toEqual(["app log"]);
+  // What gateways saw says nothing of it; that it was read again does, whatever it had.
   expect(judge(fold(broken, traffic(2, 6, 5, GOOD))).source).toBe("broken");
   const mended = fold(broken, [intervalOf(6, { signals: signal(null) })]);
   expect(judge(mended)).toMatchObject({ decision: "continue", source: "ok" });
+  expect(unreadMetrics(mended)).toEqual([]);
 });
 
 test("an assessment has the form that is stored", () => {

@@ -115,6 +115,13 @@ export function startAnalysis(plan: AnalysisPlan): AnalysisState {
   };
 }
 
+/** Metrics of which was told last that their source cannot be read. */
+export function unreadMetrics({ plan, metrics }: AnalysisState): readonly string[] {
+  return plan.metrics.flatMap(({ metric, test }, at) =>
+    test.test !== "none" && (metrics[at]?.broken ?? null) !== null ? [metric.name] : [],
+  );
+}
+
 /** Evidence of a metric that has no say: finite, and nothing in any sum. */
 const NO_SAY = -1e9;
 

@@ -1,6 +1,12 @@
 export { assess, contextOf, recompute, type AssessmentContext, type Verdict } from "./assess.ts";
 export { assessmentSchema, type Assessment, type MetricAssessment } from "./assessment.ts";
-export { observe, planAnalysis, startAnalysis, type AnalysisState } from "./engine.ts";
+export {
+  observe,
+  planAnalysis,
+  startAnalysis,
+  unreadMetrics,
+  type AnalysisState,
+} from "./engine.ts";
 export {
   addArmCounts,
   addInputs,
@@ -21,6 +27,7 @@ export {
   type Signal,
 } from "./interval.ts";
 export {
+  bakesAlone,
   comparisonUnder,
   foresee,
   outlookSchema,

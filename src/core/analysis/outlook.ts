@@ -58,6 +58,15 @@ export function comparisonUnder({
   return rollout.strategy === "blueGreen" && holdback > 0 ? "paired" : "absolute";
 }
 
+/** Whether a comparison with live traffic ends with a bake in which stable has none: all went over. */
+export function bakesAlone({
+  comparison,
+  bakeMs,
+  holdback,
+}: Pick<Planned, "comparison" | "bakeMs" | "holdback">): boolean {
+  return comparison === "live" && bakeMs > 0 && holdback === 0;
+}
+
 /** A rollout under a policy, that nobody steers by hand. */
 export function plannedUnder(policy: Policy): Planned {
   const { rollout, analysis, bakeMs, holdback } = policy;

@@ -139,7 +139,7 @@ function planGatewayRate(
   const planned = ratePlan(planning, metric, { intervals, beside, unknown });
   const asked = planning.alone && comparison === "live" && source !== "rejected";
   const alone =
-    asked && metric.action === "rollback"
+    asked && metric.action !== "report"
       ? limitAlone({ ...metric, unknown }, planned.base, planning.analysis.alpha)
       : null;
   const rate = { ...planned, alone };

@@ -120,6 +120,14 @@ test("with everything mirrored or nothing beside it, what fails always is found 
   expect([paired.caught, absolute.caught]).toEqual([RUNS, RUNS]);
 });
 
+test("a canary without a holdback is watched in its bake, by asking stable", () => {
+  const brief = { kind: "weight", percent: 1, until: { requests: 0, timeMs: 1 } } as const;
+  const planned = { ...CANARY, steps: [brief], holdback: 0 };
+  const caught = run(planned, { errorRate: 0.5, times: 1 });
+  expect(caught).toMatchObject({ caught: RUNS, caughtIn: [0, RUNS] });
+  expect(run(planned, { errorRate: null, times: 1 })).toMatchObject({ caught: 0, undecided: 0 });
+});
+
 test("labels that come late catch a candidate that is wrong more often, and no other", () => {
   const planned = { ...CANARY, analysis: analysisOf([METRICS.errorRate, METRICS.accuracy]) };
   const labels = { share: 0.5, delayMs: 60_000, wrong: 0.1 };

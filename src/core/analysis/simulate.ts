@@ -3,7 +3,7 @@ import { verdictOf } from "./assess.ts";
 import { drawBinomial, seededRandom, type Random } from "./draw.ts";
 import { observe, planAnalysis, startAnalysis, type AnalysisState } from "./engine.ts";
 import { noArmCounts, noPairCounts, type Interval, type PairCounts } from "./interval.ts";
-import type { Planned } from "./outlook.ts";
+import { bakesAlone, type Planned } from "./outlook.ts";
 import type { AnalysisPlan, MetricPlan } from "./plan.ts";
 import { drawSimulated, simulatedArm, type SimulatedArm } from "./simulated-arm.ts";
 import { isLabelled, LabelsOnTheirWay, type SimulatedLabels } from "./simulated-labels.ts";
@@ -121,6 +121,7 @@ function planOf(simulated: Simulated, stages: readonly Stage[]): AnalysisPlan {
     horizonIntervals: Math.min(MAX_HORIZON, Math.max(1, plannedMs / analysis.flushMs)),
     baseline: [baselineOf(traffic)],
     comparison,
+    alone: bakesAlone(planned),
   });
   return { ...plan, metrics: plan.metrics.map((metric) => adjusted(metric, simulated)) };
 }

@@ -38,6 +38,8 @@ export const evidenceSchema = z.object({
     .max(20),
   /** Intervals of a worker that it took with it when it ended. */
   lost: z.number().int().nonnegative(),
+  /** The incarnation ends with it, in order: nothing that it saw is missing behind it. Absent: it goes on. */
+  ends: z.literal(true).optional(),
 });
 
 /** What one gateway saw of a rollout within one interval. */

@@ -137,6 +137,33 @@ test("a watch that ends is told to its end, and the next one begins anew", () =>
   expect(record?.arms.map((arm) => arm.revision)).toEqual([3]);
 });
 
+test("a gateway that ends in order says so in its last record, to which nothing is missing", () => {
+  const stage = new EvidenceStage(2);
+  stage.pass(1_000);
+  stage.admit(CANDIDATE, null, 0).answered(answer());
+  stage.admit(CANDIDATE, null, 1).answered(answer());
+  stage.now += 300;
+  expect(stage.end()).toMatchObject([
+    { from: 1_010_000, to: 1_011_300 },
+    { from: 1_011_300, to: 1_011_300, ends: true, lost: 0 },
+  ]);
+  expect(stage.counts(stage.records[0]).requests).toBe(2);
+  for (const worker of [0, 1]) stage.kill(worker);
+  expect(stage.records).toHaveLength(2);
+});
+
+test("one whose worker died before is told of as ended once the others have", () => {
+  const stage = new EvidenceStage(2);
+  stage.pass(1_000);
+  stage.admit(CANDIDATE, null, 1).answered(answer());
+  stage.kill(1);
+  stage.now += 300;
+  expect(stage.end().map(({ lost, ends = false }) => [lost, ends])).toEqual([
+    [1, false],
+    [0, true],
+  ]);
+});
+
 test("which labels are told apart stays as it is when the weight changes", () => {
   const stage = new EvidenceStage(2);
   const each = (from: number, worker: number): void => {

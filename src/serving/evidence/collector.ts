@@ -2,7 +2,7 @@ import type { Clock } from "../../core/time/index.ts";
 import type { Watch } from "../../link/route/index.ts";
 import { MergeMemory, type EvidenceDraft } from "./merge.ts";
 import { revisionsOf } from "./recorder.ts";
-import type { EvidenceReport, Through, WindowTally } from "./tally.ts";
+import { LAST_TICK, type EvidenceReport, type Through, type WindowTally } from "./tally.ts";
 
 /** Silence is told of this often: no requests must look different from no gateway, ms. */
 const QUIET_MS = 10_000;
@@ -109,8 +109,11 @@ export class EvidenceCollector {
     for (let series = this.#series[0]; series !== undefined; series = this.#series[0]) {
       if (slowest === undefined || slowest.interval < series.interval) break;
       const isOver = slowest.interval > series.interval;
+      const isLast = !isOver && slowest.tick === LAST_TICK;
+      if (isLast) series.endedAt ??= this.#clock.monotonic();
       drafts.push(...this.#emit(series, isOver ? Infinity : slowest.tick));
-      if (!isOver) break;
+      if (isLast) drafts.push({ ...this.#draft(series, Infinity, []), ends: true });
+      if (!isOver && !isLast) break;
       this.#series.shift();
     }
     return drafts;

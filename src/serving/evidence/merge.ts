@@ -141,6 +141,7 @@ export function joinDrafts(one: EvidenceDraft, other: EvidenceDraft): EvidenceDr
     pairs: addPairCounts(one.pairs, other.pairs),
     errors,
     lost: one.lost + other.lost,
+    ...(other.ends === true ? { ends: true } : {}),
   };
 }
 

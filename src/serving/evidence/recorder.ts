@@ -9,6 +9,7 @@ import { LossBook } from "./loss.ts";
 import { Labels, type Prediction } from "./prediction.ts";
 import {
   isEmpty,
+  LAST_TICK,
   type ArmTally,
   type EvidenceReport,
   type Through,
@@ -208,7 +209,7 @@ export class EvidenceRecorder {
 
   #through(first: EvidenceWindow | undefined, tick: number, final: boolean): Through {
     if (first !== undefined) return { interval: first.tally.interval, tick: first.tally.tick - 1 };
-    return { interval: this.#interval, tick: final ? Number.MAX_SAFE_INTEGER : tick - 1 };
+    return { interval: this.#interval, tick: final ? LAST_TICK : tick - 1 };
   }
 
   #windowAt(at: number): EvidenceWindow {

@@ -65,6 +65,9 @@ export interface WindowTally {
   readonly errors: ErrorTally[];
 }
 
+/** Through which a worker has told all that it will ever tell. */
+export const LAST_TICK = Number.MAX_SAFE_INTEGER;
+
 /** Everything up to here is closed and told. */
 export interface Through {
   readonly interval: number;

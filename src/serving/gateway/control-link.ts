@@ -49,7 +49,7 @@ export class ControlLink {
   #peer: PeerEnd | null = null;
   #ending = false;
   #sending = false;
-  #sendingEvidence = false;
+  #sendingEvidence: Promise<void> | null = null;
 
   constructor(options: ControlLinkOptions) {
     this.#options = options;
@@ -171,11 +171,18 @@ export class ControlLink {
     }
   }
 
-  /** Apart from the rest: neither must hold the other up. */
-  async #sendEvidence(): Promise<void> {
+  /** Apart from the rest: neither must hold the other up. Whoever asks meanwhile waits for the same turn. */
+  #sendEvidence(): Promise<void> {
     const peer = this.#peer;
-    if (!canTake(peer) || this.#sendingEvidence) return;
-    this.#sendingEvidence = true;
+    if (this.#sendingEvidence !== null) return this.#sendingEvidence;
+    if (!canTake(peer)) return Promise.resolve();
+    this.#sendingEvidence = this.#sendAllEvidence(peer).finally(() => {
+      this.#sendingEvidence = null;
+    });
+    return this.#sendingEvidence;
+  }
+
+  async #sendAllEvidence(peer: PeerEnd): Promise<void> {
     const { evidence: book } = this.#options;
     try {
       for (let evidence = book.batch(); evidence.length > 0; evidence = book.batch()) {
@@ -184,8 +191,6 @@ export class ControlLink {
       }
     } catch {
       // The same records are sent again with the next turn.
-    } finally {
-      this.#sendingEvidence = false;
     }
   }
 

@@ -1,0 +1,114 @@
+/** What the stored records of a watch are read as. */
+import { expect, test } from "vitest";
+
+import { analysisOf } from "../../../test/support/watch.ts";
+import { noPairCounts, planAnalysis, type Interval } from "../../core/analysis/index.ts";
+import type { Evidence } from "../../link/count/index.ts";
+import type { StoredEvidence } from "../../storage/store/index.ts";
+import { gatewayRecord, IntervalReader, planRecord, readerStateSchema } from "./evidence-record.ts";
+
+const WATCH = { id: "r1", endpoint: "fraud-prod" };
+const COMPARED = { candidate: 2, stable: 1 };
+
+/** Of the second that begins then; its source is a gateway's incarnation, such as `host/a`. */
+function record(from: number, source: string, over: Partial<Evidence> = {}): StoredEvidence {
+  const [gateway = "", incarnation = ""] = source.split("/");
+  const evidence: Evidence = {
+    gateway,
+    incarnation,
+    endpoint: WATCH.endpoint,
+    rollout: WATCH.id,
+    sequence: 0,
+    split: 1,
+    candidateShare: 0.1,
+    from: from * 1_000,
+    to: (from + 1) * 1_000,
+    arms: [],
+    pairs: noPairCounts(),
+    errors: [],
+    lost: 0,
+    ...over,
+  };
+  return { ...gatewayRecord(evidence), position: 1 };
+}
+
+const plan: StoredEvidence = {
+  ...planRecord(
+    WATCH,
+    planAnalysis({
+      analysis: analysisOf([]),
+      horizonIntervals: 100,
+      baseline: [],
+      comparison: "live",
+    }),
+    0,
+  ),
+  position: 1,
+};
+
+/** As they are read in one go, and in pages of one record. */
+function read(records: readonly StoredEvidence[]): readonly Interval[] {
+  const reader = new IntervalReader(COMPARED);
+  const whole = records.flatMap((each) => reader.next(each) ?? []);
+  let state: unknown;
+  const paged = records.flatMap((each) => {
+    const page = new IntervalReader(
+      COMPARED,
+      state === undefined ? undefined : readerStateSchema.parse(state),
+    );
+    const interval = page.next(each);
+    state = JSON.parse(JSON.stringify(page.state));
+    return interval ?? [];
+  });
+  expect(paged).toEqual(whole);
+  return whole;
+}
+
+const gapsOf = (records: readonly StoredEvidence[]): readonly number[] =>
+  read(records).map(({ gaps }) => gaps);
+
+test("a hole in the numbers of an incarnation is a gap", () => {
+  expect(gapsOf([plan, record(0, "host/a"), record(3, "host/a", { sequence: 3 })])).toEqual([0, 2]);
+});
+
+test("of a gateway that died all is missing until its next incarnation begins, once", () => {
+  const records = [
+    plan,
+    record(0, "host/a"),
+    record(1_800, "host/b"),
+    record(1_801, "host/b", { sequence: 1 }),
+    record(1_802.5, "host/c", { lost: 2 }),
+    record(1_803, "other/a"),
+  ];
+  expect(gapsOf(records)).toEqual([0, 1_799, 0, 3, 0]);
+  expect(gapsOf(records.slice(1)), "however long an interval is, something is").toEqual([
+    0, 1, 0, 3, 0,
+  ]);
+});
+
+test("one that ended in order rested until the next", () => {
+  const last = record(1, "host/a", { sequence: 1, ends: true });
+  expect(gapsOf([plan, record(0, "host/a"), last, record(900, "host/b")])).toEqual([0, 0, 0]);
+});
+
+test("one that told of another watch meanwhile did not die in this one", () => {
+  expect(gapsOf([plan, record(0, "host/a"), record(60, "host/b", { sequence: 7 })])).toEqual([
+    0, 0,
+  ]);
+});
+
+test("incarnations that overlap leave nothing between them", () => {
+  const records = [
+    plan,
+    record(0, "host/a", { to: 9_000 }),
+    record(8, "host/b"),
+    record(20, "host/c"),
+  ];
+  expect(gapsOf(records)).toEqual([0, 0, 11]);
+});
+
+test("where a reader of an earlier release stopped, another goes on", () => {
+  const state = readerStateSchema.parse({ split: 4, expected: [["gateway host a", 3]] });
+  const reader = new IntervalReader(COMPARED, state);
+  expect(reader.next(record(9, "host/a", { sequence: 4, split: 4 }))).toMatchObject({ gaps: 1 });
+});
