@@ -150,6 +150,17 @@ const FOUND: readonly {
       [0, { do: "noProbes", gateway: 0, ms: 50 }],
     ],
   },
+  {
+    what: "what a rollback went to fails its samples for a moment before it is told: it was warm when it was switched to",
+    gateways: 1,
+    happens: [
+      [0, deploy("v1.0")],
+      [4_000, deploy("v1.3")],
+      [4_000, { do: "rollback", to: null, again: false, keepStatus: false }],
+      [0, { do: "storeSlow", ms: 300 }],
+      [300, { do: "spoil", name: "v1.0", how: "wrong", is: true }],
+    ],
+  },
 ];
 
 test.each(FOUND)("$what", async ({ gateways, happens }) => {

@@ -45,6 +45,19 @@ function armsText(arms: readonly { readonly revision: number; readonly weight: n
     .join(" ");
 }
 
+/** Since when each revision of a route is ready at the gateway; those that are not are left out. */
+function readySince(
+  { revisions }: SimulatedGateway,
+  { endpoint, revisions: described }: Route,
+): ReadonlyMap<number, number> {
+  const since = new Map<number, number>();
+  for (const each of described) {
+    const ready = revisions.readySince(keyOf(endpoint, each));
+    if (ready !== null) since.set(each.revision, ready);
+  }
+  return since;
+}
+
 /** Watches a world, and says which law was broken first. */
 export class Laws implements GatewayWatch {
   readonly #time: VirtualTime;
@@ -52,6 +65,8 @@ export class Laws implements GatewayWatch {
   readonly #orders = new Map<SimulatedGateway, RouteOrder>();
   readonly #probes = new Map<SimulatedGateway, Map<number, number>>();
   readonly #takenOver = new Map<SimulatedGateway, { readonly arms: string; readonly at: number }>();
+  /** Since when the revisions that traffic was moved to were ready as it was moved, by gateway and revision. */
+  readonly #readyThen = new Map<SimulatedGateway, ReadonlyMap<number, number>>();
   readonly #overrides: Overrode[] = [];
   readonly #toldHeads = new Set<string>();
   /** When each rollback was first asked for, by when it was done. */
@@ -112,8 +127,12 @@ export class Laws implements GatewayWatch {
       last !== undefined &&
       compareOrder(route.order, last) === 0 &&
       this.#takenOver.get(gateway)?.arms === arms;
-    if (this.#takenOver.get(gateway)?.arms !== arms)
+    if (this.#takenOver.get(gateway)?.arms !== arms) {
       this.#takenOver.set(gateway, { arms, at: this.#time.now });
+      this.#readyThen.set(gateway, readySince(gateway, route));
+    }
+    // What comes back after a hold was loaded anew.
+    if (holdMs !== null) this.#readyThen.delete(gateway);
     const sum = route.split.arms.reduce((total, { weight }) => total + weight, 0);
     assert.ok(sum === 100 || route.split.arms.length === 0, "law 5: every request has a revision");
     const { resumedWith } = gateway;
@@ -278,10 +297,11 @@ export class Laws implements GatewayWatch {
   ): void {
     const { answer, askedAt, route } = told;
     if (!answer.warm) return;
-    const target = route.revisions.find((each) => each.revision === answer.to.revision);
-    const since = target && gateway.revisions.readySince(keyOf(route.endpoint, target));
+    const to = answer.to.revision ?? 0;
+    // Its samples may have failed and agreed again since.
+    const since = this.#readyThen.get(gateway)?.get(to) ?? readySince(gateway, route).get(to);
     assert.ok(
-      since !== undefined && since !== null && since <= askedAt + (answer.switchMs ?? 0),
+      since !== undefined && since <= askedAt + (answer.switchMs ?? 0),
       `law 1: what is called warm was loaded before (at ${gateway.name})`,
     );
   }
