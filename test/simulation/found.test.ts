@@ -161,6 +161,16 @@ const FOUND: readonly {
       [300, { do: "spoil", name: "v1.0", how: "wrong", is: true }],
     ],
   },
+  {
+    what: "the only way back goes wrong after a rollout over it was decided, while a slow store takes it",
+    gateways: 1,
+    happens: [
+      [1_000, deploy("v2.0")],
+      [12_000, { do: "storeSlow", ms: 300 }],
+      [0, { ...deploy("v1.0"), force: true }],
+      [2_000, { do: "spoil", name: "v2.0", how: "wrong", is: true }],
+    ],
+  },
 ];
 
 test.each(FOUND)("$what", async ({ gateways, happens }) => {

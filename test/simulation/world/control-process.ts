@@ -78,7 +78,10 @@ export class ControlProcess {
       },
       clock: time.clock,
       timers: life.timers,
-      checkpoint: () => life.step(),
+      checkpoint: (reached) => {
+        life.step();
+        if (reached === "deploy.decided") around.laws.deployDecided();
+      },
       journal: {
         info: () => undefined,
         error: (message, facts) => {

@@ -78,6 +78,8 @@ export class Laws implements GatewayWatch {
   /** Since when samples are known to disagree, by digest: it outlives the gateway that found it. */
   readonly #disagree = new Map<string, number>();
   #before: EndpointState | null = null;
+  /** When a deploy was last decided upon; what a slow store takes long after was. */
+  #deployDecidedAt = 0;
 
   constructor(time: VirtualTime, disk: Disk) {
     this.#time = time;
@@ -112,6 +114,11 @@ export class Laws implements GatewayWatch {
   knowsNothingOf(gateway: string | null): void {
     if (gateway === null) this.#bad.clear();
     else this.#bad.delete(gateway);
+  }
+
+  /** The control plane decided upon a deploy, which is not stored yet. */
+  deployDecided(): void {
+    this.#deployDecidedAt = this.#time.now;
   }
 
   swapped(gateway: SimulatedGateway, worker: number, served: Served): void {
@@ -350,14 +357,17 @@ export class Laws implements GatewayWatch {
     );
   }
 
+  /** Whether it was proven when the deploy that is being stored was decided upon. */
   #wasProven(digest: string): boolean {
-    const bad = [...this.#bad.values()].flatMap((known) => known.get(digest) ?? []);
-    const { now } = this.#time;
-    if (bad.some((since) => now - since > KNOWN_MS)) return false;
-    const disagreesSince = this.#disagree.get(digest) ?? now;
-    if (this.#disk.disagreements.has(digest) && now - disagreesSince > KNOWN_MS) return false;
+    const then = this.#deployDecidedAt;
+    const bad = [...this.#bad.values()]
+      .flatMap((known) => known.get(digest) ?? [])
+      .filter((since) => since <= then);
+    if (bad.some((since) => then - since > KNOWN_MS)) return false;
+    const disagreesSince = this.#disagree.get(digest) ?? then;
+    if (this.#disk.disagreements.has(digest) && then - disagreesSince > KNOWN_MS) return false;
     const hashedAt = this.hashed.get(digest) ?? -Infinity;
-    return bad.length === 0 || now - hashedAt < PROOF_AGE_MS;
+    return bad.length === 0 || then - hashedAt < PROOF_AGE_MS;
   }
 
   /** Law 4. */
