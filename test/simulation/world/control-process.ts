@@ -81,6 +81,8 @@ export class ControlProcess {
       checkpoint: (reached) => {
         life.step();
         if (reached === "deploy.decided") around.laws.deployDecided();
+        if (reached === "switch.published")
+          around.laws.switchPublished(this.gateways.connected().map((each) => each.incarnation));
       },
       journal: {
         info: () => undefined,

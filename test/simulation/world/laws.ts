@@ -69,8 +69,8 @@ export class Laws implements GatewayWatch {
   readonly #readyThen = new Map<SimulatedGateway, ReadonlyMap<number, number>>();
   readonly #overrides: Overrode[] = [];
   readonly #toldHeads = new Set<string>();
-  /** When each rollback was first asked for, by when it was done. */
-  readonly #rollbacks = new Map<RolledBack["at"], number>();
+  /** Incarnations of the gateways that had the newest switch's route and are asked whether it is there, and since when. */
+  #asked: { readonly incarnations: ReadonlySet<string>; readonly at: number } | null = null;
   /** When files were last hashed and found right, by digest. */
   readonly hashed = new Map<string, number>();
   /** What the control plane knows not to hold: since when, by gateway and digest. */
@@ -121,6 +121,11 @@ export class Laws implements GatewayWatch {
     this.#deployDecidedAt = this.#time.now;
   }
 
+  /** A switch's route is everywhere; the gateways that are connected are asked whether it answers. */
+  switchPublished(incarnations: readonly string[]): void {
+    this.#asked = { incarnations: new Set(incarnations), at: this.#time.now };
+  }
+
   swapped(gateway: SimulatedGateway, worker: number, served: Served): void {
     const { route, holdMs } = served;
     const last = this.#orders.get(gateway);
@@ -162,8 +167,8 @@ export class Laws implements GatewayWatch {
   probed(gateway: SimulatedGateway, revision: number, ok: boolean): void {
     const probes = this.#probes.get(gateway) ?? new Map<number, number>();
     this.#probes.set(gateway, probes);
+    // That somebody else's probe is not answered later takes nothing back.
     if (ok) probes.set(revision, this.#time.now);
-    else probes.delete(revision);
   }
 
   overrode(by: SimulatedGateway, override: Override): void {
@@ -172,7 +177,7 @@ export class Laws implements GatewayWatch {
 
   /** A command was answered: what it says is so. */
   answered(told: Answered, gateways: readonly SimulatedGateway[]): void {
-    const { answer, askedAt } = told;
+    const { answer } = told;
     if (!("via" in answer)) return;
     if (answer.historyHead !== null) this.#toldHeads.add(answer.historyHead);
     if (answer.dryRun || answer.already || answer.via !== "api") return;
@@ -183,21 +188,19 @@ export class Laws implements GatewayWatch {
       "law 4: what was gone to is known",
     );
     if (state.activity.phase !== "Idle" || state.lastRollback?.at !== answer.at) return;
-    const since = this.#firstAsked(answer.at, askedAt);
     for (const gateway of gateways) {
-      // What came while the traffic was moved gets its route by itself.
-      if (!gateway.life.isAlive || gateway.introducedAt >= since) continue;
+      // What came after the traffic was moved gets its route by itself.
+      if (!gateway.life.isAlive || !this.#wasAsked(gateway)) continue;
       const record = gateway.endpoint(state.identity.name).record;
       if (record === null || record.overrides.length > 0) continue;
       this.#isThere(gateway, { ...told, answer, state, route: record.route });
     }
   }
 
-  /** Whoever asks for the same while it is under way gets its answer. */
-  #firstAsked(doneAt: RolledBack["at"], askedAt: number): number {
-    const since = Math.min(askedAt, this.#rollbacks.get(doneAt) ?? askedAt);
-    this.#rollbacks.set(doneAt, since);
-    return since;
+  /** Whether it was connected when the newest switch was verified, and has been since. */
+  #wasAsked({ incarnation, introducedAt }: SimulatedGateway): boolean {
+    const asked = this.#asked;
+    return asked !== null && asked.incarnations.has(incarnation) && introducedAt < asked.at;
   }
 
   /** Laws 1, 3 and 5: a rollback that was reported done is done at this gateway. */
