@@ -196,6 +196,17 @@ const FOUND: readonly {
       [12_000, { do: "rollback", to: null, again: false, keepStatus: false }],
     ],
   },
+  {
+    what: "evidence sends a rollout back again, after the first time was taken back, to another version than it was compared with",
+    gateways: 1,
+    happens: [
+      [0, deploy("v1.0")],
+      [0, { do: "fails", name: "v1.1", errorRate: 0.3 }],
+      [12_000, { do: "rollback", to: "v1.3", again: false, keepStatus: true }],
+      [300, { ...deploy("v1.1"), policy: "gated" }],
+      [12_000, { do: "reinstate" }],
+    ],
+  },
 ];
 
 test.each(FOUND)("$what", async ({ gateways, happens }) => {

@@ -404,7 +404,9 @@ export class Laws implements GatewayWatch {
   }
 
   /** What served when the rollout began: it need not be what a rollback goes to. */
-  #comparedWith(rollout: string, target: unknown): number | null {
+  #comparedWith(evidence: string, target: unknown): number | null {
+    // After it was reinstated its evidence is called by its id and a number.
+    const [rollout] = evidence.split(".");
     const started = this.#disk.witnessed.find(
       ({ kind, data }) => kind === "rollout.started" && data["rollout"] === rollout,
     );
