@@ -150,6 +150,63 @@ const FOUND: readonly {
       [0, { do: "noProbes", gateway: 0, ms: 50 }],
     ],
   },
+  {
+    what: "what a rollback went to fails its samples for a moment before it is told: it was warm when it was switched to",
+    gateways: 1,
+    happens: [
+      [0, deploy("v1.0")],
+      [4_000, deploy("v1.3")],
+      [4_000, { do: "rollback", to: null, again: false, keepStatus: false }],
+      [0, { do: "storeSlow", ms: 300 }],
+      [300, { do: "spoil", name: "v1.0", how: "wrong", is: true }],
+    ],
+  },
+  {
+    what: "the only way back goes wrong after a rollout over it was decided, while a slow store takes it",
+    gateways: 1,
+    happens: [
+      [1_000, deploy("v2.0")],
+      [12_000, { do: "storeSlow", ms: 300 }],
+      [0, { ...deploy("v1.0"), force: true }],
+      [2_000, { do: "spoil", name: "v2.0", how: "wrong", is: true }],
+    ],
+  },
+  {
+    what: "somebody asks a gateway for a rollback that is under way, and no probe of theirs is answered",
+    gateways: 1,
+    happens: [
+      [0, deploy("v1.0")],
+      [300, { do: "rollback", to: "v1.2", again: false, keepStatus: true }],
+      [4_000, { do: "rollback", to: null, again: true, keepStatus: false }],
+      [10, { do: "alone", gateway: 0 }],
+      [0, { do: "noProbes", gateway: 0, ms: 50 }],
+      [5, { do: "steer", command: "unpin" }],
+    ],
+  },
+  {
+    what: "a rollback goes on after the control plane died, and is asked for again after a gateway came in between",
+    gateways: 2,
+    happens: [
+      [1_000, { do: "storeSlow", ms: 300 }],
+      [1_000, deploy("v1.3")],
+      [12_000, { do: "rollback", to: "v1.2", again: false, keepStatus: true }],
+      [5_000, { do: "crashGateway", gateway: 0, downMs: 6_000 }],
+      [0, { do: "rollback", to: null, again: true, keepStatus: false }],
+      [1_000, { do: "crashControl", steps: 6, downMs: 50 }],
+      [12_000, { do: "rollback", to: null, again: false, keepStatus: false }],
+    ],
+  },
+  {
+    what: "evidence sends a rollout back again, after the first time was taken back, to another version than it was compared with",
+    gateways: 1,
+    happens: [
+      [0, deploy("v1.0")],
+      [0, { do: "fails", name: "v1.1", errorRate: 0.3 }],
+      [12_000, { do: "rollback", to: "v1.3", again: false, keepStatus: true }],
+      [300, { ...deploy("v1.1"), policy: "gated" }],
+      [12_000, { do: "reinstate" }],
+    ],
+  },
 ];
 
 test.each(FOUND)("$what", async ({ gateways, happens }) => {

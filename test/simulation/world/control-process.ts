@@ -78,7 +78,12 @@ export class ControlProcess {
       },
       clock: time.clock,
       timers: life.timers,
-      checkpoint: () => life.step(),
+      checkpoint: (reached) => {
+        life.step();
+        if (reached === "deploy.decided") around.laws.deployDecided();
+        if (reached === "switch.published")
+          around.laws.switchPublished(this.gateways.connected().map((each) => each.incarnation));
+      },
       journal: {
         info: () => undefined,
         error: (message, facts) => {

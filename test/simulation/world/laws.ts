@@ -45,6 +45,19 @@ function armsText(arms: readonly { readonly revision: number; readonly weight: n
     .join(" ");
 }
 
+/** Since when each revision of a route is ready at the gateway; those that are not are left out. */
+function readySince(
+  { revisions }: SimulatedGateway,
+  { endpoint, revisions: described }: Route,
+): ReadonlyMap<number, number> {
+  const since = new Map<number, number>();
+  for (const each of described) {
+    const ready = revisions.readySince(keyOf(endpoint, each));
+    if (ready !== null) since.set(each.revision, ready);
+  }
+  return since;
+}
+
 /** Watches a world, and says which law was broken first. */
 export class Laws implements GatewayWatch {
   readonly #time: VirtualTime;
@@ -52,10 +65,12 @@ export class Laws implements GatewayWatch {
   readonly #orders = new Map<SimulatedGateway, RouteOrder>();
   readonly #probes = new Map<SimulatedGateway, Map<number, number>>();
   readonly #takenOver = new Map<SimulatedGateway, { readonly arms: string; readonly at: number }>();
+  /** Since when the revisions that traffic was moved to were ready as it was moved, by gateway and revision. */
+  readonly #readyThen = new Map<SimulatedGateway, ReadonlyMap<number, number>>();
   readonly #overrides: Overrode[] = [];
   readonly #toldHeads = new Set<string>();
-  /** When each rollback was first asked for, by when it was done. */
-  readonly #rollbacks = new Map<RolledBack["at"], number>();
+  /** Incarnations of the gateways that had the newest switch's route and are asked whether it is there, and since when. */
+  #asked: { readonly incarnations: ReadonlySet<string>; readonly at: number } | null = null;
   /** When files were last hashed and found right, by digest. */
   readonly hashed = new Map<string, number>();
   /** What the control plane knows not to hold: since when, by gateway and digest. */
@@ -63,6 +78,8 @@ export class Laws implements GatewayWatch {
   /** Since when samples are known to disagree, by digest: it outlives the gateway that found it. */
   readonly #disagree = new Map<string, number>();
   #before: EndpointState | null = null;
+  /** When a deploy was last decided upon; what a slow store takes long after was. */
+  #deployDecidedAt = 0;
 
   constructor(time: VirtualTime, disk: Disk) {
     this.#time = time;
@@ -99,6 +116,16 @@ export class Laws implements GatewayWatch {
     else this.#bad.delete(gateway);
   }
 
+  /** The control plane decided upon a deploy, which is not stored yet. */
+  deployDecided(): void {
+    this.#deployDecidedAt = this.#time.now;
+  }
+
+  /** A switch's route is everywhere; the gateways that are connected are asked whether it answers. */
+  switchPublished(incarnations: readonly string[]): void {
+    this.#asked = { incarnations: new Set(incarnations), at: this.#time.now };
+  }
+
   swapped(gateway: SimulatedGateway, worker: number, served: Served): void {
     const { route, holdMs } = served;
     const last = this.#orders.get(gateway);
@@ -112,8 +139,12 @@ export class Laws implements GatewayWatch {
       last !== undefined &&
       compareOrder(route.order, last) === 0 &&
       this.#takenOver.get(gateway)?.arms === arms;
-    if (this.#takenOver.get(gateway)?.arms !== arms)
+    if (this.#takenOver.get(gateway)?.arms !== arms) {
       this.#takenOver.set(gateway, { arms, at: this.#time.now });
+      this.#readyThen.set(gateway, readySince(gateway, route));
+    }
+    // What comes back after a hold was loaded anew.
+    if (holdMs !== null) this.#readyThen.delete(gateway);
     const sum = route.split.arms.reduce((total, { weight }) => total + weight, 0);
     assert.ok(sum === 100 || route.split.arms.length === 0, "law 5: every request has a revision");
     const { resumedWith } = gateway;
@@ -136,8 +167,8 @@ export class Laws implements GatewayWatch {
   probed(gateway: SimulatedGateway, revision: number, ok: boolean): void {
     const probes = this.#probes.get(gateway) ?? new Map<number, number>();
     this.#probes.set(gateway, probes);
+    // That somebody else's probe is not answered later takes nothing back.
     if (ok) probes.set(revision, this.#time.now);
-    else probes.delete(revision);
   }
 
   overrode(by: SimulatedGateway, override: Override): void {
@@ -146,7 +177,7 @@ export class Laws implements GatewayWatch {
 
   /** A command was answered: what it says is so. */
   answered(told: Answered, gateways: readonly SimulatedGateway[]): void {
-    const { answer, askedAt } = told;
+    const { answer } = told;
     if (!("via" in answer)) return;
     if (answer.historyHead !== null) this.#toldHeads.add(answer.historyHead);
     if (answer.dryRun || answer.already || answer.via !== "api") return;
@@ -157,21 +188,19 @@ export class Laws implements GatewayWatch {
       "law 4: what was gone to is known",
     );
     if (state.activity.phase !== "Idle" || state.lastRollback?.at !== answer.at) return;
-    const since = this.#firstAsked(answer.at, askedAt);
     for (const gateway of gateways) {
-      // What came while the traffic was moved gets its route by itself.
-      if (!gateway.life.isAlive || gateway.introducedAt >= since) continue;
+      // What came after the traffic was moved gets its route by itself.
+      if (!gateway.life.isAlive || !this.#wasAsked(gateway)) continue;
       const record = gateway.endpoint(state.identity.name).record;
       if (record === null || record.overrides.length > 0) continue;
       this.#isThere(gateway, { ...told, answer, state, route: record.route });
     }
   }
 
-  /** Whoever asks for the same while it is under way gets its answer. */
-  #firstAsked(doneAt: RolledBack["at"], askedAt: number): number {
-    const since = Math.min(askedAt, this.#rollbacks.get(doneAt) ?? askedAt);
-    this.#rollbacks.set(doneAt, since);
-    return since;
+  /** Whether it was connected when the newest switch was verified, and has been since. */
+  #wasAsked({ incarnation, introducedAt }: SimulatedGateway): boolean {
+    const asked = this.#asked;
+    return asked !== null && asked.incarnations.has(incarnation) && introducedAt < asked.at;
   }
 
   /** Laws 1, 3 and 5: a rollback that was reported done is done at this gateway. */
@@ -278,10 +307,11 @@ export class Laws implements GatewayWatch {
   ): void {
     const { answer, askedAt, route } = told;
     if (!answer.warm) return;
-    const target = route.revisions.find((each) => each.revision === answer.to.revision);
-    const since = target && gateway.revisions.readySince(keyOf(route.endpoint, target));
+    const to = answer.to.revision ?? 0;
+    // Its samples may have failed and agreed again since.
+    const since = this.#readyThen.get(gateway)?.get(to) ?? readySince(gateway, route).get(to);
     assert.ok(
-      since !== undefined && since !== null && since <= askedAt + (answer.switchMs ?? 0),
+      since !== undefined && since <= askedAt + (answer.switchMs ?? 0),
       `law 1: what is called warm was loaded before (at ${gateway.name})`,
     );
   }
@@ -330,14 +360,17 @@ export class Laws implements GatewayWatch {
     );
   }
 
+  /** Whether it was proven when the deploy that is being stored was decided upon. */
   #wasProven(digest: string): boolean {
-    const bad = [...this.#bad.values()].flatMap((known) => known.get(digest) ?? []);
-    const { now } = this.#time;
-    if (bad.some((since) => now - since > KNOWN_MS)) return false;
-    const disagreesSince = this.#disagree.get(digest) ?? now;
-    if (this.#disk.disagreements.has(digest) && now - disagreesSince > KNOWN_MS) return false;
+    const then = this.#deployDecidedAt;
+    const bad = [...this.#bad.values()]
+      .flatMap((known) => known.get(digest) ?? [])
+      .filter((since) => since <= then);
+    if (bad.some((since) => then - since > KNOWN_MS)) return false;
+    const disagreesSince = this.#disagree.get(digest) ?? then;
+    if (this.#disk.disagreements.has(digest) && then - disagreesSince > KNOWN_MS) return false;
     const hashedAt = this.hashed.get(digest) ?? -Infinity;
-    return bad.length === 0 || now - hashedAt < PROOF_AGE_MS;
+    return bad.length === 0 || then - hashedAt < PROOF_AGE_MS;
   }
 
   /** Law 4. */
@@ -371,7 +404,9 @@ export class Laws implements GatewayWatch {
   }
 
   /** What served when the rollout began: it need not be what a rollback goes to. */
-  #comparedWith(rollout: string, target: unknown): number | null {
+  #comparedWith(evidence: string, target: unknown): number | null {
+    // After it was reinstated its evidence is called by its id and a number.
+    const [rollout] = evidence.split(".");
     const started = this.#disk.witnessed.find(
       ({ kind, data }) => kind === "rollout.started" && data["rollout"] === rollout,
     );

@@ -63,7 +63,7 @@ export class SimulatedGateway {
   readonly life: Life;
   readonly disk: GatewayDisk;
   readonly #around: Surroundings;
-  readonly #incarnation: string;
+  readonly incarnation: string;
   readonly #endpoints = new Map<Route["endpoint"], EndpointSwitch>();
   readonly revisions: SimulatedRevisions;
   readonly #workers: SimulatedWorkers;
@@ -84,10 +84,10 @@ export class SimulatedGateway {
     this.startedAt = around.time.now;
     this.#around = around;
     this.life = new Life(around.time);
-    this.#incarnation = `${name}-${around.time.now}-${Math.trunc(around.random() * 1e9)}`;
+    this.incarnation = `${name}-${around.time.now}-${Math.trunc(around.random() * 1e9)}`;
     this.#desk = new EvidenceDesk({
       gateway: name,
-      incarnation: this.#incarnation,
+      incarnation: this.incarnation,
       clock: around.time.clock,
       onReady: () => this.#control?.evidenceReady(),
     });
@@ -125,7 +125,7 @@ export class SimulatedGateway {
       this.resumedWith = endpoint.record?.route.order ?? null;
       if (endpoint.served !== null) await this.#workers.all({ kind: "swap", ...endpoint.served });
     }
-    const self = { role: "gateway", pid: 1, nonce: this.#incarnation } as PeerIdentity;
+    const self = { role: "gateway", pid: 1, nonce: this.incarnation } as PeerIdentity;
     this.#control = new ControlLink({
       socket: CONTROL_SOCKET,
       self,
@@ -161,7 +161,7 @@ export class SimulatedGateway {
     const records = [...this.#endpoints.values()].flatMap((each) => each.record ?? []);
     return {
       gateway: this.name,
-      incarnation: this.#incarnation,
+      incarnation: this.incarnation,
       workers: this.#workers.listening.length,
       serveAddress: this.name,
       grpcAddress: null,
