@@ -246,6 +246,18 @@ test("--timeout counts from the command's start, also while the server still pre
   expect(err).toContain("next: lastgood rollout status");
 });
 
+test("a --timeout shorter than the plan is said at once, and what it leads to", async () => {
+  const says = "note: its steps and bake take 1 h 24 min, longer than --timeout 30 min: ";
+  api.script({ "POST /deploy": [DEPLOYED], "GET /rollout": [answers.succeeded] });
+  const short = await api.run([...WAIT, "--timeout", "30m"]);
+  expect(short.exit).toBe(0);
+  expect(short.err).toContain(says);
+  for (const more of [["--timeout", "2h"], []]) {
+    api.script({ "POST /deploy": [DEPLOYED], "GET /rollout": [answers.succeeded] });
+    expect((await api.run([...WAIT, ...more])).err).not.toContain("note:");
+  }
+});
+
 test("another rollout in its place: how it ended counts, else that it was superseded", async () => {
   const another = rolloutAnswer(canaryView({ id: "another", phase: "Preparing" }));
   for (const argv of [WAIT, WATCH]) {

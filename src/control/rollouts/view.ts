@@ -5,6 +5,7 @@ import {
   coolingUntil,
   bakeLeft,
   isPinned,
+  plannedLeft,
   revisionOf,
   rolloutOf,
   stepElapsed,
@@ -96,7 +97,15 @@ function rolloutFacts(
   rollout: Rollout,
 ): Omit<
   RolloutView,
-  "phase" | "preview" | "bakeEndsAt" | "endedAt" | "step" | "held" | "undecided" | "waitsFor"
+  | "phase"
+  | "preview"
+  | "bakeEndsAt"
+  | "plannedLeftMs"
+  | "endedAt"
+  | "step"
+  | "held"
+  | "undecided"
+  | "waitsFor"
 > {
   const { pause } = rollout;
   return {
@@ -125,6 +134,7 @@ function endedView(state: EndpointState, ended: EndedRollout): RolloutView {
     waitsFor: null,
     paused: null,
     bakeEndsAt: null,
+    plannedLeftMs: 0,
     endedAt: ended.endedAt,
     reason: ended.reason ?? facts.reason,
   };
@@ -150,6 +160,7 @@ export function rolloutView(
     preview: previewOf(state),
     step: stepView(state, now),
     bakeEndsAt: running && left !== null ? now + left : null,
+    plannedLeftMs: plannedLeft(activity, now),
     endedAt: null,
   };
 }
