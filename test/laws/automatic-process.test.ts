@@ -171,6 +171,9 @@ test("a good candidate goes all the way, a rollback by hand is a switch, and no 
     code: 0,
     value: { to: { version: "v1.0" }, verified: true, warm: true, failedRequests: 0 },
   });
+  const [newest] = (await server.client.incidents(on.name)).incidents;
+  const { logLines } = await server.client.incident(newest?.id ?? "");
+  expect(logLines.join("\n"), "what its server wrote last is kept").toContain("INFO answered");
   await on.goesOn(20);
   expect(on.load.failures).toEqual([]);
   await on.load.stop();

@@ -12,6 +12,7 @@ const clock = { now: () => 1_000, monotonic: () => 1_000 };
 const noSignals = {
   collect: () => Promise.resolve({ signals: {}, confirm: () => Promise.resolve() }),
   recentLogLines: () => Promise.resolve([]),
+  lastOutput: () => Promise.resolve([]),
   unknownSources: () => [],
 };
 

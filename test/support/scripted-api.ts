@@ -101,6 +101,7 @@ export function canaryView(changes: Partial<RolloutView> = {}): RolloutView {
     paused: null,
     bakeMs: 3_600_000,
     bakeEndsAt: null,
+    plannedLeftMs: 240_000 + 1_200_000 + 3_600_000,
     startedAt: Date.UTC(2026, 10, 21, 2, 40),
     endedAt: null,
     reason: null,

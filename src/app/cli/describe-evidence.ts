@@ -1,4 +1,5 @@
-import type { Assessment, MetricAssessment } from "../../core/analysis/index.ts";
+import { untestedAs, type Assessment, type MetricAssessment } from "../../core/analysis/index.ts";
+import { untestedLines } from "./describe-outlook.ts";
 import { grouped, percentText } from "./phrase.ts";
 import type { Session } from "./session.ts";
 import { tableLines } from "./table.ts";
@@ -46,6 +47,7 @@ function evidenceText({ kind, logE, threshold }: MetricAssessment): string {
 
 function verdictText(metric: MetricAssessment, session: Session): string {
   const { terminal } = session;
+  if (untestedAs(metric) !== null) return terminal.style("yellow", "not tested");
   if (metric.verdict === "fail") return terminal.style(["bold", "red"], "fails");
   if (metric.verdict === "pass") return terminal.style("green", "within the margin");
   return metric.action === "rollback" ? "not decided" : `not decided (${metric.action} only)`;
@@ -105,6 +107,9 @@ export function assessmentLines(assessment: Assessment, session: Session): reado
     `  evidence  ${bar(logE, threshold)} ${digits(logE)} of ${digits(threshold)}, all metrics together; requests ${grouped(requests.candidate)} candidate, ${grouped(requests.stable)} stable${lost}`,
     ...metricLines(assessment.metrics, session).map((line) => `  ${line}`),
     ...namingLines(assessment.metrics),
+    ...untestedLines(assessment.metrics.flatMap((metric) => untestedAs(metric) ?? [])).map(
+      (line) => `  ${line}`,
+    ),
   ];
 }
 

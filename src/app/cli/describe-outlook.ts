@@ -1,4 +1,4 @@
-import type { Outlook } from "../../core/analysis/index.ts";
+import type { Outlook, Untested } from "../../core/analysis/index.ts";
 import { formatDuration } from "../../core/time/index.ts";
 import { grouped, percentText } from "./phrase.ts";
 
@@ -34,6 +34,7 @@ function seesText({ kind, detectable, timeMs }: Stage, { traffic, comparison }: 
 export function outlookLines(outlook: Outlook): string[] {
   const { traffic, stages } = outlook;
   if (stages.length === 0) return [];
+  const untested = untestedLines(outlook.untested).map((line) => `  ${line}`);
   const lines = stages.map(
     (stage, index) => `${stageText(stage, index)}${seesText(stage, outlook)}`,
   );
@@ -41,7 +42,16 @@ export function outlookLines(outlook: Outlook): string[] {
     traffic === null
       ? "no baseline traffic yet: what it can see shows in `lastgood rollout status`"
       : `by the traffic so far: ${rate(traffic.requestsPerSecond)}, ${percentText(traffic.errorRate)} errors, over ${formatDuration(traffic.observedMs)}; half of the time, each stage by itself`;
-  return [...lines, known].map(
+  const next = [...lines, known].map(
     (line, at) => `${at === 0 ? "  next      " : " ".repeat(12)}${line}`,
+  );
+  return [...next, ...untested];
+}
+
+/** Which metrics of the policy say nothing, why, and what would test them: a line for all that are alike. */
+export function untestedLines(untested: readonly Untested[]): string[] {
+  const alike = Map.groupBy(untested, ({ why, testedBy }) => `${why}; ${testedBy}`);
+  return [...alike].map(
+    ([words, metrics]) => `untested  ${metrics.map(({ metric }) => metric).join(", ")}: ${words}`,
   );
 }

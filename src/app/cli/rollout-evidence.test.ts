@@ -134,6 +134,23 @@ test("a health check has no evidence to show: its failures in a row act", async 
   expect(out).toMatch(/ping +0 % \(0\/4\) +- +- +- +- +not decided/);
 });
 
+test("rollout status says which metrics of the policy are not tested, and what would test them", async () => {
+  const [errors, latency] = badAssessment().metrics;
+  if (errors === undefined || latency === undefined) throw new Error("two metrics");
+  const untested = {
+    ...latency,
+    action: "report" as const,
+    words: "not tested: nothing runs beside it, and no limit is known",
+  };
+  const assessment = { ...goingOn(), metrics: [errors, untested] };
+  api.script({ "GET /rollout": [rolloutAnswer(canaryView(), { assessment })] });
+  const { out } = await api.run(["rollout", "status"]);
+  expect(out).toMatch(/\n +latency .* not tested\n/);
+  expect(out).toContain(
+    "\n  untested  latency: nothing runs beside it, and no limit is known; a canary compares it with stable: --strategy canary, or canary steps in a policy file; a max in the policy holds above it\n",
+  );
+});
+
 test("rollout status names the features in which inputs shifted", async () => {
   const [, latency] = badAssessment().metrics;
   if (latency === undefined) throw new Error("two metrics");
@@ -246,6 +263,18 @@ test("--timeout counts from the command's start, also while the server still pre
   expect(err).toContain("next: lastgood rollout status");
 });
 
+test("a --timeout shorter than the plan is said at once, and what it leads to", async () => {
+  const says = "note: its steps and bake take 1 h 24 min, longer than --timeout 30 min: ";
+  api.script({ "POST /deploy": [DEPLOYED], "GET /rollout": [answers.succeeded] });
+  const short = await api.run([...WAIT, "--timeout", "30m"]);
+  expect(short.exit).toBe(0);
+  expect(short.err).toContain(says);
+  for (const more of [["--timeout", "2h"], []]) {
+    api.script({ "POST /deploy": [DEPLOYED], "GET /rollout": [answers.succeeded] });
+    expect((await api.run([...WAIT, ...more])).err).not.toContain("note:");
+  }
+});
+
 test("another rollout in its place: how it ended counts, else that it was superseded", async () => {
   const another = rolloutAnswer(canaryView({ id: "another", phase: "Preparing" }));
   for (const argv of [WAIT, WATCH]) {
@@ -304,6 +333,10 @@ test("deploy says what comes next, and what it can see with the traffic so far",
       { ...stage, kind: "pause" },
       { ...stage, kind: "bake", percent: 95, timeMs: 3.6e6, detectable: 0.012 },
     ],
+    untested: [
+      { metric: "latency", why: "nothing runs beside it", testedBy: "a canary" },
+      { metric: "drift", why: "nothing runs beside it", testedBy: "a canary" },
+    ],
   };
   const deployed = { ...DEPLOYED, outlook };
   api.script({
@@ -316,6 +349,7 @@ test("deploy says what comes next, and what it can see with the traffic so far",
       "            step 2: waits for you",
       "            bake for 1 h: sees errors from 1.2 % on",
       "            by the traffic so far: 12 requests/s, 0.5 % errors, over 2 h; half of the time, each stage by itself",
+      "  untested  latency, drift: nothing runs beside it; a canary",
       "",
     ].join("\n"),
   );

@@ -2,43 +2,29 @@ import type { LastgoodClient } from "../../client/index.ts";
 import type { RolloutAnswer, RolloutView } from "../../core/api/index.ts";
 import { LastgoodError, type ErrorCode } from "../../core/errors/index.ts";
 import { formatDuration } from "../../core/time/index.ts";
+import { PlannedWait, type Deadline } from "./deadline.ts";
 import { metricWords } from "./describe-evidence.ts";
 import { rolloutHeadline, rolloutKey } from "./describe-rollout.ts";
 
 /** How to wait for the end of a rollout. */
 export interface WaitOptions {
-  readonly deadline: Deadline;
+  /** Null: as long as its plan says, and while it is held. */
+  readonly deadline: Deadline | null;
   readonly pollMs: number;
   /** Told of each change: a step, a weight, what holds it. */
   readonly note: (line: string) => void;
 }
 
-/** How long a command waits, from its start on: what it began goes on after that. */
-export class Deadline {
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal;
-  readonly #at: number;
-
-  constructor(timeoutMs: number) {
-    this.timeoutMs = timeoutMs;
-    this.#at = performance.now() + timeoutMs;
-    this.signal = AbortSignal.timeout(timeoutMs);
-  }
-
-  get isOver(): boolean {
-    return performance.now() >= this.#at;
-  }
-}
-
 /**
- * The answer to what starts a rollout, where it comes before the deadline.
+ * The answer to what starts a rollout, where it comes before the deadline, if there is one.
  * @throws `wait.undecided` past it: the server goes on with it; else what `start` throws.
  */
 export async function startedBefore<T>(
-  deadline: Deadline,
+  deadline: Deadline | null,
   what: string,
-  start: (signal: AbortSignal) => Promise<T>,
+  start: (signal?: AbortSignal) => Promise<T>,
 ): Promise<T> {
+  if (deadline === null) return start();
   try {
     return await start(deadline.signal);
   } catch (error) {
@@ -67,15 +53,16 @@ const OUTCOMES: Readonly<Record<RolloutView["phase"], ErrorCode | "success" | "u
 /**
  * The rollout once it has succeeded.
  * @throws `rollout.rolled-back`, `rollout.superseded` (aborted, or another one took its place),
- * `preflight.rejected`, `rollback.no-target-left`; `wait.undecided` past the deadline, or at once when
- * its evidence came to nothing; `wait.person` at once when it goes no further without a person. The
- * rollout goes on after these.
+ * `preflight.rejected`, `rollback.no-target-left`; `wait.undecided` past the deadline (without one:
+ * where its plan is long over and nothing holds it), or at once when its evidence came to nothing;
+ * `wait.person` at once when it goes no further without a person. The rollout goes on after these.
  */
 export async function waitForRollout(
   client: LastgoodClient,
   begun: RolloutView,
   options: WaitOptions,
 ): Promise<RolloutView> {
+  const patience = options.deadline ?? new PlannedWait();
   let key: string | null = null;
   for (;;) {
     const answer = await client.rollout(begun.endpoint);
@@ -84,10 +71,11 @@ export async function waitForRollout(
     key = rolloutKey(rollout);
     if (outcomeOf(answer, rollout) === "success") return rollout;
     if (rollout.waitsFor !== null) throw waiting(rollout, answer.assessment);
-    if (options.deadline.isOver)
+    const over = patience.overAfter(rollout);
+    if (over !== null)
       throw new LastgoodError(
         "wait.undecided",
-        `the rollout of ${begun.to.version} on ${begun.endpoint} is still ${rollout.phase} after ${formatDuration(options.deadline.timeoutMs)}; it goes on`,
+        `the rollout of ${begun.to.version} on ${begun.endpoint} is still ${rollout.phase} ${over}; it goes on`,
         { hint: `lastgood rollout status ${begun.endpoint}`, details: { rollout } },
       );
     await new Promise((resolve) => {

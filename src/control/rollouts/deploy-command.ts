@@ -1,6 +1,14 @@
 import { randomUUID } from "node:crypto";
 
-import { foresee, plannedUnder, trafficOf, type Outlook } from "../../core/analysis/index.ts";
+import {
+  foresee,
+  planAnalysis,
+  plannedUnder,
+  trafficOf,
+  untestedIn,
+  type Comparison,
+  type Outlook,
+} from "../../core/analysis/index.ts";
 import type { DeployBody, Deployed, Served } from "../../core/api/index.ts";
 import { defaultEndpointName, type EndpointIdentity } from "../../core/endpoint/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
@@ -21,6 +29,7 @@ import { parseEndpointName, versionLabel, type ReferenceSet } from "../../core/v
 import type { VersionRecord } from "../../storage/store/index.ts";
 import { readBaseline } from "./baseline.ts";
 import { coldSeconds } from "./cold-start.ts";
+import { comparisonIn } from "./comparison.ts";
 import type { Endpoints, RunningEndpoint } from "./endpoints.ts";
 import { referenceOf } from "./input-reference.ts";
 import { checkCurrent } from "./named-version.ts";
@@ -186,16 +195,38 @@ function answer(
 /** What the rollout is about to do, and what it can see by the traffic so far. */
 async function outlookOf(
   { deps }: Endpoints,
-  endpoint: string,
+  state: EndpointState,
   rollout: Rollout | null,
 ): Promise<Outlook | null> {
   if (rollout === null || rollout.from === null) return null;
   const { policy, from: revision, startedAt: before, byHand, bakeMs } = rollout;
+  const endpoint = state.identity.name;
   const baseline = await readBaseline(deps.store.evidence, endpoint, { revision, before });
+  const comparison = comparisonOf(deps, state, rollout);
+  const { analysis } = policy;
+  const plan = planAnalysis({ analysis, horizonIntervals: 1, baseline, comparison });
+  // Drift of inputs has a note of its own, which names the version that has no set.
+  const inputs = analysis.metrics.find(({ kind }) => kind === "inputDrift")?.name;
   return foresee(
-    { ...plannedUnder(policy), steps: stepsOf(rollout), byHand, bakeMs },
-    trafficOf(baseline, policy.analysis.dispersion),
+    { ...plannedUnder(policy), comparison, steps: stepsOf(rollout), byHand, bakeMs },
+    trafficOf(baseline, analysis.dispersion),
+    untestedIn(plan).filter(({ metric }) => metric !== inputs),
   );
+}
+
+function comparisonOf(
+  { gateways }: Endpoints["deps"],
+  state: EndpointState,
+  { policy, from, candidate }: Rollout,
+): Comparison {
+  const inputs = (revision: number | null): unknown =>
+    revisionOf(state, revision)?.signature.inputs;
+  const endpoint = state.identity.name;
+  const stable = from === null ? null : gateways.revisionState({ endpoint, revision: from });
+  return comparisonIn(policy, {
+    inputs: [inputs(candidate), inputs(from)],
+    takesCopies: stable?.takesCopies !== false,
+  });
 }
 
 /** Where nothing is kept warm: how long requests wait on the way there, and on the way back. */
@@ -242,7 +273,7 @@ async function rehearse(
           ...(started ? await coldNotes(endpoints, state, rollout) : []),
         ],
         rollout: null,
-        outlook: started ? await outlookOf(endpoints, state.identity.name, rollout) : null,
+        outlook: started ? await outlookOf(endpoints, after.state, rollout) : null,
       },
       now,
     ),
@@ -290,7 +321,7 @@ export async function deploy(endpoints: Endpoints, given: DeployBody): Promise<D
       dryRun: false,
       notes,
       rollout: outcome.rollout,
-      outlook: await outlookOf(endpoints, state.identity.name, outcome.rollout),
+      outlook: await outlookOf(endpoints, state, outcome.rollout),
     },
     endpoints.deps.clock.now(),
   );

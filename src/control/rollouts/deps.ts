@@ -25,7 +25,7 @@ export interface EndpointDeps {
   readonly artifacts: Artifacts;
   readonly gateways: Gateways;
   /** Sources of evidence other than the gateways' counts. */
-  readonly signals: Pick<Signals, "collect" | "recentLogLines" | "unknownSources">;
+  readonly signals: Pick<Signals, "collect" | "recentLogLines" | "lastOutput" | "unknownSources">;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly journal: Journal;

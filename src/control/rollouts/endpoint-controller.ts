@@ -13,6 +13,7 @@ import {
   type Outcome,
 } from "../../core/rollout/index.ts";
 import type { EndpointDeps, StoredEndpoint } from "./deps.ts";
+import { withLogLines } from "./left-log-lines.ts";
 import { RolloutWatch } from "./rollout-watch.ts";
 import type { RoutePublisher } from "./route-publisher.ts";
 import {
@@ -314,7 +315,7 @@ export class EndpointController {
           this.#once(`switch ${effect.switchId}`, async () => {
             const done = await switchTraffic(this.#surroundings(), effect, this.#switchClock);
             this.#switchClock.delete(effect.switchId);
-            return done;
+            return done === null ? null : withLogLines(this.#deps, this.state, done);
           });
           break;
       }

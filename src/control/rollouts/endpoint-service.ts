@@ -49,6 +49,7 @@ import { gatewayRecord } from "./evidence-record.ts";
 import { EndedAssessments, evidencePage, showTraffic } from "./evidence-service.ts";
 import { FORGET_EVERY_MS, forgetEvidence } from "./forget-evidence.ts";
 import { listIncidents, showIncident, wholeHistory } from "./incident-service.ts";
+import { withLogLines } from "./left-log-lines.ts";
 import { applyPolicy, showPolicy } from "./policy-command.ts";
 import { endpointFromRoute } from "./rebuild.ts";
 import { reinstate, rollback } from "./rollback-command.ts";
@@ -336,7 +337,9 @@ export class Rollouts implements EndpointService {
   async overridden(override: Override): Promise<void> {
     const running = this.#endpoints.get(override.endpoint);
     if (running === undefined) return;
-    await running.controller.report({ type: "overridden", ...override });
+    const { controller } = running;
+    const event = { type: "overridden", ...override } as const;
+    await controller.report(await withLogLines(this.#deps, controller.state, event));
   }
 
   /** Resolves once what gateways saw of a rollout is stored. */

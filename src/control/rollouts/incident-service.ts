@@ -114,7 +114,8 @@ export async function showIncident(endpoints: Endpoints, id: string): Promise<In
     told,
     watch,
     records: records.filter(({ at }) => at <= until),
-    logLines: await deps.signals.recentLogLines({ rollout: watch }),
+    // While it is under way, what the signals have read so far.
+    logLines: told.logLines ?? (await deps.signals.recentLogLines({ rollout: watch })),
     isLast: last?.id === summary.id && last.changesAfter === state.changes,
   });
 }

@@ -175,6 +175,22 @@ test("an incident: what broke, what was seen, what was done, and what to type ne
   ]);
 });
 
+const lines = (...drafts: Parameters<typeof historyOf>[0]): readonly string[] | null =>
+  rollbacksIn(historyOf(drafts))[0]?.logLines ?? null;
+
+test("log lines are those that were recorded with the rollback, however it ended", () => {
+  const logLines = ["ERROR out of memory"];
+  const [at, kind, data] = ARRIVED;
+  const arrived = [at, kind, { ...data, logLines }] as const;
+  expect(lines(STARTED, DECIDED)).toBeNull();
+  expect(lines(STARTED, DECIDED, ARRIVED)).toBeNull();
+  expect(lines(STARTED, DECIDED, arrived)).toEqual(logLines);
+  const reinstated = [6_000, "rollback.reinstated", { rollback: "b1" }] as const;
+  expect(lines(STARTED, DECIDED, arrived, reinstated)).toEqual(logLines);
+  const failed = [6_000, "rollback.failed", { rollback: "b1", logLines }] as const;
+  expect(lines(STARTED, DECIDED, failed)).toEqual(logLines);
+});
+
 test("without evidence it says what the history knows", () => {
   const incident = incidentOf([STARTED, DECIDED], { records: [], isLast: false });
   expect(incident).toMatchObject({ state: "underWay", requests: null, evidence: null, errors: [] });

@@ -44,6 +44,8 @@ export interface ToldRollback {
   readonly watch: string | null;
   readonly recorded: Recorded | null;
   readonly arrival: Arrival | null;
+  /** What was left wrote these last; null: nothing was recorded with it. */
+  readonly logLines: readonly string[] | null;
   /** Everything from the rollout's start to the end of the rollback, and its reinstatement. */
   readonly entries: readonly ChainEntry[];
 }
@@ -58,6 +60,8 @@ const started = z.object({
   evidence: z.record(z.string(), z.unknown()).nullable().default(null),
 });
 
+const logLines = z.array(z.string()).nullable().default(null);
+
 const completed = z.object({
   rollback: z.string(),
   trigger: z.enum(TRIGGERS),
@@ -68,9 +72,10 @@ const completed = z.object({
   switchMs: z.number().nullable().default(null),
   verified: z.boolean().nullable().default(null),
   failedRequests: z.number().nullable().default(null),
+  logLines,
 });
 
-const aboutRollback = z.object({ rollback: z.string() });
+const aboutRollback = z.object({ rollback: z.string(), logLines });
 const begun = z.object({
   rollout: z.string(),
   strategy: z.enum(STRATEGIES).nullable().default(null),
@@ -88,6 +93,7 @@ interface Open {
   readonly recorded: Recorded | null;
   readonly since: number;
   arrival: Arrival | null;
+  logLines: readonly string[] | null;
   until: number;
 }
 
@@ -111,6 +117,7 @@ class RollbackReader {
       watch: open.watch,
       recorded: open.recorded,
       arrival: open.arrival,
+      logLines: open.logLines,
       entries: this.#entries.slice(open.since, open.until + 1),
     }));
   }
@@ -169,6 +176,7 @@ class RollbackReader {
       this.#open(entry, at, { id, trigger, from, to, blamed: [], evidence: null, when });
     const open = this.#found.get(id);
     if (open === undefined) return;
+    open.logLines = told.data.logLines;
     const done = via === "gateway" ? when : entry.at;
     open.arrival = { at: done, via, switchMs, verified, failedRequests };
     open.summary = { ...open.summary, to, state: "done" };
@@ -215,6 +223,7 @@ class RollbackReader {
           : { sequence: entry.sequence, at: entry.at, watch: named, evidence },
       since: rollout?.since ?? at,
       arrival: null,
+      logLines: null,
       until: at,
     });
   }
@@ -224,6 +233,7 @@ class RollbackReader {
     const open = told.success ? this.#found.get(told.data.rollback) : undefined;
     if (open === undefined) return;
     open.summary = { ...open.summary, state, ...(state === "failed" ? { to: null } : {}) };
+    open.logLines ??= told.data?.logLines ?? null;
     open.until = at;
     const { rollout } = open;
     if (state === "failed" && this.#rollout !== null) this.#rollout.isOver = true;

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { isDeepStrictEqual } from "node:util";
 
 import {
   assess,
@@ -31,6 +30,7 @@ import type { TargetChoice } from "../../core/target/index.ts";
 import { versionLabel, type ReferenceSet } from "../../core/version/index.ts";
 import type { StoredManifest } from "../../storage/store/index.ts";
 import { allRecords, readBaseline } from "./baseline.ts";
+import { comparisonIn } from "./comparison.ts";
 import type { EndpointDeps } from "./deps.ts";
 import {
   IntervalReader,
@@ -191,18 +191,18 @@ export class RolloutWatch {
     return JSON.parse(JSON.stringify(made)) as AnalysisPlan;
   }
 
-  /** Without copies there are no pairs: it is compared with what stable did before. */
   async #comparison(state: EndpointState, rollout: Rollout): Promise<Comparison> {
-    const wanted = comparisonUnder(rollout.policy);
-    if (wanted !== "paired" || rollout.from === null) return wanted;
+    if (rollout.from === null) return comparisonUnder(rollout.policy);
     const endpoint = state.identity.name;
     const stable = this.#deps.gateways.revisionState({ endpoint, revision: rollout.from });
     const [own, stables] = [
       await this.#manifest(state, rollout.candidate),
       await this.#manifest(state, rollout.from),
     ];
-    const isAlike = isDeepStrictEqual(own?.signature.inputs, stables?.signature.inputs);
-    return isAlike && stable?.takesCopies !== false ? "paired" : "absolute";
+    return comparisonIn(rollout.policy, {
+      inputs: [own?.signature.inputs, stables?.signature.inputs],
+      takesCopies: stable?.takesCopies !== false,
+    });
   }
 
   async #referenceSet(state: EndpointState, revision: number | null): Promise<ReferenceSet | null> {

@@ -6,6 +6,7 @@ import {
   bakeLeft,
   isPinned,
   refusedBack,
+  plannedLeft,
   revisionOf,
   rolloutOf,
   sourceAlarm,
@@ -97,7 +98,15 @@ function rolloutFacts(
   rollout: Rollout,
 ): Omit<
   RolloutView,
-  "phase" | "preview" | "bakeEndsAt" | "endedAt" | "step" | "held" | "undecided" | "waitsFor"
+  | "phase"
+  | "preview"
+  | "bakeEndsAt"
+  | "plannedLeftMs"
+  | "endedAt"
+  | "step"
+  | "held"
+  | "undecided"
+  | "waitsFor"
 > {
   const { pause } = rollout;
   return {
@@ -126,6 +135,7 @@ function endedView(state: EndpointState, ended: EndedRollout): RolloutView {
     waitsFor: null,
     paused: null,
     bakeEndsAt: null,
+    plannedLeftMs: 0,
     endedAt: ended.endedAt,
     reason: ended.reason ?? facts.reason,
   };
@@ -151,6 +161,7 @@ export function rolloutView(
     preview: previewOf(state),
     step: stepView(state, now),
     bakeEndsAt: running && left !== null ? now + left : null,
+    plannedLeftMs: plannedLeft(activity, now),
     endedAt: null,
   };
 }

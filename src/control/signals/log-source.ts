@@ -6,6 +6,7 @@ import * as z from "zod";
 import type { Signal } from "../../core/analysis/index.ts";
 import type { LogSource, Metric } from "../../core/policy/index.ts";
 import { endOf, inodeOf, placeSchema, readOn, type Place } from "./file-follower.ts";
+import { MOST_LINES } from "./last-lines.ts";
 import { lineJudge, type JudgedLine } from "./log-line.ts";
 import { redacted } from "./redact.ts";
 import {
@@ -21,7 +22,6 @@ type LogMetric = Extract<Metric, { kind: "logs" }>;
 type Arm = "candidate" | "stable";
 
 const MOST_FILES = 100;
-const MOST_LINES = 20;
 const NAME = "logs";
 
 const logCursorSchema = z.object({
@@ -36,6 +36,14 @@ type LogCursor = z.infer<typeof logCursorSchema>;
 interface Followed {
   readonly path: string;
   readonly arm: Arm | null;
+}
+
+/** The file that the runtime has the process of a revision write to. */
+export function outputOf(
+  dataDir: string,
+  { endpoint, revision }: { readonly endpoint: string; readonly revision: number },
+): string {
+  return join(dataDir, "logs", `model-${endpoint}-${revision}.log`);
 }
 
 /** How far logs were read, and what of them an incident keeps. */
@@ -126,8 +134,7 @@ export class LogsSource implements SignalSource {
 
   /** What the runtime has the processes of both revisions write to. */
   #modelOutputs({ endpoint, candidate, stable }: Watched): readonly Followed[] {
-    const path = (revision: number): string =>
-      join(this.#dataDir, "logs", `model-${endpoint}-${revision}.log`);
+    const path = (revision: number): string => outputOf(this.#dataDir, { endpoint, revision });
     const one: Followed = { path: path(candidate), arm: "candidate" };
     return stable === null ? [one] : [one, { path: path(stable), arm: "stable" }];
   }

@@ -247,6 +247,21 @@ test("the candidate's last error lines are kept, redacted and of bounded length"
   expect(await stage.signals.recentLogLines({ rollout: "none" })).toEqual([]);
 });
 
+test("what the process of a managed revision wrote last is there without a metric, redacted", async () => {
+  const of = { endpoint: "fraud-prod", revision: 2 };
+  expect(await stage.signals.lastOutput(of), "it has written nothing").toEqual([]);
+  mkdirSync(join(stage.folder, "logs"));
+  const output = join(stage.folder, "logs", "model-fraud-prod-2.log");
+  const lines = Array.from({ length: 3_000 }, (_, at) => `step ${at} password=x${at}`);
+  writeFileSync(output, `${lines.join("\n")}\n\n${"z".repeat(2_000)}\n`);
+  const last = await stage.signals.lastOutput(of);
+  expect(last).toHaveLength(20);
+  expect(last[0]).toBe("step 2981 password=***");
+  expect(last[19]).toHaveLength(400);
+  writeFileSync(output, `password=${"x".repeat(70_000)}\nlast words`);
+  expect(await stage.signals.lastOutput(of)).toEqual(["last words"]);
+});
+
 test("what cannot be read, or is not set up, is broken and holds up nothing else", async () => {
   const other = metricOf({ ...metricOf({ kind: "logs", name: "other" }), source: "none" } as never);
   const directory = join(stage.folder, "a-folder");

@@ -10,7 +10,8 @@ import { FeedbackDesk } from "./feedback-desk.ts";
 import { FeedbackSource } from "./feedback-source.ts";
 import { HealthSource, type HealthState } from "./health-source.ts";
 import { LabelJoin } from "./label-join.ts";
-import { LogsSource, recentLinesIn } from "./log-source.ts";
+import { lastLinesOf } from "./last-lines.ts";
+import { LogsSource, outputOf, recentLinesIn } from "./log-source.ts";
 import { PredictionReader } from "./prediction-reader.ts";
 import { PrometheusSource } from "./prometheus-source.ts";
 import {
@@ -178,6 +179,14 @@ export class Signals implements FeedbackService {
   async recentLogLines({ rollout }: Pick<Watched, "rollout">): Promise<readonly string[]> {
     const stored = await this.#options.store.cursors.get(rollout);
     return recentLinesIn((stored?.body ?? {}) as Cursors);
+  }
+
+  /** The last lines that the process of a managed revision wrote, redacted, at most 20. */
+  lastOutput(of: {
+    readonly endpoint: string;
+    readonly revision: number;
+  }): Promise<readonly string[]> {
+    return lastLinesOf(outputOf(this.#options.dataDir, of));
   }
 
   /**

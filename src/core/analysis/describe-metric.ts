@@ -20,6 +20,7 @@ import { latencyDispersion } from "./latency-test.ts";
 import { limitLogE, metricLogSafe, type MetricState, type TestState } from "./metric.ts";
 import type { AnalysisPlan, MetricPlan, TestPlan } from "./plan.ts";
 import { rateDispersion } from "./rate-test.ts";
+import { notTested } from "./untested.ts";
 import { chanceWords, grouped, milliseconds, percent, quantileWords, rateWords } from "./words.ts";
 
 /** Confidence of the limits that are shown. */
@@ -194,7 +195,7 @@ function metricWords(plan: MetricPlan, metric: MetricState, holdAlpha: number): 
   const features = featuresOf(plan, metric, holdAlpha);
   if (features !== null) return inputDriftWords(features, metric.maxLogE);
   if (state.test === "health") return healthWords(state, metric.seen);
-  if (test.test === "none") return `not tested: ${test.why}`;
+  if (test.test === "none") return notTested(test.why);
   const seen = seenOf(plan, metric);
   const candidate = rateOf(seen.candidate);
   if (candidate === null) return "no observations yet";

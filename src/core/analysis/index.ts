@@ -39,4 +39,5 @@ export type { AnalysisPlan, Comparison } from "./plan.ts";
 export { firstDifference, replay, type Decision, type Replayed } from "./replay.ts";
 export { isLabelled } from "./simulated-labels.ts";
 export { simulate, type Scenario, type Simulated, type SimulationResult } from "./simulate.ts";
+export { untestedAs, untestedIn, type Untested } from "./untested.ts";
 export { labelsSchema, trafficOf, trafficSchema, type Labels, type Traffic } from "./traffic.ts";

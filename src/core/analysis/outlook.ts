@@ -4,6 +4,7 @@ import { smallestDetectableRate } from "../evidence/index.ts";
 import type { AnalysisPolicy, Policy, RolloutStep } from "../policy/index.ts";
 import type { Comparison } from "./plan.ts";
 import type { Traffic } from "./traffic.ts";
+import type { Untested } from "./untested.ts";
 
 const stageSchema = z.object({
   kind: z.enum(["weight", "mirror", "pause", "analysis", "bake"]),
@@ -32,6 +33,8 @@ export const outlookSchema = z.object({
     .nullable(),
   /** Its steps in order, the bake last. */
   stages: z.array(stageSchema),
+  /** Metrics of the policy that say nothing in this rollout, why, and what would test them. */
+  untested: z.array(z.object({ metric: z.string(), why: z.string(), testedBy: z.string() })),
 });
 
 /** What a rollout is about to do, and what it will be able to see. */
@@ -152,7 +155,11 @@ function stageOf(
  * with the traffic so far; what one stage has seen counts in the next as well, so that together they
  * see more.
  */
-export function foresee(planned: Planned, traffic: Traffic | null): Outlook {
+export function foresee(
+  planned: Planned,
+  traffic: Traffic | null,
+  untested: readonly Untested[] = [],
+): Outlook {
   const stages: Outlook["stages"][number][] = [];
   let carried = 0;
   for (const step of planned.steps) {
@@ -174,11 +181,12 @@ export function foresee(planned: Planned, traffic: Traffic | null): Outlook {
           ? null
           : detectable(planned, traffic, { share, mirrored, requests }),
     });
-  if (traffic === null) return { comparison, traffic, stages };
+  if (traffic === null) return { comparison, traffic, stages, untested: [...untested] };
   const { requestsPerSecond, errorRate, observedMs } = traffic;
   return {
     comparison,
     traffic: { requestsPerSecond, errorRate, observedMs, requests: traffic.requests },
     stages,
+    untested: [...untested],
   };
 }

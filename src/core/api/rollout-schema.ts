@@ -85,6 +85,8 @@ export const rolloutViewSchema = z.object({
   paused: z.object({ by: z.string(), why: z.string().nullable(), until: at.nullable() }).nullable(),
   bakeMs: z.number(),
   bakeEndsAt: at.nullable(),
+  /** Left of its steps and bake by their clocks, ms; what a person or requests end counts for nothing. */
+  plannedLeftMs: z.number(),
   startedAt: at,
   endedAt: at.nullable(),
   reason: z.string().nullable(),

@@ -21,6 +21,7 @@ import {
   ignored,
   judged,
   label,
+  logLinesOf,
   revisionFacts,
   settle,
   step,
@@ -166,11 +167,22 @@ export function returned(
   return step(
     next,
     [...verdictOn(state, left), { do: "publish" }, ...returnedOutcomes(next, back, record)],
-    [completed(next, back, record)],
+    [completed(next, { back, record, ...logLinesOf(event) })],
   );
 }
 
-function completed(state: EndpointState, back: Return, record: RollbackRecord): HistoryRecord {
+function completed(
+  state: EndpointState,
+  {
+    back,
+    record,
+    ...kept
+  }: {
+    readonly back: Return;
+    readonly record: RollbackRecord;
+    readonly logLines?: readonly string[];
+  },
+): HistoryRecord {
   return {
     kind: back.kind === "abort" ? "rollout.aborted" : "rollback.completed",
     actor: back.actor,
@@ -186,6 +198,7 @@ function completed(state: EndpointState, back: Return, record: RollbackRecord): 
       warm: back.to.warm,
       tried: back.tried,
       ...record.measured,
+      ...kept,
     },
   };
 }
@@ -210,7 +223,7 @@ export function returnFailed(
   const tried = [...back.tried, `${versionLabel(back.to.version)}: ${why}`];
   const [following, ...remaining] = stillTrusted(state, back.remaining);
   if (following === undefined || back.kind === "reinstate")
-    return stayed(state, { tried, why }, now);
+    return stayed(state, { tried, why, kept: logLinesOf(event) }, now);
   // What was warm when the way back began may have made room for the target that failed.
   const { revision } = following;
   const warm = event.choice.targets.some((each) => each.warm && each.revision === revision);
@@ -232,7 +245,11 @@ function alarmOf(message: string, wanted: WantedReturn | null): Effect {
 /** Every target failed: the route ends on the revision it left. */
 function stayed(
   state: StateIn<"RollingBack">,
-  failed: { readonly tried: readonly string[]; readonly why: string },
+  failed: {
+    readonly tried: readonly string[];
+    readonly why: string;
+    readonly kept: ReturnType<typeof logLinesOf>;
+  },
   now: number,
 ): Step {
   const { back, rollout } = state.activity;
@@ -274,6 +291,7 @@ function stayed(
           tried,
           from: revisionFacts(state, back.from),
           nextAt: wanted?.nextAt ?? null,
+          ...failed.kept,
         },
       },
     ],

@@ -6,6 +6,11 @@ import type { Target, TargetChoice } from "../target/index.ts";
 import type { Digest, RuntimeSpec, Signature } from "../version/index.ts";
 import type { Measured, Progress } from "./state.ts";
 
+/** The end of a way back: what the revision that was left wrote last, redacted. */
+interface WithLogLines {
+  readonly logLines?: readonly string[];
+}
+
 interface Command {
   /** Names who waits for the outcome. */
   readonly operation: string;
@@ -113,8 +118,12 @@ export type EndpointEvent =
       readonly rolloutId: string;
       readonly error: LastgoodError;
     }
-  | { readonly type: "switched"; readonly switchId: string; readonly measured: Measured }
-  | {
+  | (WithLogLines & {
+      readonly type: "switched";
+      readonly switchId: string;
+      readonly measured: Measured;
+    })
+  | (WithLogLines & {
       readonly type: "switchFailed";
       readonly switchId: string;
       readonly error: LastgoodError;
@@ -122,8 +131,8 @@ export type EndpointEvent =
       readonly choice: TargetChoice;
       /** Why what served before failed the same verification; null where it did not, or was not asked. */
       readonly outage: string | null;
-    }
-  | {
+    })
+  | (WithLogLines & {
       readonly type: "overridden";
       readonly id: string;
       readonly from: number;
@@ -134,7 +143,7 @@ export type EndpointEvent =
       readonly keepStatus: boolean;
       readonly trigger: Trigger;
       readonly measured: Measured;
-    }
+    })
   /** A version failed at another endpoint: told, never acted on (status is local first). */
   | {
       readonly type: "failedElsewhere";

@@ -11,7 +11,7 @@ import {
   type EndpointState,
   type RollbackRecord,
 } from "./state.ts";
-import { ended, revisionFacts, settle, step, type EventOf, type Step } from "./step.ts";
+import { ended, logLinesOf, revisionFacts, settle, step, type EventOf, type Step } from "./step.ts";
 
 /** More than a gateway does alone: it refuses every route that does not acknowledge all of it. */
 const REMEMBERED = 256;
@@ -157,6 +157,7 @@ export function overridden(state: EndpointState, event: EventOf<"overridden">, n
           from: revisionFacts(state, event.from),
           to: revisionFacts(state, event.to),
           ...event.measured,
+          ...logLinesOf(event),
         },
       },
     ],

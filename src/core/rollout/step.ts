@@ -120,3 +120,10 @@ export function revisionFacts(
         digest: revision.digest,
       };
 }
+
+/** What the history of a rollback keeps of the log of what was left; nothing where nothing was read. */
+export function logLinesOf({ logLines }: { readonly logLines?: readonly string[] }): {
+  readonly logLines?: readonly string[];
+} {
+  return logLines === undefined ? {} : { logLines };
+}

@@ -74,6 +74,7 @@ export class ControlProcess {
       signals: {
         collect: () => Promise.resolve({ signals: {}, confirm: () => Promise.resolve() }),
         recentLogLines: () => Promise.resolve([]),
+        lastOutput: () => Promise.resolve([]),
         unknownSources: () => [],
       },
       clock: time.clock,

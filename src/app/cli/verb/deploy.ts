@@ -12,12 +12,13 @@ import { LastgoodError } from "../../../core/errors/index.ts";
 import { formatDuration } from "../../../core/time/index.ts";
 import { readPolicyFile, type PolicyDocument } from "../../config/index.ts";
 import { commandBody } from "../command-body.ts";
+import { Deadline, tooShortFor } from "../deadline.ts";
 import { outlookLines } from "../describe-outlook.ts";
 import { examples } from "../help-text.ts";
 import { countValue, durationValue, percentValue } from "../option-value.ts";
 import { measured } from "../phrase.ts";
 import type { Session } from "../session.ts";
-import { Deadline, startedBefore, waitForRollout } from "../wait.ts";
+import { startedBefore, waitForRollout } from "../wait.ts";
 
 /** `deploy`: rolls a version out to an endpoint. */
 export function define(command: Command, session: Session): void {
@@ -51,10 +52,8 @@ export function define(command: Command, session: Session): void {
     .addOption(
       new Option(
         "--timeout <time>",
-        "with --wait: give up this long after the command began; the rollout goes on",
-      )
-        .argParser(durationValue)
-        .default(1_800_000, "30m"),
+        "with --wait: give up this long after the command began; the rollout goes on (default: as long as its steps and bake are planned to take, 10 min more, and while it is held)",
+      ).argParser(durationValue),
     )
     .addOption(new Option("--poll <ms>").argParser(countValue).default(250).hideHelp())
     .addHelpText(
@@ -68,7 +67,9 @@ export function define(command: Command, session: Session): void {
       ]),
     )
     .action(async (reference, options) => {
-      const deadline = options.wait === true ? new Deadline(options.timeout) : null;
+      const waits = options.wait === true;
+      const deadline =
+        waits && options.timeout !== undefined ? new Deadline(options.timeout) : null;
       const { client } = await session.connect();
       const body = commandBody(deployBodySchema, {
         ...options,
@@ -78,37 +79,38 @@ export function define(command: Command, session: Session): void {
         policy: options.policy === undefined ? null : await policyOf(options.policy),
         actor: await session.actor(),
       });
-      const deployed = await begin(client, body, deadline);
-      const { rollout } = deployed;
-      if (deadline === null || deployed.dryRun || rollout === null) {
-        session.terminal.answer(deployed, () => describeDeployed(deployed, session));
-        return;
-      }
-      await follow(session, client, { deployed, rollout, deadline, pollMs: options.poll });
+      await carryOut(session, body, { client, waits, deadline, pollMs: options.poll });
     });
 }
 
-function begin(
-  client: LastgoodClient,
-  body: DeployBody,
-  deadline: Deadline | null,
-): Promise<Deployed> {
-  if (deadline === null) return client.deploy(body);
-  return startedBefore(deadline, body.reference, (signal) => client.deploy(body, signal));
+interface Waiting {
+  readonly client: LastgoodClient;
+  /** `--wait` */
+  readonly waits: boolean;
+  readonly deadline: Deadline | null;
+  readonly pollMs: number;
 }
 
-interface Followed {
-  readonly deployed: Deployed;
-  readonly rollout: RolloutView;
-  readonly deadline: Deadline;
-  readonly pollMs: number;
+/** Deploys, and where that is asked for waits for the end. @throws how it ended, as `waitForRollout`. */
+async function carryOut(session: Session, body: DeployBody, waiting: Waiting): Promise<void> {
+  const { terminal } = session;
+  const { client, waits, deadline } = waiting;
+  const deployed = await startedBefore(deadline, body.reference, (signal) =>
+    client.deploy(body, signal),
+  );
+  const { rollout } = deployed;
+  if (rollout !== null && deadline !== null)
+    terminal.note(...tooShortFor(rollout, deadline).map((line) => `note: ${line}`));
+  if (waits && !deployed.dryRun && rollout !== null)
+    return follow(session, { deployed, rollout }, waiting);
+  terminal.answer(deployed, () => describeDeployed(deployed, session));
 }
 
 /** Waits for the end of what was begun. @throws how it ended, as `waitForRollout`. */
 async function follow(
   session: Session,
-  client: LastgoodClient,
-  { deployed, rollout, deadline, pollMs }: Followed,
+  { deployed, rollout }: { readonly deployed: Deployed; readonly rollout: RolloutView },
+  { client, deadline, pollMs }: Waiting,
 ): Promise<void> {
   const { terminal } = session;
   terminal.note(...describeDeployed(deployed, session));
