@@ -8,6 +8,7 @@ import {
   pendingEffects,
   revisionOf,
   rolloutOf,
+  transition,
   type Effect,
   type EndpointEvent,
   type EndpointState,
@@ -21,12 +22,20 @@ export interface StepTaken {
   readonly before: EndpointState;
   readonly event: EndpointEvent;
   readonly after: EndpointState;
+  /** When it was, ms since 1970. */
+  readonly now: number;
   readonly effects: readonly Effect[];
   readonly history: readonly HistoryRecord[];
   /** Every operation that was given and not refused. */
   readonly operations: ReadonlySet<string>;
   readonly outcomes: ReadonlyMap<string, readonly Outcome[]>;
 }
+
+const TELLING: ReadonlySet<string> = new Set([
+  "rollout.held",
+  "rollout.released",
+  "rollout.undecided",
+]);
 
 /** What was frozen and found to be JSON already: states share most of their parts. */
 const known = new WeakSet<object>();
@@ -251,6 +260,17 @@ function automaticIsCounted({ before, event, after, history }: StepTaken): void 
   holds("I22 what a gateway decided counts", !byItself || !isNews || after.automatic.length > 0);
 }
 
+/** The same look again and again tells nothing new: what holds is told by one, that its time is over by the next. */
+function looksAreQuiet({ event, after, now }: StepTaken): void {
+  if (event.type !== "assessed") return;
+  const again = transition(transition(after, event, now).state, event, now);
+  const told = [
+    ...again.effects.filter((effect) => effect.do === "alarm"),
+    ...again.history.filter(({ kind }) => TELLING.has(kind)),
+  ];
+  holds("I23 the same look again and again tells nothing", told.length === 0, told);
+}
+
 function pendingWasAsked({ before, after, effects }: StepTaken): void {
   const asked = [...effects, ...pendingEffects(before)];
   for (const effect of pendingEffects(after))
@@ -281,6 +301,7 @@ export function checkInvariants(taken: StepTaken): void {
   noTargetIsNotTheEnd(taken);
   outageIsNoVerdict(taken);
   automaticIsCounted(taken);
+  looksAreQuiet(taken);
   pendingWasAsked(taken);
   policyIsApplied(taken);
 }

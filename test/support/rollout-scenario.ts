@@ -105,6 +105,7 @@ export class Scenario {
       before,
       event,
       after: this.state,
+      now: this.now,
       effects: this.effects,
       history: this.lastHistory,
       operations: this.operations,

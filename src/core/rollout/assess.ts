@@ -44,10 +44,11 @@ function isMute({ cause }: Held): boolean {
 }
 
 const OUTAGE_ALARM = "rollout.outage";
+const SILENCE_ALARM = "rollout.silent";
 const SOURCE_ALARMS: ReadonlyMap<string, string> = new Map([
   ["outage", OUTAGE_ALARM],
   ["broken", "rollout.broken"],
-  ["silent", "rollout.silent"],
+  ["silent", SILENCE_ALARM],
 ]);
 
 /** The code under which a person is told at once that nothing can be compared; null: something is. */
@@ -157,7 +158,7 @@ function stays(state: Under, event: EventOf<"assessed">, now: number): Step {
 
 /** Notes what holds, once; `alarm` is the code under which a person is told at once. */
 function hold(state: Under, held: Held, alarm: string | null): Step {
-  const { standing, rollout, switching } = state.activity;
+  const { standing, rollout } = state.activity;
   if (standing.held?.cause === held.cause) return ignored(state);
   const history: HistoryRecord = {
     kind: "rollout.held",
@@ -165,14 +166,25 @@ function hold(state: Under, held: Held, alarm: string | null): Step {
     reason: held.why,
     data: { rollout: rollout.id, to: revisionFacts(state, rollout.candidate), cause: held.cause },
   };
-  const next = withStanding(state, heldBy(standing, held), held.since);
-  // The outage that its switch waits out was told when the switch failed.
-  const isTold = alarm === OUTAGE_ALARM && (switching?.outage ?? null) !== null;
-  if (alarm === null || isTold) return step(next, [], [history]);
+  const isTold = alarm === null || isToldAlready(state.activity, alarm, held.since);
+  const silenceToldAt = alarm === SILENCE_ALARM && !isTold ? held.since : standing.silenceToldAt;
+  const next = withStanding(state, { ...heldBy(standing, held), silenceToldAt }, held.since);
+  if (isTold) return step(next, [], [history]);
   const { name } = state.identity;
   const onward = sourceAlarm(held) === null ? "" : heldWords(name);
   const message = `${name}: ${held.why}${onward}`;
   return step(next, [{ do: "alarm", code: alarm, message }], [history]);
+}
+
+/** The outage that its switch waits out was told when that failed, and one silence a day is enough. */
+function isToldAlready(
+  { switching, standing }: Under["activity"],
+  alarm: string,
+  now: number,
+): boolean {
+  if (alarm === OUTAGE_ALARM) return switching !== null && switching.outage !== null;
+  const { silenceToldAt } = standing;
+  return alarm === SILENCE_ALARM && silenceToldAt !== null && now - silenceToldAt < TOLD_AGAIN_MS;
 }
 
 /** The time in which nobody can know is not what the policy's deadline counts: it begins anew after it. */
@@ -190,7 +202,7 @@ function released(state: Under, now: number): Step {
   // Where its requests are waited for as well, that stays as undecided as it was.
   const free: Standing =
     isMute(standing.held) || standing.overdueSince === null
-      ? NO_STANDING
+      ? { ...NO_STANDING, silenceToldAt: standing.silenceToldAt }
       : { ...standing, held: null };
   return step(
     withStanding(state, free, now),

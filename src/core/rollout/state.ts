@@ -83,6 +83,8 @@ export interface Standing {
   readonly undecidedAt: number | null;
   /** The policy goes back at the deadline: what keeps it from that, as it was told; else null. */
   readonly refused: Refused | null;
+  /** When a person was last told that no requests came, or null: where few do, that is no news each time. */
+  readonly silenceToldAt: number | null;
 }
 
 /** Why a rollout does not go back by itself. */
@@ -291,6 +293,7 @@ export const NO_STANDING: Standing = {
   overdueSince: null,
   undecidedAt: null,
   refused: null,
+  silenceToldAt: null,
 };
 
 /** Whether a person keeps the endpoint from going back by itself. */

@@ -30,7 +30,13 @@ const UNWATCHED = {
   },
 };
 
-const NO_STANDING = { held: null, overdueSince: null, undecidedAt: null, refused: null };
+const NO_STANDING = {
+  held: null,
+  overdueSince: null,
+  undecidedAt: null,
+  refused: null,
+  silenceToldAt: null,
+};
 
 function planOf(strategy: unknown, percent: unknown): Json {
   if (strategy === "canary")
