@@ -40,6 +40,13 @@ function times(answers: readonly Answer[]): number[] {
   return answers.map((answer) => answer.receivedAt - answer.sentAt);
 }
 
+/** What 16 callers are answered for a while. */
+async function loaded(body: unknown): Promise<readonly Answer[]> {
+  const load = harness.load(16, body);
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  return load.stop();
+}
+
 function outputOf(answer: Answer): number | undefined {
   return (JSON.parse(answer.body) as { outputs: { data: number[] }[] }).outputs[0]?.data[0];
 }
@@ -119,27 +126,28 @@ describe("what the candidate fails, stable answers", () => {
 
   test("a candidate that fails half of all traffic costs no request, and stable stays quick", async () => {
     await canary({ weight: 50, fallback: true });
-    const calm = harness.load(16, numberBody(3));
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
-    const before = await calm.stop();
-    const load = harness.load(16, numberBody(MOODS.throws));
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
-    const answers = await load.stop();
-    expect(failures([...before, ...answers])).toEqual([]);
+    const before = await loaded(numberBody(3));
+    const answers = await loaded(numberBody(MOODS.throws));
+    const after = await loaded(numberBody(3));
+    expect(failures([...before, ...answers, ...after])).toEqual([]);
     expect(new Set(answers.map((answer) => answer.revision))).toEqual(new Set(["1"]));
     const fellBack = answers.filter((answer) => answer.fallback === "v1.1/2");
     expect(fellBack.length / answers.length).toBeGreaterThan(0.35);
     expect(fellBack.length / answers.length).toBeLessThan(0.65);
-    const stableBefore = times(before.filter((answer) => answer.revision === "1"));
+    const [stableBefore = [], stableAfter = []] = [before, after].map((each) =>
+      times(each.filter((answer) => answer.revision === "1")),
+    );
     const stableNow = times(answers.filter((answer) => answer.fallback === undefined));
-    const shown = [stableBefore, stableNow, times(fellBack)].map((each) =>
+    const shown = [stableBefore, stableNow, times(fellBack), stableAfter].map((each) =>
       [0.5, 0.99].map((share) => Number(quantile(each, share).toFixed(2))),
     );
     process.stderr.write(
       `stable's own requests, p50 and p99 ms: ${shown[0]?.join(" ")} before, ${shown[1]?.join(" ")} ` +
-        `while every other request fell back (${shown[2]?.join(" ")}); ${answers.length} answers\n`,
+        `while every other request fell back (${shown[2]?.join(" ")}), ${shown[3]?.join(" ")} after; ${answers.length} answers\n`,
     );
     expect(quantile(stableNow, 0.5)).toBeLessThan(5 * quantile(stableBefore, 0.5) + 20);
+    // By its own tail right after, when nothing is cold any more: a busy machine widens the bound as well.
+    expect(quantile(stableNow, 0.99)).toBeLessThan(2 * quantile(stableAfter, 0.99) + 150);
   }, 30_000);
 });
 
