@@ -127,6 +127,21 @@ test("labels of requests from before a restart count under the split of their re
   ]);
 });
 
+test("labels of requests from before the gateway began anew count under the split of their request", async () => {
+  const began = stage.now;
+  await watch.look(of.state);
+  await gatewaySees(0, 3, began);
+  await gatewaySees(1, 4, began + 10 * MINUTE_MS);
+  await gatewaySees(0, 1, began + 20 * MINUTE_MS, { incarnation: "i2" });
+  stage.now = began + 22 * MINUTE_MS;
+  await watch.look(of.state);
+  await feedbackOn(began + MINUTE_MS);
+  await feedbackOn(began + 11 * MINUTE_MS);
+  await feedbackOn(stage.now);
+  for (let looks = 0; looks < 3; looks += 1) await watch.look(of.state);
+  expect(await signalsStored()).toMatchObject([{ split: 3 }, { split: 4 }, { split: 5 }]);
+});
+
 test("a control plane that starts again stores its labels beside those before, and counts all once", async () => {
   await feedbackOn(stage.now);
   await watch.look(of.state);
