@@ -5,7 +5,13 @@ import { analysisOf } from "../../../test/support/watch.ts";
 import { noPairCounts, planAnalysis, type Interval } from "../../core/analysis/index.ts";
 import type { Evidence } from "../../link/count/index.ts";
 import type { StoredEvidence } from "../../storage/store/index.ts";
-import { gatewayRecord, IntervalReader, planRecord, readerStateSchema } from "./evidence-record.ts";
+import {
+  gatewayRecord,
+  IntervalReader,
+  planRecord,
+  readerStateSchema,
+  signalsRecord,
+} from "./evidence-record.ts";
 
 const WATCH = { id: "r1", endpoint: "fraud-prod" };
 const COMPARED = { candidate: 2, stable: 1 };
@@ -107,8 +113,55 @@ test("incarnations that overlap leave nothing between them", () => {
   expect(gapsOf(records)).toEqual([0, 0, 11]);
 });
 
+test("the splits of a gateway's next incarnation are other ones, and later", () => {
+  const reader = new IntervalReader(COMPARED);
+  const records = [
+    record(1, "host/a", { split: 1 }),
+    record(2, "host/a", { sequence: 1, split: 2 }),
+    record(600, "host/a", { sequence: 2, split: 5 }),
+    record(1_200, "host/b", { split: 1 }),
+    record(1_201, "host/b", { sequence: 1, split: 1 }),
+    record(1_800, "host/b", { sequence: 2, split: 2 }),
+  ];
+  expect(read(records).map(({ split }) => split)).toEqual([1, 2, 5, 6, 6, 7]);
+  for (const each of records) reader.next(each);
+  expect(reader.splits).toEqual([
+    { split: 1, from: 1_000 },
+    { split: 2, from: 2_000 },
+    { split: 5, from: 600_000 },
+    { split: 6, from: 1_200_000 },
+    { split: 7, from: 1_800_000 },
+  ]);
+});
+
+const signals = (at: number): StoredEvidence => ({
+  ...signalsRecord(WATCH, { sequence: at, from: 0, to: at, signals: {} }),
+  position: 1,
+});
+
+test("gateways that tell at once have splits of their own; signals are of the one that began last", () => {
+  const records = [
+    signals(0),
+    record(0, "one/a", { split: 7 }),
+    record(0.5, "two/a", { split: 3 }),
+    signals(1),
+    record(1, "one/a", { sequence: 1, split: 7 }),
+    signals(2),
+    record(9, "one/a", { sequence: 2, split: 8 }),
+    record(1.5, "two/a", { sequence: 1, split: 3 }),
+    // This one's link was away: its split began before.
+    record(8.5, "two/a", { sequence: 2, split: 4 }),
+    signals(3),
+  ];
+  expect(read(records).map(({ split }) => split)).toEqual([0, 7, 8, 8, 7, 8, 9, 8, 10, 9]);
+  const reader = new IntervalReader(COMPARED);
+  for (const each of records) reader.next(each);
+  expect(reader.splits.map(({ split }) => split)).toEqual([7, 8, 10, 9]);
+});
+
 test("where a reader of an earlier release stopped, another goes on", () => {
   const state = readerStateSchema.parse({ split: 4, expected: [["gateway host a", 3]] });
   const reader = new IntervalReader(COMPARED, state);
-  expect(reader.next(record(9, "host/a", { sequence: 4, split: 4 }))).toMatchObject({ gaps: 1 });
+  const interval = reader.next(record(9, "host/a", { sequence: 4, split: 4 }));
+  expect(interval).toMatchObject({ gaps: 1, split: 4 });
 });

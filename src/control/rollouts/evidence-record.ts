@@ -12,6 +12,7 @@ import {
 } from "../../core/analysis/index.ts";
 import { evidenceSchema, type Evidence } from "../../link/count/index.ts";
 import type { EvidenceRecord, StoredEvidence } from "../../storage/store/index.ts";
+import { SplitNumbers, splitNumbersSchema, type NumberedSplit } from "./split-numbers.ts";
 
 /** Under which name the evidence about a revision at rest is stored: what a later rollout compares with. */
 export function baselineId(endpoint: string, revision: number): string {
@@ -119,6 +120,9 @@ export const readerStateSchema = z.object({
   told: z.array(toldSchema).max(1_000).default([]),
   /** How long an interval is, by the plan; null before it was read, ms. */
   flushMs: z.number().positive().nullable().default(null),
+  /** When the newest split began, ms since 1970; null where that was not noted. */
+  since: z.number().nullable().default(null),
+  splits: splitNumbersSchema.default([]),
 });
 
 const paceSchema = z.object({ analysis: z.object({ flushMs: z.number().positive() }) });
@@ -136,9 +140,7 @@ export class IntervalReader {
   readonly #expected: Map<string, number>;
   readonly #told: Map<string, Told>;
   #flushMs: number | null;
-  /** By split: when it began, ms since 1970. */
-  readonly #began = new Map<number, number>();
-  #split: number;
+  readonly #splits: SplitNumbers;
 
   /** `state`: where another reader of the same watch stopped. */
   constructor(compared: Compared, state?: ReaderState) {
@@ -146,23 +148,30 @@ export class IntervalReader {
     this.#expected = new Map(state?.expected);
     this.#told = new Map(state?.told.map((told) => [told.gateway, told]));
     this.#flushMs = state?.flushMs ?? null;
-    this.#split = state?.split ?? 0;
+    this.#splits = new SplitNumbers(
+      state && {
+        newest: { split: state.split, from: state.since ?? -Infinity },
+        bySource: state.splits,
+      },
+    );
   }
 
   /** To go on from here with another reader. */
   get state(): ReaderState {
+    const { newest, bySource } = this.#splits;
     return {
-      split: this.#split,
+      split: newest.split,
+      since: Number.isFinite(newest.from) ? newest.from : null,
+      splits: bySource,
       expected: [...this.#expected],
       told: [...this.#told.values()],
       flushMs: this.#flushMs,
     };
   }
 
-  /** The splits that were read, by rising number: when each began. */
-  get splits(): readonly { readonly split: number; readonly from: number }[] {
-    const splits = [...this.#began].map(([split, from]) => ({ split, from }));
-    return splits.toSorted((a, b) => a.split - b.split);
+  /** The splits that were read, by rising time. */
+  get splits(): readonly NumberedSplit[] {
+    return this.#splits.all;
   }
 
   /** The interval of the next record, or null where it is none. */
@@ -174,15 +183,10 @@ export class IntervalReader {
     if (record.source === SIGNALS_SOURCE) return this.#ofSignals(record);
     const evidence = evidenceSchema.parse(record.body);
     const missing = this.#missing(record.source, evidence);
-    this.#split = evidence.split;
-    this.#began.set(
-      evidence.split,
-      Math.min(evidence.from, this.#began.get(evidence.split) ?? Infinity),
-    );
     return {
       from: evidence.from,
       to: evidence.to,
-      split: evidence.split,
+      split: this.#splits.of(record.source, evidence.split, evidence.from),
       candidateShare: evidence.candidateShare,
       candidate: this.#arm(evidence, this.#compared.candidate),
       stable: this.#arm(evidence, this.#compared.stable),
@@ -215,7 +219,7 @@ export class IntervalReader {
     return intervalSchema.parse({
       from,
       to,
-      split: this.#split,
+      split: this.#splits.newest.split,
       candidateShare: null,
       candidate: noArmCounts(),
       stable: noArmCounts(),

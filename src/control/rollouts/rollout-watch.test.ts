@@ -131,6 +131,21 @@ test("labels of requests from before a restart count under the split of their re
   ]);
 });
 
+test("labels of requests from before the gateway began anew count under the split of their request", async () => {
+  const began = stage.now;
+  await watch.look(of.state);
+  await gatewaySees(0, 3, began);
+  await gatewaySees(1, 4, began + 10 * MINUTE_MS);
+  await gatewaySees(0, 1, began + 20 * MINUTE_MS, { incarnation: "i2" });
+  stage.now = began + 22 * MINUTE_MS;
+  await watch.look(of.state);
+  await feedbackOn(began + MINUTE_MS);
+  await feedbackOn(began + 11 * MINUTE_MS);
+  await feedbackOn(stage.now);
+  for (let looks = 0; looks < 3; looks += 1) await watch.look(of.state);
+  expect(await signalsStored()).toMatchObject([{ split: 3 }, { split: 4 }, { split: 5 }]);
+});
+
 test("a control plane that starts again stores its labels beside those before, and counts all once", async () => {
   await feedbackOn(stage.now);
   await watch.look(of.state);
@@ -148,24 +163,24 @@ test("a control plane that starts again stores its labels beside those before, a
   expect((await watch.look(of.state))?.assessment.metrics).toEqual(look?.assessment.metrics);
 });
 
-async function seen(): Promise<number | null | undefined> {
+async function heardUntil(): Promise<number | null | undefined> {
   return (await watch.look(of.state))?.event.seenUntil;
 }
 
 test("a look says up to when it heard of everything: not before two intervals with a gateway", async () => {
   gateways = [];
-  expect(await seen()).toBeNull();
+  expect(await heardUntil()).toBeNull();
   stage.now += MINUTE_MS;
-  expect(await seen(), "no gateway is there to tell").toBeNull();
+  expect(await heardUntil(), "no gateway is there to tell").toBeNull();
   gateways = ["host"];
   const { flushMs } = POLICY.analysis;
-  expect(await seen(), "it has just come").toBeNull();
+  expect(await heardUntil(), "it has just come").toBeNull();
   stage.now += 2 * flushMs - 1;
-  expect(await seen()).toBeNull();
+  expect(await heardUntil()).toBeNull();
   stage.now += 1;
-  expect(await seen()).toBe(stage.now);
+  expect(await heardUntil()).toBe(stage.now);
   watchAnew();
-  expect(await seen(), "a control plane that has just started").toBeNull();
+  expect(await heardUntil(), "a control plane that has just started").toBeNull();
 });
 
 /** What a look says. */

@@ -33,7 +33,7 @@ export type Verdict = Pick<Assessment, "decision" | "why" | "blamed" | "source">
 function brokenWords({ plan, metrics, split }: AnalysisState): string | null {
   if (split.mismatched) {
     const share = split.candidate / Math.max(1, split.candidate + split.stable);
-    return `the comparison is not valid: ${percent(share)} of requests reached the candidate, ${percent(split.share)} should have`;
+    return `the comparison is not valid: ${percent(share)} of requests reached the candidate, ${percent(split.share ?? 0)} should have`;
   }
   const broken = plan.metrics.flatMap(({ metric, role }, at) => {
     const why = role === "report" ? null : (metrics[at]?.broken ?? null);

@@ -499,3 +499,17 @@ test("an assessment has the form that is stored", () => {
   expect(metric?.detectable).toBeGreaterThan(0.006);
   expect(metric?.detectable).toBeLessThan(0.05);
 });
+
+const counts = (requests: number, errors = 0) => ({ ...noArmCounts(), requests, errors });
+
+test("gateways that tell in turn, of one arm at a time, are compared each by itself", () => {
+  const state = fold(
+    startWatch(ERRORS),
+    Array.from({ length: 80 }, (_, at) => {
+      const of =
+        Math.floor(at / 2) % 2 === 0 ? { candidate: counts(2, 2) } : { stable: counts(18) };
+      return intervalOf(at, { split: at % 2, ...of });
+    }),
+  );
+  expect(judge(state)).toMatchObject({ decision: "rollback", blamed: ["errorRate"] });
+});

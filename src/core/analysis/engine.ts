@@ -42,8 +42,8 @@ export interface AnalysisState {
   readonly requests: { readonly candidate: number; readonly stable: number };
   /** Copies of stable's requests that the candidate was given, while it had none of its own. */
   readonly copies: number;
-  /** Where one arm had no request yet, under one split. */
-  readonly waiting: (Arms & { readonly split: number }) | null;
+  /** By split, where one arm had no request yet: several gateways tell of splits of their own in turn. */
+  readonly waiting: readonly (Arms & { readonly split: number })[];
   readonly recent: JudgedArms;
   readonly split: SplitCheck;
   /** ms since 1970: the first interval's beginning, and the last request of each arm at most. */
@@ -101,7 +101,7 @@ export function startAnalysis(plan: AnalysisPlan): AnalysisState {
     gaps: 0,
     requests: { candidate: 0, stable: 0 },
     copies: 0,
-    waiting: null,
+    waiting: [],
     recent: NO_RECENT,
     split: NO_SPLIT,
     since: null,
@@ -144,21 +144,25 @@ export function combined(evidence: readonly NamedEvidence[]): number {
   return evidence.some(({ weight }) => weight > 0) ? combineEvidence(evidence) : 0;
 }
 
+/** Splits, beside the one that is told of, whose other arm is still waited for. */
+const MOST_WAITING = 20;
+
 /** Both arms with a request each, if need be of several intervals under one split; else what waits. */
 function mergeArms(
   waiting: AnalysisState["waiting"],
   { split, candidate, stable }: Interval,
 ): { readonly arms: Arms | null; readonly waiting: AnalysisState["waiting"] } {
-  const before = waiting?.split === split ? waiting : null;
+  const before = waiting.find((one) => one.split === split);
+  const others = waiting.filter((one) => one !== before).slice(-MOST_WAITING);
   const arms =
-    before === null
+    before === undefined
       ? { candidate, stable }
       : {
           candidate: addArmCounts(before.candidate, candidate),
           stable: addArmCounts(before.stable, stable),
         };
-  if (arms.candidate.requests > 0 && arms.stable.requests > 0) return { arms, waiting: null };
-  return { arms: null, waiting: { ...arms, split } };
+  if (arms.candidate.requests > 0 && arms.stable.requests > 0) return { arms, waiting: others };
+  return { arms: null, waiting: [...others, { ...arms, split }] };
 }
 
 /**
@@ -175,10 +179,9 @@ function compared(
 } {
   const { pairs } = interval;
   if (plan.comparison === "paired")
-    return { arms: null, pairs: pairs.pairs > 0 ? pairs : null, waiting: null };
-  if (plan.comparison === "absolute") return { arms: null, pairs: null, waiting: null };
-  if (pairs.pairs > 0 && interval.candidate.requests === 0)
-    return { arms: null, pairs, waiting: waiting?.split === interval.split ? waiting : null };
+    return { arms: null, pairs: pairs.pairs > 0 ? pairs : null, waiting };
+  if (plan.comparison === "absolute") return { arms: null, pairs: null, waiting };
+  if (pairs.pairs > 0 && interval.candidate.requests === 0) return { arms: null, pairs, waiting };
   return { ...mergeArms(waiting, interval), pairs: null };
 }
 

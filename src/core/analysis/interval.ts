@@ -114,7 +114,7 @@ export const intervalSchema = z.object({
   /** ms since 1970: its first admission could have been then, its last before `to`. */
   from: z.number(),
   to: z.number(),
-  /** Rises with each change of the split: within an interval it is constant. */
+  /** One split as one gateway process had it, told from all others of the watch: constant within an interval. */
   split: z.number().int(),
   /** The chance by which the gateway gave each request to the candidate; null where it had no say (sticky keys). */
   candidateShare: z.number().min(0).max(1).nullable(),

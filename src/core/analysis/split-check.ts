@@ -6,11 +6,10 @@ const MISMATCH_ALPHA = 0.001;
 
 /** Whether requests reach the arms in the shares that were asked for. Plain JSON. */
 export interface SplitCheck {
-  /** ln of the e-value of the splits before this one. */
+  /** ln of the e-value of the shares before this one. */
   readonly closed: number;
-  /** The split that counts now, with its share; null before the first. */
-  readonly split: number | null;
-  readonly share: number;
+  /** The candidate's share that counts now; null before the first. */
+  readonly share: number | null;
   readonly candidate: number;
   readonly stable: number;
   /** ln of the e-value now. */
@@ -22,8 +21,7 @@ export interface SplitCheck {
 /** Before the first interval. */
 export const NO_SPLIT: SplitCheck = {
   closed: 0,
-  split: null,
-  share: 0,
+  share: null,
   candidate: 0,
   stable: 0,
   logE: 0,
@@ -37,10 +35,11 @@ const assigned = ({ requests, violations, aborted, shed }: ArmCounts): number =>
 /** The check after one more interval; one whose split is nobody's chance (sticky keys) is left out. */
 export function checkSplit(
   before: SplitCheck,
-  { split, candidateShare: share, candidate, stable }: Interval,
+  { candidateShare: share, candidate, stable }: Interval,
 ): SplitCheck {
   if (share === null || share <= 0 || share >= 1) return before;
-  const same = before.split === split && before.share === share;
+  // Several gateways tell of splits of their own: what was asked of all of them is the share.
+  const same = before.share === share;
   const candidates = (same ? before.candidate : 0) + assigned(candidate);
   const stables = (same ? before.stable : 0) + assigned(stable);
   const closed = same ? before.closed : before.logE;
@@ -50,7 +49,6 @@ export function checkSplit(
       : closed + sampleRatioMismatch([candidates, stables], [share, 1 - share]);
   return {
     closed,
-    split,
     share,
     candidate: candidates,
     stable: stables,
