@@ -90,7 +90,12 @@ export class GitRepository {
   /** The text of the file at a path as of a commit, or null. */
   async text(commit: string, path: string): Promise<string | null> {
     const file = (await this.files(commit, path)).find((each) => each.path === path);
-    return file === undefined ? null : this.#git("cat-file", "blob", file.object);
+    return file === undefined ? null : this.content(file);
+  }
+
+  /** The text of a file. */
+  content({ object }: GitFile): Promise<string> {
+    return this.#git("cat-file", "blob", object);
   }
 
   /** Writes a file's bytes to a path of this machine. */

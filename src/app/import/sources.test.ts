@@ -190,6 +190,54 @@ test("a folder by DVC, a part of one, an output of a stage, and a file in git it
     });
 });
 
+test("what DVC tracks inside a folder of git is the file, not the pointer to it", async () => {
+  git("init", "-q");
+  write(".gitignore", ".dvc/cache\n");
+  write("models/iris/MLmodel", "flavors: {}");
+  pointer("models/iris/model.pkl", cached("weights"));
+  write("models/iris/.gitignore", "/model.pkl\n/metrics\n");
+  const list = JSON.stringify([{ md5: cached("deep"), relpath: "sub/a.bin" }]);
+  pointer("models/iris/data/more", `${cached(list, ".dir")}.dir`);
+  write("models/iris/data/.gitignore", "/more\n*.tmp\n");
+  write("models/iris/notes.dvc", "a note that is no pointer");
+  write("models/iris/scores.json", "{}");
+  const outs = [
+    ["models/iris/metrics", cached("built")],
+    ["models/iris/scores.json", md5("a score that DVC does not cache")],
+    ["models/churn.pkl", md5("of another model")],
+  ].map(([path, hash]) => `    - path: ${path}\n      md5: ${hash}\n`);
+  write("dvc.lock", `schema: '2.0'\nstages:\n  train:\n    outs:\n${outs.join("")}`);
+  commit("iris@v1.0.0");
+  expect(await brought(await at("models/iris"))).toEqual({
+    MLmodel: "flavors: {}",
+    "model.pkl": "weights",
+    metrics: "built",
+    "data/more/sub/a.bin": "deep",
+    "data/.gitignore": "/more\n*.tmp\n",
+    "notes.dvc": "a note that is no pointer",
+    "scores.json": "{}",
+  });
+
+  const hash = md5("weights");
+  rmSync(join(folder, `.dvc/cache/files/md5/${hash.slice(0, 2)}/${hash.slice(2)}`));
+  await expect((await at("models/iris"))?.bring(workspace)).rejects.toMatchObject({
+    code: "artifact.missing",
+    message: expect.stringContaining("models/iris/model.pkl is not in DVC's cache") as string,
+    hint: expect.stringContaining("dvc fetch") as string,
+  });
+});
+
+test("a file that DVC knows by no MD5 is refused by its name", async () => {
+  git("init", "-q");
+  write("models/iris/MLmodel", "flavors: {}");
+  write("models/iris/model.pkl.dvc", "outs:\n- path: model.pkl\n  hash: etag\n  etag: ab\n");
+  commit("iris@v1.0.0");
+  await expect((await at("models/iris"))?.bring(workspace)).rejects.toMatchObject({
+    code: "artifact.invalid",
+    message: expect.stringContaining("models/iris/model.pkl") as string,
+  });
+});
+
 test("an artefact in a folder of a monorepo is described there; GTO alone has artifacts.yaml", async () => {
   git("init", "-q");
   write("nlp/artifacts.yaml", "churn:\n  path: churn.onnx\n");
