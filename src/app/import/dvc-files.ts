@@ -84,13 +84,14 @@ export class DvcFiles {
   async below(commit: string, folder: string, tracked: readonly GitFile[]): Promise<DvcPart> {
     const standIns = new Set<string>();
     const outs: DvcOut[] = [];
-    for (const file of tracked.filter(({ path }) => /[^/]\.dvc$/.test(path))) {
+    const own = tracked.filter(({ isLink }) => !isLink);
+    for (const file of own.filter(({ path }) => /[^/]\.dvc$/.test(path))) {
       const pointed = pointerOuts(await this.#repository.content(file), file.path);
       if (pointed === null) continue;
       standIns.add(file.path);
       outs.push(...pointed);
     }
-    const locks = tracked.map(({ path }) => path).filter((path) => /(^|\/)dvc\.lock$/.test(path));
+    const locks = own.map(({ path }) => path).filter((path) => /(^|\/)dvc\.lock$/.test(path));
     outs.push(...(await this.#locked(commit, [...new Set([...locksAbove(folder), ...locks])])));
     // An output that DVC does not cache is in git.
     const kept = new Map(
@@ -98,7 +99,7 @@ export class DvcFiles {
         .filter(({ path }) => path.startsWith(`${folder}/`) && !isIn(tracked, path))
         .map((out) => [out.path, out]),
     );
-    for (const ignore of await this.#ignores(tracked, kept)) standIns.add(ignore);
+    for (const ignore of await this.#ignores(own, kept)) standIns.add(ignore);
     return {
       standIns,
       files: [...kept.values()].flatMap((out) =>

@@ -184,7 +184,7 @@ test("a folder by DVC, a part of one, an output of a stage, and a file in git it
     "model.onnx": "in git",
     "example.json": "[]",
   });
-  for (const path of ["nowhere.onnx", "../outside", "/etc"])
+  for (const path of ["nowhere.onnx", "../outside", "/etc", ":/plain"])
     await expect((await at(path))?.bring(workspace)).rejects.toMatchObject({
       code: expect.stringMatching(/^artifact\./) as string,
     });
@@ -291,6 +291,66 @@ test("what no tag registers is named, with what the tags do register", async () 
     message: expect.stringContaining("fraud@v1.1.0") as string,
     hint: "registered, and not taken back, are v1.0.0",
   });
+});
+
+test("a symbolic link in git is what it leads to at that commit: a file, a folder, what DVC or LFS keeps", async () => {
+  git("init", "-q");
+  write(".gitignore", ".dvc/cache\n");
+  write("shared/weights.bin", "weights");
+  write("shared/again.bin", "again");
+  write("shared/deep/a.txt", "a");
+  pointer("shared/kept.bin", cached("by DVC"));
+  const oid = createHash("sha256").update("large").digest("hex");
+  write(
+    "shared/large.bin",
+    `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize 5\n`,
+  );
+  write(`.git/lfs/objects/${oid.slice(0, 2)}/${oid.slice(2, 4)}/${oid}`, "large");
+  write("models/fraud/serve.py", "serve");
+  const links = {
+    "models/fraud/weights.bin": "../../shared/weights.bin",
+    "models/fraud/deep": "../../also-shared/deep",
+    "models/fraud/kept.bin": "../../shared/kept.bin",
+    "models/fraud/large.bin": "./../../shared/large.bin",
+    "models/fraud/again.bin": "deep/../again.bin",
+    "also-shared": "shared",
+    latest: "models/fraud",
+  };
+  for (const [path, target] of Object.entries(links)) symlinkSync(target, join(folder, path));
+  commit("fraud@v1.0.0");
+  write("shared/weights.bin", "changed since");
+  commit();
+  const expected = {
+    "serve.py": "serve",
+    "weights.bin": "weights",
+    "deep/a.txt": "a",
+    "kept.bin": "by DVC",
+    "large.bin": "large",
+    // As a file system reads it: `deep` is a link, and above it is `shared`.
+    "again.bin": "again",
+  };
+  expect(await brought(await at("models/fraud"))).toEqual(expected);
+  expect(await brought(await at("latest"))).toEqual(expected);
+});
+
+test.each([
+  ["out of the repository", "../../../outside.bin", "out of the repository"],
+  ["to a place of the machine", "/etc/hostname", "out of the repository"],
+  ["to what git does not have", "../../.git/config", "nothing there"],
+  ["to itself", "weights.bin", "circle"],
+  ["to the folder it is in", "../fraud", "circle"],
+  ["to the whole repository", "../..", "circle"],
+])("a symbolic link that leads %s is refused by its name", async (_, target, why) => {
+  git("init", "-q");
+  write("models/fraud/serve.py", "serve");
+  symlinkSync(target, join(folder, "models/fraud/weights.bin"));
+  commit("fraud@v1.0.0");
+  for (const path of ["models/fraud", "models/fraud/weights.bin"])
+    await expect((await at(path))?.bring(workspace)).rejects.toMatchObject({
+      code: "artifact.invalid",
+      message: expect.stringMatching(`models/fraud/weights\\.bin.*${why}`) as string,
+    });
+  expect(readdirSync(workspace)).toEqual([]);
 });
 
 function made(input: string, ...args: readonly string[]): string {
