@@ -83,6 +83,8 @@ test("a folder of models is a repository, as Triton has it; what ONNX Runtime do
     message: expect.stringContaining("pytorch") as string,
   });
   expect(await brought(offers[1])).toEqual({ "model.onnx": "1" });
+  const [launched] = folderOffers(folder, null, { launcher: "python" });
+  expect(await brought(launched)).toEqual({ "model.pt": "7" });
   expect(() => folderOffers(folder, "one")).toThrow(/--as/);
 });
 
