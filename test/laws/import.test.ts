@@ -9,6 +9,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest
 import { RecordedMlflow } from "../support/recorded-mlflow.ts";
 import { example, startServer, type CliResult, type TestServer } from "../support/server.ts";
 
+const PIPELINE = join(import.meta.dirname, "../fixtures/python/pipeline");
+
 let server: TestServer;
 let folder = "";
 let mlflow: RecordedMlflow;
@@ -73,6 +75,47 @@ test("a folder of numbered versions, twice", async () => {
   const verified = await report(path, "--verify");
   expect(verified).toMatchObject({ imported: 0, present: 2, refused: 1 });
   expect(verified.versions[0]?.why).toContain("irises@v1 exists with other bytes");
+});
+
+test("versions that a launcher starts the server of, from folders and from a repository", async () => {
+  const config = join(folder, "server.yaml");
+  const scorer = { command: ["{python}", "serve.py"], retries: true, startTimeout: "20s" };
+  writeFileSync(config, JSON.stringify({ launchers: { scorer } }));
+  const repository = join(folder, "repository");
+  for (const path of ["models/score/1", "models/score/2", "repository/score"]) {
+    cpSync(PIPELINE, join(folder, path), { recursive: true });
+    for (const step of ["preprocess", "postprocess"])
+      writeFileSync(join(folder, path, `${step}.py`), "def run(value):\n    return value\n");
+  }
+  // Another backend of Triton's is no reason to refuse what a launcher serves.
+  writeFileSync(join(folder, "models/score/config.pbtxt"), 'backend: "python"\n');
+  const git = (...args: readonly string[]): unknown =>
+    execFileSync("git", ["-C", repository, "-c", "user.name=t", "-c", "user.email=t@t", ...args]);
+  git("init", "-q");
+  git("add", "-A");
+  git("commit", "-qm", "v1");
+  git("tag", "score@v3.0.0");
+
+  const own = await startServer({ args: ["--config", config, "--allow-code"] });
+  try {
+    const run = async (...args: readonly string[]): Promise<Report> => {
+      const env = { XDG_CACHE_HOME: join(folder, "cache") };
+      const { stdout, stderr } = await own.cli(["import", ...args, "--json"], env);
+      expect(stdout, stderr).not.toBe("");
+      return JSON.parse(stdout) as Report;
+    };
+    const launched = ["--launcher", "scorer"];
+    expect(await run(join(folder, "models/score"), ...launched)).toMatchObject({ imported: 2 });
+    const tagged = ["score", "--from-git", repository, "--path", "score"];
+    expect(await run(...tagged, ...launched)).toMatchObject({ imported: 1 });
+    for (const number of ["1", "2", "3"])
+      expect((await own.client.version("score", number)).runtime).toMatchObject({
+        kind: "process",
+        launcher: "scorer",
+      });
+  } finally {
+    await own.destroy();
+  }
 });
 
 test("what is refused says what to do, and a model whose name cannot be taken keeps no other", async () => {

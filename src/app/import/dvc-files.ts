@@ -8,18 +8,10 @@ import * as z from "zod";
 
 import { LastgoodError } from "../../core/errors/index.ts";
 import { artefactFileSchema } from "../../core/version/index.ts";
-import { parseYaml } from "../model-folder/index.ts";
-import type { GitRepository } from "./git-repository.ts";
+import { lockOuts, pointerOuts, type DvcOut } from "./dvc-outs.ts";
+import type { GitFile, GitRepository } from "./git-repository.ts";
 
-/*
- * What DVC 2 and 3 write: `x.dvc` beside what it tracks, `dvc.lock` for the outputs of stages, and in
- * the cache a JSON list of files for each folder: https://dvc.org/doc/user-guide/project-structure
- */
-const outSchema = z.object({ path: z.string(), md5: z.string().optional() });
-const pointerSchema = z.object({ outs: z.array(outSchema) });
-const lockSchema = z.object({
-  stages: z.record(z.string(), z.object({ outs: z.array(outSchema).default([]) })).default({}),
-});
+/** In the cache a folder is a JSON list of its files. */
 const listingSchema = z.array(
   z.object({ md5: z.string(), relpath: artefactFileSchema.shape.path }),
 );
@@ -29,6 +21,13 @@ export interface DvcFile {
   /** Below what was asked for; empty where that is the file. */
   readonly path: string;
   readonly md5: string;
+}
+
+/** What DVC keeps of a folder that git keeps the rest of. */
+export interface DvcPart {
+  readonly files: readonly DvcFile[];
+  /** Files in git that stand for them and are not of the folder themselves. */
+  readonly standIns: ReadonlySet<string>;
 }
 
 /** Files of a repository that DVC keeps outside of git, already pulled into its cache. */
@@ -62,20 +61,86 @@ export class DvcFiles {
 
   async #tracked(commit: string, path: string): Promise<string | null> {
     const pointer = await this.#repository.text(commit, `${path}.dvc`);
-    if (pointer !== null) {
-      const parsed = pointerSchema.safeParse(parseYaml(pointer, `${path}.dvc`));
-      const out = parsed.data?.outs.find((each) => each.path === posix.basename(path));
-      if (out?.md5 !== undefined) return out.md5;
+    const outs = pointer === null ? null : pointerOuts(pointer, `${path}.dvc`);
+    const locked = await this.#locked(commit, locksAbove(path));
+    return [...(outs ?? []), ...locked].find((out) => out.path === path)?.md5 ?? null;
+  }
+
+  async #locked(commit: string, locks: readonly string[]): Promise<readonly DvcOut[]> {
+    const outs: DvcOut[] = [];
+    for (const lock of locks) {
+      const text = await this.#repository.text(commit, lock);
+      if (text !== null) outs.push(...lockOuts(text, lock));
     }
-    for (let folder = posix.dirname(path); ; folder = posix.dirname(folder)) {
-      const lock = await this.#repository.text(commit, posix.join(folder, "dvc.lock"));
-      const parsed =
-        lock === null ? undefined : lockSchema.safeParse(parseYaml(lock, "dvc.lock")).data;
-      const outs = Object.values(parsed?.stages ?? {}).flatMap((stage) => stage.outs);
-      const out = outs.find((each) => posix.join(folder, each.path) === path);
-      if (out?.md5 !== undefined) return out.md5;
-      if (folder === ".") return null;
+    return outs;
+  }
+
+  /**
+   * What DVC keeps below a folder of which git has `tracked`: named by pointers there, and by the
+   * locks there and above.
+   * @throws `artifact.missing` for a folder whose list was not pulled; `artifact.invalid` for what DVC
+   * keeps without an MD5.
+   */
+  async below(commit: string, folder: string, tracked: readonly GitFile[]): Promise<DvcPart> {
+    const standIns = new Set<string>();
+    const outs: DvcOut[] = [];
+    const own = tracked.filter(({ isLink }) => !isLink);
+    for (const file of own.filter(({ path }) => /[^/]\.dvc$/.test(path))) {
+      const pointed = pointerOuts(await this.#repository.content(file), file.path);
+      if (pointed === null) continue;
+      standIns.add(file.path);
+      outs.push(...pointed);
     }
+    const locks = own.map(({ path }) => path).filter((path) => /(^|\/)dvc\.lock$/.test(path));
+    outs.push(...(await this.#locked(commit, [...new Set([...locksAbove(folder), ...locks])])));
+    // An output that DVC does not cache is in git.
+    const kept = new Map(
+      outs
+        .filter(({ path }) => path.startsWith(`${folder}/`) && !isIn(tracked, path))
+        .map((out) => [out.path, out]),
+    );
+    for (const ignore of await this.#ignores(own, kept)) standIns.add(ignore);
+    return {
+      standIns,
+      files: [...kept.values()].flatMap((out) =>
+        this.#filesOf(out, posix.relative(folder, out.path)),
+      ),
+    };
+  }
+
+  /** The `.gitignore` files that name nothing but what DVC keeps beside them, as DVC writes them. */
+  async #ignores(
+    tracked: readonly GitFile[],
+    kept: ReadonlyMap<string, DvcOut>,
+  ): Promise<readonly string[]> {
+    const folders = new Set([...kept.keys()].map((path) => posix.dirname(path)));
+    const found: string[] = [];
+    for (const folder of folders) {
+      const file = tracked.find(({ path }) => path === posix.join(folder, ".gitignore"));
+      if (file === undefined) continue;
+      const lines = (await this.#repository.content(file))
+        .split(/\r?\n/)
+        .filter((line) => line !== "");
+      if (lines.every((line) => line.startsWith("/") && kept.has(posix.join(folder, line))))
+        found.push(file.path);
+    }
+    return found;
+  }
+
+  #filesOf({ path, md5 }: DvcOut, below: string): readonly DvcFile[] {
+    if (md5 === null)
+      throw new LastgoodError(
+        "artifact.invalid",
+        `DVC names no MD5 of ${path}, so it cannot be had`,
+        {
+          hint: `track the file itself: dvc add ${path}`,
+        },
+      );
+    if (!md5.endsWith(".dir")) return [{ path: below, md5 }];
+    return this.#inFolder(md5, path, path).map((file) => ({
+      ...file,
+      path: posix.join(below, file.path),
+    }));
   }
 
   #inFolder(md5: string, folder: string, wanted: string): readonly DvcFile[] {
@@ -120,6 +185,18 @@ export class DvcFiles {
       hint: "pull it first: dvc fetch --all-tags",
     });
   }
+}
+
+/** Git has a file there, or below. */
+function isIn(tracked: readonly GitFile[], path: string): boolean {
+  return tracked.some((file) => file.path === path || file.path.startsWith(`${path}/`));
+}
+
+/** Where a lock may stand whose outputs may lie at a path: in each folder above it. */
+function locksAbove(path: string): readonly string[] {
+  const folder = posix.dirname(path);
+  const own = posix.join(folder, "dvc.lock");
+  return folder === "." ? [own] : [own, ...locksAbove(folder)];
 }
 
 function corrupt(name: string, md5: string): LastgoodError {

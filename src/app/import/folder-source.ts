@@ -43,8 +43,8 @@ function otherBackend(folder: string): string | null {
   return runs === null || runs === "" || runs.startsWith("onnxruntime") ? null : runs;
 }
 
-function versionsOf(folder: string, model: string): OfferedVersion[] {
-  const other = otherBackend(folder);
+function versionsOf(folder: string, model: string, launcher: string | null): OfferedVersion[] {
+  const other = launcher === null ? otherBackend(folder) : null;
   return numbersIn(folder).map(({ entry, number }) => {
     const path = join(folder, entry);
     return {
@@ -58,6 +58,7 @@ function versionsOf(folder: string, model: string): OfferedVersion[] {
           new LastgoodError(
             "artifact.invalid",
             `its config.pbtxt has it run by ${other}, and natively served is ONNX alone`,
+            { hint: "--launcher NAME has a server of your own serve it" },
           ),
         );
       },
@@ -67,10 +68,15 @@ function versionsOf(folder: string, model: string): OfferedVersion[] {
 
 /**
  * The versions in a folder as TensorFlow Serving and Triton lay them out: `fraud/1`, `fraud/2`…; or a
- * folder of several such models. Number 3 is called `v3` here.
+ * folder of several such models. Number 3 is called `v3` here. What a launcher is named for may be
+ * of any kind.
  * @throws `usage.invalid` when there are none.
  */
-export function folderOffers(path: string, as: string | null): readonly OfferedVersion[] {
+export function folderOffers(
+  path: string,
+  as: string | null,
+  { launcher = null }: { readonly launcher?: string | null | undefined } = {},
+): readonly OfferedVersion[] {
   const folder = resolve(path);
   const stat = statSync(folder, { throwIfNoEntry: false });
   if (!(stat?.isDirectory() ?? false))
@@ -79,7 +85,7 @@ export function folderOffers(path: string, as: string | null): readonly OfferedV
       stat === undefined ? `there is no folder ${path}` : `${path} is a file and no folder`,
       { hint: EXPECTED },
     );
-  if (numbersIn(folder).length > 0) return versionsOf(folder, as ?? basename(folder));
+  if (numbersIn(folder).length > 0) return versionsOf(folder, as ?? basename(folder), launcher);
   const models = foldersIn(folder)
     .filter((name) => !name.startsWith("."))
     .toSorted()
@@ -94,5 +100,5 @@ export function folderOffers(path: string, as: string | null): readonly OfferedV
       `${path} holds ${models.length} models, so --as cannot name them all`,
       { hint: `import one of them: ${join(path, models[0] ?? "")}` },
     );
-  return models.flatMap((name) => versionsOf(join(folder, name), as ?? name));
+  return models.flatMap((name) => versionsOf(join(folder, name), as ?? name, launcher));
 }

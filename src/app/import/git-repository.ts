@@ -9,6 +9,7 @@ import type { GitTag } from "./gto-tags.ts";
 
 const run = promisify(execFile);
 const MAX_OUTPUT = 64 * 1024 * 1024;
+const LINK_MODE = "120000";
 
 /** A file as git keeps it. */
 export interface GitFile {
@@ -16,6 +17,8 @@ export interface GitFile {
   readonly path: string;
   readonly object: string;
   readonly size: number;
+  /** A symbolic link: its bytes are the path that it leads to. */
+  readonly isLink: boolean;
 }
 
 /** A git repository on this machine, read only through `git` and never checked out. */
@@ -65,32 +68,44 @@ export class GitRepository {
       });
   }
 
-  /** The file at a path, or every file below it, as of a commit. */
-  async files(commit: string, path: string): Promise<readonly GitFile[]> {
-    const text = await this.#git(
-      "ls-tree",
-      "-r",
-      "-z",
-      "--long",
-      "--full-tree",
-      commit,
-      "--",
-      path,
-    );
+  /** The file at a path, or every file below it, as of a commit; links are listed, not followed. */
+  files(commit: string, path: string): Promise<readonly GitFile[]> {
+    return this.#list(commit, path, "-r");
+  }
+
+  async #list(
+    commit: string,
+    path: string,
+    ...how: readonly string[]
+  ): Promise<readonly GitFile[]> {
+    // Literal: to git a path that begins with a colon is a pattern.
+    const shown = ["--literal-pathspecs", "ls-tree", ...how, "-z", "--long", "--full-tree"];
+    const text = await this.#git(...shown, commit, "--", path);
     return text.split("\0").flatMap((line) => {
-      const found = /^\d+ blob (?<object>[0-9a-f]+) +(?<size>\d+)\t(?<path>[\s\S]+)$/.exec(
+      const found = /^(?<mode>\d+) blob (?<object>[0-9a-f]+) +(?<size>\d+)\t(?<path>[\s\S]+)$/.exec(
         line,
       )?.groups;
       if (found === undefined) return [];
-      const { object = "", size = "0", path: name = "" } = found;
-      return [{ path: name, object, size: Number(size) }];
+      const { mode, object = "", size = "0", path: name = "" } = found;
+      return [{ path: name, object, size: Number(size), isLink: mode === LINK_MODE }];
     });
+  }
+
+  /** Where the symbolic link at a path leads as of a commit, or null where there is none. */
+  async link(commit: string, path: string): Promise<string | null> {
+    const [file] = await this.#list(commit, path);
+    return file?.path === path && file.isLink ? this.content(file) : null;
   }
 
   /** The text of the file at a path as of a commit, or null. */
   async text(commit: string, path: string): Promise<string | null> {
     const file = (await this.files(commit, path)).find((each) => each.path === path);
-    return file === undefined ? null : this.#git("cat-file", "blob", file.object);
+    return file === undefined || file.isLink ? null : this.content(file);
+  }
+
+  /** The text of a file. */
+  content({ object }: GitFile): Promise<string> {
+    return this.#git("cat-file", "blob", object);
   }
 
   /** Writes a file's bytes to a path of this machine. */

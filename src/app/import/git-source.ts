@@ -16,6 +16,7 @@ import * as z from "zod";
 import { LastgoodError } from "../../core/errors/index.ts";
 import { artefactFileSchema } from "../../core/version/index.ts";
 import { parseYaml } from "../model-folder/index.ts";
+import { CommittedFiles } from "./committed-files.ts";
 import { DvcFiles } from "./dvc-files.ts";
 import { GitRepository, type GitFile } from "./git-repository.ts";
 import { gtoVersions, type GtoVersion } from "./gto-tags.ts";
@@ -88,10 +89,12 @@ function noneOf(
 class GitSource {
   readonly #repository: GitRepository;
   readonly #dvc: DvcFiles;
+  readonly #files: CommittedFiles;
 
   constructor(repository: GitRepository, dvc: DvcFiles) {
     this.#repository = repository;
     this.#dvc = dvc;
+    this.#files = new CommittedFiles(repository, dvc);
   }
 
   async fetch(version: GtoVersion, given: string | null, workspace: string): Promise<string> {
@@ -100,19 +103,13 @@ class GitSource {
       throw new LastgoodError("artifact.invalid", `${path} is no path inside the repository`);
     const target = join(workspace, posix.basename(path));
     rmSync(target, { recursive: true, force: true });
-    const tracked = await this.#repository.files(version.commit, path);
-    for (const file of tracked) {
-      // A tree may hold what no checkout would make of it: `..`.
-      if (!artefactFileSchema.shape.path.safeParse(file.path).success)
-        throw new LastgoodError("artifact.invalid", `git has "${file.path}", which is no path`);
-      await this.#writeGit(file, placed(target, posix.relative(path, file.path)));
+    const files = await this.#files.at(version.commit, path);
+    for (const { below, path: own, kept } of files) {
+      const to = placed(target, below);
+      if (kept.by === "git") await this.#writeGit(kept.file, to);
+      else await this.#dvc.write(kept.file, to, own);
     }
-    if (tracked.length > 0) return target;
-    const files = await this.#dvc.files(version.commit, path);
-    for (const file of files ?? []) {
-      await this.#dvc.write(file, placed(target, file.path), posix.join(path, file.path));
-    }
-    if (files !== null && files.length > 0) return target;
+    if (files.length > 0) return target;
     throw new LastgoodError(
       "artifact.missing",
       `there is no ${path} at ${version.artifact}@${version.version}, in git or by DVC`,

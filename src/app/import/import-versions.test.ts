@@ -1,10 +1,11 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { afterAll, expect, test } from "vitest";
 
-import { LastgoodClient } from "../../client/index.ts";
+import { LastgoodClient, type Fetch } from "../../client/index.ts";
 import { LastgoodError, type ErrorCode } from "../../core/errors/index.ts";
 import { importVersions, type ImportedVersion } from "./import-versions.ts";
 import type { OfferedVersion } from "./offered-version.ts";
@@ -34,7 +35,7 @@ const onStart = (): void => undefined;
 async function outcomes(...offers: readonly OfferedVersion[]): Promise<readonly string[]> {
   const done: ImportedVersion[] = [];
   const onVersion = (version: ImportedVersion): unknown => done.push(version);
-  const how = { actor: "tester", dryRun: false, verify: false };
+  const how = { actor: "tester", dryRun: false, verify: false, said: {} };
   await importVersions(offers, { client, cacheDir, ...how, onStart, onVersion });
   return done.map(({ name, outcome }) => `${name} ${outcome}`);
 }
@@ -48,6 +49,48 @@ test.each<ErrorCode>(["version.not-found", "preflight.rejected", "artifact.missi
     ]);
   },
 );
+
+function answer(status: number, body: object): ReturnType<Fetch> {
+  const text = JSON.stringify(body);
+  return Promise.resolve({ ok: status === 200, status, body: null, text: async () => text });
+}
+
+test("what serves them and what they take is said of every version, and wins over their folders", async () => {
+  const bodies: unknown[] = [];
+  const digest = `sha256:${createHash("sha256").update("serve").digest("hex")}`;
+  const fetch: Fetch = (url, { method = "GET", body } = {}) => {
+    if (method === "GET") return answer(200, []);
+    if (url.endsWith("/blobs")) return answer(200, { digest, size: 5 });
+    bodies.push(typeof body === "string" ? JSON.parse(body) : body);
+    return answer(422, { code: "runtime.failed", title: "it does not start" });
+  };
+  const path = join(cacheDir, "serve.py");
+  writeFileSync(path, "serve");
+  const offers = ["v1", "v2"].map((name) => ({
+    ...failing(name, "internal"),
+    bring: () => Promise.resolve({ path }),
+  }));
+  const spec = { name: "x", kind: "tensor", dtype: "FP32", shape: [-1, 1] } as const;
+  const said = {
+    launcher: "python",
+    signature: { inputs: [spec], outputs: [{ ...spec, name: "y" }] },
+    inputExample: { inputs: { x: [[1]] } },
+  };
+  await importVersions(offers, {
+    client: new LastgoodClient({ url: "http://127.0.0.1:1", fetch }),
+    cacheDir,
+    actor: "tester",
+    dryRun: false,
+    verify: false,
+    said,
+    onStart,
+    onVersion: () => undefined,
+  });
+  expect(bodies).toMatchObject([
+    { name: "v1", runtime: "process", ...said },
+    { name: "v2", runtime: "process", ...said },
+  ]);
+});
 
 test("a server that does not answer ends it", async () => {
   await expect(outcomes(failing("v1", "server.unreachable"))).rejects.toMatchObject({

@@ -11,7 +11,7 @@ import {
   parseVersionName,
   versionLabel,
 } from "../../core/version/index.ts";
-import { readModel, registerModel } from "../model-folder/index.ts";
+import { readModel, registerModel, type Registering } from "../model-folder/index.ts";
 import type { OfferedVersion } from "./offered-version.ts";
 
 /** What became of one version. */
@@ -36,6 +36,8 @@ export interface ImportOptions {
   readonly dryRun: boolean;
   /** Fetches what is here already too, and compares its bytes. */
   readonly verify: boolean;
+  /** Of every version, where its folder says otherwise or nothing. */
+  readonly said: Pick<Registering["said"], "launcher" | "signature" | "inputExample">;
   /** Called before a version's own server is started once, which may take minutes. */
   readonly onStart: (origin: string) => void;
   /** Called after each version. */
@@ -164,7 +166,7 @@ async function cameFrom(
 async function bringOver(
   offer: OfferedVersion,
   here: readonly VersionSummary[],
-  { client, cacheDir, actor, onStart }: ImportOptions,
+  { client, cacheDir, actor, said, onStart }: ImportOptions,
 ): Promise<Omit<ImportedVersion, "origin" | "model" | "name">> {
   const { origin, model, name } = offer;
   const workspace = workspaceOf(cacheDir, origin);
@@ -172,7 +174,8 @@ async function bringOver(
   const brought = await offer.bring(workspace);
   const { metrics = {}, params = {}, tags = {}, lineage = {}, notes = [] } = brought;
   const found = await readModel(brought.path);
-  const said = {
+  const saying = {
+    ...said,
     name: parseVersionName(name),
     metrics: { ...metrics },
     params: { ...params },
@@ -182,7 +185,7 @@ async function bringOver(
   };
   const registered = await registerModel(
     client,
-    { model, found, said },
+    { model, found, said: saying },
     { onStart: () => onStart(origin) },
   );
   rmSync(workspace, { recursive: true, force: true });

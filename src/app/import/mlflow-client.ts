@@ -16,6 +16,7 @@ import { LastgoodError, plainWords } from "../../core/errors/index.ts";
 const pairs = z.array(z.object({ key: z.string(), value: z.string().default("") })).default([]);
 const versionSchema = z.object({
   version: z.string().regex(/^\d{1,15}$/),
+  creation_timestamp: z.coerce.number().optional(),
   current_stage: z.string().optional(),
   description: z.string().optional(),
   run_id: z.string().optional(),
@@ -198,7 +199,10 @@ export class MlflowClient {
     return files.toSorted((a, b) => (a.path < b.path ? -1 : 1));
   }
 
-  /** Fetches one file, unless it lies there whole from an earlier run. */
+  /**
+   * Fetches one file, unless one of its size lies there: whoever asks has seen to it that only the
+   * same source ever wrote there.
+   */
   async download(
     root: string,
     file: { readonly path: string; readonly size: number | null },

@@ -1,3 +1,4 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { LastgoodError } from "../../core/errors/index.ts";
@@ -135,10 +136,25 @@ async function fetchFiles(
   const files = await client.files(root);
   if (files.length === 0)
     throw new LastgoodError("artifact.missing", `the server has no files of it at ${root}`);
-  for (const file of files) {
+  for (const file of files)
     if (!artefactFileSchema.shape.path.safeParse(file.path).success)
       throw new LastgoodError("artifact.invalid", `"${file.path}" is no path inside a version`);
-    await client.download(root, file, join(workspace, file.path));
-  }
-  return workspace;
+  const { run_id: runId = null, creation_timestamp: createdMs = null } = version;
+  const folder = folderOf(workspace, JSON.stringify({ root, runId, createdMs, files }));
+  for (const file of files) await client.download(root, file, join(folder, file.path));
+  return folder;
+}
+
+/**
+ * The folder for the files of one source, with what an earlier run left of that very source and
+ * nothing else: a number of a model that was deleted and made anew is another version.
+ */
+function folderOf(workspace: string, source: string): string {
+  const folder = join(workspace, "files");
+  const note = join(workspace, "source.json");
+  if (existsSync(note) && readFileSync(note, "utf8") === source) return folder;
+  rmSync(workspace, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(note, source);
+  return folder;
 }

@@ -83,6 +83,8 @@ test("a folder of models is a repository, as Triton has it; what ONNX Runtime do
     message: expect.stringContaining("pytorch") as string,
   });
   expect(await brought(offers[1])).toEqual({ "model.onnx": "1" });
+  const [launched] = folderOffers(folder, null, { launcher: "python" });
+  expect(await brought(launched)).toEqual({ "model.pt": "7" });
   expect(() => folderOffers(folder, "one")).toThrow(/--as/);
 });
 
@@ -184,10 +186,58 @@ test("a folder by DVC, a part of one, an output of a stage, and a file in git it
     "model.onnx": "in git",
     "example.json": "[]",
   });
-  for (const path of ["nowhere.onnx", "../outside", "/etc"])
+  for (const path of ["nowhere.onnx", "../outside", "/etc", ":/plain"])
     await expect((await at(path))?.bring(workspace)).rejects.toMatchObject({
       code: expect.stringMatching(/^artifact\./) as string,
     });
+});
+
+test("what DVC tracks inside a folder of git is the file, not the pointer to it", async () => {
+  git("init", "-q");
+  write(".gitignore", ".dvc/cache\n");
+  write("models/iris/MLmodel", "flavors: {}");
+  pointer("models/iris/model.pkl", cached("weights"));
+  write("models/iris/.gitignore", "/model.pkl\n/metrics\n");
+  const list = JSON.stringify([{ md5: cached("deep"), relpath: "sub/a.bin" }]);
+  pointer("models/iris/data/more", `${cached(list, ".dir")}.dir`);
+  write("models/iris/data/.gitignore", "/more\n*.tmp\n");
+  write("models/iris/notes.dvc", "a note that is no pointer");
+  write("models/iris/scores.json", "{}");
+  const outs = [
+    ["models/iris/metrics", cached("built")],
+    ["models/iris/scores.json", md5("a score that DVC does not cache")],
+    ["models/churn.pkl", md5("of another model")],
+  ].map(([path, hash]) => `    - path: ${path}\n      md5: ${hash}\n`);
+  write("dvc.lock", `schema: '2.0'\nstages:\n  train:\n    outs:\n${outs.join("")}`);
+  commit("iris@v1.0.0");
+  expect(await brought(await at("models/iris"))).toEqual({
+    MLmodel: "flavors: {}",
+    "model.pkl": "weights",
+    metrics: "built",
+    "data/more/sub/a.bin": "deep",
+    "data/.gitignore": "/more\n*.tmp\n",
+    "notes.dvc": "a note that is no pointer",
+    "scores.json": "{}",
+  });
+
+  const hash = md5("weights");
+  rmSync(join(folder, `.dvc/cache/files/md5/${hash.slice(0, 2)}/${hash.slice(2)}`));
+  await expect((await at("models/iris"))?.bring(workspace)).rejects.toMatchObject({
+    code: "artifact.missing",
+    message: expect.stringContaining("models/iris/model.pkl is not in DVC's cache") as string,
+    hint: expect.stringContaining("dvc fetch") as string,
+  });
+});
+
+test("a file that DVC knows by no MD5 is refused by its name", async () => {
+  git("init", "-q");
+  write("models/iris/MLmodel", "flavors: {}");
+  write("models/iris/model.pkl.dvc", "outs:\n- path: model.pkl\n  hash: etag\n  etag: ab\n");
+  commit("iris@v1.0.0");
+  await expect((await at("models/iris"))?.bring(workspace)).rejects.toMatchObject({
+    code: "artifact.invalid",
+    message: expect.stringContaining("models/iris/model.pkl") as string,
+  });
 });
 
 test("an artefact in a folder of a monorepo is described there; GTO alone has artifacts.yaml", async () => {
@@ -243,6 +293,66 @@ test("what no tag registers is named, with what the tags do register", async () 
     message: expect.stringContaining("fraud@v1.1.0") as string,
     hint: "registered, and not taken back, are v1.0.0",
   });
+});
+
+test("a symbolic link in git is what it leads to at that commit: a file, a folder, what DVC or LFS keeps", async () => {
+  git("init", "-q");
+  write(".gitignore", ".dvc/cache\n");
+  write("shared/weights.bin", "weights");
+  write("shared/again.bin", "again");
+  write("shared/deep/a.txt", "a");
+  pointer("shared/kept.bin", cached("by DVC"));
+  const oid = createHash("sha256").update("large").digest("hex");
+  write(
+    "shared/large.bin",
+    `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize 5\n`,
+  );
+  write(`.git/lfs/objects/${oid.slice(0, 2)}/${oid.slice(2, 4)}/${oid}`, "large");
+  write("models/fraud/serve.py", "serve");
+  const links = {
+    "models/fraud/weights.bin": "../../shared/weights.bin",
+    "models/fraud/deep": "../../also-shared/deep",
+    "models/fraud/kept.bin": "../../shared/kept.bin",
+    "models/fraud/large.bin": "./../../shared/large.bin",
+    "models/fraud/again.bin": "deep/../again.bin",
+    "also-shared": "shared",
+    latest: "models/fraud",
+  };
+  for (const [path, target] of Object.entries(links)) symlinkSync(target, join(folder, path));
+  commit("fraud@v1.0.0");
+  write("shared/weights.bin", "changed since");
+  commit();
+  const expected = {
+    "serve.py": "serve",
+    "weights.bin": "weights",
+    "deep/a.txt": "a",
+    "kept.bin": "by DVC",
+    "large.bin": "large",
+    // As a file system reads it: `deep` is a link, and above it is `shared`.
+    "again.bin": "again",
+  };
+  expect(await brought(await at("models/fraud"))).toEqual(expected);
+  expect(await brought(await at("latest"))).toEqual(expected);
+});
+
+test.each([
+  ["out of the repository", "../../../outside.bin", "out of the repository"],
+  ["to a place of the machine", "/etc/hostname", "out of the repository"],
+  ["to what git does not have", "../../.git/config", "nothing there"],
+  ["to itself", "weights.bin", "circle"],
+  ["to the folder it is in", "../fraud", "circle"],
+  ["to the whole repository", "../..", "circle"],
+])("a symbolic link that leads %s is refused by its name", async (_, target, why) => {
+  git("init", "-q");
+  write("models/fraud/serve.py", "serve");
+  symlinkSync(target, join(folder, "models/fraud/weights.bin"));
+  commit("fraud@v1.0.0");
+  for (const path of ["models/fraud", "models/fraud/weights.bin"])
+    await expect((await at(path))?.bring(workspace)).rejects.toMatchObject({
+      code: "artifact.invalid",
+      message: expect.stringMatching(`models/fraud/weights\\.bin.*${why}`) as string,
+    });
+  expect(readdirSync(workspace)).toEqual([]);
 });
 
 function made(input: string, ...args: readonly string[]): string {

@@ -1,6 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
 
 import { LastgoodError } from "../../../core/errors/index.ts";
+import { BUILT_IN_NAMES } from "../../../core/launcher/index.ts";
 import { cacheDir, type Environment } from "../../config/index.ts";
 import {
   folderOffers,
@@ -12,10 +13,12 @@ import {
   type ImportedVersion,
   type OfferedVersion,
 } from "../../import/index.ts";
+import { readJsonFile } from "../../model-folder/index.ts";
 import { examples } from "../help-text.ts";
 import { httpFetch } from "../http-fetch.ts";
 import { counted } from "../phrase.ts";
 import type { Session } from "../session.ts";
+import { readSignature } from "../signature-file.ts";
 import { STARTING } from "../slow-steps.ts";
 
 interface Options {
@@ -24,6 +27,11 @@ interface Options {
   readonly path?: string | undefined;
   readonly as?: string | undefined;
   readonly all?: boolean | undefined;
+  readonly launcher?: string | undefined;
+  readonly signature?: string | undefined;
+  readonly inputExample?: string | undefined;
+  readonly verify?: boolean | undefined;
+  readonly dryRun?: boolean | undefined;
 }
 
 /** `import`: registers versions from where they are now. */
@@ -44,6 +52,18 @@ export function define(command: Command, session: Session): void {
     .option("--path <path>", "with --from-git: where the model lies in it, if no dvc.yaml says")
     .option("--as <model>", "the model's name here")
     .option("--all", "every version of an MLflow model")
+    .option(
+      "--launcher <name>",
+      `what starts a server on each version's folder, where no engine of ours runs it (${BUILT_IN_NAMES}, or a name in server.yaml); needs a server with --allow-code`,
+    )
+    .option(
+      "--signature <file>",
+      "JSON file with inputs and outputs of every version, where its server does not describe its own",
+    )
+    .option(
+      "--input-example <file>",
+      "JSON file with real inputs of every version; golden samples come from it",
+    )
     .option("--verify", "fetch what is here already too, and compare its bytes")
     .option("--dry-run", "say what would be imported, fetch and store nothing")
     .addHelpText(
@@ -56,35 +76,53 @@ export function define(command: Command, session: Session): void {
           "all of them, with aliases",
         ],
         ["lastgood import fraud --from-git ./repo", "tags fraud@v1.2.0, stages as aliases"],
+        ["lastgood import ./models/score --launcher python", "folders with a serve.py"],
       ]),
     )
-    .action(async (what, options) => {
-      const offers = await offersOf(what, options, session.env);
-      const dryRun = options.dryRun === true;
-      let count = 0;
-      const versions = await importVersions(offers, {
-        client: await session.client(),
-        cacheDir: cacheDir(session.env),
-        actor: await session.actor(),
-        dryRun,
-        verify: options.verify === true,
-        onStart: (origin) => session.terminal.note(`${origin}: ${STARTING}`),
-        onVersion: (version) => {
-          count += 1;
-          session.terminal.note(`[${count}/${offers.length}] ${progress(version)}`);
-        },
-      });
-      const total = (outcome: ImportedVersion["outcome"]): number =>
-        versions.filter((version) => version.outcome === outcome).length;
-      const totals = {
-        imported: total("imported"),
-        present: total("present"),
-        refused: total("refused"),
-        offered: total("offered"),
-      };
-      if (totals.refused > 0) session.exitCode = 1;
-      session.terminal.answer({ dryRun, ...totals, versions }, () => summary(totals, session));
-    });
+    .action((what, options) => run(what, options, session));
+}
+
+async function run(what: string | undefined, options: Options, session: Session): Promise<void> {
+  const said = saidOf(options);
+  const offers = await offersOf(what, options, session.env);
+  const dryRun = options.dryRun === true;
+  let count = 0;
+  const versions = await importVersions(offers, {
+    client: await session.client(),
+    cacheDir: cacheDir(session.env),
+    actor: await session.actor(),
+    dryRun,
+    verify: options.verify === true,
+    said,
+    onStart: (origin) => session.terminal.note(`${origin}: ${STARTING}`),
+    onVersion: (version) => {
+      count += 1;
+      session.terminal.note(`[${count}/${offers.length}] ${progress(version)}`);
+    },
+  });
+  const total = (outcome: ImportedVersion["outcome"]): number =>
+    versions.filter((version) => version.outcome === outcome).length;
+  const totals = {
+    imported: total("imported"),
+    present: total("present"),
+    refused: total("refused"),
+    offered: total("offered"),
+  };
+  if (totals.refused > 0) session.exitCode = 1;
+  session.terminal.answer({ dryRun, ...totals, versions }, () => summary(totals, session));
+}
+
+/** @throws `usage.invalid` for a file that cannot be read. */
+function saidOf({
+  launcher,
+  signature,
+  inputExample,
+}: Options): Parameters<typeof importVersions>[1]["said"] {
+  return {
+    launcher: launcher ?? null,
+    signature: signature === undefined ? null : readSignature(signature),
+    inputExample: inputExample === undefined ? null : readJsonFile(inputExample),
+  };
 }
 
 async function offersOf(
@@ -113,7 +151,7 @@ async function offersOf(
     });
   if (what.startsWith("models:") || options.from !== undefined)
     return fromMlflow(what, options, env);
-  return folderOffers(what, as);
+  return folderOffers(what, as, options);
 }
 
 async function fromMlflow(

@@ -1,15 +1,9 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 
 import type { Registered } from "../../../core/api/index.ts";
-import { LastgoodError, pathText, plainIssues, plainWords } from "../../../core/errors/index.ts";
+import { LastgoodError } from "../../../core/errors/index.ts";
 import { BUILT_IN_NAMES } from "../../../core/launcher/index.ts";
-import {
-  describeSpec,
-  parseModelName,
-  parseVersionName,
-  signatureSchema,
-  type Signature,
-} from "../../../core/version/index.ts";
+import { describeSpec, parseModelName, parseVersionName } from "../../../core/version/index.ts";
 import {
   readJsonFile,
   readModel,
@@ -23,6 +17,7 @@ import { examples } from "../help-text.ts";
 import { numberPairValue, pairValue } from "../option-value.ts";
 import { bytes, counted, shortDigest } from "../phrase.ts";
 import type { Session } from "../session.ts";
+import { readSignature } from "../signature-file.ts";
 import { slowSteps } from "../slow-steps.ts";
 import { fullName, pipelineLines, referenceText } from "../version-words.ts";
 
@@ -163,20 +158,6 @@ function checkSource(
       },
     );
   }
-}
-
-function readSignature(path: string): Signature {
-  const parsed = signatureSchema.safeParse(readJsonFile(path), { error: plainWords });
-  if (parsed.success) return parsed.data;
-  throw new LastgoodError(
-    "usage.invalid",
-    `${path} is no signature: ${plainIssues(parsed.error)
-      .map((issue) => `${pathText(issue.path)}: ${issue.message}`)
-      .join("; ")}`,
-    {
-      hint: '{"inputs": [{"name": "x", "kind": "tensor", "dtype": "FP64", "shape": [-1, 4]}], "outputs": [{"name": "y", "kind": "tensor", "dtype": "INT64", "shape": [-1]}]}',
-    },
-  );
 }
 
 /** @throws `usage.invalid` for a file that is not one of rows. */
