@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 
 import { BUILT_IN_LAUNCHERS, type Launcher } from "../../core/launcher/index.ts";
 import { markedProcesses } from "../../link/process-tree/index.ts";
-import { environmentOf, unlocked } from "./environment.ts";
+import { environmentOf } from "./environment.ts";
 import { RotatedLog } from "./rotated-log.ts";
 
 const MARK = "/run/environment.test.sock:1;";
@@ -65,35 +65,4 @@ test("the requirements of a Bento are where bentoml build writes them", async ()
   await expect(madeBy(script, {}, true)).rejects.toMatchObject({
     message: expect.stringContaining("bentoml==1.4.40") as string,
   });
-});
-
-test("requirements that say one exact version are locked", () => {
-  const text = [
-    "# pinned by hand",
-    "numpy==2.1.0",
-    "mlflow[extras]==3.1.4  # the server",
-    "scikit-learn == 1.5.2 ; python_version >= '3.9'",
-    "pandas===2.2.3",
-    "--index-url https://host/simple",
-    "--extra-index-url=https://host/other",
-    "--require-hashes",
-    "cloudpickle==3.1.0 \\",
-    "    --hash=sha256:aaaa \\",
-    "    --hash=sha256:bbbb",
-    "",
-  ].join("\n");
-  expect(unlocked(text)).toEqual([]);
-});
-
-test("everything else may bring something else tomorrow, and is named", () => {
-  const loose = [
-    "numpy",
-    "numpy>=2",
-    "numpy==2.*",
-    "numpy==2.1,!=2.1.1",
-    "-r more.txt",
-    "./wheel",
-    "x @ https://host/x.whl",
-  ];
-  expect(unlocked(loose.join("\n"))).toEqual(loose);
 });
