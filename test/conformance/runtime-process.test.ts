@@ -439,3 +439,21 @@ test("constraints and wheels of a version's folder are installed, and other ones
   expect((await runtime.inspect(inspectRequest(byPath, [one(1)]))).notes).toEqual([]);
   expect(installed()).toEqual(["greeting-1.0", "greeting-1.0", "greeting-2.0"]);
 }, 180_000);
+
+test("where pip is too old to install elsewhere, the environment has its own", async () => {
+  const python = join(folder.path, "python-of-2022");
+  const script = `#!/bin/sh
+    case "$*" in
+      "-m pip --version") echo "pip 22.0.2 from /usr/lib/python3/dist-packages/pip (python 3.10)";;
+      *" --python "*) echo "no such option: --python"; exit 2;;
+      *) exec python3 "$@";;
+    esac`;
+  writeFileSync(python, script, { mode: 0o755 });
+  const runtime = folder.processRuntime({ environment: "venv", python });
+  const version = withFiles({
+    "requirements.txt": "--no-index\n./greeting-3.0-py3-none-any.whl\n",
+    "greeting-3.0-py3-none-any.whl": wheel("3.0"),
+  });
+  expect((await runtime.inspect(inspectRequest(version, [one(1)]))).notes).toEqual([]);
+  expect(installed()).toContain("greeting-3.0");
+}, 120_000);

@@ -61,8 +61,45 @@ test("the requirements of a Bento are where bentoml build writes them", async ()
   writeFileSync(join(folder, "bento.yaml"), "service: service:Sum\n");
   writeFileSync(join(folder, "env", "python", "requirements.txt"), "bentoml==1.4.40\n");
   // The file that is installed comes last.
-  const script = `case "$*" in *" -r "*) for last; do :; done; cat "$last"; exit 1;; esac`;
+  const script = `case "$*" in
+    *--version) echo "pip 25.0 from /somewhere (python 3.13)";;
+    *" -r "*) for last; do :; done; cat "$last"; exit 1;; esac`;
   await expect(madeBy(script, {}, true)).rejects.toMatchObject({
     message: expect.stringContaining("bentoml==1.4.40") as string,
+  });
+});
+
+/** An interpreter whose pip is this one; a venv with pip gets a pip of its own. */
+function withPip(version: string): string {
+  return `case "$*" in
+    "-m pip --version") echo "WARNING: cache"; echo "pip ${version} from /somewhere (python 3.10)";;
+    "-m venv --without-pip "*) mkdir -p "$4/bin";;
+    "-m venv "*) mkdir -p "$3/bin"; printf '#!/bin/sh\\necho "own: $*"; exit 1\\n' > "$3/bin/python"; chmod +x "$3/bin/python";;
+    *" --python "*) echo "shared: $*"; exit 1;;
+    *) echo "unknown: $*"; exit 1;;
+  esac`;
+}
+
+test.each([
+  ["20.0.2", "own"],
+  ["21.3.1", "own"],
+  ["22.0.2", "own"],
+  ["22.2.2", "own"],
+  ["22.3", "shared"],
+  ["23.0.1", "shared"],
+  ["26.1.dev0", "shared"],
+  ["of nobody knows when", "own"],
+])("pip %s installs as the environment's %s", async (version, which) => {
+  await expect(madeBy(withPip(version))).rejects.toMatchObject({
+    message: expect.stringContaining(`pip install: ${which}: `) as string,
+  });
+});
+
+test("where no environment can be made, what to install is said", async () => {
+  const script = `case "$*" in "-m venv "*) echo "ensurepip is not available";; esac; exit 1`;
+  await expect(madeBy(script)).rejects.toMatchObject({
+    code: "preflight.rejected",
+    message: expect.stringContaining("-m venv: ensurepip is not available") as string,
+    hint: expect.stringContaining("apt install python3-venv") as string,
   });
 });

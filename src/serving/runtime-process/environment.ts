@@ -86,7 +86,12 @@ function run(program: string, args: readonly string[], around: Making): Promise<
   });
 }
 
-function failed(what: string, output: string): LastgoodError {
+const WRONG_FILE =
+  "correct the requirements file; a version that is registered already needs a new name then";
+const NO_VENV =
+  "install the venv module of this Python with its pip (on Debian and Ubuntu: apt install python3-venv), or name another interpreter: python of its launcher";
+
+function failed(what: string, output: string, hint = WRONG_FILE): LastgoodError {
   const lines = output
     .split("\n")
     .filter((line) => line.trim() !== "" && !line.startsWith("[notice]"))
@@ -94,9 +99,7 @@ function failed(what: string, output: string): LastgoodError {
   return new LastgoodError(
     "preflight.rejected",
     `the version's environment could not be made: ${what}: ${lines.join("\n")}`,
-    {
-      hint: "correct the requirements file; a version that is registered already needs a new name then",
-    },
+    { hint },
   );
 }
 
@@ -109,15 +112,22 @@ sys.path = [path for path in sys.path if path]
 os.chdir(sys.argv.pop(1))
 runpy.run_module("pip", run_name="__main__", alter_sys=True)`;
 
+/** Whether a pip that says this of itself can install for another interpreter: `--python` is of 22.3. */
+function installsElsewhere(version: string): boolean {
+  const [, major, minor] = /^pip (\d+)\.(\d+)/m.exec(version) ?? [];
+  return Number(major) > 22 || (Number(major) === 22 && Number(minor) >= 3);
+}
+
 async function make(folder: string, requirements: RequirementsFile, around: Making): Promise<void> {
   const { launcher } = around;
   const python = absolute(folder, "bin", "python");
   // An installer of its own would take longer to make than all the rest.
-  const hasPip = (await run(launcher.python, ["-m", "pip", "--version"], around)).ok;
-  const venv = ["-m", "venv", ...(hasPip ? ["--without-pip"] : []), folder];
+  const pipThere = await run(launcher.python, ["-m", "pip", "--version"], around);
+  const isShared = pipThere.ok && installsElsewhere(pipThere.output);
+  const venv = ["-m", "venv", ...(isShared ? ["--without-pip"] : []), folder];
   const made = await run(launcher.python, venv, around);
-  if (!made.ok) throw failed(`${launcher.python} -m venv`, made.output);
-  const [program, into] = hasPip ? [launcher.python, ["--python", python]] : [python, []];
+  if (!made.ok) throw failed(`${launcher.python} -m venv`, made.output, NO_VENV);
+  const [program, into] = isShared ? [launcher.python, ["--python", python]] : [python, []];
   const pip = ["-c", PIP_IN, absolute(requirements.from), ...into, ...PIP_INSTALL];
   const installed = await run(program, [...pip, "-r", absolute(requirements.file)], around);
   if (!installed.ok) throw failed("pip install", installed.output);
