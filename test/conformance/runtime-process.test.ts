@@ -1,7 +1,7 @@
 /** What the process runtime promises beyond every runtime: nothing of a server is left, whatever it does. */
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterAll, afterEach, expect, test } from "vitest";
@@ -27,6 +27,7 @@ import {
   FIXTURE_LAUNCHER,
   inspectRequest,
   revisionOf,
+  type Version,
 } from "./runtime-subjects.ts";
 
 const folder = new DataFolder();
@@ -329,16 +330,24 @@ test("a launcher that the server has not is named with those it has", async () =
   });
 });
 
-/** A version whose requirements are a package that lies in its own folder: nothing is downloaded. */
-function withRequirements(requirements: string): ReturnType<DataFolder["storeServer"]> {
+/** A version with these files beside its server; what it requires lies among them: nothing is downloaded. */
+function withFiles(files: Readonly<Record<string, string | Buffer>>): Version {
   const version = folder.storeServer({ model: "doubling" });
-  const [file] = folder.store(Buffer.from(requirements)).files;
-  if (file === undefined) throw new Error("nothing was stored");
+  const added = Object.entries(files).map(([path, content]) => {
+    const [file] = folder.store(Buffer.from(content)).files;
+    if (file === undefined) throw new Error("nothing was stored");
+    return { ...file, path };
+  });
+  const [first] = added;
   return {
     ...version,
-    digest: file.digest,
-    files: [...version.files, { ...file, path: "requirements.txt" }],
+    digest: first?.digest ?? version.digest,
+    files: [...version.files, ...added],
   };
+}
+
+function withRequirements(requirements: string): Version {
+  return withFiles({ "requirements.txt": requirements });
 }
 
 test("an environment is made once for all versions with these requirements", async () => {
@@ -363,7 +372,7 @@ test("an environment is made once for all versions with these requirements", asy
 
 test("an installation that fails refuses the version with the installer's last lines", async () => {
   const runtime = folder.processRuntime({ environment: "venv" });
-  const version = withRequirements("./there-is-no-such-package\n");
+  const version = withRequirements("--no-index\nthere-is-no-such-package==1.0\n");
   await expect(runtime.inspect(inspectRequest(version))).rejects.toMatchObject({
     code: "preflight.rejected",
     message: expect.stringMatching(
@@ -374,4 +383,77 @@ test("an installation that fails refuses the version with the installer's last l
   await expect(runtime.inspect(inspectRequest(version))).rejects.toMatchObject({
     code: "preflight.rejected",
   });
+}, 120_000);
+
+/** A package of one empty module, built as an installer takes it. */
+function wheel(version: string): Buffer {
+  const path = join(folder.path, `greeting-${version}-py3-none-any.whl`);
+  const script = `
+import sys, zipfile
+path, version = sys.argv[1:]
+info = f"greeting-{version}.dist-info"
+with zipfile.ZipFile(path, "w") as wheel:
+    wheel.writestr("greeting.py", "")
+    wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\\nName: greeting\\nVersion: {version}\\n")
+    wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+    wheel.writestr(f"{info}/RECORD", "")`;
+  execFileSync("python3", ["-c", script, path, version]);
+  return readFileSync(path);
+}
+
+/** What is installed in each environment of the folder, apart from installers. */
+function installed(): readonly string[] {
+  const found = readdirSync(join(folder.path, "environments"), { recursive: true }) as string[];
+  return (
+    found
+      // `lib64` is a link to it.
+      .filter(
+        (path) => /\/lib\/.*\.dist-info$/.test(path) && !/(?:pip|setuptools)-[^/]*$/.test(path),
+      )
+      .map((path) => basename(path, ".dist-info"))
+      .toSorted()
+  );
+}
+
+test("constraints and wheels of a version's folder are installed, and other ones get another environment", async () => {
+  const runtime = folder.processRuntime({ environment: "venv" });
+  const files = {
+    "requirements.txt": "-c constraints.txt\n--no-index\n--find-links wheels\n-r deps/base.txt\n",
+    "deps/base.txt": "greeting\n",
+    "wheels/greeting-1.0-py3-none-any.whl": wheel("1.0"),
+    "wheels/greeting-2.0-py3-none-any.whl": wheel("2.0"),
+    // The installer's modules are not looked for here, nor is its interpreter chosen here.
+    "pip.py": "raise SystemExit('this is not pip')\n",
+    ".python-version": "2.5\n",
+  };
+  for (const constraint of ["greeting==1.0", "greeting<3"]) {
+    const version = withFiles({ "constraints.txt": constraint, ...files });
+    const { notes } = await runtime.inspect(inspectRequest(version, [one(1)]));
+    expect(notes).toEqual(["environment: unmanaged: greeting is no exact version"]);
+  }
+  expect(installed()).toEqual(["greeting-1.0", "greeting-2.0"]);
+  const byPath = withFiles({
+    ...files,
+    "requirements.txt": "./wheels/greeting-1.0-py3-none-any.whl\n",
+  });
+  expect((await runtime.inspect(inspectRequest(byPath, [one(1)]))).notes).toEqual([]);
+  expect(installed()).toEqual(["greeting-1.0", "greeting-1.0", "greeting-2.0"]);
+}, 180_000);
+
+test("where pip is too old to install elsewhere, the environment has its own", async () => {
+  const python = join(folder.path, "python-of-2022");
+  const script = `#!/bin/sh
+    case "$*" in
+      "-m pip --version") echo "pip 22.0.2 from /usr/lib/python3/dist-packages/pip (python 3.10)";;
+      *" --python "*) echo "no such option: --python"; exit 2;;
+      *) exec python3 "$@";;
+    esac`;
+  writeFileSync(python, script, { mode: 0o755 });
+  const runtime = folder.processRuntime({ environment: "venv", python });
+  const version = withFiles({
+    "requirements.txt": "--no-index\n./greeting-3.0-py3-none-any.whl\n",
+    "greeting-3.0-py3-none-any.whl": wheel("3.0"),
+  });
+  expect((await runtime.inspect(inspectRequest(version, [one(1)]))).notes).toEqual([]);
+  expect(installed()).toContain("greeting-3.0");
 }, 120_000);

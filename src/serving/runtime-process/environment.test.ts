@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 
 import { BUILT_IN_LAUNCHERS, type Launcher } from "../../core/launcher/index.ts";
 import { markedProcesses } from "../../link/process-tree/index.ts";
-import { environmentOf, unlocked } from "./environment.ts";
+import { environmentOf } from "./environment.ts";
 import { RotatedLog } from "./rotated-log.ts";
 
 const MARK = "/run/environment.test.sock:1;";
@@ -61,39 +61,45 @@ test("the requirements of a Bento are where bentoml build writes them", async ()
   writeFileSync(join(folder, "bento.yaml"), "service: service:Sum\n");
   writeFileSync(join(folder, "env", "python", "requirements.txt"), "bentoml==1.4.40\n");
   // The file that is installed comes last.
-  const script = `case "$*" in *" -r "*) for last; do :; done; cat "$last"; exit 1;; esac`;
+  const script = `case "$*" in
+    *--version) echo "pip 25.0 from /somewhere (python 3.13)";;
+    *" -r "*) for last; do :; done; cat "$last"; exit 1;; esac`;
   await expect(madeBy(script, {}, true)).rejects.toMatchObject({
     message: expect.stringContaining("bentoml==1.4.40") as string,
   });
 });
 
-test("requirements that say one exact version are locked", () => {
-  const text = [
-    "# pinned by hand",
-    "numpy==2.1.0",
-    "mlflow[extras]==3.1.4  # the server",
-    "scikit-learn == 1.5.2 ; python_version >= '3.9'",
-    "pandas===2.2.3",
-    "--index-url https://host/simple",
-    "--extra-index-url=https://host/other",
-    "--require-hashes",
-    "cloudpickle==3.1.0 \\",
-    "    --hash=sha256:aaaa \\",
-    "    --hash=sha256:bbbb",
-    "",
-  ].join("\n");
-  expect(unlocked(text)).toEqual([]);
+/** An interpreter whose pip is this one; a venv with pip gets a pip of its own. */
+function withPip(version: string): string {
+  return `case "$*" in
+    "-m pip --version") echo "WARNING: cache"; echo "pip ${version} from /somewhere (python 3.10)";;
+    "-m venv --without-pip "*) mkdir -p "$4/bin";;
+    "-m venv "*) mkdir -p "$3/bin"; printf '#!/bin/sh\\necho "own: $*"; exit 1\\n' > "$3/bin/python"; chmod +x "$3/bin/python";;
+    *" --python "*) echo "shared: $*"; exit 1;;
+    *) echo "unknown: $*"; exit 1;;
+  esac`;
+}
+
+test.each([
+  ["20.0.2", "own"],
+  ["21.3.1", "own"],
+  ["22.0.2", "own"],
+  ["22.2.2", "own"],
+  ["22.3", "shared"],
+  ["23.0.1", "shared"],
+  ["26.1.dev0", "shared"],
+  ["of nobody knows when", "own"],
+])("pip %s installs as the environment's %s", async (version, which) => {
+  await expect(madeBy(withPip(version))).rejects.toMatchObject({
+    message: expect.stringContaining(`pip install: ${which}: `) as string,
+  });
 });
 
-test("everything else may bring something else tomorrow, and is named", () => {
-  const loose = [
-    "numpy",
-    "numpy>=2",
-    "numpy==2.*",
-    "numpy==2.1,!=2.1.1",
-    "-r more.txt",
-    "./wheel",
-    "x @ https://host/x.whl",
-  ];
-  expect(unlocked(loose.join("\n"))).toEqual(loose);
+test("where no environment can be made, what to install is said", async () => {
+  const script = `case "$*" in "-m venv "*) echo "ensurepip is not available";; esac; exit 1`;
+  await expect(madeBy(script)).rejects.toMatchObject({
+    code: "preflight.rejected",
+    message: expect.stringContaining("-m venv: ensurepip is not available") as string,
+    hint: expect.stringContaining("apt install python3-venv") as string,
+  });
 });

@@ -1,14 +1,12 @@
 import { spawn } from "node:child_process";
-import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve as absolute } from "node:path";
 
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Launcher } from "../../core/launcher/index.ts";
 import { useEnvironment } from "../../link/environment/index.ts";
 import { endProcesses, markedProcesses, PROCESS_MARK } from "../../link/process-tree/index.ts";
 import { inheritedVariables } from "./inherited-variables.ts";
+import { readRequirements, requirementsFile, type RequirementsFile } from "./requirements.ts";
 import type { RotatedLog } from "./rotated-log.ts";
 
 const PIP_INSTALL = ["install", "--disable-pip-version-check", "--no-input", "-q"] as const;
@@ -35,23 +33,6 @@ export interface Environment {
   readonly isManaged: boolean;
   /** Called when nothing runs in it any more. */
   release(): void;
-}
-
-/** Lines that say where from, and in which form, not what: an exact version stays one. */
-const WHERE_FROM =
-  /^(?:-i|-f|--index-url|--extra-index-url|--find-links|--trusted-host|--no-index|--prefer-binary|--(?:only|no)-binary|--require-hashes)(?:[\s=]|$)/;
-
-/** The requirements that are not one exact version: they may bring something else tomorrow. */
-export function unlocked(requirements: string): readonly string[] {
-  return requirements
-    .replaceAll(/\\\r?\n/g, " ")
-    .split("\n")
-    .map((line) => line.replace(/(^|\s)#.*$/, "").trim())
-    .filter((line) => line !== "" && !line.startsWith("--hash") && !WHERE_FROM.test(line))
-    .filter(
-      (line) =>
-        !/^[A-Za-z0-9][\w.-]*(\[[^\]]*\])?\s*={2,3}\s*[^\s*;,]+(\s*;.*|\s+--hash.*)?$/.test(line),
-    );
 }
 
 /** Of an interpreter that is not ours to remove. */
@@ -105,7 +86,12 @@ function run(program: string, args: readonly string[], around: Making): Promise<
   });
 }
 
-function failed(what: string, output: string): LastgoodError {
+const WRONG_FILE =
+  "correct the requirements file; a version that is registered already needs a new name then";
+const NO_VENV =
+  "install the venv module of this Python with its pip (on Debian and Ubuntu: apt install python3-venv), or name another interpreter: python of its launcher";
+
+function failed(what: string, output: string, hint = WRONG_FILE): LastgoodError {
   const lines = output
     .split("\n")
     .filter((line) => line.trim() !== "" && !line.startsWith("[notice]"))
@@ -113,41 +99,43 @@ function failed(what: string, output: string): LastgoodError {
   return new LastgoodError(
     "preflight.rejected",
     `the version's environment could not be made: ${what}: ${lines.join("\n")}`,
-    {
-      hint: "correct the requirements file; a version that is registered already needs a new name then",
-    },
+    { hint },
   );
 }
 
-async function make(folder: string, requirements: string, around: Making): Promise<void> {
+/**
+ * Runs pip where the version's files lie, without looking for modules there: neither those of the version
+ * nor the interpreter that a file of it may choose are the installer's.
+ */
+const PIP_IN = `import os, runpy, sys
+sys.path = [path for path in sys.path if path]
+os.chdir(sys.argv.pop(1))
+runpy.run_module("pip", run_name="__main__", alter_sys=True)`;
+
+/** Whether a pip that says this of itself can install for another interpreter: `--python` is of 22.3. */
+function installsElsewhere(version: string): boolean {
+  const [, major, minor] = /^pip (\d+)\.(\d+)/m.exec(version) ?? [];
+  return Number(major) > 22 || (Number(major) === 22 && Number(minor) >= 3);
+}
+
+async function make(folder: string, requirements: RequirementsFile, around: Making): Promise<void> {
   const { launcher } = around;
-  const python = join(folder, "bin", "python");
+  const python = absolute(folder, "bin", "python");
   // An installer of its own would take longer to make than all the rest.
-  const hasPip = (await run(launcher.python, ["-m", "pip", "--version"], around)).ok;
-  const venv = ["-m", "venv", ...(hasPip ? ["--without-pip"] : []), folder];
+  const pipThere = await run(launcher.python, ["-m", "pip", "--version"], around);
+  const isShared = pipThere.ok && installsElsewhere(pipThere.output);
+  const venv = ["-m", "venv", ...(isShared ? ["--without-pip"] : []), folder];
   const made = await run(launcher.python, venv, around);
-  if (!made.ok) throw failed(`${launcher.python} -m venv`, made.output);
-  const file = join(folder, "requirements.txt");
-  await writeFile(file, requirements);
-  const pip = hasPip ? [launcher.python, "-m", "pip", "--python", python] : [python, "-m", "pip"];
-  const [program, ...args] = [...pip, ...PIP_INSTALL, "-r", file];
-  const installed = await run(program, args, around);
+  if (!made.ok) throw failed(`${launcher.python} -m venv`, made.output, NO_VENV);
+  const [program, into] = isShared ? [launcher.python, ["--python", python]] : [python, []];
+  const pip = ["-c", PIP_IN, absolute(requirements.from), ...into, ...PIP_INSTALL];
+  const installed = await run(program, [...pip, "-r", absolute(requirements.file)], around);
   if (!installed.ok) throw failed("pip install", installed.output);
 }
 
-/** Where `bentoml build` writes the requirements of a Bento, whose root `bento.yaml` marks. */
-const OF_A_BENTO = join("env", "python", "requirements.txt");
-
-/** The requirements file of a version, which may not be there. */
-function requirementsFile(folder: string, { requirements }: Launcher): string {
-  const file = join(folder, requirements);
-  const isBento = !existsSync(file) && existsSync(join(folder, "bento.yaml"));
-  return isBento ? join(folder, OF_A_BENTO) : file;
-}
-
 /**
- * The environment of a version: made of its requirements file, once for all versions that have the
- * same; the interpreter as it is where there is none.
+ * The environment of a version: made of its requirements file and what that refers to, once for all
+ * versions that have the same; the interpreter as it is where there is none.
  * @throws `preflight.rejected` with the installer's last lines; `runtime.timeout`.
  */
 export async function environmentOf(
@@ -158,10 +146,10 @@ export async function environmentOf(
   if (launcher.environment === "none")
     return unmanaged(launcher.python, "the launcher makes no environment");
   const file = requirementsFile(version.folder, launcher);
-  if (!existsSync(file))
+  if (file === null)
     return unmanaged(launcher.python, `the version has no ${launcher.requirements}`);
-  const requirements = await readFile(file, "utf8");
-  const digest = createHash("sha256").update(`${launcher.python}\n${requirements}`).digest("hex");
+  const requirements = await readRequirements(version.folder, file, launcher.python);
+  const { digest, loose } = requirements;
   const used = await useEnvironment(
     version.dataDir,
     { requirements: digest, version: version.digest },
@@ -170,7 +158,6 @@ export async function environmentOf(
       timeoutMs: launcher.installTimeoutMs,
     },
   );
-  const loose = unlocked(requirements);
   const name = `sha256:${digest.slice(0, 12)}`;
   const programs = join(used.folder, "bin");
   return {
