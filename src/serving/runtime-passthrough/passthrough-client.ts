@@ -11,18 +11,28 @@ import {
 
 type PassThroughAddress = Extract<ModelAddress, { readonly kind: "passthrough" }>;
 
+/** What a client is told of its server, and tells. */
+export interface PassThroughOptions {
+  /** Hears that the server answers: an answer, or a part of one, that is not its failure. */
+  readonly onAnswer?: () => void;
+}
+
 /** A server that is given requests as they are. Connections are opened as requests need them. */
 class PassThroughClient implements ForwardingClient {
   readonly #pool: UpstreamPool;
   readonly #bound: RequestBound;
   readonly #base: string;
   readonly #name: string;
+  readonly #onPart: (status: number) => void;
 
-  constructor({ url: text, queue }: PassThroughAddress) {
+  constructor({ url: text, queue }: PassThroughAddress, { onAnswer }: PassThroughOptions) {
     const url = new URL(text);
     this.#base = url.pathname.replace(/\/+$/, "");
     this.#name = `the server at ${text}`;
     this.#bound = new RequestBound(queue);
+    this.#onPart = (status) => {
+      if (status < 500) onAnswer?.();
+    };
     // As many connections as there are requests: a stream holds its own for as long as it lasts.
     this.#pool = new UpstreamPool(url, { connections: null });
   }
@@ -41,7 +51,9 @@ class PassThroughClient implements ForwardingClient {
   async forward(request: ForwardRequest): Promise<Forwarded> {
     this.#bound.enter();
     try {
-      const answer = await this.#pool.pass({ ...request, path: this.#base + request.path });
+      const path = this.#base + request.path;
+      const answer = await this.#pool.pass({ ...request, path, onPart: this.#onPart });
+      this.#onPart(answer.status);
       if (Buffer.isBuffer(answer.body)) this.#bound.leave();
       else answer.body.once("close", () => this.#bound.leave());
       return answer;
@@ -80,6 +92,9 @@ class PassThroughClient implements ForwardingClient {
 }
 
 /** A worker's connection to a server that speaks something of its own. */
-export function connectPassThrough(address: PassThroughAddress): ForwardingClient {
-  return new PassThroughClient(address);
+export function connectPassThrough(
+  address: PassThroughAddress,
+  options: PassThroughOptions = {},
+): ForwardingClient {
+  return new PassThroughClient(address, options);
 }

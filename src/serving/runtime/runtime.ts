@@ -104,6 +104,8 @@ export type ModelAddress =
       /** A server that speaks something of its own: requests are passed on unread. */
       readonly kind: "passthrough";
       readonly url: string;
+      /** Unix socket of the shim that keeps the server; null: it is nobody's here. */
+      readonly shim: string | null;
       /** Whether a request may be sent twice. */
       readonly retries: boolean;
       /** Requests taken and not yet answered before more are refused as `overloaded`. */
