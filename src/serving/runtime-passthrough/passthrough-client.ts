@@ -11,8 +11,12 @@ import {
 
 type PassThroughAddress = Extract<ModelAddress, { readonly kind: "passthrough" }>;
 
-/** What a client is told of its server, and tells. */
+/** How a server is reached, and who hears of it. */
 export interface PassThroughOptions {
+  /** Idle connections are closed after this long, ms: before a server that closes them too. */
+  readonly keepAliveMs?: number;
+  /** What to look at when it cannot be reached. */
+  readonly hint?: string;
   /** Hears that the server answers: an answer, or a part of one, that is not its failure. */
   readonly onAnswer?: () => void;
 }
@@ -23,18 +27,20 @@ class PassThroughClient implements ForwardingClient {
   readonly #bound: RequestBound;
   readonly #base: string;
   readonly #name: string;
+  readonly #hint: string;
   readonly #onPart: (status: number) => void;
 
-  constructor({ url: text, queue }: PassThroughAddress, { onAnswer }: PassThroughOptions) {
+  constructor({ url: text, queue }: PassThroughAddress, options: PassThroughOptions) {
     const url = new URL(text);
     this.#base = url.pathname.replace(/\/+$/, "");
     this.#name = `the server at ${text}`;
+    this.#hint = options.hint ?? "check the remote's url in the server's configuration";
     this.#bound = new RequestBound(queue);
     this.#onPart = (status) => {
-      if (status < 500) onAnswer?.();
+      if (status < 500) options.onAnswer?.();
     };
     // As many connections as there are requests: a stream holds its own for as long as it lasts.
-    this.#pool = new UpstreamPool(url, { connections: null });
+    this.#pool = new UpstreamPool(url, { connections: null, ...options });
   }
 
   get pending(): number {
@@ -86,7 +92,7 @@ class PassThroughClient implements ForwardingClient {
       return new LastgoodError("runtime.failed", `the answer broke off: ${why}`, { cause });
     return new LastgoodError("runtime.unavailable", `${this.#name} cannot be reached: ${why}`, {
       cause,
-      hint: "check the remote's url in the server's configuration",
+      hint: this.#hint,
     });
   }
 }

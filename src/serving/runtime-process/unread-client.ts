@@ -8,6 +8,7 @@ import type {
   ModelAddress,
 } from "../runtime/index.ts";
 import { ShimConnection } from "./shim-connection.ts";
+import { LOCAL } from "./upstream-options.ts";
 
 type PassThroughAddress = Extract<ModelAddress, { readonly kind: "passthrough" }>;
 
@@ -17,7 +18,7 @@ class UnreadClient implements ForwardingClient {
   readonly #shim: ShimConnection;
 
   constructor(address: PassThroughAddress, shim: ShimConnection) {
-    this.#server = connectPassThrough(address, { onAnswer: () => shim.answered() });
+    this.#server = connectPassThrough(address, { ...LOCAL, onAnswer: () => shim.answered() });
     this.#shim = shim;
   }
 
