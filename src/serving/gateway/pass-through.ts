@@ -159,10 +159,10 @@ export class PassThrough {
     };
   }
 
-  #count({ routed, served, arm, passing }: Sent, error: LastgoodError | null): void {
+  #count({ routed, served, arm, passing, admittedAt }: Sent, error: LastgoodError | null): void {
     const cell = routed.count(arm);
     cell.requests += 1;
-    const guarded = { endpoint: passing.to.endpoint, routed, served };
+    const guarded = { endpoint: passing.to.endpoint, routed, served, admittedAt };
     if (error === null) {
       if (arm === "assigned") this.#book.guard.good(guarded);
     } else if (error.details["rejected"] === true) cell.rejected += 1;
@@ -173,9 +173,9 @@ export class PassThrough {
   }
 
   /** It had answered, and broke off: the request is counted already. */
-  #noteCut({ routed, served, arm, passing }: Sent, cut: LastgoodError): void {
+  #noteCut({ routed, served, arm, passing, admittedAt }: Sent, cut: LastgoodError): void {
     routed.count(arm).errors += 1;
-    const guarded = { endpoint: passing.to.endpoint, routed, served };
+    const guarded = { endpoint: passing.to.endpoint, routed, served, admittedAt };
     if (arm === "assigned") this.#book.guard.failed(guarded, cut);
   }
 

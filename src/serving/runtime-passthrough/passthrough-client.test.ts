@@ -30,6 +30,22 @@ function asking(url: string, options: PassThroughOptions = {}): () => Promise<Fo
   return () => client.forward({ ...request, body: Buffer.from("{}") });
 }
 
+test("a request that was sent and lost is told from one that found no connection", async () => {
+  const { server, url } = await serve((incoming) => incoming.socket.destroy());
+  const ask = asking(url);
+  await expect(ask()).rejects.toMatchObject({
+    code: "runtime.unavailable",
+    message: expect.stringContaining("did not answer to the end") as string,
+    details: { sent: true },
+  });
+  server.close();
+  await expect(ask()).rejects.toMatchObject({
+    code: "runtime.unavailable",
+    message: expect.stringContaining("cannot be reached") as string,
+    details: { sent: false },
+  });
+});
+
 test("an answer says that its server lives, and so does each part of one; a failure of the server's does not", async () => {
   let status = 200;
   const { url } = await serve((_, response) => {

@@ -90,9 +90,12 @@ class PassThroughClient implements ForwardingClient {
       );
     if (cause instanceof AnswerLost && cause.stage === "answering")
       return new LastgoodError("runtime.failed", `the answer broke off: ${why}`, { cause });
-    return new LastgoodError("runtime.unavailable", `${this.#name} cannot be reached: ${why}`, {
+    const sent = cause instanceof AnswerLost && cause.stage !== "unsent";
+    const what = sent ? "did not answer to the end" : "cannot be reached";
+    return new LastgoodError("runtime.unavailable", `${this.#name} ${what}: ${why}`, {
       cause,
       hint: this.#hint,
+      details: { sent },
     });
   }
 }
