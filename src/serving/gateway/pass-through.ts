@@ -1,5 +1,6 @@
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { RequestTicket } from "../evidence/index.ts";
+import { AnswerLost } from "../http1/index.ts";
 import { publicText } from "../protocol/index.ts";
 import type { Forwarded, ForwardRequest } from "../runtime/index.ts";
 import { admit, type Admission } from "./admission.ts";
@@ -261,6 +262,8 @@ export class PassThrough {
       if (!exchange.isGone)
         cut = new LastgoodError("runtime.failed", `the answer broke off: ${cause.message}`, {
           cause,
+          // Those that the same loss took are one incident; a server that stalls is asked each time.
+          details: cause instanceof AnswerLost ? { sent: true } : {},
         });
     };
     if (!Buffer.isBuffer(body)) body.once("error", broken);

@@ -89,7 +89,10 @@ class PassThroughClient implements ForwardingClient {
         { cause },
       );
     if (cause instanceof AnswerLost && cause.stage === "answering")
-      return new LastgoodError("runtime.failed", `the answer broke off: ${why}`, { cause });
+      return new LastgoodError("runtime.failed", `the answer broke off: ${why}`, {
+        cause,
+        details: { sent: true },
+      });
     const sent = cause instanceof AnswerLost && cause.stage !== "unsent";
     const what = sent ? "did not answer to the end" : "cannot be reached";
     return new LastgoodError("runtime.unavailable", `${this.#name} ${what}: ${why}`, {

@@ -111,7 +111,7 @@ function lost(failure: LastgoodError): LastgoodError {
   return new LastgoodError(
     "runtime.failed",
     `the server closed the connection without an answer: ${failure.message}`,
-    { cause: failure },
+    { cause: failure, details: { sent: true } },
   );
 }
 
