@@ -193,6 +193,31 @@ test("a remote that takes no connection 20 times in a row is left", async () => 
   }
 }, 60_000);
 
+test("one reset of a remote is one failure, however many requests it takes with it", async () => {
+  const remote = await DoublingRemote.start();
+  try {
+    harness = await connected(
+      new GatewayHarness({ workers: 1, remotes: { there: remote.settings(false) } }),
+    );
+    const stable = await harness.numbers(1, "doubles", "v1.0");
+    const candidate = await remote.revision(harness, 2, "there", stable);
+    const route = canaryRoute(harness, { stable, candidate }, { weight: 100, breaker: true });
+    await publishReady(harness, route);
+    remote.fails = "silent";
+    const before = remote.infers;
+    const lost = Promise.all(Array.from({ length: 40 }, () => harness.infer(numberBody(3))));
+    await harness.until(() => remote.infers === before + 40, "all are under way");
+    remote.fails = null;
+    remote.reset();
+    expect(statuses(await lost)).toEqual([503]);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(await overrides()).toEqual([]);
+    expect(await harness.infer(numberBody(3))).toMatchObject({ status: 200, revision: "2" });
+  } finally {
+    await remote.stop();
+  }
+}, 60_000);
+
 test("more failures than stable has room for open the breaker", async () => {
   await canary({ weight: 100, queue: 4 });
   const load = harness.load(32, numberBody(MOODS.throws));

@@ -6,7 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 
 import { parseDigest, parseModelName, parseVersionName } from "../../src/core/version/index.ts";
-import type { Count } from "../../src/link/count/index.ts";
+import type { Count, Evidence } from "../../src/link/count/index.ts";
 import { inspectedSchema, probedSchema, type GatewayStatus } from "../../src/link/message/index.ts";
 import { DEFAULT_LIMITS, type Route, type RouteRevision } from "../../src/link/route/index.ts";
 import { totals } from "../support/canary.ts";
@@ -313,6 +313,33 @@ test("nothing is repeated once a byte has left: a broken stream breaks off", asy
   expect(old.seen).toEqual([]);
   young.behaviour = (_incoming, response) => response.end("whole");
   expect(await ask("/endpoints/iris-prod/x")).toMatchObject({ body: "whole", isWhole: true });
+});
+
+test("streams that end with their server are one error of the candidate, and the others aborted", async () => {
+  await serving(2, candidate);
+  const streams = new Set<IncomingMessage>();
+  young.behaviour = (incoming, response) => {
+    streams.add(incoming);
+    response.writeHead(200);
+    response.write("half");
+  };
+  const broken = Promise.all(Array.from({ length: 12 }, () => ask("/endpoints/iris-prod/x")));
+  await harness.until(() => streams.size === 12, "all streams");
+  for (const { socket } of streams) socket.destroy();
+  expect((await broken).map((each) => each.isWhole)).toEqual(Array(12).fill(false));
+  const counted = await harness.until(() => {
+    const all = { requests: 0, errors: 0, aborted: 0 };
+    const told = harness.news.filter((each) => each.kind === "evidence");
+    const records = told.flatMap((each) => (each.body as { evidence: Evidence[] }).evidence);
+    for (const { arms } of records)
+      for (const { counts } of arms.filter((arm) => arm.revision === 2)) {
+        all.requests += counts.requests;
+        all.errors += counts.errors;
+        all.aborted += counts.aborted;
+      }
+    return all.requests + all.aborted === 12 && all;
+  }, "the evidence");
+  expect(counted).toEqual({ requests: 1, errors: 1, aborted: 11 });
 });
 
 test("a server that does not begin is a timeout, one that is away is 503", async () => {

@@ -16,6 +16,7 @@ import { claimSocket } from "../../src/serving/claim/index.ts";
 import { ProcessRuntime } from "../../src/serving/runtime-process/index.ts";
 import {
   ModelDied,
+  type ForwardingClient,
   type LoadedModel,
   type ModelClient,
   type Runtime,
@@ -259,6 +260,56 @@ test("one that hangs is ended once it was not healthy for as long as its launche
   const hanging = client.infer(one(1), { timeoutMs: 20_000 }).catch((error: unknown) => error);
   expect(await loaded.died).toMatch(/was not healthy for 500 ms/);
   expect(await hanging).toMatchObject({ name: "ModelDied", suspect: true });
+});
+
+/** Asks a client something over and over, 64 times at once; what else than good answers came of it. */
+async function saturate(client: ModelClient, ms: number): Promise<readonly unknown[]> {
+  const failures: unknown[] = [];
+  const endAt = performance.now() + ms;
+  const body = JSON.stringify({
+    inputs: [{ name: "x", datatype: "FP32", shape: [1, 1], data: [1] }],
+  });
+  const asked = { method: "POST", path: "/v2/models/a%20model/infer", headers: {} };
+  const ask = async (): Promise<void> => {
+    while (performance.now() < endAt && failures.length === 0)
+      try {
+        if (!("forward" in client)) await client.infer(one(1), patient);
+        else {
+          const forwarding = client as ForwardingClient;
+          const message = { ...asked, body: Buffer.from(body), timeoutMs: 10_000 };
+          const { status } = await forwarding.forward(message);
+          if (status !== 200) failures.push(status);
+        }
+      } catch (error) {
+        failures.push(error);
+      }
+  };
+  await Promise.all(Array.from({ length: 64 }, ask));
+  return failures;
+}
+
+test.each(["oip", "passthrough"] as const)(
+  "one that is asked more than it can answer at once (%s) stays, whatever its health check waits behind",
+  async (protocol) => {
+    const health = "/v2/models/a%20model/ready";
+    const { loaded, client } = await load(
+      { behaviour: "one-at-a-time" },
+      { protocol, health, unhealthyMs: 1_000 },
+    );
+    let why: string | null = null;
+    void loaded.died.then((died) => (why = died));
+    // 64 at 50 ms: a look has to wait for 3 s.
+    expect(await saturate(client, 8_000)).toEqual([]);
+    expect(why).toBeNull();
+  },
+);
+
+test("a look that gets no answer is followed by one with more patience", async () => {
+  const { loaded } = await load({ behaviour: "slow-health" }, { unhealthyMs: 13_000 });
+  let why: string | null = null;
+  void loaded.died.then((died) => (why = died));
+  await sleep(20_000);
+  expect(why).toBeNull();
 });
 
 test("a running server is adopted by the next gateway, and only by one that would start the same", async () => {

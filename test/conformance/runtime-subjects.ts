@@ -33,7 +33,11 @@ import {
   type OnnxRuntimeOptions,
 } from "../../src/serving/runtime-onnx/index.ts";
 import { connectPassThrough } from "../../src/serving/runtime-passthrough/index.ts";
-import { connectProcess, ProcessRuntime } from "../../src/serving/runtime-process/index.ts";
+import {
+  connectProcess,
+  connectUnread,
+  ProcessRuntime,
+} from "../../src/serving/runtime-process/index.ts";
 import { connectRemoteModel, RemoteRuntime } from "../../src/serving/runtime-remote/index.ts";
 import type {
   InspectRequest,
@@ -142,7 +146,10 @@ export function inspectRequest(
 /** A worker's connection to whatever was loaded. */
 export async function connect(loaded: LoadedModel): Promise<ModelClient> {
   const { address } = loaded;
-  if (address.kind === "passthrough") return connectPassThrough(address);
+  if (address.kind === "passthrough")
+    return address.shim === null
+      ? connectPassThrough(address)
+      : connectUnread(address, address.shim);
   if (address.kind === "onnx") return connectModel(address);
   return address.kind === "remote" ? connectRemoteModel(address) : connectProcess(address);
 }

@@ -178,6 +178,12 @@ export class DoublingRemote {
     for (const answer of this.#kept.splice(0)) answer();
   }
 
+  /** Ends every connection, with what waits on it. */
+  reset(): void {
+    this.#kept = [];
+    this.#server.closeAllConnections();
+  }
+
   async stop(): Promise<void> {
     this.#server.closeAllConnections();
     await new Promise((done) => this.#server.close(done));

@@ -13,6 +13,10 @@ runWorker({
       return managed.connectProcess(address);
     }
     if (address.kind === "passthrough") {
+      if (address.shim !== null) {
+        const managed = await import("../../serving/runtime-process/index.ts");
+        return managed.connectUnread(address, address.shim);
+      }
       const passed = await import("../../serving/runtime-passthrough/index.ts");
       return passed.connectPassThrough(address);
     }

@@ -38,7 +38,7 @@ export const launcherSchema = z.object({
   installTimeoutMs: z.number().positive(),
   /** From TERM to KILL, ms. */
   stopTimeoutMs: z.number().nonnegative(),
-  /** Ended when its health was not 2xx for this long, ms; 0: never. */
+  /** Ended when its health was not 2xx for this long, nor requests answered, ms; 0: never. */
   unhealthyMs: z.number().nonnegative(),
   /** Ended when it and what it started take more, bytes; null: no limit. */
   memoryBytes: z.number().positive().nullable(),

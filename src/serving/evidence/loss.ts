@@ -1,5 +1,11 @@
 import type { Incident } from "./tally.ts";
 
+/**
+ * Answers that break off within this time broke off together, ms. One that breaks off by itself is the
+ * version's own doing, as an error is: long answers that overlap would hide each other's.
+ */
+const TOGETHER_MS = 250;
+
 /** Deaths remembered: their requests end within a request's time. */
 const REMEMBERED = 16;
 
@@ -16,6 +22,8 @@ export interface Lost {
   readonly admittedAt: number;
   /** Of the process that died with it, the last time one did; null where the version was not there. */
   readonly death: Death | null;
+  /** Whether its answer had begun, or its server lives on: others may go well at the same time. */
+  readonly isBrokenOff?: boolean;
   readonly now: number;
 }
 
@@ -28,7 +36,7 @@ export class LossBook {
   #lastAt = -Infinity;
 
   /** The incident that the request stands for, or null where another one stands for it already. */
-  charge({ admittedAt, death, now }: Lost): Incident | null {
+  charge({ admittedAt, death, isBrokenOff = false, now }: Lost): Incident | null {
     if (death !== null) {
       const { process, at } = death;
       if (this.#deaths.includes(process)) return null;
@@ -38,9 +46,11 @@ export class LossBook {
       return { from: admittedAt, at, process };
     }
     // It was under way when the last one happened.
-    if (admittedAt <= this.#lastAt) return null;
+    const isSameTime = !isBrokenOff || now - this.#lastAt <= TOGETHER_MS;
+    if (admittedAt <= this.#lastAt && isSameTime) return null;
     this.#lastAt = now;
-    return { from: admittedAt, at: now, process: null };
+    const from = isBrokenOff ? Math.max(admittedAt, now - TOGETHER_MS) : admittedAt;
+    return { from, at: now, process: null };
   }
 }
 

@@ -20,6 +20,7 @@ import {
   slotParts,
   type ArmTally,
   type ErrorTally,
+  type Incident,
   type WindowTally,
 } from "./tally.ts";
 
@@ -72,12 +73,7 @@ export class MergeMemory {
       sum.inputs = addInputs(sum.inputs, tally.inputs);
       for (const [key, outcome] of tally.keys)
         sum.keys.set(key, (sum.keys.get(key) ?? 0) | outcome);
-      const isKnown = tally.incidents.filter(
-        (each) => !this.#lossesOf(`assigned ${revision}`).isNew(each),
-      );
-      sum.requests -= isKnown.length;
-      sum.errors -= isKnown.length;
-      sum.aborted += isKnown.length;
+      for (const incident of tally.incidents) this.#addIncident(sum, incident);
     }
     for (const [key, outcome] of sum.keys) {
       const counted = isCompared ? this.#failedKeys.counted(key, outcome) : outcome;
@@ -85,6 +81,18 @@ export class MergeMemory {
       else addUnit(sum, counted);
     }
     return countsOf(sum);
+  }
+
+  /** What another worker has told of already is taken back; a key's is counted only now. */
+  #addIncident(sum: ArmTally, incident: Incident): void {
+    const { unit } = incident;
+    if (!this.#lossesOf(`assigned ${sum.revision}`).isNew(incident)) {
+      sum.aborted += 1;
+      if (unit !== undefined) return;
+      sum.requests -= 1;
+      sum.errors -= 1;
+    } else if (unit !== undefined)
+      sum.keys.set(unit.key, (sum.keys.get(unit.key) ?? 0) | unit.outcome);
   }
 
   #lossesOf(whose: string): SharedLosses {

@@ -18,6 +18,9 @@ import type { Death } from "./loss.ts";
 import type { Failure } from "./ticket.ts";
 
 const threw = new LastgoodError("runtime.failed", "Gather: index out of bounds");
+const broke = new LastgoodError("runtime.failed", "the answer broke off: ECONNRESET", {
+  details: { sent: true },
+});
 const away = new LastgoodError("runtime.unavailable", "cannot be reached: ECONNREFUSED");
 
 /** Failures over requests, as a dashboard that counts completions would show them. */
@@ -174,6 +177,66 @@ test("a lost connection is one error for all that were under way, refused ones a
     errors: 4,
     aborted: 19,
   });
+});
+
+test("answers that broke off together are one error, those that broke off by themselves one each", () => {
+  const stage = new EvidenceStage();
+  const died = Array.from({ length: 20 }, () => stage.admit());
+  const alone = Array.from({ length: 3 }, () => stage.admit());
+  const fine = stage.admit();
+  stage.now += 100;
+  for (const ticket of died) {
+    ticket.failed(broke);
+    stage.now += 1;
+  }
+  // What breaks its answers off is no death: long ones that overlap hide nothing of one another.
+  for (const ticket of alone) {
+    stage.now += 400;
+    ticket.failed(broke);
+  }
+  fine.answered(answer());
+  expect(stage.counts(stage.pass(1_000)[0])).toMatchObject({
+    requests: 5,
+    errors: 4,
+    aborted: 19,
+  });
+});
+
+test("also where two workers see it, and where others waited for their answers", () => {
+  const stage = new EvidenceStage(2);
+  const underWay = [0, 1].flatMap((worker) =>
+    [broke, away, broke].map((error) => ({ error, ticket: stage.admit(CANDIDATE, null, worker) })),
+  );
+  const later = [0, 1].map((worker) => stage.admit(CANDIDATE, null, worker));
+  stage.now += 100;
+  for (const { error, ticket } of underWay) ticket.failed(error);
+  for (const ticket of later) {
+    stage.now += 600;
+    ticket.failed(broke);
+  }
+  expect(stage.counts(stage.pass(1_000)[0])).toMatchObject({
+    requests: 3,
+    errors: 3,
+    aborted: 5,
+  });
+});
+
+test.each([
+  ["break off", broke],
+  ["are errors", threw],
+])("a sticky key whose answers %s again and again fails once in an interval", (_how, error) => {
+  const stage = new EvidenceStage(2);
+  for (const worker of [0, 1])
+    for (let request = 0; request < 3; request += 1) {
+      const ticket = stage.admit(CANDIDATE, "customer", worker);
+      const other = stage.admit(CANDIDATE, null, worker);
+      stage.now += 150;
+      ticket.failed(error);
+      other.answered(answer());
+    }
+  const [record, ...more] = stage.pass(1_000);
+  expect(more).toEqual([]);
+  expect(stage.counts(record)).toMatchObject({ requests: 7, errors: 1 });
 });
 
 test("those that waited past their deadline for a version that is not there are one incident", () => {

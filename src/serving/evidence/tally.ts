@@ -14,8 +14,10 @@ export interface Incident {
   /** Admission of the one request that stands for it. */
   readonly from: number;
   readonly at: number;
-  /** Which process died; null: the version could not be reached. */
+  /** Which process died; null: the version could not be reached, or broke its answers off. */
   readonly process: string | null;
+  /** The sticky key that it counts under, and as what; not counted before workers are merged. */
+  readonly unit?: { readonly key: string; readonly outcome: number };
 }
 
 /** What became of one arm's requests in one window, in one worker. */
@@ -30,7 +32,7 @@ export interface ArmTally extends Omit<ArmCounts, "latency" | "outputs"> {
   sampled: number;
   /** What became of each sticky key: `OUTCOME` bits. Counted above only when workers are merged. */
   readonly keys: Map<string, number>;
-  /** Of `errors`: those that stand for a loss, which other workers may have seen too. */
+  /** Losses that other workers may have seen too; those without a `unit` are among `errors`. */
   readonly incidents: Incident[];
 }
 
@@ -152,7 +154,9 @@ export function isEmpty({ arms, pairs }: WindowTally): boolean {
   return (
     pairs.pairs === 0 &&
     arms.every(
-      (arm) => arm.requests + arm.violations + arm.aborted + arm.shed === 0 && arm.keys.size === 0,
+      (arm) =>
+        arm.requests + arm.violations + arm.aborted + arm.shed === 0 &&
+        arm.keys.size + arm.incidents.length === 0,
     )
   );
 }

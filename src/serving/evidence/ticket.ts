@@ -130,7 +130,7 @@ export class RequestTicket implements Pending {
       return;
     }
     const invalid = details["invalid"] !== undefined ? OUTCOME.invalid : 0;
-    this.#count(now, invalid, { ...failure, message, isAway: code === "runtime.unavailable" });
+    this.#count(now, invalid, { ...failure, message, loss: lossOf(error) });
   }
 
   /** It is kept apart after all: assigned, and nothing more is known. */
@@ -181,7 +181,7 @@ export class RequestTicket implements Pending {
   #count(
     now: number,
     more: number,
-    failure: Failure & { readonly message: string; readonly isAway?: boolean },
+    failure: Failure & { readonly message: string; readonly loss?: Loss },
   ): void {
     const isLate = now > this.deadlineAt;
     const outcome =
@@ -190,11 +190,12 @@ export class RequestTicket implements Pending {
       more |
       (isLate ? OUTCOME.late : 0) |
       fallbackOutcome(failure.fallback);
-    const isLost = this.#death !== null || failure.isAway === true || (isLate && this.#waited);
+    const { loss = null } = failure;
+    const isLost = this.#death !== null || loss !== null || (isLate && this.#waited);
     if (!isLost) {
       addRequest(this.#tally, outcome, this.#key);
       this.#outcome = "bad";
-    } else if (!this.#charge(now, outcome)) return;
+    } else if (!this.#charge(now, outcome, loss === "broken off")) return;
     // One for each incident, and what killed a process is never repeated.
     else if (this.#death === null && !isLate) this.#outcome = "bad";
     const { message, requestId } = failure;
@@ -204,15 +205,21 @@ export class RequestTicket implements Pending {
   }
 
   /** One incident is one event, whatever the keys of those it took; false where it is told already. */
-  #charge(now: number, outcome: number): boolean {
-    const lost = { admittedAt: this.#admittedAt, death: this.#death, now };
+  #charge(now: number, outcome: number, isBrokenOff: boolean): boolean {
+    const lost = { admittedAt: this.#admittedAt, death: this.#death, isBrokenOff, now };
     const incident = this.#arm.losses.charge(lost);
     if (incident === null) {
       this.#tally.aborted += 1;
       return false;
     }
-    addUnit(this.#tally, outcome);
-    this.#tally.incidents.push(incident);
+    const key = this.#key;
+    // Broken off by itself it may be the caller's inputs again: a key fails once.
+    if (isBrokenOff && this.#death === null && key !== null)
+      this.#tally.incidents.push({ ...incident, unit: { key, outcome } });
+    else {
+      addUnit(this.#tally, outcome);
+      this.#tally.incidents.push(incident);
+    }
     return true;
   }
 
@@ -224,6 +231,14 @@ export class RequestTicket implements Pending {
     const slot = latencySlot(batchRows(frame?.rows ?? batch), latencyBucket(modelMs));
     bump(this.#tally.latency, slot);
   }
+}
+
+/** How a connection was lost: there was none or no answer yet, or the answer broke off. */
+type Loss = "away" | "broken off" | null;
+
+function lossOf({ code, details }: LastgoodError): Loss {
+  if (code === "runtime.unavailable") return "away";
+  return details["sent"] === true ? "broken off" : null;
 }
 
 function fallbackOutcome(fallback: Failure["fallback"]): number {

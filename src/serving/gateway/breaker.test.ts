@@ -149,6 +149,17 @@ describe("streaks in one worker", () => {
     },
   );
 
+  test("requests that one lost connection, or one crash, took together are one failure of 20", () => {
+    const together = Array.from({ length: 100 }, () => strikes.lost("reset", 10, 50));
+    expect(together.every((each) => each === null)).toBe(true);
+    expect(strikes.report.failures).toBe(1);
+    const later = Array.from({ length: 19 }, (_, index) =>
+      strikes.lost("reset", 100 + index, 100 + index),
+    );
+    expect(later.slice(0, 18).every((each) => each === null)).toBe(true);
+    expect(later[18]).toEqual({ limit: "unreachable", count: 20, since: 50, why: "reset" });
+  });
+
   test("a good answer ends every streak", () => {
     fail("invalid", 19);
     strikes.good(50);

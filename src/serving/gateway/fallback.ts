@@ -171,7 +171,8 @@ export class Fallback {
 }
 
 function guardedStable({ failed, stable, served }: Asked): Guarded {
-  return { endpoint: failed.endpoint, routed: stable, served };
+  const { endpoint, admittedAt } = failed;
+  return { endpoint, routed: stable, served, admittedAt };
 }
 
 /** What is left of a request's own time, ms. */

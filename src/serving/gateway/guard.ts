@@ -11,6 +11,8 @@ export interface Guarded {
   readonly endpoint: string;
   readonly routed: RoutedRevision;
   readonly served: ServedRevision;
+  /** CLOCK_MONOTONIC, ms. */
+  readonly admittedAt: number;
 }
 
 /** The breaker's eyes in one worker. Nothing leaves the worker before a limit is reached. */
@@ -28,11 +30,18 @@ export class Guard {
 
   /** The revision failed a request that somebody waited for. */
   failed(guarded: Guarded, error: LastgoodError): void {
-    const { routed, served } = guarded;
+    const { routed, served, admittedAt } = guarded;
     if (!routed.isGuarded) return;
-    const { invalid } = error.details;
+    const { invalid, sent } = error.details;
     const why = typeof invalid === "string" ? invalid : error.message;
-    this.#tell(guarded, served.strikes.failed(kindOf(routed, error), why, monotonic()));
+    const kind = kindOf(routed, error);
+    const now = monotonic();
+    const isLost = kind === "unreachable" && sent === true;
+    const { strikes } = served;
+    this.#tell(
+      guarded,
+      isLost ? strikes.lost(why, admittedAt, now) : strikes.failed(kind, why, now),
+    );
   }
 
   /** Stable had no room for what the revision failed, and what it failed fills that room. */

@@ -8,7 +8,7 @@ export const HARD_LIMITS = {
   crashWindowMs: 60_000,
   /** Loads that failed in a row; one that is refused for what it is, is not tried again. */
   failedLoads: 3,
-  /** Requests in a row that found no connection. */
+  /** Requests in a row that found no connection or lost it; those that one loss took together are one. */
   unreachable: 20,
   /** Invalid answers without a valid one between them. */
   invalid: 20,

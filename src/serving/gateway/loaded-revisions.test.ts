@@ -26,7 +26,13 @@ test("a revision whose answers stream on and on is unloaded, and can be had agai
   const load = (): Promise<LoadedModel> => {
     events.push("loaded");
     return Promise.resolve({
-      address: { kind: "passthrough", url: "http://127.0.0.1:1", retries: false, queue: 8 },
+      address: {
+        kind: "passthrough",
+        url: "http://127.0.0.1:1",
+        shim: null,
+        retries: false,
+        queue: 8,
+      },
       proof: { proof: "", provenAt: 1, engine: null, pid: 1 },
       died: new Promise<string>(() => undefined),
       replay: () => Promise.reject(new Error("not here")),

@@ -1,5 +1,6 @@
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { RequestTicket } from "../evidence/index.ts";
+import { AnswerLost } from "../http1/index.ts";
 import { publicText } from "../protocol/index.ts";
 import type { Forwarded, ForwardRequest } from "../runtime/index.ts";
 import { admit, type Admission } from "./admission.ts";
@@ -159,10 +160,10 @@ export class PassThrough {
     };
   }
 
-  #count({ routed, served, arm, passing }: Sent, error: LastgoodError | null): void {
+  #count({ routed, served, arm, passing, admittedAt }: Sent, error: LastgoodError | null): void {
     const cell = routed.count(arm);
     cell.requests += 1;
-    const guarded = { endpoint: passing.to.endpoint, routed, served };
+    const guarded = { endpoint: passing.to.endpoint, routed, served, admittedAt };
     if (error === null) {
       if (arm === "assigned") this.#book.guard.good(guarded);
     } else if (error.details["rejected"] === true) cell.rejected += 1;
@@ -173,9 +174,9 @@ export class PassThrough {
   }
 
   /** It had answered, and broke off: the request is counted already. */
-  #noteCut({ routed, served, arm, passing }: Sent, cut: LastgoodError): void {
+  #noteCut({ routed, served, arm, passing, admittedAt }: Sent, cut: LastgoodError): void {
     routed.count(arm).errors += 1;
-    const guarded = { endpoint: passing.to.endpoint, routed, served };
+    const guarded = { endpoint: passing.to.endpoint, routed, served, admittedAt };
     if (arm === "assigned") this.#book.guard.failed(guarded, cut);
   }
 
@@ -261,6 +262,8 @@ export class PassThrough {
       if (!exchange.isGone)
         cut = new LastgoodError("runtime.failed", `the answer broke off: ${cause.message}`, {
           cause,
+          // Those that the same loss took are one incident; a server that stalls is asked each time.
+          details: cause instanceof AnswerLost ? { sent: true } : {},
         });
     };
     if (!Buffer.isBuffer(body)) body.once("error", broken);

@@ -23,6 +23,7 @@ interface Streak {
 export class Strikes {
   readonly #invalid: Streak = { count: 0, since: 0 };
   readonly #unreachable: Streak = { count: 0, since: 0 };
+  #lostAt = Number.NEGATIVE_INFINITY;
   #shedAt: number[] = [];
   #failures = 0;
   #lastGoodAt: number | null = null;
@@ -50,6 +51,16 @@ export class Strikes {
     streak.count += 1;
     if (streak.count < HARD_LIMITS[kind]) return null;
     return this.#tell({ limit: kind, count: streak.count, since: streak.since, why }, now);
+  }
+
+  /**
+   * The connection was lost after the request had been sent. One incident is one failure: those that
+   * were under way when it happened were lost with the first of them. Times are CLOCK_MONOTONIC, ms.
+   */
+  lost(why: string, admittedAt: number, now: number): WorkerBreach | null {
+    if (admittedAt <= this.#lostAt) return null;
+    this.#lostAt = now;
+    return this.failed("unreachable", why, now);
   }
 
   /** Stable had no room to answer a request that this revision had failed. */

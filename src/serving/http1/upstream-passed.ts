@@ -25,6 +25,8 @@ export interface PassedRequest {
   readonly body: Buffer | Readable | null;
   /** Longest wait for the beginning of the answer, and between two parts of it, ms. */
   readonly timeoutMs: number;
+  /** Hears of each part of the answer that is not its last. */
+  readonly onPart?: (status: number) => void;
 }
 
 /** An answer that has begun, or is there. */
@@ -148,6 +150,7 @@ export class PassedExchange implements Exchange {
 
   onPart(): void {
     if (this.#body === null && this.#head?.framing === "chunked") this.#stream();
+    if (this.#head !== null) this.#request.onPart?.(this.#head.status);
     // While its reader takes nothing, the server is not waited for.
     this.#expect(!this.#isPaused);
   }

@@ -1,4 +1,4 @@
-export { connectPassThrough } from "./passthrough-client.ts";
+export { connectPassThrough, type PassThroughOptions } from "./passthrough-client.ts";
 export {
   inspectedUnread,
   PassThroughRuntime,

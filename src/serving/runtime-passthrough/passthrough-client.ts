@@ -11,20 +11,36 @@ import {
 
 type PassThroughAddress = Extract<ModelAddress, { readonly kind: "passthrough" }>;
 
+/** How a server is reached, and who hears of it. */
+export interface PassThroughOptions {
+  /** Idle connections are closed after this long, ms: before a server that closes them too. */
+  readonly keepAliveMs?: number;
+  /** What to look at when it cannot be reached. */
+  readonly hint?: string;
+  /** Hears that the server answers: an answer, or a part of one, that is not its failure. */
+  readonly onAnswer?: () => void;
+}
+
 /** A server that is given requests as they are. Connections are opened as requests need them. */
 class PassThroughClient implements ForwardingClient {
   readonly #pool: UpstreamPool;
   readonly #bound: RequestBound;
   readonly #base: string;
   readonly #name: string;
+  readonly #hint: string;
+  readonly #onPart: (status: number) => void;
 
-  constructor({ url: text, queue }: PassThroughAddress) {
+  constructor({ url: text, queue }: PassThroughAddress, options: PassThroughOptions) {
     const url = new URL(text);
     this.#base = url.pathname.replace(/\/+$/, "");
     this.#name = `the server at ${text}`;
+    this.#hint = options.hint ?? "check the remote's url in the server's configuration";
     this.#bound = new RequestBound(queue);
+    this.#onPart = (status) => {
+      if (status < 500) options.onAnswer?.();
+    };
     // As many connections as there are requests: a stream holds its own for as long as it lasts.
-    this.#pool = new UpstreamPool(url, { connections: null });
+    this.#pool = new UpstreamPool(url, { connections: null, ...options });
   }
 
   get pending(): number {
@@ -41,7 +57,9 @@ class PassThroughClient implements ForwardingClient {
   async forward(request: ForwardRequest): Promise<Forwarded> {
     this.#bound.enter();
     try {
-      const answer = await this.#pool.pass({ ...request, path: this.#base + request.path });
+      const path = this.#base + request.path;
+      const answer = await this.#pool.pass({ ...request, path, onPart: this.#onPart });
+      this.#onPart(answer.status);
       if (Buffer.isBuffer(answer.body)) this.#bound.leave();
       else answer.body.once("close", () => this.#bound.leave());
       return answer;
@@ -71,15 +89,24 @@ class PassThroughClient implements ForwardingClient {
         { cause },
       );
     if (cause instanceof AnswerLost && cause.stage === "answering")
-      return new LastgoodError("runtime.failed", `the answer broke off: ${why}`, { cause });
-    return new LastgoodError("runtime.unavailable", `${this.#name} cannot be reached: ${why}`, {
+      return new LastgoodError("runtime.failed", `the answer broke off: ${why}`, {
+        cause,
+        details: { sent: true },
+      });
+    const sent = cause instanceof AnswerLost && cause.stage !== "unsent";
+    const what = sent ? "did not answer to the end" : "cannot be reached";
+    return new LastgoodError("runtime.unavailable", `${this.#name} ${what}: ${why}`, {
       cause,
-      hint: "check the remote's url in the server's configuration",
+      hint: this.#hint,
+      details: { sent },
     });
   }
 }
 
 /** A worker's connection to a server that speaks something of its own. */
-export function connectPassThrough(address: PassThroughAddress): ForwardingClient {
-  return new PassThroughClient(address);
+export function connectPassThrough(
+  address: PassThroughAddress,
+  options: PassThroughOptions = {},
+): ForwardingClient {
+  return new PassThroughClient(address, options);
 }

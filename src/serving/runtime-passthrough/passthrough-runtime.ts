@@ -38,7 +38,13 @@ export class PassThroughRuntime implements Runtime {
     const proof = await prove(settings);
     const { url, retries } = settings;
     return {
-      address: { kind: "passthrough", url, retries, queue: revision.limits.queue + OWN_REQUESTS },
+      address: {
+        kind: "passthrough",
+        url,
+        shim: null,
+        retries,
+        queue: revision.limits.queue + OWN_REQUESTS,
+      },
       proof,
       // Nobody watches a process there: `replay` finds out.
       died: new Promise(() => undefined),

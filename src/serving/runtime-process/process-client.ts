@@ -3,7 +3,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Tensor } from "../../core/tensor/index.ts";
-import { connectPeer, ownIdentity, type Peer } from "../../link/peer/index.ts";
 import { resultOf, Upstream, type RemoteAnswer } from "../runtime-remote/index.ts";
 import {
   ModelDied,
@@ -12,7 +11,7 @@ import {
   type ModelAddress,
   type ModelClient,
 } from "../runtime/index.ts";
-import { endedSchema } from "./shim-requests.ts";
+import { ShimConnection } from "./shim-connection.ts";
 import { LOCAL } from "./upstream-options.ts";
 
 type ProcessAddress = Extract<ModelAddress, { readonly kind: "process" }>;
@@ -26,18 +25,16 @@ class ProcessClient implements ModelClient {
   readonly #upstream: Upstream;
   readonly #mayRepeat: boolean;
   readonly #bound: RequestBound;
-  readonly #shim: Peer;
-  readonly #death: Promise<string>;
+  readonly #shim: ShimConnection;
   #dead: string | null = null;
 
-  constructor({ upstream, queue }: ProcessAddress, shim: Peer, ended: Promise<string>) {
+  constructor({ upstream, queue }: ProcessAddress, shim: ShimConnection) {
     // Whether a lost request may be sent again is decided here, once it is known what became of the server.
     this.#upstream = new Upstream({ ...upstream, retries: false }, LOCAL);
     this.#mayRepeat = upstream.retries;
     this.#bound = new RequestBound(queue);
     this.#shim = shim;
-    this.#death = Promise.race([ended, shim.closed.then(() => "its shim ended")]);
-    void this.#death.then((why) => {
+    void shim.death.then((why) => {
       this.#dead = why;
     });
   }
@@ -65,7 +62,7 @@ class ProcessClient implements ModelClient {
   async #ask(inputs: readonly Tensor[], timeoutMs: number): Promise<RemoteAnswer> {
     const until = performance.now() + timeoutMs;
     try {
-      return await this.#upstream.infer(inputs, timeoutMs);
+      return await this.#send(inputs, timeoutMs);
     } catch (error) {
       const failure = LastgoodError.from(error);
       if (failure.code !== "runtime.unavailable") throw failure;
@@ -76,7 +73,7 @@ class ProcessClient implements ModelClient {
     }
     // It lives: a connection that it closed as the request came, or one of its workers that died.
     try {
-      return await this.#upstream.infer(inputs, Math.max(1, until - performance.now()));
+      return await this.#send(inputs, Math.max(1, until - performance.now()));
     } catch (error) {
       const failure = LastgoodError.from(error);
       const why = failure.code === "runtime.unavailable" ? await this.#deathNotice() : null;
@@ -84,16 +81,27 @@ class ProcessClient implements ModelClient {
     }
   }
 
-  /** A shim keeps one server and ends with it, so that it stands for it. */
+  async #send(inputs: readonly Tensor[], timeoutMs: number): Promise<RemoteAnswer> {
+    try {
+      const answer = await this.#upstream.infer(inputs, timeoutMs);
+      this.#shim.answered();
+      return answer;
+    } catch (error) {
+      // A refusal of what was asked is an answer as well.
+      if (LastgoodError.from(error).details["rejected"] === true) this.#shim.answered();
+      throw error;
+    }
+  }
+
   #died(suspect: boolean, why: string): ModelDied {
-    return new ModelDied(suspect, why, this.#shim.other.nonce);
+    return new ModelDied(suspect, why, this.#shim.process);
   }
 
   async #deathNotice(): Promise<string | null> {
     if (this.#dead !== null) return this.#dead;
     const timer = new AbortController();
     const quiet = sleep(DEATH_NOTICE_MS, null, { signal: timer.signal }).catch(() => null);
-    const why = await Promise.race([this.#death, quiet]);
+    const why = await Promise.race([this.#shim.death, quiet]);
     timer.abort();
     return why;
   }
@@ -103,7 +111,7 @@ function lost(failure: LastgoodError): LastgoodError {
   return new LastgoodError(
     "runtime.failed",
     `the server closed the connection without an answer: ${failure.message}`,
-    { cause: failure },
+    { cause: failure, details: { sent: true } },
   );
 }
 
@@ -131,19 +139,12 @@ function reachable(url: string): Promise<void> {
  * @throws `server.unreachable` when its shim or the server itself does not listen.
  */
 export async function connectProcess(address: ProcessAddress): Promise<ModelClient> {
-  const ended = Promise.withResolvers<string>();
-  const shim = await connectPeer(address.shim, {
-    self: ownIdentity("gateway", "", "worker"),
-    onRequest: (frame) => {
-      if (frame.kind === "ended") ended.resolve(endedSchema.parse(frame.body).why);
-      return { body: {} };
-    },
-  });
+  const shim = await ShimConnection.open(address.shim);
   try {
     await reachable(address.upstream.url);
   } catch (error) {
     shim.close();
     throw error;
   }
-  return new ProcessClient(address, shim, ended.promise);
+  return new ProcessClient(address, shim);
 }

@@ -250,6 +250,7 @@ async function loadedUnread(server: KeptServer, revision: RouteRevision): Promis
     address: {
       kind: "passthrough",
       url: urlOf(server),
+      shim: server.socket,
       retries: server.launcher.retries,
       queue: revision.limits.queue + OWN_REQUESTS,
     },

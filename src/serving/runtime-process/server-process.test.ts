@@ -42,7 +42,7 @@ async function start(
   signal = wanted,
 ): Promise<ServerProcess> {
   const listen = `
-    require("node:http").createServer((_, response) => answer(response))
+    require("node:http").createServer((request, response) => answer(response, request))
       .listen(process.env.PORT, "127.0.0.1");`;
   const [base] = Object.values(BUILT_IN_LAUNCHERS);
   if (base === undefined) throw new Error("no launcher is built in");
@@ -67,6 +67,65 @@ test("nor is one by which it would be healthy", async () => {
   const server = await start(drips(2), { startTimeoutMs: 10_000, unhealthyMs: 400 });
   await server.ready();
   expect(await server.ended).toContain("was not healthy for 400 ms");
+});
+
+/** One thread that does one thing at a time: 25 ms of work for each request that is posted. */
+const ONE_THREAD = `
+  const answer = (response, { method }) => {
+    const until = performance.now() + 25;
+    while (method === "POST" && performance.now() < until);
+    response.end("{}");
+  };`;
+
+/** Keeps 64 requests at it for `ms`; gives how many it answered, and how. */
+async function saturate(
+  server: ServerProcess,
+  { ms, onAnswer }: { readonly ms: number; readonly onAnswer: () => void },
+): Promise<Record<number, number>> {
+  const statuses: Record<number, number> = {};
+  const until = performance.now() + ms;
+  const ask = async (): Promise<void> => {
+    while (performance.now() < until) {
+      const url = `http://127.0.0.1:${server.port}/predict`;
+      const { status } = await fetch(url, { method: "POST", body: "{}" });
+      statuses[status] = (statuses[status] ?? 0) + 1;
+      onAnswer();
+    }
+  };
+  await Promise.all(Array.from({ length: 64 }, ask));
+  return statuses;
+}
+
+test("one that answers is not ended, however long its health check waits behind the work", async () => {
+  const server = await start(ONE_THREAD, { startTimeoutMs: 10_000, unhealthyMs: 1_000 });
+  await server.ready();
+  let why: string | null = null;
+  void server.ended.then((ended) => (why = ended));
+  const statuses = await saturate(server, { ms: 4_000, onAnswer: () => server.answered() });
+  expect(why).toBeNull();
+  expect(Object.keys(statuses)).toEqual(["200"]);
+});
+
+test("one that said it answers, and then hangs, is ended all the same", async () => {
+  const hangs = `
+    let count = 0;
+    const answer = (response) => { if ((count += 1) < 4) response.end("{}"); };`;
+  const server = await start(hangs, { startTimeoutMs: 10_000, unhealthyMs: 600 });
+  await server.ready();
+  server.answered();
+  expect(await server.ended).toContain("was not healthy for 600 ms");
+});
+
+test("what it answers to others does not outweigh that its health check says no", async () => {
+  const unwell = `
+    let looks = 0;
+    const answer = (response) => response.writeHead((looks += 1) < 3 ? 200 : 503).end();`;
+  const server = await start(unwell, { startTimeoutMs: 10_000, unhealthyMs: 400 });
+  await server.ready();
+  const answering = setInterval(() => server.answered(), 20);
+  const why = await server.ended;
+  clearInterval(answering);
+  expect(why).toMatch(/was not healthy for 400 ms: GET .*: 503/);
 });
 
 test("what it answers is told, not that the time to start cut the last look short", async () => {

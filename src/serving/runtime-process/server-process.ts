@@ -120,6 +120,10 @@ export class ServerProcess {
   #isLooking = false;
   #watch: NodeJS.Timeout | null = null;
   #healthyAt = performance.now();
+  /** When it was last heard to answer a request. */
+  #answeredAt = -Infinity;
+  /** Longest time for the next look, ms. */
+  #patienceMs = HEALTH_TIMEOUT_MS;
 
   private constructor(parts: ServerParts, port: number, child: ChildProcess, pid: number) {
     this.port = port;
@@ -210,6 +214,11 @@ export class ServerProcess {
     return this.#tree.residentBytes();
   }
 
+  /** Hears that it has answered a request: where its health check gets no answer, that says it is busy. */
+  answered(): void {
+    this.#answeredAt = performance.now();
+  }
+
   /** Ends it and all it started: TERM, and KILL for what is left. */
   async end(): Promise<void> {
     this.#isEnding = true;
@@ -250,15 +259,30 @@ export class ServerProcess {
     if (unhealthyMs === 0) return;
     if (this.#isLooking) return;
     this.#isLooking = true;
-    const timeoutMs = Math.min(HEALTH_TIMEOUT_MS, unhealthyMs);
-    const status = await statusOf(this.port, this.#healthPath, timeoutMs);
+    const status = await statusOf(this.port, this.#healthPath, this.#lookMs(unhealthyMs));
     this.#isLooking = false;
     const now = performance.now();
-    if (isGood(status, this.#parts.launcher)) this.#healthyAt = now;
-    else if (now - this.#healthyAt > unhealthyMs)
+    if (isGood(status, this.#parts.launcher)) {
+      this.#healthyAt = now;
+      this.#patienceMs = HEALTH_TIMEOUT_MS;
+      return;
+    }
+    // A look that waits behind work gets no answer. One that says no is believed.
+    if (typeof status === "string") {
+      this.#patienceMs *= 2;
+      this.#healthyAt = Math.max(this.#healthyAt, this.#answeredAt);
+    }
+    if (now - this.#healthyAt > unhealthyMs)
       this.#giveUp(
         `the server (pid ${this.pid}) was not healthy for ${unhealthyMs} ms: GET ${this.#healthPath}: ${status}`,
       );
+  }
+
+  /** How long a look may take: longer each time it gets no answer, and not beyond when it is given up. */
+  #lookMs(unhealthyMs: number): number {
+    const left = this.#healthyAt + unhealthyMs - performance.now();
+    const wanted = Math.ceil(Math.min(this.#patienceMs, left));
+    return Math.max(wanted, Math.min(LEAST_LOOK_MS, unhealthyMs));
   }
 
   #giveUp(why: string): void {

@@ -5,7 +5,8 @@ import { artefactFileSchema, digestSchema } from "../../core/version/index.ts";
 
 /*
  * What a shim is started with and what it answers: `describe` (once the server is ready), `memory` and
- * `exit`. It says `ended` by itself when the server has ended, before it ends too.
+ * `exit`. It is told `answered` while the server answers requests, and says `ended` by itself when the
+ * server has ended, before it ends too.
  */
 
 /** What a shim is started with: JSON in its standard input. */

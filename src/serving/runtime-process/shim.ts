@@ -45,6 +45,9 @@ class Shim implements Held {
         return { body: await this.ready };
       case "memory":
         return { body: { bytes: this.#server?.memoryBytes() ?? null } };
+      case "answered":
+        this.#server?.answered();
+        return { body: {} };
       default:
         throw new LastgoodError("link.invalid", `a shim knows no request "${frame.kind}"`);
     }

@@ -104,6 +104,8 @@ export type ModelAddress =
       /** A server that speaks something of its own: requests are passed on unread. */
       readonly kind: "passthrough";
       readonly url: string;
+      /** Unix socket of the shim that keeps the server; null: it is nobody's here. */
+      readonly shim: string | null;
       /** Whether a request may be sent twice. */
       readonly retries: boolean;
       /** Requests taken and not yet answered before more are refused as `overloaded`. */
@@ -116,8 +118,8 @@ export interface ModelClient {
    * Runs one request. `alone` keeps it out of shared frames.
    * @throws {ModelDied} when the version died; `runtime.failed` with the version's own message when
    * it threw, with `rejected: true` in its details where a remote answered 4xx;
-   * `runtime.unavailable` when a remote takes no connection, or (with `UNLOADED`) after `close`; `runtime.timeout` past
-   * `timeoutMs`; `overloaded` when its queue is full.
+   * `runtime.unavailable` when a remote takes no connection or loses it (`sent` in its details says
+   * which), or (with `UNLOADED`) after `close`; `runtime.timeout` past `timeoutMs`; `overloaded` when its queue is full.
    */
   infer(
     inputs: readonly Tensor[],
@@ -157,7 +159,8 @@ export interface ForwardingClient extends ModelClient {
   /**
    * Resolves when the answer begins, or once it is whole where it is short.
    * @throws `runtime.failed` for what is no answer, or a short one that broke off;
-   * `runtime.unavailable` without a connection or (with `UNLOADED`) after `close`; `runtime.timeout`
+   * `runtime.unavailable` without a connection (`sent` in its details says whether the request had
+   * left) or (with `UNLOADED`) after `close`; `runtime.timeout`
    * past `timeoutMs`; `overloaded` when its queue is full.
    */
   forward(request: ForwardRequest): Promise<Forwarded>;

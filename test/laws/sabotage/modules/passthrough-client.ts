@@ -17,8 +17,8 @@ function fineAtFirst(answer: Forwarded): Forwarded {
   };
 }
 
-export const connectPassThrough: typeof original.connectPassThrough = (address) => {
-  const client: ForwardingClient = original.connectPassThrough(address);
+export const connectPassThrough: typeof original.connectPassThrough = (...parts) => {
+  const client: ForwardingClient = original.connectPassThrough(...parts);
   const forward = client.forward.bind(client);
   client.forward = async (request) => fineAtFirst(await forward(request));
   return client;
