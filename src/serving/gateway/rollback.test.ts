@@ -2,11 +2,12 @@ import { expect, test } from "vitest";
 
 import { armsBy, plainRoute, routeRevision } from "../../../test/support/route-facts.ts";
 import { parseEndpointName } from "../../core/version/index.ts";
+import type { RollbackRequest } from "../../link/message/index.ts";
 import type { Route } from "../../link/route/index.ts";
 import { systemTimers } from "../../link/timer/index.ts";
 import { systemClock } from "./clock.ts";
 import { EndpointSwitch, type SwitchParts } from "./endpoint-switch.ts";
-import { rollBack, type RollbackCommand, type RollbackOptions } from "./rollback.ts";
+import { rollBack, type RollbackOptions } from "./rollback.ts";
 import type { RouteRecord } from "./route-file.ts";
 
 /** Serves revision 3; a rollback goes to 2, then to 1. */
@@ -78,7 +79,7 @@ function served(probe: Probe): {
 function goBack(
   endpoint: EndpointSwitch,
   told: string[] = [],
-  asked: Partial<RollbackCommand> = {},
+  asked: Partial<RollbackRequest> = {},
   more: Partial<RollbackOptions> = {},
 ): ReturnType<typeof rollBack> {
   const command = {
