@@ -3,7 +3,11 @@ import { join } from "node:path";
 import type { LastgoodClient } from "../../client/index.ts";
 import type { RollbackBody, RolledBack } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
-import { gatewayRolledBackSchema, type GatewayRolledBack } from "../../link/message/index.ts";
+import {
+  gatewayRolledBackSchema,
+  rollbackRequest,
+  type GatewayRolledBack,
+} from "../../link/message/index.ts";
 import { connectPeer, ownIdentity, type Peer } from "../../link/peer/index.ts";
 import type { Session } from "./session.ts";
 
@@ -70,7 +74,7 @@ async function whileAlive(
 }
 
 async function viaGateway(session: Session, body: RollbackBody): Promise<RolledBack> {
-  const gatewayBody = toGateway(body);
+  const gatewayBody = rollbackRequest(body, "the control plane");
   const peer = await dialGateway(session);
   try {
     const frame = await peer.request("gateway.rollback", gatewayBody, { timeoutMs: GATEWAY_MS });
@@ -95,33 +99,6 @@ async function dialGateway(session: Session): Promise<Peer> {
   }
   const self = ownIdentity("cli", server.version, server.dataDir);
   return connectPeer(join(server.socketFolder, "gateway.sock"), { self, onRequest });
-}
-
-function toGateway(body: RollbackBody): Record<string, unknown> {
-  if (body.force || body.toRevision !== null) {
-    const option = body.force ? "--force" : "--to-revision";
-    throw new LastgoodError("target.unproven", `${option} needs the control plane`, {
-      hint: "a gateway alone goes to a proven target: leave the option out, or name a --version that is warm",
-    });
-  }
-  const { endpoint, version, ifCurrent, actor, reason, keepStatus, again, dryRun } = body;
-  return {
-    endpoint,
-    version: version === null ? null : selectorOf(version),
-    ifCurrent: ifCurrent === null ? null : selectorOf(ifCurrent),
-    actor,
-    reason,
-    keepStatus,
-    again,
-    dryRun,
-  };
-}
-
-/** A gateway knows the versions of its routes by name and number: `fraud@v1.0` is `v1.0` to it. */
-function selectorOf(reference: string): string {
-  return (
-    /^models:\/[^/]+\/(.+)$/.exec(reference)?.[1] ?? /[@:](.+)$/.exec(reference)?.[1] ?? reference
-  );
 }
 
 const NOT_MEASURED = {

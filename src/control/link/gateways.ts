@@ -16,6 +16,7 @@ import {
   type Inspected,
   type Probed,
   type RevisionState,
+  type RollbackRequest,
   type RouteDrained,
 } from "../../link/message/index.ts";
 import type { Override } from "../../link/override/index.ts";
@@ -93,7 +94,6 @@ interface Connection {
 }
 
 type InspectRequest = z.input<(typeof GATEWAY_REQUESTS)["version.inspect"]>;
-type RollbackRequest = z.input<(typeof GATEWAY_REQUESTS)["gateway.rollback"]>;
 type DrainedRequest = z.input<(typeof GATEWAY_REQUESTS)["route.drained"]>;
 
 function invalid(what: string, error: z.ZodError): LastgoodError {

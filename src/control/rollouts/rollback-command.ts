@@ -12,6 +12,7 @@ import {
 } from "../../core/rollout/index.ts";
 import type { TargetChoice } from "../../core/target/index.ts";
 import { versionLabel } from "../../core/version/index.ts";
+import { rollbackRequest } from "../../link/message/index.ts";
 import { expectedSeconds } from "./cold-start.ts";
 import type { Endpoints, RunningEndpoint } from "./endpoints.ts";
 import { checkCurrent, namedTarget, namedVersion } from "./named-version.ts";
@@ -138,6 +139,26 @@ async function rehearse(
   });
 }
 
+/**
+ * What a person names, as a gateway knows versions. Where the store cannot even be read, as spelled.
+ * @throws what `namedVersion` does of a version that is not there.
+ */
+async function nameAtGateway(
+  endpoints: Endpoints,
+  state: EndpointState,
+  text: string | null,
+): Promise<string | null> {
+  if (text === null) return null;
+  try {
+    const { model, name, sequence } = await namedVersion(endpoints, state, text);
+    return `${model}@${name ?? sequence}`;
+  } catch (error) {
+    const refusal = LastgoodError.from(error);
+    if (refusal.code !== "store.unavailable") throw refusal;
+    return text;
+  }
+}
+
 /** The store does not take the intent: the gateways go back by themselves, and tell it later. */
 async function throughGateway(
   endpoints: Endpoints,
@@ -145,16 +166,16 @@ async function throughGateway(
   body: RollbackBody,
   cause: LastgoodError,
 ): Promise<RolledBack> {
-  const did = await endpoints.deps.gateways.rollback({
-    endpoint: state.identity.name,
-    version: body.version,
-    ifCurrent: body.ifCurrent,
-    actor: body.actor,
-    reason: body.reason,
-    keepStatus: body.keepStatus,
-    again: body.again,
-    dryRun: body.dryRun,
-  });
+  const request = rollbackRequest(
+    {
+      ...body,
+      endpoint: state.identity.name,
+      version: await nameAtGateway(endpoints, state, body.version),
+      ifCurrent: await nameAtGateway(endpoints, state, body.ifCurrent),
+    },
+    `a store that takes writes (${cause.message})`,
+  );
+  const did = await endpoints.deps.gateways.rollback(request);
   return gatewayAnswer(did, body, cause.message);
 }
 

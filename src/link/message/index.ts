@@ -16,3 +16,4 @@ export {
   type RouteAcknowledged,
   type RouteDrained,
 } from "./message.ts";
+export { rollbackRequest, type RollbackRequest } from "./rollback-request.ts";

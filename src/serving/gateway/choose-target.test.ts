@@ -89,16 +89,17 @@ test("what serves all requests is no target; what has no share of them may be on
   expect(chosen.candidates.map((each) => each.revision.revision)).toEqual([2, 1]);
 });
 
-function refused(version: string, why: string): unknown {
+function refused(version: string, why: string, hint = "the control plane"): unknown {
   return expect.objectContaining({
     code: "target.none",
     message: `fraud-prod cannot go back to ${version}`,
+    hint: expect.stringContaining(hint) as string,
     passedOver: [{ version, why }],
   });
 }
 
 test("a version is named by name, sequence number or model@version; the one that serves is refused", () => {
-  const choice = { route: route({ 3: 100 }, []), left: nobody, doubt: sure };
+  const choice = { route: route({ 3: 100 }, [2, 1]), left: nobody, doubt: sure };
   for (const version of ["v1.0", "1", "fraud@v1.0", "fraud@1", "#1"])
     expect(chooseTargets({ ...choice, version }).candidates[0]?.revision.revision).toBe(1);
   expect(() => chooseTargets({ ...choice, version: "v2.0" })).toThrow(
@@ -110,11 +111,47 @@ test("a version is named by name, sequence number or model@version; the one that
   expect(namesVersion("other@v1.0", revision(1, "v1.0"))).toBe(false);
 });
 
-test("of the loaded revisions of a named version the newest comes first", () => {
+test("of the targets that are the named version the first comes first", () => {
   const tuned = { ...revision(4, "v1.0"), version: revision(1, "v1.0").version };
-  const both = { ...route({ 3: 100 }, []), revisions: [...versions, tuned] };
+  const both = { ...route({ 3: 100 }, [4, 1]), revisions: [...versions, tuned] };
   const chosen = chooseTargets({ route: both, left: nobody, version: "v1.0", doubt: sure });
   expect(chosen.candidates.map((each) => each.revision.revision)).toEqual([4, 1]);
+});
+
+test("naming a version that is rolled out, or only loaded, does not prove it", () => {
+  const named = { left: nobody, version: "v2.0", doubt: sure };
+  const instead = "`lastgood rollback fraud-prod` without --version goes to v1.1";
+  expect(() => chooseTargets({ ...named, route: route({ 2: 90, 3: 10 }, [2, 1]) })).toThrow(
+    refused("v2.0", "it is being rolled out, and is not proven yet", instead),
+  );
+  const preparing = route({ 1: 100 }, [2]);
+  expect(() => chooseTargets({ ...named, route: preparing })).toThrow(
+    refused("v2.0", "it is loaded, but is no proven target", instead),
+  );
+  expect(() => chooseTargets({ ...named, route: preparing, left: new Set([2]) })).toThrow(
+    refused("v2.0", "it is loaded, but is no proven target", "for any other version"),
+  );
+});
+
+test("a named version that was passed over is refused with what the control plane said of it", () => {
+  const choice = { route: route({ 3: 100 }, [2]), left: nobody, doubt: sure };
+  for (const version of ["v0.9", "fraud@v0.9"])
+    expect(() => chooseTargets({ ...choice, version })).toThrow(
+      expect.objectContaining({
+        passedOver: [{ version: "v0.9", why: "failed: error rate" }],
+      }),
+    );
+  const doubted = { ...choice, version: "v1.1", doubt: () => "label[0] is 1 (was 0)" };
+  expect(() => chooseTargets(doubted)).toThrow(refused("v1.1", "label[0] is 1 (was 0)"));
+});
+
+test("a version that a rollback just left is not gone back to by naming it either", () => {
+  for (const targets of [[2], [3, 2]]) {
+    const choice = { route: route({ 1: 100 }, targets), left: new Set([3]), doubt: sure };
+    expect(() => chooseTargets({ ...choice, version: "v2.0" })).toThrow(
+      refused("v2.0", "a rollback just left it", "goes to v1.1"),
+    );
+  }
 });
 
 test("in a canary the rollback goes to the stable arm and leaves the candidate", () => {

@@ -29,6 +29,10 @@ export interface Chosens {
   readonly passedOver: readonly PassedOver[];
 }
 
+const NOT_LOADED = "not loaded in the gateway";
+const JUST_LEFT = "a rollback just left it";
+const SERVING = "it is serving already";
+
 function isOnlyArm(route: Route, revision: number): boolean {
   const arms = route.split.arms.filter((arm) => arm.weight > 0);
   return arms.length === 1 && arms[0]?.revision === revision;
@@ -40,11 +44,11 @@ function byTargets({ route, left, doubt }: Choice): Chosens {
   for (const target of route.targets) {
     const revision = route.revisions.find((each) => each.revision === target.revision);
     if (revision === undefined) {
-      passedOver.push({ version: target.version, why: "not loaded in the gateway" });
+      passedOver.push({ version: target.version, why: NOT_LOADED });
       continue;
     }
     if (left.has(revision.revision)) {
-      passedOver.push({ version: target.version, why: "a rollback just left it" });
+      passedOver.push({ version: target.version, why: JUST_LEFT });
       continue;
     }
     if (isOnlyArm(route, revision.revision)) continue;
@@ -55,23 +59,66 @@ function byTargets({ route, left, doubt }: Choice): Chosens {
   return { candidates, passedOver: [...passedOver, ...route.passedOver] };
 }
 
-function byName({ route, doubt }: Choice, version: string): Chosens {
-  const named = route.revisions.filter((revision) => namesVersion(version, revision));
+/** Whether a person's text means what a target or a version passed over is labelled. */
+function meansLabel(text: string, label: string, { model }: Route): boolean {
+  const bare = text.startsWith(`${model}@`) ? text.slice(model.length + 1) : text;
+  return bare === label || `#${bare}` === label;
+}
+
+/** Naming a version proves nothing of it: of the targets only, as without a name. */
+function byName(choice: Choice, version: string): Chosens {
+  const { route, left, doubt } = choice;
   const candidates: Chosen[] = [];
   const passedOver: PassedOver[] = [];
-  for (const revision of named.toSorted((a, b) => b.revision - a.revision)) {
-    const label = versionLabel(revision.version);
-    const why = isOnlyArm(route, revision.revision) ? "it is serving already" : doubt(revision);
+  for (const target of route.targets) {
+    const revision = route.revisions.find((each) => each.revision === target.revision);
+    if (revision === undefined || !namesVersion(version, revision)) continue;
+    const why = left.has(revision.revision)
+      ? JUST_LEFT
+      : isOnlyArm(route, revision.revision)
+        ? SERVING
+        : doubt(revision);
     if (why === null) candidates.push({ revision, why: "named" });
-    else passedOver.push({ version: label, why });
+    else passedOver.push({ version: versionLabel(revision.version), why });
   }
-  if (named.length === 0) passedOver.push({ version, why: "not loaded in the gateway" });
+  if (candidates.length === 0 && passedOver.length === 0)
+    passedOver.push(noTarget(choice, version));
   return { candidates, passedOver };
 }
 
+/** Why a version that is no target of the route cannot be gone to. */
+function noTarget({ route, left }: Choice, version: string): PassedOver {
+  const known = route.passedOver.find((each) => meansLabel(version, each.version, route));
+  const loaded = route.revisions.findLast((revision) => namesVersion(version, revision));
+  if (loaded === undefined) return known ?? { version, why: NOT_LOADED };
+  const { revision } = loaded;
+  const because = (why: string): PassedOver => ({ version: versionLabel(loaded.version), why });
+  if (left.has(revision)) return because(JUST_LEFT);
+  if (isOnlyArm(route, revision)) return because(SERVING);
+  if (known !== undefined) return known;
+  const hasTraffic = route.split.arms.some((arm) => arm.revision === revision && arm.weight > 0);
+  return because(
+    hasTraffic
+      ? "it is being rolled out, and is not proven yet"
+      : "it is loaded, but is no proven target",
+  );
+}
+
+/** What to type where a named version is refused. */
+function hintFor(choice: Choice): string {
+  const { endpoint } = choice.route;
+  if (choice.version === null)
+    return "the gateway on its own takes only what it has loaded; with the control plane running, lastgood rollback can also load a version";
+  const first = byTargets(choice).candidates[0];
+  const needs =
+    "for any other version the control plane must run: it can load and prove one, or take it with --force";
+  if (first === undefined) return needs;
+  return `\`lastgood rollback ${endpoint}\` without --version goes to ${versionLabel(first.revision.version)}; ${needs}`;
+}
+
 /**
- * What a rollback by the gateway alone would take: of the route's targets (or of the named version's
- * revisions) those that are loaded and whose last golden replay agreed.
+ * What a rollback by the gateway alone would take: of the route's targets (of those that are the named
+ * version) the ones that are loaded, were not just left, and whose last golden replay agreed.
  * @throws `target.none` with every one looked at and why it was passed over.
  */
 export function chooseTargets(choice: Choice): Chosens {
@@ -84,7 +131,7 @@ export function chooseTargets(choice: Choice): Chosens {
       ? `${endpoint} has no proven version loaded to go back to`
       : `${endpoint} cannot go back to ${choice.version}`,
     {
-      hint: "the gateway on its own takes only what it has loaded; with the control plane running, lastgood rollback can also load a version",
+      hint: hintFor(choice),
       passedOver: chosen.passedOver,
     },
   );

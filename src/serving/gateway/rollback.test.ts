@@ -2,11 +2,12 @@ import { expect, test } from "vitest";
 
 import { armsBy, plainRoute, routeRevision } from "../../../test/support/route-facts.ts";
 import { parseEndpointName } from "../../core/version/index.ts";
+import type { RollbackRequest } from "../../link/message/index.ts";
 import type { Route } from "../../link/route/index.ts";
 import { systemTimers } from "../../link/timer/index.ts";
 import { systemClock } from "./clock.ts";
 import { EndpointSwitch, type SwitchParts } from "./endpoint-switch.ts";
-import { rollBack, type RollbackCommand, type RollbackOptions } from "./rollback.ts";
+import { rollBack, type RollbackOptions } from "./rollback.ts";
 import type { RouteRecord } from "./route-file.ts";
 
 /** Serves revision 3; a rollback goes to 2, then to 1. */
@@ -78,7 +79,7 @@ function served(probe: Probe): {
 function goBack(
   endpoint: EndpointSwitch,
   told: string[] = [],
-  asked: Partial<RollbackCommand> = {},
+  asked: Partial<RollbackRequest> = {},
   more: Partial<RollbackOptions> = {},
 ): ReturnType<typeof rollBack> {
   const command = {
@@ -199,6 +200,29 @@ test("a rehearsal says where it would go and changes nothing", async () => {
     already: false,
   });
   expect([serves(), endpoint.overrides]).toEqual([[3], []]);
+});
+
+test("a candidate is not gone to by naming it, nor what a rollback just left: nothing is switched", async () => {
+  const targets = route(1).targets.slice(0, 1);
+  const revisions = [2, 3].map((number) => routeRevision(number));
+  for (const weights of [{ 2: 90, 3: 10 }, { 2: 100 }]) {
+    const { endpoint, written, serves } = served(() => Promise.resolve(answered));
+    const split = { salt: "s", arms: armsBy(weights) };
+    await endpoint.publish(route(1, { split, targets, revisions }));
+    await expect(goBack(endpoint, [], { version: "3" })).rejects.toMatchObject({
+      code: "target.none",
+    });
+    expect([serves(), endpoint.overrides]).toEqual([Object.keys(weights).map(Number), []]);
+    expect(written.at(-1)?.overrides).toEqual([]);
+  }
+  const { endpoint, serves } = served(() => Promise.resolve(answered));
+  await endpoint.publish(route(1));
+  await goBack(endpoint);
+  await expect(goBack(endpoint, [], { version: "3" })).rejects.toMatchObject({
+    code: "target.none",
+    passedOver: [{ version: "#3", why: "a rollback just left it" }],
+  });
+  expect(serves()).toEqual([2]);
 });
 
 function later(ms: number): Partial<RollbackOptions> {

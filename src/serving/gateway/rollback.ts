@@ -1,11 +1,9 @@
 import { randomUUID } from "node:crypto";
 
-import type { z } from "zod";
-
 import type { Trigger } from "../../core/endpoint/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Clock } from "../../core/time/index.ts";
-import type { GATEWAY_REQUESTS, GatewayRolledBack, Probed } from "../../link/message/index.ts";
+import type { GatewayRolledBack, Probed, RollbackRequest } from "../../link/message/index.ts";
 import type { Override } from "../../link/override/index.ts";
 import type { Route, RouteRevision } from "../../link/route/index.ts";
 import { chooseTargets, leftBehind, type Chosen, type Chosens } from "./choose-target.ts";
@@ -13,9 +11,6 @@ import { describe, effectiveRoute, namesVersion, overridden } from "./endpoint-s
 import type { EndpointSwitch } from "./endpoint-switch.ts";
 import type { RouteRecord } from "./route-file.ts";
 import type { Swapped } from "./thread-messages.ts";
-
-/** What a person asks for. */
-export type RollbackCommand = z.infer<(typeof GATEWAY_REQUESTS)["gateway.rollback"]>;
 
 /** How a rollback is carried out. */
 export interface RollbackOptions {
@@ -46,7 +41,7 @@ interface Plan extends Chosens {
  */
 export function rollBack(
   endpoint: EndpointSwitch,
-  command: RollbackCommand,
+  command: RollbackRequest,
   options: RollbackOptions,
 ): Promise<GatewayRolledBack> {
   return endpoint.exclusively(async () => {
@@ -80,7 +75,7 @@ export function rollBack(
 function alreadyDone(
   record: RouteRecord,
   route: Route,
-  { command, now }: { readonly command: RollbackCommand; readonly now: number },
+  { command, now }: { readonly command: RollbackRequest; readonly now: number },
 ): GatewayRolledBack | null {
   const lastRollback = record.overrides.at(-1) ?? route.rolledBack;
   if (lastRollback === null || command.again || command.version !== null) return null;
@@ -138,7 +133,7 @@ async function verifiedHere(endpoint: EndpointSwitch, route: Route): Promise<Ove
   return asOverride({ ...rolledBack, measured }, route);
 }
 
-function checkCurrent({ route, candidates }: Plan, { ifCurrent }: RollbackCommand): void {
+function checkCurrent({ route, candidates }: Plan, { ifCurrent }: RollbackRequest): void {
   const to = candidates[0]?.revision.revision;
   const current = to === undefined ? null : leftBehind(route, to);
   if (ifCurrent === null || current === null || namesVersion(ifCurrent, current)) return;
@@ -184,7 +179,7 @@ function nothingToLeave({ endpoint }: Route): LastgoodError {
 
 interface Undertaking extends RollbackOptions {
   readonly plan: Plan;
-  readonly command: RollbackCommand;
+  readonly command: RollbackRequest;
 }
 
 /** Takes the targets in turn, each once, until one is verified; otherwise returns to what was left. */
