@@ -4,9 +4,9 @@ import { expect, test } from "vitest";
 
 import { bodyChunks, type BodyPace } from "./body-chunks.ts";
 
-const CHUNKS = 6;
+const CHUNKS = 8;
 const CHUNK_BYTES = 1_000;
-const PAUSE_MS = 30;
+const PAUSE_MS = 60;
 
 /** Bytes of a body that comes steadily, in longer than the pace's whole time. */
 async function taken(pace: BodyPace): Promise<number> {
@@ -24,7 +24,7 @@ async function taken(pace: BodyPace): Promise<number> {
   return bytes;
 }
 
-const PACE = { idleMs: 10_000, totalMs: 2 * PAUSE_MS };
+const PACE = { idleMs: 10_000, totalMs: 5 * PAUSE_MS };
 
 test("a body that takes longer than its time is refused", async () => {
   await expect(taken(PACE)).rejects.toMatchObject({ code: "input.invalid" });
