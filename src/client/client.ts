@@ -16,6 +16,7 @@ import type {
 } from "../core/api/index.ts";
 import {
   appliedPolicySchema,
+  blobLimitSchema,
   blobSchema,
   collectedSchema,
   deployedSchema,
@@ -130,6 +131,11 @@ export class LastgoodClient {
   /** `selector` is a name, a sequence number or `@alias`. */
   version(model: string, selector: string): Promise<VersionView> {
     return this.#get(versionViewSchema, versionPath(model, selector));
+  }
+
+  /** Longest file that the server takes, bytes. */
+  async maxFileBytes(): Promise<number> {
+    return (await this.#get(blobLimitSchema, "/blobs")).maxFileBytes;
   }
 
   /** Stores bytes under their digest; a version is then registered of them. */

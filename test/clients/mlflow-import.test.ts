@@ -120,7 +120,7 @@ test("a registry of several pages, read page by page; RECORD_MLFLOW=1 keeps what
     const wish = { model: "fraud", version: null, alias: null, as: null };
     const offers = await mlflowOffers(client, wish);
     for (const [index, offer] of offers.entries())
-      await offer.bring(join(folder, `page-${pageSize}-${index}`));
+      await offer.bring(join(folder, `page-${pageSize}-${index}`), 2 ** 30);
     names.push(offers.map(({ name }) => name));
   }
   expect(names).toEqual([

@@ -35,6 +35,7 @@ async function start(): Promise<string> {
       apiPort: 0,
       socketFolder: folder,
       build: "b",
+      maxFileBytes: 2 ** 30,
       signals: NO_SIGNAL_SOURCES,
     },
     {
@@ -206,6 +207,7 @@ test("a start that fails leaves nothing running", async () => {
       apiPort: Number(port),
       socketFolder: mkdtempSync(join(folder, "s-")),
       build: "b",
+      maxFileBytes: 2 ** 30,
       signals: NO_SIGNAL_SOURCES,
     },
     { log: pino({ level: "silent" }), checkpoint: () => undefined, onShutdown: () => undefined },

@@ -12,6 +12,7 @@ import { Gateways, type LinkHandlers } from "../../control/link/index.ts";
 import { RegistryService } from "../../control/registry/index.ts";
 import { Rollouts, type Journal } from "../../control/rollouts/index.ts";
 import { Signals } from "../../control/signals/index.ts";
+import { DEFAULT_MAX_FILE_BYTES } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import { NO_SIGNAL_SOURCES, type SignalSources } from "../../core/policy/index.ts";
 import { ownIdentity, type PeerIdentity } from "../../link/peer/index.ts";
@@ -30,6 +31,8 @@ export const controlConfigSchema = z.object({
   /** Folder of the Unix sockets of this data folder. */
   socketFolder: z.string().min(1),
   build: z.string(),
+  /** Longest file that a version may have, bytes. */
+  maxFileBytes: z.number().int().positive().default(DEFAULT_MAX_FILE_BYTES),
   /** What server.yaml names; checked where it was read. */
   signals: z.custom<SignalSources>((value) => typeof value === "object").default(NO_SIGNAL_SOURCES),
 });
@@ -223,7 +226,7 @@ export async function startControl(
     await rollouts.start();
     milestones.running.resolve();
     await waitForGateway(store, milestones);
-    const { build } = config;
+    const { build, maxFileBytes } = config;
     const { log } = around;
     const deps = {
       registry,
@@ -234,6 +237,7 @@ export async function startControl(
       store,
       clock: systemClock,
       build,
+      maxFileBytes,
       log,
     };
     api = await serveApi(deps, { host: config.apiHost, port: config.apiPort });

@@ -1,6 +1,7 @@
 import * as z from "zod";
 
-import { launchersSchema, LAUNCHER_PROTOCOLS } from "../../core/launcher/index.ts";
+import { DEFAULT_MAX_FILE_BYTES } from "../../core/api/index.ts";
+import { byteSizeSchema, launchersSchema, LAUNCHER_PROTOCOLS } from "../../core/launcher/index.ts";
 import { signalSourceKeys } from "../../core/policy/index.ts";
 
 const remoteSchema = z
@@ -25,5 +26,8 @@ export const serverYamlSchema = z.strictObject({
     .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, "is not a name"), remoteSchema)
     .default({}),
   launchers: launchersSchema,
+  uploads: z
+    .strictObject({ maxFile: byteSizeSchema.default(DEFAULT_MAX_FILE_BYTES) })
+    .default({ maxFile: DEFAULT_MAX_FILE_BYTES }),
   ...signalSourceKeys,
 });

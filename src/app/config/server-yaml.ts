@@ -2,6 +2,7 @@ import { dirname, isAbsolute, resolve } from "node:path";
 
 import type * as z from "zod";
 
+import { DEFAULT_MAX_FILE_BYTES } from "../../core/api/index.ts";
 import { BUILT_IN_LAUNCHERS, type Launcher } from "../../core/launcher/index.ts";
 import type { SignalSources } from "../../core/policy/index.ts";
 import type { serverYamlSchema } from "./server-yaml-schema.ts";
@@ -16,6 +17,8 @@ export type Launchers = Readonly<Record<string, Launcher>>;
 export interface ServerConfig {
   readonly remotes: Remotes;
   readonly launchers: Launchers;
+  /** Longest file that a version may have, bytes. */
+  readonly maxFileBytes: number;
   /** Paths are absolute. */
   readonly signals: SignalSources;
 }
@@ -30,18 +33,20 @@ export async function readServerYaml(path: string | null): Promise<ServerConfig>
     return {
       remotes: {},
       launchers: BUILT_IN_LAUNCHERS,
+      maxFileBytes: DEFAULT_MAX_FILE_BYTES,
       signals: { prometheus: {}, logs: {}, health: {} },
     };
   // Few verbs need them, and every verb reads settings.
   const { readYaml } = await import("./yaml-file.ts");
   const { serverYamlSchema: schema } = await import("./server-yaml-schema.ts");
-  const { remotes, launchers, ...signals } = readYaml(path, schema);
+  const { remotes, launchers, uploads, ...signals } = readYaml(path, schema);
   const folder = dirname(resolve(path));
   return {
     remotes,
     launchers: Object.fromEntries(
       Object.entries(launchers).map(([name, each]) => [name, withAbsolutePrograms(each, folder)]),
     ),
+    maxFileBytes: uploads.maxFile,
     signals: withAbsolutePaths(signals, folder),
   };
 }

@@ -35,11 +35,22 @@ test("remotes are read with their defaults", async () => {
   expect(await readServerYaml(path)).toEqual({
     remotes: { "tf-1": { url: "http://127.0.0.1:9", protocol: "oip", retries: false } },
     launchers: BUILT_IN_LAUNCHERS,
+    maxFileBytes: 64 * 2 ** 30,
     signals: NO_SIGNAL_SOURCES,
   });
-  const nothing = { remotes: {}, launchers: BUILT_IN_LAUNCHERS, signals: NO_SIGNAL_SOURCES };
+  const nothing = {
+    remotes: {},
+    launchers: BUILT_IN_LAUNCHERS,
+    maxFileBytes: 64 * 2 ** 30,
+    signals: NO_SIGNAL_SOURCES,
+  };
   expect(await readServerYaml(null)).toEqual(nothing);
   expect(await readServerYaml(serverYaml("# nothing yet\n"))).toEqual(nothing);
+});
+
+test("the longest file is the configuration's to say", async () => {
+  const path = serverYaml("uploads: { maxFile: 3GiB }\n");
+  expect((await readServerYaml(path)).maxFileBytes).toBe(3 * 2 ** 30);
 });
 
 test("launchers are added to the built-in ones, which the file may change", async () => {
@@ -168,7 +179,7 @@ test("a mistake is named with its line and column", async () => {
   );
   expect(await mistake("remotes:\n  tf-1: [\n")).toMatch(/^server\.yaml:3:1: /);
   expect(await mistake("remotes: {}\nremote: {}\n")).toBe(
-    'server.yaml:2:1: has an unknown key "remote": did you mean remotes? accepted are remotes, launchers, prometheus, logs, health',
+    'server.yaml:2:1: has an unknown key "remote": did you mean remotes? accepted are remotes, launchers, uploads, prometheus, logs, health',
   );
   expect(await mistake("remotes: {}\nremotes: {}\n")).toMatch(/^server\.yaml:2:1: /);
 });

@@ -16,13 +16,7 @@ afterAll(() => rmSync(cacheDir, { recursive: true }));
 /** A server that has no version of anything. */
 const client = new LastgoodClient({
   url: "http://127.0.0.1:1",
-  fetch: () =>
-    Promise.resolve({
-      ok: true,
-      status: 200,
-      body: null,
-      text: () => Promise.resolve("[]"),
-    }),
+  fetch: (url) => answer(200, url.endsWith("/blobs") ? { maxFileBytes: 10 } : []),
 });
 
 function failing(name: string, code: ErrorCode): OfferedVersion {
@@ -59,7 +53,7 @@ test("what serves them and what they take is said of every version, and wins ove
   const bodies: unknown[] = [];
   const digest = `sha256:${createHash("sha256").update("serve").digest("hex")}`;
   const fetch: Fetch = (url, { method = "GET", body } = {}) => {
-    if (method === "GET") return answer(200, []);
+    if (method === "GET") return answer(200, url.endsWith("/blobs") ? { maxFileBytes: 10 } : []);
     if (url.endsWith("/blobs")) return answer(200, { digest, size: 5 });
     bodies.push(typeof body === "string" ? JSON.parse(body) : body);
     return answer(422, { code: "runtime.failed", title: "it does not start" });
@@ -89,6 +83,16 @@ test("what serves them and what they take is said of every version, and wins ove
   expect(bodies).toMatchObject([
     { name: "v1", runtime: "process", ...said },
     { name: "v2", runtime: "process", ...said },
+  ]);
+});
+
+test("a file that the server would not take is not sent to it", async () => {
+  const path = join(cacheDir, "large.bin");
+  writeFileSync(path, "more than ten bytes");
+  const large = { ...failing("v1", "internal"), bring: () => Promise.resolve({ path }) };
+  expect(await outcomes(large, failing("v2", "artifact.missing"))).toEqual([
+    "v1 refused",
+    "v2 refused",
   ]);
 });
 

@@ -12,7 +12,7 @@ import {
   versionLabel,
 } from "../../core/version/index.ts";
 import { readModel, registerModel, type Registering } from "../model-folder/index.ts";
-import type { OfferedVersion } from "./offered-version.ts";
+import { mustBeTaken, type OfferedVersion } from "./offered-version.ts";
 
 /** What became of one version. */
 export interface ImportedVersion {
@@ -171,9 +171,11 @@ async function bringOver(
   const { origin, model, name } = offer;
   const workspace = workspaceOf(cacheDir, origin);
   mkdirSync(workspace, { recursive: true });
-  const brought = await offer.bring(workspace);
+  const maxFileBytes = await client.maxFileBytes();
+  const brought = await offer.bring(workspace, maxFileBytes);
   const { metrics = {}, params = {}, tags = {}, lineage = {}, notes = [] } = brought;
   const found = await readModel(brought.path);
+  for (const { name: file, size } of found.files) mustBeTaken(file, size, maxFileBytes);
   const saying = {
     ...said,
     name: parseVersionName(name),

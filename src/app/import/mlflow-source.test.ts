@@ -64,7 +64,7 @@ class Registry {
 }
 
 /** What a run brings, by path and content. */
-async function brought(registry: Registry): Promise<Record<string, string>> {
+async function brought(registry: Registry, maxFileBytes = 100): Promise<Record<string, string>> {
   const { fetch } = registry;
   const client = new MlflowClient({ url: "http://mlflow", fetch, headers: {}, pauseMs: 1 });
   const offers = await mlflowOffers(client, {
@@ -73,7 +73,7 @@ async function brought(registry: Registry): Promise<Record<string, string>> {
     alias: null,
     as: null,
   });
-  const { path } = (await offers[0]?.bring(workspace)) ?? { path: "" };
+  const { path } = (await offers[0]?.bring(workspace, maxFileBytes)) ?? { path: "" };
   return Object.fromEntries(
     readdirSync(path).map((name) => [name, readFileSync(join(path, name), "utf8")]),
   );
@@ -113,4 +113,13 @@ test("files that the server lists no longer are not brought, nor what else lies 
   const files = { MLmodel: "flavors: 1", "model.onnx": "NEWBYTES" };
   registry.held = { ...FIRST, files };
   expect(await brought(registry)).toEqual(files);
+});
+
+test("a file that the server here would not take is not downloaded, nor what lies beside it", async () => {
+  const registry = new Registry();
+  await expect(brought(registry, 8)).rejects.toMatchObject({
+    code: "body.too-large",
+    message: expect.stringContaining("MLmodel has 10 bytes") as string,
+  });
+  expect(registry.downloads).toEqual([]);
 });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { LastgoodError } from "../../core/errors/index.ts";
 import { artefactFileSchema } from "../../core/version/index.ts";
 import type { MlflowClient, MlflowRun, MlflowVersion } from "./mlflow-client.ts";
-import type { BroughtVersion, OfferedVersion } from "./offered-version.ts";
+import { mustBeTaken, type BroughtVersion, type OfferedVersion } from "./offered-version.ts";
 
 /** What is wanted of an MLflow registry: one version by number or alias, or all of a model. */
 export interface MlflowWish {
@@ -59,17 +59,23 @@ export async function mlflowOffers(
     model: wish.as ?? wish.model,
     name: `v${version}`,
     aliases: aliases.get(version) ?? [],
-    bring: (workspace) => bring(client, wish.model, { version, ...facts }, workspace),
+    bring: (workspace, maxFileBytes) =>
+      bring(client, wish.model, { version, ...facts }, { workspace, maxFileBytes }),
   }));
+}
+
+interface Place {
+  readonly workspace: string;
+  readonly maxFileBytes: number;
 }
 
 async function bring(
   client: MlflowClient,
   model: string,
   version: MlflowVersion,
-  workspace: string,
+  into: Place,
 ): Promise<BroughtVersion> {
-  const path = await fetchFiles(client, model, version, workspace);
+  const path = await fetchFiles(client, model, version, into);
   const runId = version.run_id ?? "";
   const run = runId === "" ? null : await client.run(runId);
   return {
@@ -125,7 +131,7 @@ async function fetchFiles(
   client: MlflowClient,
   model: string,
   version: MlflowVersion,
-  workspace: string,
+  { workspace, maxFileBytes }: Place,
 ): Promise<string> {
   if (version.status !== "READY")
     throw new LastgoodError(
@@ -136,9 +142,11 @@ async function fetchFiles(
   const files = await client.files(root);
   if (files.length === 0)
     throw new LastgoodError("artifact.missing", `the server has no files of it at ${root}`);
-  for (const file of files)
-    if (!artefactFileSchema.shape.path.safeParse(file.path).success)
-      throw new LastgoodError("artifact.invalid", `"${file.path}" is no path inside a version`);
+  for (const { path, size } of files) {
+    if (!artefactFileSchema.shape.path.safeParse(path).success)
+      throw new LastgoodError("artifact.invalid", `"${path}" is no path inside a version`);
+    mustBeTaken(path, size ?? 0, maxFileBytes);
+  }
   const { run_id: runId = null, creation_timestamp: createdMs = null } = version;
   const folder = folderOf(workspace, JSON.stringify({ root, runId, createdMs, files }));
   for (const file of files) await client.download(root, file, join(folder, file.path));

@@ -1,3 +1,5 @@
+import { LastgoodError } from "../../core/errors/index.ts";
+
 /** What is known of a version beside its files. */
 export interface VersionFacts {
   readonly metrics: Readonly<Record<string, number>>;
@@ -6,6 +8,19 @@ export interface VersionFacts {
   readonly lineage: Readonly<Record<string, string>>;
   /** What a person should know. */
   readonly notes: readonly string[];
+}
+
+/**
+ * @throws `body.too-large` for a file that the server here would not take: it costs hours to fetch, and
+ * to send, for nothing.
+ */
+export function mustBeTaken(path: string, size: number, maxFileBytes: number): void {
+  if (size <= maxFileBytes) return;
+  throw new LastgoodError(
+    "body.too-large",
+    `${path} has ${size} bytes, and the server takes ${maxFileBytes} at most`,
+    { hint: "serve with uploads: { maxFile: 128GiB } in server.yaml" },
+  );
 }
 
 /** A version that was brought here. */
@@ -24,9 +39,9 @@ export interface OfferedVersion {
   readonly aliases: readonly string[];
   /**
    * Brings its files into the workspace, a folder of this version's own that outlives a crash, unless
-   * they lie somewhere already.
+   * they lie somewhere already; a file longer than `maxFileBytes` is not fetched.
    * @throws what keeps the version from being had: `artifact.missing`, `artifact.corrupt`,
-   * `artifact.invalid`; `server.unreachable`.
+   * `artifact.invalid`, `body.too-large`; `server.unreachable`.
    */
-  bring(workspace: string): Promise<BroughtVersion>;
+  bring(workspace: string, maxFileBytes: number): Promise<BroughtVersion>;
 }

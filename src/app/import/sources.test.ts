@@ -18,6 +18,9 @@ import { folderOffers } from "./folder-source.ts";
 import { gitOffers } from "./git-source.ts";
 import type { OfferedVersion } from "./offered-version.ts";
 
+/** No file of a test is longer, bytes. */
+const LARGE = 1_000_000;
+
 let folder = "";
 let workspace = "";
 
@@ -41,7 +44,7 @@ const named = (offers: readonly OfferedVersion[]): string[] =>
 
 /** What was brought, by path and content. */
 async function brought(offer: OfferedVersion | undefined): Promise<Record<string, string>> {
-  const { path } = (await offer?.bring(workspace)) ?? { path: "" };
+  const { path } = (await offer?.bring(workspace, LARGE)) ?? { path: "" };
   const below = readdirSync(path, { recursive: true, withFileTypes: true });
   return Object.fromEntries(
     below
@@ -78,7 +81,7 @@ test("a folder of models is a repository, as Triton has it; what ONNX Runtime do
   write("docs/readme.md", "");
   const offers = folderOffers(folder, null);
   expect(named(offers)).toEqual(["churn@v7", "fraud@v1"]);
-  await expect(offers[0]?.bring(workspace)).rejects.toMatchObject({
+  await expect(offers[0]?.bring(workspace, LARGE)).rejects.toMatchObject({
     code: "artifact.invalid",
     message: expect.stringContaining("pytorch") as string,
   });
@@ -133,17 +136,19 @@ test("versions of a repository with GTO and DVC are what they were at their tags
   const offers = await gitOffers(wish());
   expect(named(offers)).toEqual(["fraud@v1.0.0", "fraud@v1.1.0"]);
   expect(offers.map(({ aliases }) => aliases)).toEqual([[], ["prod"]]);
-  const one = await offers[0]?.bring(workspace);
+  const one = await offers[0]?.bring(workspace, LARGE);
   expect(one?.lineage).toEqual({ git_commit: first });
   expect(readFileSync(one?.path ?? "", "utf8")).toBe("one");
-  const two = await offers[1]?.bring(workspace);
+  const two = await offers[1]?.bring(workspace, LARGE);
   expect(readFileSync(two?.path ?? "", "utf8")).toBe("two");
 
   const hash = md5("two");
   write(`.dvc/cache/files/md5/${hash.slice(0, 2)}/${hash.slice(2)}`, "rot");
-  await expect(offers[1]?.bring(workspace)).rejects.toMatchObject({ code: "artifact.corrupt" });
+  await expect(offers[1]?.bring(workspace, LARGE)).rejects.toMatchObject({
+    code: "artifact.corrupt",
+  });
   rmSync(join(folder, ".dvc/cache"), { recursive: true });
-  await expect(offers[1]?.bring(workspace)).rejects.toMatchObject({
+  await expect(offers[1]?.bring(workspace, LARGE)).rejects.toMatchObject({
     code: "artifact.missing",
     hint: expect.stringContaining("dvc fetch") as string,
   });
@@ -178,16 +183,16 @@ test("a folder by DVC, a part of one, an output of a stage, and a file in git it
     "model.onnx": "graph",
     "sub/notes.txt": "more",
   });
-  const part = await (await at("bundle/model.onnx"))?.bring(workspace);
+  const part = await (await at("bundle/model.onnx"))?.bring(workspace, LARGE);
   expect(readFileSync(part?.path ?? "", "utf8")).toBe("graph");
-  const built = await (await at("out/m.onnx"))?.bring(workspace);
+  const built = await (await at("out/m.onnx"))?.bring(workspace, LARGE);
   expect(readFileSync(built?.path ?? "", "utf8")).toBe("built");
   expect(await brought(await at("plain"))).toEqual({
     "model.onnx": "in git",
     "example.json": "[]",
   });
   for (const path of ["nowhere.onnx", "../outside", "/etc", ":/plain"])
-    await expect((await at(path))?.bring(workspace)).rejects.toMatchObject({
+    await expect((await at(path))?.bring(workspace, LARGE)).rejects.toMatchObject({
       code: expect.stringMatching(/^artifact\./) as string,
     });
 });
@@ -222,7 +227,7 @@ test("what DVC tracks inside a folder of git is the file, not the pointer to it"
 
   const hash = md5("weights");
   rmSync(join(folder, `.dvc/cache/files/md5/${hash.slice(0, 2)}/${hash.slice(2)}`));
-  await expect((await at("models/iris"))?.bring(workspace)).rejects.toMatchObject({
+  await expect((await at("models/iris"))?.bring(workspace, LARGE)).rejects.toMatchObject({
     code: "artifact.missing",
     message: expect.stringContaining("models/iris/model.pkl is not in DVC's cache") as string,
     hint: expect.stringContaining("dvc fetch") as string,
@@ -234,7 +239,7 @@ test("a file that DVC knows by no MD5 is refused by its name", async () => {
   write("models/iris/MLmodel", "flavors: {}");
   write("models/iris/model.pkl.dvc", "outs:\n- path: model.pkl\n  hash: etag\n  etag: ab\n");
   commit("iris@v1.0.0");
-  await expect((await at("models/iris"))?.bring(workspace)).rejects.toMatchObject({
+  await expect((await at("models/iris"))?.bring(workspace, LARGE)).rejects.toMatchObject({
     code: "artifact.invalid",
     message: expect.stringContaining("models/iris/model.pkl") as string,
   });
@@ -247,7 +252,7 @@ test("an artefact in a folder of a monorepo is described there; GTO alone has ar
   commit("nlp=churn@v2.0.0");
   const [offer] = await gitOffers(wish());
   expect(offer).toMatchObject({ model: "nlp-churn", name: "v2.0.0" });
-  expect(readFileSync((await offer?.bring(workspace))?.path ?? "", "utf8")).toBe("text");
+  expect(readFileSync((await offer?.bring(workspace, LARGE))?.path ?? "", "utf8")).toBe("text");
   await expect(gitOffers(wish({ artifact: "fraud" }))).rejects.toMatchObject({
     hint: expect.stringContaining("nlp:churn") as string,
   });
@@ -259,9 +264,9 @@ test("a file in Git LFS is the file, not its pointer", async () => {
   write("m.onnx", `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize 5\n`);
   commit("fraud@v1.0.0");
   const [offer] = await gitOffers(wish({ path: "m.onnx" }));
-  await expect(offer?.bring(workspace)).rejects.toMatchObject({ code: "artifact.missing" });
+  await expect(offer?.bring(workspace, LARGE)).rejects.toMatchObject({ code: "artifact.missing" });
   write(`.git/lfs/objects/${oid.slice(0, 2)}/${oid.slice(2, 4)}/${oid}`, "large");
-  expect(readFileSync((await offer?.bring(workspace))?.path ?? "", "utf8")).toBe("large");
+  expect(readFileSync((await offer?.bring(workspace, LARGE))?.path ?? "", "utf8")).toBe("large");
 });
 
 test("a folder of the repository, or another worktree of it, is the repository", async () => {
@@ -276,7 +281,7 @@ test("a folder of the repository, or another worktree of it, is the repository",
   git("worktree", "add", "-q", "--detach", other);
   const read = async (repository: string, path: string): Promise<string> => {
     const [offer] = await gitOffers(wish({ repository, path }));
-    return readFileSync((await offer?.bring(workspace))?.path ?? "", "utf8");
+    return readFileSync((await offer?.bring(workspace, LARGE))?.path ?? "", "utf8");
   };
   expect(await read(other, "m.onnx")).toBe("large");
   expect(await read(join(folder, "models"), "models/d.onnx")).toBe("by DVC");
@@ -348,7 +353,7 @@ test.each([
   symlinkSync(target, join(folder, "models/fraud/weights.bin"));
   commit("fraud@v1.0.0");
   for (const path of ["models/fraud", "models/fraud/weights.bin"])
-    await expect((await at(path))?.bring(workspace)).rejects.toMatchObject({
+    await expect((await at(path))?.bring(workspace, LARGE)).rejects.toMatchObject({
       code: "artifact.invalid",
       message: expect.stringMatching(`models/fraud/weights\\.bin.*${why}`) as string,
     });
@@ -367,7 +372,7 @@ test("a tree whose names lead out of it is refused, and nothing is written there
   const root = made(`040000 tree ${up}\tbundle\n`, "mktree");
   const identity = ["-c", "user.name=tester", "-c", "user.email=tester@localhost"];
   git("tag", "fraud@v1.0.0", made("", ...identity, "commit-tree", root, "-m", "a tree"));
-  await expect((await at("bundle"))?.bring(workspace)).rejects.toMatchObject({
+  await expect((await at("bundle"))?.bring(workspace, LARGE)).rejects.toMatchObject({
     code: "artifact.invalid",
   });
   expect(readdirSync(workspace)).toEqual([]);
@@ -378,7 +383,7 @@ test("where a model lies that nothing describes has to be said; what is no repos
   write("m.onnx", "x");
   commit("fraud@v1.0.0");
   const [offer] = await gitOffers(wish());
-  await expect(offer?.bring(workspace)).rejects.toMatchObject({
+  await expect(offer?.bring(workspace, LARGE)).rejects.toMatchObject({
     hint: expect.stringContaining("--path") as string,
   });
   await expect(gitOffers(wish({ repository: workspace }))).rejects.toMatchObject({

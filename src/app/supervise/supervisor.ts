@@ -31,6 +31,8 @@ export interface ServerOptions {
   readonly launchers: Launchers;
   /** Versions whose files are code may run. */
   readonly allowCode: boolean;
+  /** Longest file that a version may have, bytes. */
+  readonly maxFileBytes: number;
   /** Sources of evidence that server.yaml names. */
   readonly signals: SignalSources;
   readonly programs: Programs;
@@ -277,6 +279,7 @@ function controlConfig(
     build: options.programs.build,
     serveHost: serve.host,
     servePort: serve.port,
+    maxFileBytes: options.maxFileBytes,
     signals: options.signals,
   };
 }

@@ -38,6 +38,8 @@ export interface ApiDeps {
   readonly store: ApiStore;
   readonly clock: Clock;
   readonly build: string;
+  /** Longest file that is taken, bytes. */
+  readonly maxFileBytes?: number;
   readonly log: Logger;
 }
 
@@ -82,7 +84,7 @@ export function createApp(
     ...gcOperations(deps.garbage),
   ];
   for (const put of operations) put(app, { kept, refuse });
-  blobUpload(app, deps.artifacts);
+  blobUpload(app, deps.artifacts, deps.maxFileBytes);
   feedbackUpload(app, deps.feedback);
   rootRoutes(app, { ...deps, events });
   return app;

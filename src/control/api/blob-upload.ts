@@ -1,7 +1,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { z } from "@hono/zod-openapi";
 
-import { blobSchema } from "../../core/api/index.ts";
+import { blobLimitSchema, blobSchema, DEFAULT_MAX_FILE_BYTES } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Artifacts } from "../../storage/artifacts/index.ts";
 import { bodyChunks, type BodyPace } from "./body-chunks.ts";
@@ -9,18 +9,16 @@ import { API_PREFIX, PROBLEM_RESPONSE } from "./operation.ts";
 import { toResponse } from "./problem.ts";
 import { checkContentType } from "./safety.ts";
 
-/** Longest file that is taken, bytes. */
-const MAX_BLOB_BYTES = 2 * 1024 * 1024 * 1024;
-
 const OCTETS = "application/octet-stream";
 
-const PACE: BodyPace = { idleMs: 30_000, totalMs: 600_000 };
+/** A large file has the time that it takes at 1 MiB a second. */
+const PACE: BodyPace = { idleMs: 30_000, totalMs: 600_000, leastBytesPerMs: 2 ** 20 / 1_000 };
 
-/** Puts the upload of bytes on the app. */
+/** Puts the upload of bytes on the app, and what it takes at most, bytes. */
 export function blobUpload(
   app: OpenAPIHono,
   artifacts: Pick<Artifacts, "put">,
-  limitBytes = MAX_BLOB_BYTES,
+  limitBytes = DEFAULT_MAX_FILE_BYTES,
 ): void {
   const path = `${API_PREFIX}/blobs`;
   app.openAPIRegistry.registerPath({
@@ -33,10 +31,24 @@ export function blobUpload(
       default: PROBLEM_RESPONSE,
     },
   });
+  app.openAPIRegistry.registerPath({
+    method: "get",
+    path,
+    summary: "The longest file that is taken, bytes",
+    responses: {
+      200: { description: "It", content: { "application/json": { schema: blobLimitSchema } } },
+      default: PROBLEM_RESPONSE,
+    },
+  });
+  app.get(path, () =>
+    toResponse({ status: 200, text: JSON.stringify({ maxFileBytes: limitBytes }) }),
+  );
   app.post(path, async (context) => {
     checkContentType(context.req.header("content-type"), OCTETS);
     if (Number(context.req.header("content-length") ?? 0) > limitBytes)
-      throw new LastgoodError("body.too-large", `a file is at most ${limitBytes} bytes`);
+      throw new LastgoodError("body.too-large", `a file is at most ${limitBytes} bytes`, {
+        hint: "the server's configuration has the limit: uploads: { maxFile: 128GiB } in server.yaml",
+      });
     const { digest, size } = await artifacts.put(bodyChunks(context.req.raw.body, PACE), {
       limitBytes,
     });

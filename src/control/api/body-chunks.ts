@@ -6,6 +6,8 @@ export interface BodyPace {
   readonly idleMs: number;
   /** From the first to the last, ms. */
   readonly totalMs: number;
+  /** What has come earns more time at this rate. */
+  readonly leastBytesPerMs?: number;
 }
 
 /**
@@ -19,12 +21,13 @@ export async function* bodyChunks(
 ): AsyncGenerator<Uint8Array, void> {
   if (body === null) return;
   const reader = body.getReader();
-  const until = performance.now() + pace.totalMs;
+  let until = performance.now() + pace.totalMs;
   try {
     for (;;) {
       const waitMs = Math.min(pace.idleMs, until - performance.now());
       const part = await readWithin(reader, waitMs);
       if (part.done) return;
+      if (pace.leastBytesPerMs !== undefined) until += part.value.byteLength / pace.leastBytesPerMs;
       yield part.value;
     }
   } finally {

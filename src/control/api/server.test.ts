@@ -104,6 +104,9 @@ const artifacts: Pick<Artifacts, "put"> = {
   },
 };
 
+/** What it was configured to take. */
+const MAX_FILE_BYTES = 3 * 2 ** 30;
+
 function deps(): ApiDeps {
   const rows = new Map<string, { answer: unknown; at: number }>();
   return {
@@ -133,6 +136,7 @@ function deps(): ApiDeps {
     },
     clock: { now: () => 1, monotonic: () => 1 },
     build: "b1",
+    maxFileBytes: MAX_FILE_BYTES,
     log: pino({}, { write: (line) => void logged.push(line) }),
   };
 }
@@ -442,11 +446,14 @@ test("bytes are uploaded whole and answered with their digest", async () => {
 test("an upload that announces too much is refused before it is read", async () => {
   const headers = {
     "content-type": "application/octet-stream",
-    "content-length": String(3 * 1024 ** 3),
+    "content-length": String(MAX_FILE_BYTES + 1),
     expect: "100-continue",
   };
   const answer = await rawExchange("POST /api/v1/blobs HTTP/1.1", headers, "");
   expect(answer).toContain(" 413 ");
+  expect(answer).toContain("uploads: { maxFile:");
+  const limit = await send("GET", "/api/v1/blobs");
+  expect(JSON.parse(limit.text)).toEqual({ maxFileBytes: MAX_FILE_BYTES });
 });
 
 test("connections that break off, stay half or speak no HTTP leave the server well", async () => {
@@ -521,7 +528,7 @@ test("the OpenAPI document names every operation with its problem answer", async
       return `${method} ${path.replace("/api/v1", "")}`;
     }),
   );
-  expect([operations.length, operations.includes("post /rollback")]).toEqual([32, true]);
+  expect([operations.length, operations.includes("post /rollback")]).toEqual([33, true]);
 });
 
 test("the event stream starts at once and refuses an id it does not know", async () => {

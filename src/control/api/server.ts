@@ -11,7 +11,7 @@ import { allowedHosts } from "./safety.ts";
 const SERVER_OPTIONS = {
   headersTimeout: 10_000,
   // Long enough for the largest upload on a slow disk.
-  requestTimeout: 600_000,
+  requestTimeout: 86_400_000,
   keepAliveTimeout: 5_000,
   connectionsCheckingInterval: 2_000,
   maxHeaderSize: 16 * 1024,

@@ -21,7 +21,9 @@ export {
 export {
   aliasBodySchema,
   archiveBodySchema,
+  blobLimitSchema,
   blobSchema,
+  DEFAULT_MAX_FILE_BYTES,
   diffSchema,
   markBodySchema,
   markedSchema,

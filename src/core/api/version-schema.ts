@@ -70,6 +70,11 @@ export const modelSummarySchema = z.object({
 /** Answer to an upload of bytes. */
 export const blobSchema = z.object({ digest: digestSchema, size: z.number().int().nonnegative() });
 
+/** Longest file that a server takes where its configuration says nothing, bytes. */
+export const DEFAULT_MAX_FILE_BYTES = 64 * 2 ** 30;
+/** Schema of what a server takes as a file. */
+export const blobLimitSchema = z.object({ maxFileBytes: z.number().int().positive() });
+
 /** Rows of inputs that were uploaded before, as they are expected to look like. */
 export const referenceFileSchema = z.object({
   digest: digestSchema,

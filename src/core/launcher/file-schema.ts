@@ -3,20 +3,11 @@ import * as z from "zod";
 import { LastgoodError } from "../errors/index.ts";
 import { parseDuration } from "../time/index.ts";
 import { BUILT_IN_LAUNCHERS, LAUNCHER_DEFAULTS, unread, UNREAD_LAUNCHER } from "./built-in.ts";
+import { byteSizeSchema } from "./byte-size.ts";
 import { LAUNCHER_PROTOCOLS, PLACEHOLDERS, type Launcher } from "./launcher.ts";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
-const UNIT_BYTES = {
-  B: 1,
-  kB: 1e3,
-  MB: 1e6,
-  GB: 1e9,
-  KiB: 2 ** 10,
-  MiB: 2 ** 20,
-  GiB: 2 ** 30,
-} as const;
-
 /** A duration within bounds, ms. */
 function time(leastMs: number, mostMs: number, words: string): z.ZodType<number, string | 0> {
   return z.union([z.string(), z.literal(0)]).transform((text, context): number => {
@@ -31,14 +22,6 @@ function time(leastMs: number, mostMs: number, words: string): z.ZodType<number,
     return z.NEVER;
   });
 }
-
-const memory = z.string().transform((text, context): number => {
-  const [, amount, unit] = /^(\d+(?:\.\d+)?) ?(B|kB|MB|GB|KiB|MiB|GiB)$/.exec(text) ?? [];
-  const bytes = Number(amount) * UNIT_BYTES[unit as keyof typeof UNIT_BYTES];
-  if (bytes >= 1e6) return Math.round(bytes);
-  context.addIssue({ code: "custom", message: "must be 1MB or more, such as 512MB or 2GiB" });
-  return z.NEVER;
-});
 
 /** Text whose placeholders all have a meaning. */
 const template = z
@@ -81,7 +64,7 @@ const launcherFileSchema = z.strictObject({
   installTimeout: time(1_000, 14_400_000, "from 1s to 4h").optional(),
   stopTimeout: time(0, 8_000, "from 0 to 8s").optional(),
   unhealthyAfter: time(0, 3_600_000, "from 0 (never) to 1h").optional(),
-  memory: memory.optional(),
+  memory: byteSizeSchema.optional(),
 });
 
 type LauncherEntry = z.infer<typeof launcherFileSchema>;

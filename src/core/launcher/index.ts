@@ -1,4 +1,5 @@
 export { BUILT_IN_LAUNCHERS, BUILT_IN_NAMES, UNREAD_LAUNCHER } from "./built-in.ts";
+export { byteSizeSchema } from "./byte-size.ts";
 export { launchersSchema } from "./file-schema.ts";
 export {
   fillIn,

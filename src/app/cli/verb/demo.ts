@@ -5,6 +5,7 @@ import { dirname, join, relative } from "node:path";
 import { Option, type Command } from "@commander-js/extra-typings";
 
 import { LastgoodClient } from "../../../client/index.ts";
+import { DEFAULT_MAX_FILE_BYTES } from "../../../core/api/index.ts";
 import { LastgoodError } from "../../../core/errors/index.ts";
 import { findPrograms } from "../../build/index.ts";
 import type { Address } from "../../config/index.ts";
@@ -113,6 +114,7 @@ async function demoSettings(session: Session, dataDir: string): Promise<ServeSet
     defaultEndpoint: null,
     remotes: {},
     launchers: {},
+    maxFileBytes: DEFAULT_MAX_FILE_BYTES,
     allowCode: false,
     signals: { prometheus: {}, logs: {}, health: {} },
     programs: findPrograms(session.programFolder),
