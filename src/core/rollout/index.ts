@@ -45,6 +45,7 @@ export {
   type WantedReturn,
 } from "./state.ts";
 export { wantsBack } from "./assess.ts";
+export { revisionsLeft, type Asked } from "./back.ts";
 export { isTickDue } from "./clock.ts";
 export { pendingEffects, transition } from "./transition.ts";
 export { isReturnDue } from "./wanted.ts";
