@@ -91,6 +91,52 @@ test("--direct asks the gateway at once, and what it did is in history", async (
   await goForward(server);
 });
 
+/** Types a rollback that is refused, and gives the error it ends with. */
+async function refused(...args: readonly string[]): Promise<unknown> {
+  const { code, stdout } = await server.cli(["rollback", ...args, "--json"]);
+  expect(code, `rollback ${args.join(" ")}`).toBe(4);
+  return (JSON.parse(stdout) as { readonly error: unknown }).error;
+}
+
+test("the gateway alone goes to proven versions only, and --if-current means what it does with the control plane", async () => {
+  await settledOn(server, "v1.1");
+  await typeRollback(
+    server,
+    "--direct",
+    "--if-current",
+    "models:/iris/v1.1",
+    "--version",
+    "iris:v1.0",
+  );
+  await settledOn(server, "v1.0");
+  const again = await typeRollback(server, "--direct", "--version", "1");
+  expect(again.answer).toMatchObject({ already: true, to: { version: "v1.0" } });
+  const canary = { reference: "iris@v1.1", force: true, strategy: "canary", weight: 10 } as const;
+  await server.client.deploy({ actor: "tester", ...canary });
+  for (const plane of [["--direct"], []]) {
+    expect(await refused(...plane, "--if-current", "v1.0")).toMatchObject({
+      code: "current.mismatch",
+      message: expect.stringContaining("would leave v1.1, not v1.0") as string,
+    });
+    await refused(...plane, "--version", "v1.1");
+  }
+  expect(await refused("--direct", "--version", "v1.1")).toMatchObject({
+    code: "target.none",
+    hint: expect.stringContaining("without --version goes to v1.0") as string,
+    passedOver: [{ version: "v1.1", why: "it is being rolled out, and is not proven yet" }],
+  });
+  expect((await server.client.endpoint("iris-prod")).split).toHaveLength(2);
+  const guarded = await typeRollback(server, "--direct", "--if-current", "v1.1");
+  expect(guarded.answer).toMatchObject({ from: { version: "v1.1" }, to: { version: "v1.0" } });
+  const typedAgain = await typeRollback(server, "--if-current", "v1.1");
+  expect(typedAgain.answer).toMatchObject({ already: true, to: { version: "v1.0" } });
+  const { view } = await settledOn(server, "v1.0");
+  expect(view.current).toMatchObject({ version: "v1.0" });
+  const versions = await server.client.versions("iris");
+  expect(versions.find(({ name }) => name === "v1.0")).toMatchObject({ status: "stable" });
+  await goForward(server);
+});
+
 test("a rollback by the gateway outlives the death of everything before the control plane heard of it", async () => {
   const before = await settledOn(server, "v1.1");
   signalControl("SIGSTOP");

@@ -32,7 +32,7 @@ export function describeRollback(result: RolledBack, session: Session): string[]
     lines.push(
       `  target    ${result.warm ? "warm: loaded and proven" : "cold: has to be loaded first"}`,
     );
-  else lines.push(...measurements(result));
+  else if (!result.already || result.at !== null) lines.push(...measurements(result));
   if (result.passedOver.length > 0) {
     lines.push("  passed over");
     for (const { version, why } of result.passedOver) lines.push(`    ${version}: ${why}`);
@@ -58,8 +58,9 @@ function headline(result: RolledBack, session: Session): string {
     return `${terminal.style("yellow", "dry run:")} ${endpoint} would go back to ${to.version} (from ${from.version})`;
   }
   if (result.already) {
-    const when = result.at === null ? "" : `, ${ago(result.at)}`;
-    return `${endpoint}: already rolled back to ${to.version}${when}, by ${result.actor} (--again goes further back)`;
+    // No rollback brought it there.
+    if (result.at === null) return `${endpoint} has ${to.version} already: nothing was done`;
+    return `${endpoint}: already rolled back to ${to.version}, ${ago(result.at)}, by ${result.actor} (--again goes further back)`;
   }
   const words = `${endpoint} is back on ${to.version} (was ${from.version})`;
   return terminal.style(result.verified === false ? "yellow" : ["bold", "green"], words);

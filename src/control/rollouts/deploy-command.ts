@@ -302,6 +302,8 @@ export async function deploy(endpoints: Endpoints, given: DeployBody): Promise<D
   if (policy !== null) await putInForce(running, policy, body);
   let notes: readonly string[] = [];
   const outcome = await controller.command(async (operation) => {
+    // Another command may have had its turn meanwhile.
+    if (body.ifCurrent !== null) await checkCurrent(endpoints, controller.state, body.ifCurrent);
     const event = await deployEvent(endpoints, controller.state, body, version, operation);
     const without = await unwatched(endpoints, controller.state, event);
     notes = [...ofPolicy, ...notesOf(controller.state, event), ...without];

@@ -1,6 +1,11 @@
 import type { Revision } from "../../core/endpoint/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
-import { revisionOf, type EndpointState } from "../../core/rollout/index.ts";
+import {
+  revisionOf,
+  revisionsLeft,
+  type Asked,
+  type EndpointState,
+} from "../../core/rollout/index.ts";
 import { namedObjection, type TargetChoice } from "../../core/target/index.ts";
 import { versionLabel } from "../../core/version/index.ts";
 import type { VersionRecord } from "../../storage/store/index.ts";
@@ -38,6 +43,31 @@ export async function checkCurrent(
     "current.mismatch",
     `${state.identity.name} serves ${serving}, not ${versionLabel(version)}: nothing was done`,
     { hint: "`lastgood status` shows what serves now", details: { current: serving } },
+  );
+}
+
+/**
+ * @throws `current.mismatch` unless the named version is what the rollback leaves: in a rollout its
+ * candidate. What one that it joins or repeats left is meant as well.
+ */
+export async function checkLeft(
+  endpoints: Endpoints,
+  state: EndpointState,
+  expected: string,
+  asked: Asked,
+): Promise<void> {
+  const left = revisionsLeft(state, asked, endpoints.deps.clock.now());
+  const version = await namedVersion(endpoints, state, expected);
+  if (left.some((each) => each.version.sequence === version.sequence)) return;
+  const first = left[0];
+  const leaving = first === undefined ? "nothing" : versionLabel(first.version);
+  throw new LastgoodError(
+    "current.mismatch",
+    `a rollback of ${state.identity.name} would leave ${leaving}, not ${versionLabel(version)}: nothing was done`,
+    {
+      hint: "`lastgood status` shows what serves; while a version is rolled out, a rollback leaves that one",
+      details: { current: leaving },
+    },
   );
 }
 

@@ -100,3 +100,60 @@ test("what a gateway alone cannot do is refused, not done otherwise", async () =
     expect(asked).toEqual([]);
   }
 });
+
+/** What the command becomes once its turn has come; `meanwhile` happens before. */
+async function outcomeOf(
+  of: Scenario,
+  change: Partial<RollbackBody>,
+  meanwhile: () => unknown = () => undefined,
+): Promise<string> {
+  const command: Command = async (event) => {
+    meanwhile();
+    await event("op");
+    throw reached;
+  };
+  const { endpoints } = endpointsOf(of, { command });
+  return rollback(endpoints, asking(change)).then(
+    ({ already }) => (already ? "already" : "answered"),
+    (error: unknown) => (error === reached ? "goes ahead" : LastgoodError.from(error).code),
+  );
+}
+
+const candidates: Record<string, () => Scenario> = {
+  "in a canary": () => scenario().stable("v1.0").canary("v1.1"),
+  baking: () => scenario().stable("v1.0").baking("v1.1"),
+  "at rest": () => scenario().stable("v1.0").stable("v1.1"),
+  "on its way back from it": () => scenario().stable("v1.0").canary("v1.1").rollsBack(),
+};
+for (const [what, make] of Object.entries(candidates))
+  test(`${what} --if-current is what a rollback leaves, not what it goes to`, async () => {
+    expect(await outcomeOf(make(), { ifCurrent: "v1.1" })).toBe("goes ahead");
+    expect(await outcomeOf(make(), { ifCurrent: "fraud@v1.1", version: "v1.0" })).toBe(
+      "goes ahead",
+    );
+    expect(await outcomeOf(make(), { ifCurrent: "v1.0" })).toBe("current.mismatch");
+    expect(await outcomeOf(make(), { ifCurrent: "v1.0", dryRun: true })).toBe("current.mismatch");
+  });
+
+test("--if-current is looked at when the command has its turn, not when it came", async () => {
+  const of = scenario().stable("v1.0").stable("v1.1").stable("v1.2");
+  const meanwhile = (): unknown => of.rollsBack().settles();
+  expect(await outcomeOf(of, { ifCurrent: "v1.2", again: true }, meanwhile)).toBe(
+    "current.mismatch",
+  );
+});
+
+const done = (): Scenario => three().rollsBack().settles();
+
+test("what the rollback that it repeats left is meant by --if-current as well", async () => {
+  expect(await outcomeOf(done(), { ifCurrent: "v1.2" })).toBe("goes ahead");
+  expect(await outcomeOf(done(), { ifCurrent: "v1.2", version: "v1.1" })).toBe("already");
+  for (const change of [{ again: true }, { version: "v1.0" }, { toRevision: 1 }])
+    expect(await outcomeOf(done(), { ifCurrent: "v1.2", ...change })).toBe("current.mismatch");
+  const late = done();
+  late.now += 600_000;
+  expect(await outcomeOf(late, { ifCurrent: "v1.2" })).toBe("current.mismatch");
+  expect(await outcomeOf(scenario().registers("v1.0"), { ifCurrent: "v1.0" })).toBe(
+    "current.mismatch",
+  );
+});

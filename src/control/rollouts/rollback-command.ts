@@ -6,6 +6,7 @@ import {
   leavingRevision,
   revisionOf,
   transition,
+  type Asked,
   type EndpointEvent,
   type EndpointState,
   type Reinstate,
@@ -15,7 +16,7 @@ import { versionLabel } from "../../core/version/index.ts";
 import { rollbackRequest } from "../../link/message/index.ts";
 import { expectedSeconds } from "./cold-start.ts";
 import type { Endpoints, RunningEndpoint } from "./endpoints.ts";
-import { checkCurrent, namedTarget, namedVersion } from "./named-version.ts";
+import { checkLeft, namedTarget, namedVersion } from "./named-version.ts";
 import { gatewayAnswer, rehearsedAnswer, rollbackAnswer, served } from "./rollback-answer.ts";
 import { versionFacts } from "./version-catalog.ts";
 
@@ -70,6 +71,32 @@ function rollbackEvent(body: RollbackBody, chosen: Chosen, operation: string): E
   };
 }
 
+/** Where the command is to go, as seen from what serves. */
+async function towards(
+  endpoints: Endpoints,
+  state: EndpointState,
+  { version, toRevision, again }: RollbackBody,
+): Promise<Asked> {
+  if (version === null && toRevision === null) return { toward: "target", again };
+  const current = revisionOf(state, state.current);
+  const meansCurrent =
+    toRevision === null
+      ? (await namedVersion(endpoints, state, version ?? "")).sequence === current?.version.sequence
+      : toRevision === current?.revision;
+  return { toward: meansCurrent ? "current" : "elsewhere", again };
+}
+
+/** @throws `current.mismatch`: see `checkLeft`. */
+async function checkGuard(
+  endpoints: Endpoints,
+  state: EndpointState,
+  body: RollbackBody,
+): Promise<void> {
+  const { ifCurrent } = body;
+  if (ifCurrent === null) return;
+  await checkLeft(endpoints, state, ifCurrent, await towards(endpoints, state, body));
+}
+
 /** Already there: the named version is what serves, and nothing is under way. */
 async function alreadyServing(
   endpoints: Endpoints,
@@ -77,16 +104,10 @@ async function alreadyServing(
   body: RollbackBody,
 ): Promise<RolledBack | null> {
   const { state, historyHead } = running.controller;
-  if (state.activity.phase !== "Idle" || state.current === null) return null;
-  if (body.version === null && body.toRevision === null) return null;
   const current = revisionOf(state, state.current);
-  if (current === undefined) return null;
-  const meant =
-    body.toRevision === null
-      ? (await namedVersion(endpoints, state, body.version ?? "")).sequence ===
-        current.version.sequence
-      : body.toRevision === current.revision;
-  if (!meant) return null;
+  if (state.activity.phase !== "Idle" || current === undefined) return null;
+  if ((await towards(endpoints, state, body)).toward !== "current") return null;
+  await checkGuard(endpoints, state, body);
   const note = `${versionLabel(current.version)} is what serves already; nothing was done`;
   const last = state.lastRollback;
   if (last !== null && last.to === state.current)
@@ -110,6 +131,7 @@ async function rehearse(
   body: RollbackBody,
 ): Promise<RolledBack> {
   const { state, historyHead } = running.controller;
+  await checkGuard(endpoints, state, body);
   const chosen = await choose(endpoints, state, body);
   const event = rollbackEvent(body, chosen, "dry run");
   const after = transition(state, event, endpoints.deps.clock.now());
@@ -185,11 +207,11 @@ export async function rollback(endpoints: Endpoints, body: RollbackBody): Promis
   const running = endpoints.find(body.endpoint);
   const { controller } = running;
   try {
-    if (body.ifCurrent !== null) await checkCurrent(endpoints, controller.state, body.ifCurrent);
     const there = await alreadyServing(endpoints, running, body);
     if (there !== null) return there;
     if (body.dryRun) return await rehearse(endpoints, running, body);
     const outcome = await controller.command(async (operation) => {
+      await checkGuard(endpoints, controller.state, body);
       const chosen = await choose(endpoints, controller.state, body);
       return rollbackEvent(body, chosen, operation);
     }, readAt);

@@ -147,17 +147,36 @@ function alreadyThere(state: EndpointState, leaving: number): never {
   );
 }
 
-/** Whether a rollback asked for now is the one that was done a moment ago. */
-function typedTwice(
-  state: EndpointState,
-  event: EventOf<"rollback">,
-  now: number,
-): RollbackRecord | null {
+/** Where a rollback is asked to go: to the target, to what serves by its name, or to another by its name. */
+export interface Asked {
+  readonly toward: "target" | "current" | "elsewhere";
+  readonly again: boolean;
+}
+
+/** The rollback done a moment ago that one asked for now is the same as, or null. */
+function typedTwice(state: EndpointState, asked: Asked, now: number): RollbackRecord | null {
   const last = state.lastRollback;
   if (last === null || last.kind === "reinstate" || last.to !== state.current) return null;
-  if (event.named) return event.choice.targets[0]?.revision === state.current ? last : null;
+  if (asked.toward !== "target") return asked.toward === "current" ? last : null;
   // A clock that was set back is no reason to do nothing for as long.
-  return !event.again && Math.abs(now - last.at) < TYPED_TWICE_MS ? last : null;
+  return !asked.again && Math.abs(now - last.at) < TYPED_TWICE_MS ? last : null;
+}
+
+/**
+ * What a rollback asked for now leaves: where it would join one that is under way, or be one that was
+ * done already, also what that one leaves or left. Empty while nothing serves. `now` is ms since 1970.
+ */
+export function revisionsLeft(
+  state: EndpointState,
+  asked: Asked,
+  now: number,
+): readonly Revision[] {
+  const { activity } = state;
+  const left = (number: number | undefined): readonly Revision[] =>
+    state.revisions.filter((each) => each.revision === number);
+  if (activity.phase === "RollingBack") return left(activity.back.from);
+  const done = activity.phase === "Idle" ? typedTwice(state, asked, now) : null;
+  return [...left(leavingRevision(state)?.revision), ...left(done?.from)];
 }
 
 /** rollback of an endpoint at rest, to the target or to a named version. */
@@ -166,7 +185,10 @@ export function rollbackAtRest(
   event: EventOf<"rollback">,
   now: number,
 ): Step {
-  const record = typedTwice(state, event, now);
+  const { named, choice, again } = event;
+  const isThere = choice.targets[0]?.revision === state.current;
+  const toward = named ? (isThere ? "current" : "elsewhere") : "target";
+  const record = typedTwice(state, { toward, again }, now);
   if (record !== null)
     return step(
       state,

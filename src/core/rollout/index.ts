@@ -45,6 +45,7 @@ export {
   type WantedReturn,
 } from "./state.ts";
 export { refusedBack, sourceAlarm } from "./assess.ts";
+export { revisionsLeft, type Asked } from "./back.ts";
 export { plannedLeft } from "./planned.ts";
 export { isTickDue } from "./clock.ts";
 export { pendingEffects, transition } from "./transition.ts";

@@ -5,7 +5,7 @@ import { versionLabel } from "../../core/version/index.ts";
 import type { Override } from "../../link/override/index.ts";
 import type { Route, RouteRevision } from "../../link/route/index.ts";
 import { decide, guardedRevision, reasonOf, type TargetHealth } from "./breaker.ts";
-import { chooseTargets } from "./choose-target.ts";
+import { byTrafficOnly, chooseTargets } from "./choose-target.ts";
 import { monotonic, systemClock } from "./clock.ts";
 import { effectiveRoute } from "./endpoint-state.ts";
 import type { EndpointSwitch } from "./endpoint-switch.ts";
@@ -188,7 +188,8 @@ function firstTarget(
 ): number | null {
   const doubt = (revision: RouteRevision): string | null => endpoint.doubt(revision);
   try {
-    const { candidates } = chooseTargets({ route, left, version: null, doubt });
+    const choice = { route: byTrafficOnly(route), left, version: null, doubt };
+    const { candidates } = chooseTargets(choice);
     return candidates[0]?.revision.revision ?? null;
   } catch {
     return null;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { armsBy, plainRoute, routeRevision } from "../../../test/support/route-facts.ts";
+import { armsBy, plainRoute, routeRevision, WATCHED } from "../../../test/support/route-facts.ts";
 import {
   parseDigest,
   parseEndpointName,
@@ -9,7 +9,7 @@ import {
 } from "../../core/version/index.ts";
 import type { Override } from "../../link/override/index.ts";
 import type { Route, RouteRevision } from "../../link/route/index.ts";
-import { chooseTargets, leftBehind } from "./choose-target.ts";
+import { byTrafficOnly, chooseTargets, leftBehind, onlyServing } from "./choose-target.ts";
 import {
   effectiveRoute,
   namesVersion,
@@ -98,6 +98,27 @@ function refused(version: string, why: string, hint = "the control plane"): unkn
   });
 }
 
+const previewed = { ...route({ 2: 100 }, [2, 1]), watch: { ...WATCHED, candidate: 3, stable: 2 } };
+
+test("a candidate without traffic is what a rollback leaves; the breaker, who acts on traffic, does not see it", () => {
+  const choice = { left: nobody, version: null, doubt: sure };
+  const byHand = chooseTargets({ ...choice, route: previewed });
+  expect(byHand.candidates.map((each) => each.revision.revision)).toEqual([2, 1]);
+  expect(leftBehind(previewed, 2)?.revision).toBe(3);
+  expect(leftBehind(previewed, 1)?.revision).toBe(3);
+  expect(onlyServing(previewed)).toBeNull();
+  expect(() => chooseTargets({ ...choice, version: "v2.0", route: previewed })).toThrow(
+    refused("v2.0", "it is being rolled out, and is not proven yet"),
+  );
+  const seen = byTrafficOnly(previewed);
+  const byBreaker = chooseTargets({ ...choice, route: seen });
+  expect(byBreaker.candidates.map((each) => each.revision.revision)).toEqual([1]);
+  expect([leftBehind(seen, 1)?.revision, onlyServing(seen)?.revision]).toEqual([2, 2]);
+  const canary = { ...previewed, split: { salt: "s", arms: armsBy({ 2: 90, 3: 10 }) } };
+  expect(byTrafficOnly(canary)).toBe(canary);
+  expect(leftBehind(canary, 1)?.revision, "not the one that most requests leave").toBe(3);
+});
+
 test("a version is named by name, sequence number or model@version; the one that serves is refused", () => {
   const choice = { route: route({ 3: 100 }, [2, 1]), left: nobody, doubt: sure };
   for (const version of ["v1.0", "1", "fraud@v1.0", "fraud@1", "#1"])
@@ -121,7 +142,9 @@ test("of the targets that are the named version the first comes first", () => {
 test("naming a version that is rolled out, or only loaded, does not prove it", () => {
   const named = { left: nobody, version: "v2.0", doubt: sure };
   const instead = "`lastgood rollback fraud-prod` without --version goes to v1.1";
-  expect(() => chooseTargets({ ...named, route: route({ 2: 90, 3: 10 }, [2, 1]) })).toThrow(
+  const canary = route({ 2: 90, 3: 10 }, [2, 1]);
+  const passedOver = [{ version: "v2.0", why: "the same content as the one to leave" }];
+  expect(() => chooseTargets({ ...named, route: { ...canary, passedOver } })).toThrow(
     refused("v2.0", "it is being rolled out, and is not proven yet", instead),
   );
   const preparing = route({ 1: 100 }, [2]);

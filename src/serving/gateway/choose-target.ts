@@ -1,7 +1,7 @@
 import { LastgoodError, type PassedOver } from "../../core/errors/index.ts";
 import { versionLabel } from "../../core/version/index.ts";
 import type { Route, RouteRevision } from "../../link/route/index.ts";
-import { namesVersion } from "./endpoint-state.ts";
+import { armsOf, namesVersion } from "./endpoint-state.ts";
 
 /** Why a revision cannot be taken now, or null when it is loaded and its golden samples agreed. */
 export type Doubt = (revision: RouteRevision) => string | null;
@@ -33,9 +33,21 @@ const NOT_LOADED = "not loaded in the gateway";
 const JUST_LEFT = "a rollback just left it";
 const SERVING = "it is serving already";
 
-function isOnlyArm(route: Route, revision: number): boolean {
-  const arms = route.split.arms.filter((arm) => arm.weight > 0);
-  return arms.length === 1 && arms[0]?.revision === revision;
+/** The candidate that is under watch: a rollback leaves it whether it has traffic or not. */
+function candidateOf({ watch, revisions }: Route): RouteRevision | null {
+  if (watch === null || watch.stable === null) return null;
+  return revisions.find((each) => each.revision === watch.candidate) ?? null;
+}
+
+/** The only arm, which a rollback cannot go to because nothing would be left by it; else null. */
+export function onlyServing(route: Route): RouteRevision | null {
+  const [only, ...others] = armsOf(route);
+  if (only === undefined || others.length > 0) return null;
+  return leftBehind(route, only.revision) === null ? only : null;
+}
+
+function isServingAlone(route: Route, revision: number): boolean {
+  return onlyServing(route)?.revision === revision;
 }
 
 function byTargets({ route, left, doubt }: Choice): Chosens {
@@ -51,7 +63,7 @@ function byTargets({ route, left, doubt }: Choice): Chosens {
       passedOver.push({ version: target.version, why: JUST_LEFT });
       continue;
     }
-    if (isOnlyArm(route, revision.revision)) continue;
+    if (isServingAlone(route, revision.revision)) continue;
     const why = doubt(revision);
     if (why === null) candidates.push({ revision, why: target.why });
     else passedOver.push({ version: target.version, why });
@@ -75,7 +87,7 @@ function byName(choice: Choice, version: string): Chosens {
     if (revision === undefined || !namesVersion(version, revision)) continue;
     const why = left.has(revision.revision)
       ? JUST_LEFT
-      : isOnlyArm(route, revision.revision)
+      : isServingAlone(route, revision.revision)
         ? SERVING
         : doubt(revision);
     if (why === null) candidates.push({ revision, why: "named" });
@@ -94,14 +106,11 @@ function noTarget({ route, left }: Choice, version: string): PassedOver {
   const { revision } = loaded;
   const because = (why: string): PassedOver => ({ version: versionLabel(loaded.version), why });
   if (left.has(revision)) return because(JUST_LEFT);
-  if (isOnlyArm(route, revision)) return because(SERVING);
-  if (known !== undefined) return known;
-  const hasTraffic = route.split.arms.some((arm) => arm.revision === revision && arm.weight > 0);
-  return because(
-    hasTraffic
-      ? "it is being rolled out, and is not proven yet"
-      : "it is loaded, but is no proven target",
-  );
+  if (isServingAlone(route, revision)) return because(SERVING);
+  // Told before what the control plane says of it: that it is what a rollback would leave.
+  if (candidateOf(route)?.revision === revision || armsOf(route).includes(loaded))
+    return because("it is being rolled out, and is not proven yet");
+  return known ?? because("it is loaded, but is no proven target");
 }
 
 /** What to type where a named version is refused. */
@@ -137,9 +146,21 @@ export function chooseTargets(choice: Choice): Chosens {
   );
 }
 
-/** The revision a rollback to `to` would leave: the heaviest arm but that one; null where there is none. */
+/**
+ * The revision a rollback to `to` would leave: the candidate of a rollout, else the heaviest arm but
+ * `to`; null where there is none.
+ */
 export function leftBehind(route: Route, to: number): RouteRevision | null {
+  const candidate = candidateOf(route);
+  if (candidate !== null && candidate.revision !== to) return candidate;
   const arms = route.split.arms.filter((arm) => arm.weight > 0 && arm.revision !== to);
   const heaviest = arms.toSorted((a, b) => b.weight - a.weight)[0];
   return route.revisions.find((each) => each.revision === heaviest?.revision) ?? null;
+}
+
+/** The route as the breaker sees it, who acts on traffic: a candidate that has none is not there. */
+export function byTrafficOnly(route: Route): Route {
+  const candidate = candidateOf(route)?.revision;
+  const hasTraffic = armsOf(route).some((arm) => arm.revision === candidate);
+  return hasTraffic ? route : { ...route, watch: null };
 }

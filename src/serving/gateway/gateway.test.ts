@@ -177,7 +177,7 @@ test("without a control plane a rollback switches, is verified and durable, and 
   await pause(100);
   const rehearsed = await harness.rollback({ dryRun: true });
   expect(rehearsed).toMatchObject({ override: null, to: { version: "v1.0" } });
-  await expect(harness.rollback({ ifCurrent: "v9" })).rejects.toThrow("serves v1.1, not v9");
+  await expect(harness.rollback({ ifCurrent: "v9" })).rejects.toThrow("would leave v1.1, not v9");
   const done = await harness.rollback();
   const reportedAt = performance.now();
   expect(done).toMatchObject({ already: false, from: { revision: 2 }, to: { revision: 1 } });

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { armsBy, plainRoute, routeRevision } from "../../../test/support/route-facts.ts";
+import { armsBy, plainRoute, routeRevision, WATCHED } from "../../../test/support/route-facts.ts";
 import { parseEndpointName } from "../../core/version/index.ts";
 import type { RollbackRequest } from "../../link/message/index.ts";
 import type { Route } from "../../link/route/index.ts";
@@ -223,6 +223,86 @@ test("a candidate is not gone to by naming it, nor what a rollback just left: no
     passedOver: [{ version: "#3", why: "a rollback just left it" }],
   });
   expect(serves()).toEqual([2]);
+});
+
+/** Revision 3 is rolled out over 2. */
+function rollingOut(weights: Readonly<Record<number, number>>): Route {
+  const split = { salt: "s", arms: armsBy(weights) };
+  return route(1, { split, watch: { ...WATCHED, candidate: 3, stable: 2 } });
+}
+
+test("in a rollout --if-current is the candidate, which a rollback leaves, with traffic or without", async () => {
+  for (const weights of [{ 2: 90, 3: 10 }, { 2: 10, 3: 90 }, { 2: 100 }]) {
+    const { endpoint, serves } = served(() => Promise.resolve(answered));
+    await endpoint.publish(rollingOut(weights));
+    await expect(goBack(endpoint, [], { ifCurrent: "2" })).rejects.toMatchObject({
+      code: "current.mismatch",
+      message: "a rollback of fraud-prod would leave #3, not 2: nothing was done",
+    });
+    const { from, to } = await goBack(endpoint, [], { ifCurrent: "3" });
+    expect([from.revision, to.revision, serves()]).toEqual([3, 2, [2]]);
+    expect(endpoint.overrides).toMatchObject([{ from: 3, to: 2 }]);
+  }
+});
+
+test("the breaker takes out what has the traffic, although a candidate without any is rolled out", async () => {
+  const { endpoint } = served(() => Promise.resolve(answered));
+  await endpoint.publish(rollingOut({ 2: 100 }));
+  const { from, to } = await goBack(endpoint, [], { again: true }, { leaves: 2 });
+  expect([from.revision, to.revision]).toEqual([2, 1]);
+});
+
+test("a named version that is all that serves is there already, whoever brought it there", async () => {
+  const { endpoint, serves } = served(() => Promise.resolve(answered));
+  await endpoint.publish(route(1));
+  const plain = await goBack(endpoint, [], { version: "3", ifCurrent: "3" });
+  expect(plain).toMatchObject({
+    already: true,
+    override: null,
+    from: { revision: 3 },
+    to: { revision: 3 },
+    why: "#3 is what serves already; nothing was done",
+  });
+  const first = await goBack(endpoint, [], { version: "2" });
+  for (const more of [{}, { again: true }, { dryRun: true }, { ifCurrent: "3" }])
+    expect(await goBack(endpoint, [], { version: "2", ...more }, later(60 * 60_000))).toMatchObject(
+      {
+        already: true,
+        override: { id: first.override?.id },
+        from: { revision: 3 },
+        to: { revision: 2 },
+      },
+    );
+  expect([serves(), endpoint.overrides.length]).toEqual([[2], 1]);
+});
+
+test("typed twice with --if-current is once too: what the first left is what both are for", async () => {
+  const { endpoint, serves } = served(() => Promise.resolve(answered));
+  await endpoint.publish(route(1));
+  await goBack(endpoint, [], { ifCurrent: "3" });
+  expect(await goBack(endpoint, [], { ifCurrent: "3" })).toMatchObject({ already: true });
+  for (const refused of [
+    goBack(endpoint, [], { ifCurrent: "1" }),
+    goBack(endpoint, [], { ifCurrent: "3", again: true }),
+    goBack(endpoint, [], { ifCurrent: "3" }, later(10 * 60_000)),
+    goBack(endpoint, [], { ifCurrent: "3", version: "1" }),
+  ])
+    await expect(refused).rejects.toMatchObject({ code: "current.mismatch" });
+  expect(serves()).toEqual([2]);
+});
+
+test("a named version on its way by the control plane is verified here before it is said to be there", async () => {
+  const { endpoint } = served(() => Promise.resolve(answered));
+  await endpoint.publish(route(1, { rolledBack: underWay }));
+  expect(await goBack(endpoint, [], { version: "3" })).toMatchObject({
+    already: true,
+    override: { id: "r1", measured: { verified: true } },
+  });
+  const mute = served(() => Promise.resolve(silent));
+  await mute.endpoint.publish(route(1, { rolledBack: underWay }));
+  await expect(goBack(mute.endpoint, [], { version: "3" })).rejects.toMatchObject({
+    code: "target.none",
+  });
 });
 
 function later(ms: number): Partial<RollbackOptions> {

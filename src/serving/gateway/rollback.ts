@@ -6,7 +6,14 @@ import type { Clock } from "../../core/time/index.ts";
 import type { GatewayRolledBack, Probed, RollbackRequest } from "../../link/message/index.ts";
 import type { Override } from "../../link/override/index.ts";
 import type { Route, RouteRevision } from "../../link/route/index.ts";
-import { chooseTargets, leftBehind, type Chosen, type Chosens } from "./choose-target.ts";
+import {
+  byTrafficOnly,
+  chooseTargets,
+  leftBehind,
+  onlyServing,
+  type Chosen,
+  type Chosens,
+} from "./choose-target.ts";
 import { describe, effectiveRoute, namesVersion, overridden } from "./endpoint-state.ts";
 import type { EndpointSwitch } from "./endpoint-switch.ts";
 import type { RouteRecord } from "./route-file.ts";
@@ -48,12 +55,14 @@ export function rollBack(
     const { record } = endpoint;
     if (record === null)
       throw new LastgoodError("endpoint.not-found", `${endpoint.endpoint} has no route yet`);
-    const route = effectiveRoute(record);
-    const twice = alreadyDone(record, route, { command, now: options.clock.now() });
-    if (twice !== null) {
-      if (twice.override !== null || command.dryRun) return twice;
+    const served = effectiveRoute(record);
+    const route = options.leaves === undefined ? served : byTrafficOnly(served);
+    const done = alreadyDone(record, route, { command, now: options.clock.now() });
+    if (done !== null) {
+      checkCurrent(route.endpoint, command, done.left);
+      if (!done.isUnderWay || command.dryRun) return done.answer;
       const verified = await verifiedHere(endpoint, route);
-      if (verified !== null) return { ...twice, override: verified };
+      if (verified !== null) return { ...done.answer, override: verified };
     }
     const left = new Set(record.overrides.map((override) => override.from));
     const { version } = command;
@@ -64,44 +73,77 @@ export function rollBack(
       doubt: (revision) => endpoint.doubt(revision),
     });
     const plan = { ...chosen, record, route };
-    checkCurrent(plan, command);
+    checkCurrent(route.endpoint, command, leftBy(plan));
     checkLeaves(plan, options.leaves);
     if (command.dryRun) return rehearsal(plan);
     return takeFirstThatHolds(endpoint, { plan, command, ...options });
   });
 }
 
-/** The answer to a command that was carried out a moment ago already. */
+/** A command that finds everything as it asks for. */
+interface Done {
+  readonly answer: GatewayRolledBack;
+  /** What it would leave, and what the rollback that did it left. */
+  readonly left: readonly RouteRevision[];
+  /** The control plane's rollback that did it was not verified yet. */
+  readonly isUnderWay: boolean;
+}
+
+/** Carried out a moment ago already, or the named version is what serves. */
 function alreadyDone(
   record: RouteRecord,
   route: Route,
   { command, now }: { readonly command: RollbackRequest; readonly now: number },
-): GatewayRolledBack | null {
-  const lastRollback = record.overrides.at(-1) ?? route.rolledBack;
-  if (lastRollback === null || command.again || command.version !== null) return null;
-  const serves = route.split.arms.filter((arm) => arm.weight > 0);
-  const stands = serves.length === 1 && serves[0]?.revision === lastRollback.to;
-  if (!stands || Math.abs(now - lastRollback.at) >= TWICE_MS) return null;
-  const revision = (number: number): RouteRevision | undefined =>
-    route.revisions.find((each) => each.revision === number);
-  const [from, to] = [revision(lastRollback.from), revision(lastRollback.to)];
-  if (to === undefined) return null;
+): Done | null {
+  const serving = onlyServing(route);
+  if (serving === null) return null;
+  const last = record.overrides.at(-1) ?? route.rolledBack;
+  const stands = last?.to === serving.revision ? last : null;
+  if (command.version === null) {
+    const isTwice = stands !== null && !command.again && Math.abs(now - stands.at) < TWICE_MS;
+    return isTwice ? doneBy(stands, route, serving) : null;
+  }
+  if (!namesVersion(command.version, serving)) return null;
+  if (stands !== null) return doneBy(stands, route, serving);
+  const to = describe(serving);
+  const why = `${to.version} is what serves already; nothing was done`;
   return {
-    override: asOverride(lastRollback, route),
-    endpoint: route.endpoint,
-    from: describe(from ?? to),
-    to: describe(to),
-    why: "already rolled back",
-    passedOver: [],
-    already: true,
+    answer: {
+      override: null,
+      endpoint: route.endpoint,
+      from: to,
+      to,
+      why,
+      passedOver: [],
+      already: true,
+    },
+    left: [serving],
+    isUnderWay: false,
+  };
+}
+
+type LastRollback = Override | NonNullable<Route["rolledBack"]>;
+
+function doneBy(last: LastRollback, route: Route, serving: RouteRevision): Done {
+  const from = route.revisions.find((each) => each.revision === last.from);
+  const override = asOverride(last, route);
+  return {
+    answer: {
+      override,
+      endpoint: route.endpoint,
+      from: describe(from ?? serving),
+      to: describe(serving),
+      why: "already rolled back",
+      passedOver: [],
+      already: true,
+    },
+    left: from === undefined ? [serving] : [serving, from],
+    isUnderWay: override === null,
   };
 }
 
 /** Either plane's last rollback in the form of an override; null while it is under way. */
-function asOverride(
-  last: Override | NonNullable<Route["rolledBack"]>,
-  { endpoint, order }: Route,
-): Override | null {
+function asOverride(last: LastRollback, { endpoint, order }: Route): Override | null {
   if ("kind" in last) return last;
   const { measured } = last;
   if (measured === null) return null;
@@ -133,28 +175,39 @@ async function verifiedHere(endpoint: EndpointSwitch, route: Route): Promise<Ove
   return asOverride({ ...rolledBack, measured }, route);
 }
 
-function checkCurrent({ route, candidates }: Plan, { ifCurrent }: RollbackRequest): void {
+/** What the plan would leave; empty where there is nothing to leave. */
+function leftBy({ route, candidates }: Plan): readonly RouteRevision[] {
   const to = candidates[0]?.revision.revision;
-  const current = to === undefined ? null : leftBehind(route, to);
-  if (ifCurrent === null || current === null || namesVersion(ifCurrent, current)) return;
-  const { version } = describe(current);
+  const left = to === undefined ? null : leftBehind(route, to);
+  return left === null ? [] : [left];
+}
+
+/** @throws `current.mismatch` where the version that the command is for is none of those left. */
+function checkCurrent(
+  endpoint: string,
+  { ifCurrent }: RollbackRequest,
+  left: readonly RouteRevision[],
+): void {
+  const first = left[0];
+  if (ifCurrent === null || first === undefined) return;
+  if (left.some((revision) => namesVersion(ifCurrent, revision))) return;
+  const { version } = describe(first);
   throw new LastgoodError(
     "current.mismatch",
-    `${route.endpoint} serves ${version}, not ${ifCurrent}`,
+    `a rollback of ${endpoint} would leave ${version}, not ${ifCurrent}: nothing was done`,
     {
-      hint: "nothing was changed; look at lastgood status",
+      hint: "`lastgood status` shows what serves; while a version is rolled out, a rollback leaves that one",
       details: { expected: ifCurrent, current: version },
     },
   );
 }
 
-function checkLeaves({ route, candidates }: Plan, leaves: number | undefined): void {
-  const to = candidates[0]?.revision.revision;
-  if (leaves === undefined || to === undefined || leftBehind(route, to)?.revision === leaves)
-    return;
+function checkLeaves(plan: Plan, leaves: number | undefined): void {
+  const [left] = leftBy(plan);
+  if (leaves === undefined || plan.candidates.length === 0 || left?.revision === leaves) return;
   throw new LastgoodError(
     "current.mismatch",
-    `${route.endpoint} does not serve revision ${leaves} any more`,
+    `${plan.route.endpoint} does not serve revision ${leaves} any more`,
   );
 }
 

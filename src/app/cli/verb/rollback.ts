@@ -19,7 +19,7 @@ export function define(command: Command, session: Session): void {
     .argument("[endpoint]", "endpoint or model; may be left out where only one fits")
     .option("--version <version>", "go to this version: v1.0, or 3 for the third registered")
     .option("--to-revision <number>", "go to this revision of the endpoint", countValue)
-    .option("--if-current <version>", "only if this version serves now")
+    .option("--if-current <version>", "only if this version is what would be left")
     .option("--reason <text>", "why, for the history")
     .option("--dry-run", "say what would happen, change nothing")
     .option("--force", "also to a version with a bad status or another signature")
@@ -33,7 +33,10 @@ export function define(command: Command, session: Session): void {
         ["lastgood rollback", "the only endpoint, to its target"],
         ["lastgood rollback fraud-prod --dry-run", "what it would do, warm or cold"],
         ["lastgood rollback fraud-prod --version v1.0 --reason 'wrong scores'", ""],
-        ["lastgood rollback --if-current v2.0", "safe to run from two pipelines"],
+        [
+          "lastgood rollback --if-current v2.0",
+          "safe to run from two pipelines: leaves v2.0 or nothing",
+        ],
         ["mlops rollback --version 3", "by sequence number"],
       ]),
     )
