@@ -141,6 +141,19 @@ function watch(goodIntervals: number): {
   return { plan, records, evidence, decidedAt: now };
 }
 
+/** Somebody looked after ten records, and nothing had come for a quarter of an hour. */
+const SILENT_LOOK = {
+  id: ROLLOUT,
+  position: 10,
+  context: {
+    now: START + 900_000,
+    lastEvidenceAt: START,
+    phase: "canary",
+    plannedRequestsLeft: null,
+    candidateShare: 0.1,
+  },
+};
+
 /** Stores the endpoint, its history and what it was judged by. */
 export async function storeJudgedRollout(store: Store, goodIntervals = 30): Promise<void> {
   const { records, evidence, decidedAt } = watch(goodIntervals);
@@ -184,6 +197,13 @@ export async function storeJudgedRollout(store: Store, goodIntervals = 30): Prom
         actor: "ana",
         reason: null,
         data: { rollout: ROLLOUT, strategy: "canary", from: STABLE, to: CANDIDATE },
+      },
+      {
+        at: START + 900_000,
+        kind: "rollout.held",
+        actor: "lastgood",
+        reason: "no evidence for 15m",
+        data: { rollout: ROLLOUT, to: CANDIDATE, cause: "silent", look: SILENT_LOOK },
       },
       {
         at: decidedAt,

@@ -75,10 +75,13 @@ test("what was decided is computed again from what is stored, to the last digit"
     const explained = JSON.parse(out) as Explained;
     expect(explained).toMatchObject({ agrees: true, difference: null, rollout: ROLLOUT });
     expect(explained.decisions.at(-1)?.decision).toBe("rollback");
+    expect(explained.decisions).toContainEqual(
+      expect.objectContaining({ decision: "hold", source: "silent" }),
+    );
   }
   const { out } = await run("explain", ROLLBACK);
   expect(out).toContain("fraud-prod: v1.1 beside v1.0, computed again from");
-  expect(out).toMatch(/agrees with entry 2 of the history, .*, to the last digit/);
+  expect(out).toMatch(/agrees with entry 3 of the history, .*, to the last digit/);
   expect(out).toMatch(/rollback +\d\.\d +errorRate: /);
   expect(out).toContain("fails");
 });
@@ -114,7 +117,7 @@ test("exported evidence is computed without a server; one altered count is found
   writeFileSync(path, JSON.stringify(saved));
   const altered = await run("explain", "--file", path);
   expect(altered.exit).toBe(1);
-  expect(altered.out).toMatch(/DIFFERS from entry 2 of the history/);
+  expect(altered.out).toMatch(/DIFFERS from entry 3 of the history/);
   expect(altered.out).toMatch(/first at {2}(logE|metrics)/);
   for (const [bytes, code] of [
     ["{}", 2],

@@ -128,6 +128,29 @@ const contextSchema = z.object({
   candidateShare: z.number(),
 });
 
+const lookedSchema = z.object({
+  look: z.object({ id: z.string(), position: z.number().int(), context: contextSchema }),
+});
+const bakingSchema = z.object({ rollout: z.string() });
+
+/** What the history knows of a watch beside its intervals: what depends on the clock. */
+async function clockOf(
+  endpoints: Endpoints,
+  { running, id, rollout }: Watch,
+): Promise<Pick<EvidencePage, "looks" | "bakingSince">> {
+  const { name } = running.controller.state.identity;
+  const entries = await wholeHistory(endpoints.deps.store.history, name);
+  const looks = entries.flatMap(({ data }) => {
+    const looked = lookedSchema.safeParse(data).data?.look;
+    return looked?.id === id ? [{ position: looked.position, context: looked.context }] : [];
+  });
+  const baking = entries.find(
+    ({ kind, data }) =>
+      kind === "rollout.baking" && bakingSchema.safeParse(data).data?.rollout === rollout,
+  );
+  return { looks, bakingSince: baking?.at ?? null };
+}
+
 function recordedView({ recorded, rollback }: Watch): EvidencePage["recorded"] {
   if (recorded === null || rollback === null) return null;
   const { sequence, at, evidence } = recorded;
@@ -225,6 +248,7 @@ export async function evidencePage(
     stable: servedView(state, watch.stable),
     plan: { ...plan },
     recorded: recordedView(watch),
+    ...(await clockOf(endpoints, watch)),
     intervals,
     next:
       last === undefined || records.length < PAGE

@@ -153,6 +153,11 @@ test("a control plane that starts again stores its labels beside those before, a
   await feedbackOn(stage.now);
   const look = await watch.look(of.state);
   expect(await signalsStored()).toHaveLength(2);
+  expect(look?.event.look).toMatchObject({
+    id: watchId(),
+    position: await stored(),
+    context: { now: stage.now, phase: "canary" },
+  });
   const [metric] = look?.assessment.metrics ?? [];
   expect(metric).toMatchObject({
     name: "accuracy",

@@ -301,6 +301,7 @@ export class RolloutWatch {
       verdict: { decision, why, blamed, source, proposed: analysis.proposal !== null },
       // With what it was asked and up to which record, so that anybody can compute it again.
       evidence: mayGoBack ? { id: evidenceIdOf(rollout), position, context, assessment } : null,
+      look: { id: evidenceIdOf(rollout), position, context },
       trigger: triggerOf(assessment),
       progress,
       seenUntil: seenUntil(context, rollout),

@@ -1,6 +1,6 @@
 /** What was decided can be shown again from what is stored, to the last digit. */
 import * as fc from "fast-check";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import { drawBinomial, seededRandom } from "../../../test/support/seeded-random.ts";
 import {
@@ -17,6 +17,7 @@ import {
 import {
   assess,
   intervalSchema,
+  noArmCounts,
   observe,
   planAnalysis,
   recompute,
@@ -179,4 +180,53 @@ const lateEvidence = (records: number) => {
 
 test("several gateways and sources do not use up the restarts of a watch", () => {
   expect(lateEvidence(4)).toBe(lateEvidence(0));
+});
+
+const beside = (at: number): Interval =>
+  intervalOf(at, {
+    candidate: { ...noArmCounts(), requests: 95 },
+    stable: { ...noArmCounts(), requests: 5 },
+  });
+const whys = (replayed: ReturnType<typeof replay>): readonly string[] =>
+  replayed.decisions.map(({ decision, source }) => `${decision} ${source}`);
+
+describe("what depended on the clock", () => {
+  test("is decided again as of the look that it was decided at", () => {
+    const { plan } = startWatch(analysisOf([METRICS.errorRate]));
+    const intervals = [beside(0), beside(1), beside(1_300)];
+    const context: AssessmentContext = {
+      now: 1_202_000,
+      lastEvidenceAt: 2_000,
+      phase: "canary",
+      plannedRequestsLeft: null,
+      candidateShare: 0.95,
+    };
+    expect(whys(replay(plan, intervals))).toEqual(["continue ok"]);
+    const known = { looks: [{ intervals: 2, context }], bakingSince: null };
+    const replayed = replay(plan, intervals, null, known);
+    expect(whys(replayed)).toEqual(["continue ok", "hold silent", "continue ok"]);
+    expect(replayed.decisions[1]).toMatchObject({ at: 1_202_000, intervals: 2 });
+  });
+
+  test("a look before any interval counts as well", () => {
+    const { plan } = startWatch(analysisOf([METRICS.errorRate]));
+    const context: AssessmentContext = {
+      now: 900_000,
+      lastEvidenceAt: 0,
+      phase: "canary",
+      plannedRequestsLeft: null,
+      candidateShare: 0.95,
+    };
+    const known = { looks: [{ intervals: 0, context }], bakingSince: null };
+    expect(whys(replay(plan, [beside(900)], null, known))).toEqual(["hold silent", "continue ok"]);
+  });
+
+  test("nothing is promoted early in a bake", () => {
+    const { plan } = startWatch(analysisOf([METRICS.errorRate], { early: true }));
+    const intervals = Array.from({ length: 600 }, (_, at) => beside(at));
+    const known = (bakingSince: number | null) =>
+      whys(replay(plan, intervals, null, { looks: [], bakingSince }));
+    expect(known(null)).toEqual(["continue ok", "promote ok"]);
+    expect(known(0)).toEqual(["continue ok"]);
+  });
 });

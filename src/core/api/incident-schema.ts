@@ -76,6 +76,16 @@ export const incidentSchema = incidentSummarySchema.extend({
   next: z.array(z.string()),
 });
 
+/** What was known when the evidence was looked at, beside it. */
+const contextSchema = z.object({
+  now: z.number(),
+  lastEvidenceAt: z.number().nullable(),
+  listeningSince: z.number().optional(),
+  phase: z.enum(["canary", "bake"]),
+  plannedRequestsLeft: z.number().nullable(),
+  candidateShare: z.number(),
+});
+
 /** What was decided about a rollout by its evidence, as the history has it. */
 const recordedSchema = z.object({
   /** Of the history entry. */
@@ -85,16 +95,7 @@ const recordedSchema = z.object({
   /** As it was stored. */
   assessment: z.unknown(),
   /** What it was asked, and the last record it knew; null in entries of older versions. */
-  context: z
-    .object({
-      now: z.number(),
-      lastEvidenceAt: z.number().nullable(),
-      listeningSince: z.number().optional(),
-      phase: z.enum(["canary", "bake"]),
-      plannedRequestsLeft: z.number().nullable(),
-      candidateShare: z.number(),
-    })
-    .nullable(),
+  context: contextSchema.nullable(),
   position: z.number().int().nullable(),
 });
 
@@ -109,6 +110,10 @@ export const evidencePageSchema = z.object({
   /** Everything that the watch decided by, frozen when it began. */
   plan: z.record(z.string(), z.unknown()),
   recorded: recordedSchema.nullable(),
+  /** Looks that held the rollout, let it go or took it on: up to which record, and what else was known. */
+  looks: z.array(z.object({ position: z.number().int(), context: contextSchema })).default([]),
+  /** When its bake began; null: it did not, ms since 1970. */
+  bakingSince: z.number().nullable().default(null),
   intervals: z.array(z.object({ position: z.number().int(), interval: intervalSchema })),
   /** Cursor of the next page; null: this is the last. */
   next: z.string().nullable(),

@@ -62,8 +62,26 @@ function heldWords(name: string): string {
   return `; the rollout is held until that is over: \`lastgood rollout status ${name}\` shows it, \`lastgood rollout promote ${name} --reason "…"\` or \`lastgood rollback ${name}\` decides`;
 }
 
+/** Entries of what a look at the evidence changes, that anybody can compute again. */
+const BY_A_LOOK: ReadonlySet<string> = new Set([
+  "rollout.held",
+  "rollout.released",
+  "rollout.advanced",
+  "rollout.promoted",
+]);
+
 /** What the evidence says now: back, stay, or go on (DESIGN.md section 7, two axes). */
 export function assessed(before: Under, event: EventOf<"assessed">, now: number): Step {
+  const { look } = event;
+  const decided = decide(before, event, now);
+  if (look === undefined) return decided;
+  const history = decided.history.map((record) =>
+    BY_A_LOOK.has(record.kind) ? { ...record, data: { ...record.data, look } } : record,
+  );
+  return { ...decided, history };
+}
+
+function decide(before: Under, event: EventOf<"assessed">, now: number): Step {
   if (event.rolloutId !== before.activity.rollout.id) return ignored(before);
   const state = entered(before, event);
   switch (event.verdict.decision) {

@@ -85,6 +85,8 @@ export interface Assessed {
   };
   /** What it was decided by, for the history of a rollback; null where nothing is decided. */
   readonly evidence: Readonly<Record<string, unknown>> | null;
+  /** Which evidence was looked at, up to which record, and what else was known; for the history of what it changes. */
+  readonly look?: Readonly<Record<string, unknown>>;
   readonly trigger: Extract<Trigger, "analysis" | "limit" | "health" | "logs">;
   readonly progress: Progress;
   /** ms since 1970: what came of requests until then is part of the verdict; null: that is not known. */

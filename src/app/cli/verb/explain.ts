@@ -113,6 +113,10 @@ function figuresOf(assessment: unknown, isAsked: boolean): unknown {
   return { ...rest, ...(isAsked ? { source } : {}), metrics: figures };
 }
 
+function intervalsUntil({ intervals }: WholeEvidence, last: number): number {
+  return intervals.filter(({ position }) => position <= last).length;
+}
+
 /** Computes it again. @throws `input.invalid` where the evidence makes no sense. */
 function explain(evidence: WholeEvidence, from: string): Explained {
   const { recorded, intervals } = evidence;
@@ -123,7 +127,14 @@ function explain(evidence: WholeEvidence, from: string): Explained {
   try {
     // A plan is written by the same program and never changed; one that is not is found out below.
     const plan = evidence.plan as unknown as AnalysisPlan;
-    const { decisions, assessment } = replay(plan, known, recorded?.context ?? null);
+    const looks = evidence.looks.flatMap(({ position, context }) =>
+      position <= until ? [{ intervals: intervalsUntil(evidence, position), context }] : [],
+    );
+    const { bakingSince } = evidence;
+    const { decisions, assessment } = replay(plan, known, recorded?.context ?? null, {
+      looks,
+      bakingSince,
+    });
     return {
       id: evidence.id,
       rollout: evidence.rollout,
