@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 
 import { armsBy, plainRoute, WATCHED } from "../../../test/support/route-facts.ts";
+import { LastgoodError } from "../../core/errors/index.ts";
 import type { Route } from "../../link/route/index.ts";
 import {
   decide,
@@ -12,7 +13,7 @@ import {
 import { CrashLog } from "./crash-log.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { HARD_LIMITS, type Breach } from "./hard-limits.ts";
-import { Strikes } from "./strikes.ts";
+import { strikeOf, Strikes } from "./strikes.ts";
 
 function route(weights: Readonly<Record<number, number>>, change: Partial<Route> = {}): Route {
   return plainRoute({
@@ -130,6 +131,19 @@ test("every breach has its words", () => {
     "3 failed loads in a row: exit code 1",
     "it cannot be loaded: it does not match its digest",
   ]);
+});
+
+test.each([
+  ["remote", { sent: false }, "unreachable"],
+  ["remote", { sent: true }, "lost"],
+  ["process", { sent: false }, "unreachable"],
+  // It waited for a server that is being started again.
+  ["process", {}, "other"],
+  ["process", { unloaded: true }, "other"],
+  ["onnx", {}, "other"],
+] as const)("a %s that is unavailable with %j is %s", (runtime, details, kind) => {
+  const error = new LastgoodError("runtime.unavailable", "it is not there", { details });
+  expect(strikeOf(runtime, error)).toBe(kind);
 });
 
 describe("streaks in one worker", () => {

@@ -3,7 +3,7 @@ import { monotonic } from "./clock.ts";
 import type { WorkerBreach } from "./hard-limits.ts";
 import type { RoutedRevision } from "./routed-endpoint.ts";
 import type { ServedRevision } from "./served-revision.ts";
-import type { StrikeKind } from "./strikes.ts";
+import { strikeOf } from "./strikes.ts";
 import type { FromWorker } from "./thread-messages.ts";
 
 /** A request's revision in one worker. */
@@ -32,15 +32,14 @@ export class Guard {
   failed(guarded: Guarded, error: LastgoodError): void {
     const { routed, served, admittedAt } = guarded;
     if (!routed.isGuarded) return;
-    const { invalid, sent } = error.details;
+    const { invalid } = error.details;
     const why = typeof invalid === "string" ? invalid : error.message;
-    const kind = kindOf(routed, error);
+    const kind = strikeOf(routed.revision.runtime.kind, error);
     const now = monotonic();
-    const isLost = kind === "unreachable" && sent === true;
     const { strikes } = served;
     this.#tell(
       guarded,
-      isLost ? strikes.lost(why, admittedAt, now) : strikes.failed(kind, why, now),
+      kind === "lost" ? strikes.lost(why, admittedAt, now) : strikes.failed(kind, why, now),
     );
   }
 
@@ -54,10 +53,4 @@ export class Guard {
     if (breach === null) return;
     this.#post({ kind: "breach", endpoint, revision: routed.revision.revision, breach });
   }
-}
-
-function kindOf({ revision }: RoutedRevision, error: LastgoodError): StrikeKind {
-  if (error.details["invalid"] !== undefined) return "invalid";
-  const isElsewhere = revision.runtime.kind !== "onnx";
-  return isElsewhere && error.code === "runtime.unavailable" ? "unreachable" : "other";
 }

@@ -190,3 +190,18 @@ test("requests for a revision that cannot be run are sent away, those that wait 
   await expect(waiting).rejects.toMatchObject({ code: "runtime.unavailable" });
   await expect(served.infer(request)).rejects.toThrow("does not match its digest");
 });
+
+test("a request that is passed on waits, too, for the process that died before taking it", async () => {
+  const { served, told, bring } = setUp();
+  const forwarded = { status: 200, headers: {}, body: Buffer.from("ok"), ms: 1 };
+  const asked = { method: "GET", path: "/", headers: {}, body: null, timeoutMs: 1_000 };
+  const died = new ModelDied(false, "killed", "a process");
+  Object.assign(await bring(), { forward: () => Promise.reject(died) });
+  served.open();
+  const answer = served.forward(asked, 1_000);
+  await turn();
+  expect(told).toEqual(["lost e/1@x"]);
+  Object.assign(await bring(), { forward: () => Promise.resolve(forwarded) });
+  served.open();
+  expect(await answer).toBe(forwarded);
+});

@@ -184,11 +184,21 @@ export class ServedRevision {
    */
   async forward(request: ForwardRequest, waitMs: number): Promise<Forwarded> {
     const until = monotonic() + waitMs;
-    while (!this.gate.isOpen) await this.gate.pass(until - monotonic(), this.subject);
-    const client = this.#client;
-    if (client === null) throw this.#notLoaded();
-    if (isForwarding(client)) return client.forward(request);
-    throw new LastgoodError("protocol.unsupported", `${this.subject} is not passed through`);
+    for (;;) {
+      while (!this.gate.isOpen) await this.gate.pass(until - monotonic(), this.subject);
+      const client = this.#client;
+      if (client === null) throw this.#notLoaded();
+      if (!isForwarding(client))
+        throw new LastgoodError("protocol.unsupported", `${this.subject} is not passed through`);
+      try {
+        return await client.forward(request);
+      } catch (error) {
+        // Nothing of it has left: it waits for the process to be back, as every request does.
+        if (!(error instanceof ModelDied)) throw error;
+        this.#lost(client);
+        if (monotonic() > until) throw LastgoodError.from(error);
+      }
+    }
   }
 
   async #wait(request: ModelRequest, deadline: number): Promise<InferResult> {

@@ -1,10 +1,26 @@
+import type { LastgoodError } from "../../core/errors/index.ts";
+import type { RuntimeSpec } from "../../core/version/index.ts";
 import { HARD_LIMITS, type WorkerBreach } from "./hard-limits.ts";
 
 /** A limit that stays reached is told again after this, ms. */
 const TELL_AGAIN_MS = 1_000;
 
 /** How a failed request failed, as far as the limits tell failures apart. */
-export type StrikeKind = "invalid" | "unreachable" | "other";
+type StrikeKind = "invalid" | "unreachable" | "other";
+
+/**
+ * How a revision of this runtime failed. Only who tried to connect knows that there was no connection:
+ * a request that waited for a process to be back did not try, and its death has a limit of its own.
+ */
+export function strikeOf(
+  runtime: RuntimeSpec["kind"],
+  { code, details }: LastgoodError,
+): StrikeKind | "lost" {
+  if (details["invalid"] !== undefined) return "invalid";
+  if (runtime === "onnx" || code !== "runtime.unavailable") return "other";
+  if (details["sent"] === true) return "lost";
+  return details["sent"] === false ? "unreachable" : "other";
+}
 
 /** What one worker knows of how a revision's last requests ended. */
 export interface StrikeReport {

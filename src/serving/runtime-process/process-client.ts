@@ -1,5 +1,4 @@
 import { connect } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
 
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Tensor } from "../../core/tensor/index.ts";
@@ -16,8 +15,6 @@ import { LOCAL } from "./upstream-options.ts";
 
 type ProcessAddress = Extract<ModelAddress, { readonly kind: "process" }>;
 
-/** The system ends a dead server's connections before its shim has heard of the death, ms. */
-const DEATH_NOTICE_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 
 /** A worker's connections to a managed server: requests go to it, its shim says whether it lives. */
@@ -67,7 +64,7 @@ class ProcessClient implements ModelClient {
       const failure = LastgoodError.from(error);
       if (failure.code !== "runtime.unavailable") throw failure;
       const isSent = failure.details["sent"] === true;
-      const why = await this.#deathNotice();
+      const why = await this.#shim.deathNotice();
       if (why !== null) throw this.#died(isSent, why);
       if (isSent && !this.#mayRepeat) throw lost(failure);
     }
@@ -76,7 +73,7 @@ class ProcessClient implements ModelClient {
       return await this.#send(inputs, Math.max(1, until - performance.now()));
     } catch (error) {
       const failure = LastgoodError.from(error);
-      const why = failure.code === "runtime.unavailable" ? await this.#deathNotice() : null;
+      const why = failure.code === "runtime.unavailable" ? await this.#shim.deathNotice() : null;
       throw why === null ? failure : this.#died(true, why);
     }
   }
@@ -95,15 +92,6 @@ class ProcessClient implements ModelClient {
 
   #died(suspect: boolean, why: string): ModelDied {
     return new ModelDied(suspect, why, this.#shim.process);
-  }
-
-  async #deathNotice(): Promise<string | null> {
-    if (this.#dead !== null) return this.#dead;
-    const timer = new AbortController();
-    const quiet = sleep(DEATH_NOTICE_MS, null, { signal: timer.signal }).catch(() => null);
-    const why = await Promise.race([this.#shim.death, quiet]);
-    timer.abort();
-    return why;
   }
 }
 

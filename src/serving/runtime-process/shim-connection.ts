@@ -1,8 +1,12 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 import { connectPeer, ownIdentity, type Peer } from "../../link/peer/index.ts";
 import { endedSchema } from "./shim-requests.ts";
 
 /** Answers are told of at most once in this time, ms: a look at health is never more often. */
 const TELL_EVERY_MS = 100;
+/** The system ends a dead server's connections before its shim has heard of the death, ms. */
+const DEATH_NOTICE_MS = 1_000;
 
 /** A worker's connection to the shim of a managed server: hears of its death, tells that it answers. */
 export class ShimConnection {
@@ -40,6 +44,15 @@ export class ShimConnection {
     if (now - this.#toldAt < TELL_EVERY_MS) return;
     this.#toldAt = now;
     this.#peer.notify("answered", {});
+  }
+
+  /** Why the server is gone; null where nothing is heard of its death while it could be on its way. */
+  async deathNotice(): Promise<string | null> {
+    const timer = new AbortController();
+    const quiet = sleep(DEATH_NOTICE_MS, null, { signal: timer.signal }).catch(() => null);
+    const why = await Promise.race([this.death, quiet]);
+    timer.abort();
+    return why;
   }
 
   close(): void {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 
 import { afterEach, expect, test } from "vitest";
 
-import { listenPeers, ownIdentity } from "../../link/peer/index.ts";
+import { listenPeers, ownIdentity, type PeerEnd } from "../../link/peer/index.ts";
 import { connectUnread } from "./unread-client.ts";
 
 const cleanups: (() => unknown)[] = [];
@@ -26,7 +26,8 @@ async function stage() {
     heard.push(kind);
     return { body: {} };
   };
-  const shim = await listenPeers(socket, { self, onRequest }, () => undefined);
+  const peers: PeerEnd[] = [];
+  const shim = await listenPeers(socket, { self, onRequest }, (peer) => peers.push(peer));
   cleanups.push(() => shim.close());
   const server = createServer((_, response) => response.end("ok"));
   server.keepAliveTimeout = 60_000;
@@ -40,7 +41,8 @@ async function stage() {
   const client = await connectUnread(address, socket);
   cleanups.push(() => client.close());
   const request = { method: "GET", path: "/x", headers: {}, body: null, timeoutMs: 5_000 };
-  return { heard, server, ask: () => client.forward(request) };
+  const tell = (why: string): void => peers.forEach((peer) => peer.notify("ended", { why }));
+  return { heard, server, tell, ask: () => client.forward(request) };
 }
 
 test("the shim hears that its server answers, and not once for each answer", async () => {
@@ -61,4 +63,25 @@ test("an idle connection is given up before common servers close theirs, after 2
   });
   await ask();
   expect(await closed).toBeLessThan(1_900);
+});
+
+test("a request that a dead server did not take is told as its death, and is no suspect", async () => {
+  const { ask, server, tell } = await stage();
+  server.close();
+  const asked = ask();
+  setTimeout(() => tell("killed"), 50);
+  await expect(asked).rejects.toMatchObject({
+    name: "ModelDied",
+    suspect: false,
+    message: "killed",
+  });
+});
+
+test("one that lives and takes no connection cannot be reached", async () => {
+  const { ask, server } = await stage();
+  server.close();
+  await expect(ask()).rejects.toMatchObject({
+    code: "runtime.unavailable",
+    details: { sent: false },
+  });
 });

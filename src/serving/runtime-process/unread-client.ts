@@ -1,11 +1,13 @@
+import { LastgoodError } from "../../core/errors/index.ts";
 import type { Tensor } from "../../core/tensor/index.ts";
 import { connectPassThrough } from "../runtime-passthrough/index.ts";
-import type {
-  Forwarded,
-  ForwardingClient,
-  ForwardRequest,
-  InferResult,
-  ModelAddress,
+import {
+  ModelDied,
+  type Forwarded,
+  type ForwardingClient,
+  type ForwardRequest,
+  type InferResult,
+  type ModelAddress,
 } from "../runtime/index.ts";
 import { ShimConnection } from "./shim-connection.ts";
 import { LOCAL } from "./upstream-options.ts";
@@ -30,8 +32,15 @@ class UnreadClient implements ForwardingClient {
     return this.#server.infer(inputs, options);
   }
 
-  forward(request: ForwardRequest): Promise<Forwarded> {
-    return this.#server.forward(request);
+  /** @throws {ModelDied} where nothing of the request has left, because the server died. */
+  async forward(request: ForwardRequest): Promise<Forwarded> {
+    try {
+      return await this.#server.forward(request);
+    } catch (error) {
+      if (LastgoodError.from(error).details["sent"] !== false) throw error;
+      const why = await this.#shim.deathNotice();
+      throw why === null ? error : new ModelDied(false, why, this.#shim.process);
+    }
   }
 
   async close(): Promise<void> {

@@ -158,7 +158,7 @@ export interface Forwarded {
 export interface ForwardingClient extends ModelClient {
   /**
    * Resolves when the answer begins, or once it is whole where it is short.
-   * @throws `runtime.failed` for what is no answer, or a short one that broke off;
+   * @throws {ModelDied} when the version died before anything of the request had left; `runtime.failed` for what is no answer, or a short one that broke off;
    * `runtime.unavailable` without a connection (`sent` in its details says whether the request had
    * left) or (with `UNLOADED`) after `close`; `runtime.timeout`
    * past `timeoutMs`; `overloaded` when its queue is full.
