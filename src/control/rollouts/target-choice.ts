@@ -50,11 +50,12 @@ export class TargetChooser {
   }
 
   /**
-   * Where a rollback goes now. A warm target needs no disk, and what comes after it is not waited for;
-   * where the first would be cold, every cold one is hashed anew before it is trusted.
+   * Where a rollback goes now. A warm target needs no disk, and what comes after it is not waited for:
+   * its gateway hashes it when it loads it. Where the first would be cold, every cold one is hashed anew
+   * before it is trusted.
    */
   async chooseForSwitch(state: EndpointState): Promise<TargetChoice> {
-    const known = await this.choose(state, "known");
+    const known = await this.#choose(state, "known", () => true);
     return known.targets[0]?.warm === true ? known : this.choose(state, 0);
   }
 
@@ -63,7 +64,15 @@ export class TargetChooser {
    * as `age`; where only what is `known` counts, versions of which nothing is known are left out. Only as
    * many versions are proven as a rollback would try.
    */
-  async choose(state: EndpointState, age: ProofAge): Promise<TargetChoice> {
+  choose(state: EndpointState, age: ProofAge): Promise<TargetChoice> {
+    return this.#choose(state, age, (proof) => proof !== null);
+  }
+
+  async #choose(
+    state: EndpointState,
+    age: ProofAge,
+    isTarget: (proof: Proof | null) => boolean,
+  ): Promise<TargetChoice> {
     const gathered = await this.#gather(state);
     if (gathered === null) return { targets: [], passedOver: [] };
     const { facts, records } = gathered;
@@ -77,7 +86,7 @@ export class TargetChooser {
         first.map((target) => target.version.digest).filter((digest) => !proven.has(digest)),
       );
       if (open.size === 0) {
-        const targets = first.filter((target) => proven.get(target.version.digest) !== null);
+        const targets = first.filter(({ version }) => isTarget(proven.get(version.digest) ?? null));
         return { targets, passedOver: choice.passedOver };
       }
       const versions = records.filter((version) => open.has(version.digest));
