@@ -105,7 +105,10 @@ test("its facts: memory, the time to start, what is known of its environment", a
 test("the server cannot change what was registered, and its folder goes when it goes", async () => {
   // What the shim of another one left that was killed goes as well.
   mkdirSync(join(folder.path, "run", "m-0123456789abcdef-999999999", "code"), { recursive: true });
+  const environments = join(folder.path, "environments");
+  mkdirSync(join(environments, "ab".repeat(8), "lib"), { recursive: true });
   const { loaded } = await load({});
+  expect(readdirSync(environments)).toEqual([`${"ab".repeat(8)}.lock`]);
   const [run] = readdirSync(join(folder.path, "run"));
   expect(readdirSync(join(folder.path, "run", run ?? ""))).toEqual(["model.json", "serve.py"]);
   await loaded.unload();

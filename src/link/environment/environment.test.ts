@@ -1,12 +1,17 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 
-import { listEnvironments, removeEnvironment, useEnvironment } from "./environment.ts";
+import {
+  listEnvironments,
+  removeEnvironment,
+  removeUnfinished,
+  useEnvironment,
+} from "./environment.ts";
 
 const requirements = `sha256:${"a1".repeat(32)}`;
 const name = "a1".repeat(8);
@@ -59,21 +64,49 @@ test("whoever uses it keeps it; nobody does, and nothing is left of it", async (
   expect(readdirSync(join(dataDir, "environments"))).toEqual([`${name}.lock`]);
 });
 
-test("a user that was killed keeps nothing", async () => {
+/** Another process that uses the environment once `make` has made it; says "used" then. */
+function user(make: string) {
   const module = JSON.stringify(resolve(import.meta.dirname, "environment.ts"));
   const script = `
     const { writeFileSync } = require("node:fs");
-    const make = async (folder) => writeFileSync(folder + "/library", "");
+    const make = async (folder) => { ${make} };
     require(${module})
       .useEnvironment(${JSON.stringify(dataDir)}, ${JSON.stringify({ requirements, version })}, { make, timeoutMs: 5000 })
       .then(() => console.log("used"));
     setInterval(() => undefined, 1000);`;
   const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  return child;
+}
+
+test("a user that was killed keeps nothing", async () => {
+  const child = user('writeFileSync(folder + "/library", "");');
   await once(child.stdout, "data");
   expect(await removeEnvironment(dataDir, name)).toBe("in use");
   child.kill("SIGKILL");
   await once(child, "exit");
   expect(await removeEnvironment(dataDir, name)).toBe("removed");
+});
+
+test("what a killed installation has left is removed, and nothing that is made or stands", async () => {
+  const standing = { requirements: `sha256:${"d4".repeat(32)}`, version };
+  (await useEnvironment(dataDir, standing, maker().how)).release();
+  // A removal that was killed leaves its folder under another name.
+  const environments = join(dataDir, "environments");
+  mkdirSync(join(environments, `${"e5".repeat(8)}.gone-1`, "lib"), { recursive: true });
+  const child = user(`
+    writeFileSync(folder + "/library", "");
+    console.log("begun");
+    await new Promise(() => undefined);`);
+  await once(child.stdout, "data");
+  await removeUnfinished(dataDir);
+  expect(existsSync(join(environments, name, "library"))).toBe(true);
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  await removeUnfinished(dataDir);
+  const left = readdirSync(environments).filter((entry) => !entry.endsWith(".lock"));
+  expect(left).toEqual(["d4".repeat(8)]);
+  await removeUnfinished(join(dataDir, "there is none"));
 });
 
 test("while it is made it is not removed, and a second user waits for it", async () => {
@@ -94,15 +127,56 @@ test("while it is made it is not removed, and a second user waits for it", async
   expect(times).toBe(1);
 });
 
-test("one whose making failed or was cut short is made anew, and may be removed", async () => {
-  const failing = { make: refuse, timeoutMs: 5_000 };
+test("one whose making failed leaves nothing on the disk, and is made anew", async () => {
+  const failing = {
+    make: (folder: string) => {
+      writeFileSync(join(folder, "half"), "0123456789");
+      return refuse();
+    },
+    timeoutMs: 5_000,
+  };
   await expect(useEnvironment(dataDir, { requirements, version }, failing)).rejects.toThrow(
     "no such",
   );
-  expect(await listEnvironments(dataDir)).toMatchObject([{ name, versions: [] }]);
+  expect(readdirSync(join(dataDir, "environments"))).toEqual([`${name}.lock`]);
   const { made, how } = maker();
   (await useEnvironment(dataDir, { requirements, version }, how)).release();
   expect(made.times).toBe(1);
   expect(await removeEnvironment(dataDir, name)).toBe("removed");
   expect(await listEnvironments(dataDir)).toEqual([]);
 });
+
+/** Where an environment's files cannot be written. */
+const obstacles: Readonly<Record<string, () => void>> = {
+  "the folder of all": () => writeFileSync(join(dataDir, "environments"), ""),
+  "the lock": () => mkdirSync(join(dataDir, "environments", `${name}.lock`), { recursive: true }),
+};
+
+test.each(Object.entries(obstacles))(
+  "a disk that does not take %s refuses the version",
+  async (_, put) => {
+    put();
+    await expect(
+      useEnvironment(dataDir, { requirements, version }, maker().how),
+    ).rejects.toMatchObject({
+      code: "preflight.rejected",
+      message: expect.stringContaining(join(dataDir, "environments")) as string,
+      hint: expect.stringContaining("make room on the disk of the data folder") as string,
+    });
+  },
+);
+
+test.each([".lastgood-ready", ".lastgood-versions", ".lastgood-users"])(
+  "a disk that does not take %s refuses the version",
+  async (inside) => {
+    const make = (folder: string): Promise<void> => {
+      if (inside === ".lastgood-ready") mkdirSync(join(folder, inside));
+      else writeFileSync(join(folder, inside), "");
+      return Promise.resolve();
+    };
+    const how = { make, timeoutMs: 5_000 };
+    await expect(useEnvironment(dataDir, { requirements, version }, how)).rejects.toMatchObject({
+      code: "preflight.rejected",
+    });
+  },
+);

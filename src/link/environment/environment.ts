@@ -18,6 +18,8 @@ const READY_FILE = ".lastgood-ready";
 const VERSIONS = ".lastgood-versions";
 const USERS = ".lastgood-users";
 const LOCK_POLL_MS = 100;
+/** Of SQLite: READONLY, IOERR, FULL and CANTOPEN. */
+const DISK_ERRORS: ReadonlySet<number> = new Set([8, 10, 13, 14]);
 /** What of a name says that the folder is on its way out. */
 const GONE = ".gone-";
 const NAME = /^[0-9a-f]{16}$/;
@@ -61,8 +63,9 @@ async function patientLock(path: string, timeoutMs: number): Promise<KernelLock>
 
 /**
  * The environment of requirements with the digest, for a version: made by `make` into its folder unless it
- * stands there. While one process makes it, others wait.
- * @throws `runtime.timeout` when another still makes it after `timeoutMs`; what `make` throws.
+ * stands there. While one process makes it, others wait. What a failed `make` leaves is removed.
+ * @throws `runtime.timeout` when another still makes it after `timeoutMs`; `preflight.rejected` where the
+ * disk takes nothing more; what `make` throws.
  */
 export async function useEnvironment(
   dataDir: string,
@@ -70,29 +73,69 @@ export async function useEnvironment(
   how: { readonly make: (folder: string) => Promise<void>; readonly timeoutMs: number },
 ): Promise<UsedEnvironment> {
   const folder = join(environmentsFolder(dataDir), hexOf(of.requirements).slice(0, 16));
-  const lock = await patientLock(`${folder}.lock`, how.timeoutMs);
   try {
-    const ready = join(folder, READY_FILE);
-    if (!existsSync(ready)) {
-      // An installation that was cut short is begun anew.
-      await rm(folder, { recursive: true, force: true });
-      await mkdir(folder, { recursive: true, mode: 0o700 });
-      await how.make(folder);
-      await writeFile(ready, "");
+    const lock = await patientLock(`${folder}.lock`, how.timeoutMs);
+    try {
+      if (!isReady(folder)) await makeWhole(folder, how.make);
+      await noteUse(folder, of.version);
+      return usedBy(folder);
+    } finally {
+      lock.release();
     }
-    await noteUse(folder, of.version);
-    const path = join(folder, USERS, randomBytes(8).toString("hex"));
-    const held = takeKernelLock(path);
-    return {
-      folder,
-      release: () => {
-        held?.release();
-        rmSync(path, { force: true });
-      },
-    };
-  } finally {
-    lock.release();
+  } catch (error) {
+    throw whyNotKept(folder, error);
   }
+}
+
+function isReady(folder: string): boolean {
+  return existsSync(join(folder, READY_FILE));
+}
+
+/** Makes it, or leaves nothing: what is in a half-made one may be gigabytes that nobody can use. */
+async function makeWhole(folder: string, make: (folder: string) => Promise<void>): Promise<void> {
+  // An installation that was cut short is begun anew.
+  await rm(folder, { recursive: true, force: true });
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await make(folder);
+    await writeFile(join(folder, READY_FILE), "");
+  } catch (error) {
+    // What cannot be removed now goes before the next one is used.
+    await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+    throw error;
+  }
+}
+
+function usedBy(folder: string): UsedEnvironment {
+  const path = join(folder, USERS, randomBytes(8).toString("hex"));
+  const held = takeKernelLock(path);
+  return {
+    folder,
+    release: () => {
+      held?.release();
+      rmSync(path, { force: true });
+    },
+  };
+}
+
+/** What the disk is to blame for, in words; anything else as it was thrown. */
+function whyNotKept(folder: string, cause: unknown): unknown {
+  if (!(cause instanceof Error) || !isOfTheDisk(cause)) return cause;
+  return new LastgoodError(
+    "preflight.rejected",
+    `the version's environment could not be kept at ${folder}: ${cause.message}`,
+    {
+      cause,
+      hint: "make room on the disk of the data folder and see that this user may write there (lastgood gc says which environments nothing needs), then do it again",
+    },
+  );
+}
+
+/** A system call that failed, or SQLite, whose locks are files, where one did. */
+function isOfTheDisk(error: Error): boolean {
+  return (
+    "syscall" in error || ("errcode" in error && DISK_ERRORS.has(Number(error.errcode) & 0xff))
+  );
 }
 
 async function noteUse(folder: string, version: string): Promise<void> {
@@ -128,19 +171,47 @@ async function environmentAt(parent: string, name: string): Promise<Environment>
 /** Removes an environment that nobody makes or uses; what earlier removals left goes with it. */
 export async function removeEnvironment(dataDir: string, name: string): Promise<Removal> {
   const parent = environmentsFolder(dataDir);
-  const folder = join(parent, name);
+  const removal = await putAside(join(parent, name), () => true);
+  if (removal === "removed") await removePutAside(parent);
+  return removal;
+}
+
+/**
+ * Removes what installations that were killed have left, and removals. What cannot be removed stays for the
+ * next time: it is no reason not to start a server.
+ */
+export async function removeUnfinished(dataDir: string): Promise<void> {
+  const parent = environmentsFolder(dataDir);
+  try {
+    for (const name of await namesIn(parent)) {
+      const folder = join(parent, name);
+      // One that is made now is ready, or locked, when it is looked at again.
+      if (NAME.test(name) && !isReady(folder)) await putAside(folder, () => !isReady(folder));
+    }
+    await removePutAside(parent);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Takes an environment out of use at once for whoever looks; to remove it may take its time. */
+async function putAside(folder: string, isWanted: () => boolean): Promise<Removal> {
   const lock = takeKernelLock(`${folder}.lock`);
   if (lock === null) return "being made";
   try {
-    if (await isUsed(folder)) return "in use";
-    // At once for whoever looks; what follows may take its time.
+    if (!isWanted() || (await isUsed(folder))) return "in use";
     if (existsSync(folder)) await rename(folder, `${folder}${GONE}${process.pid}`);
+    return "removed";
   } finally {
     lock.release();
   }
+}
+
+async function removePutAside(parent: string): Promise<void> {
   for (const left of await namesIn(parent))
-    if (left.includes(GONE)) await rm(join(parent, left), { recursive: true, force: true });
-  return "removed";
+    if (left.includes(GONE))
+      // Another process may be at it, too.
+      await rm(join(parent, left), { recursive: true, force: true, maxRetries: 3 });
 }
 
 /** A user that was killed holds no lock any more. */

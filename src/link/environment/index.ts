@@ -1,6 +1,7 @@
 export {
   listEnvironments,
   removeEnvironment,
+  removeUnfinished,
   useEnvironment,
   type Environment,
   type Removal,

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
 import { BUILT_IN_LAUNCHERS, type Launcher } from "../../core/launcher/index.ts";
+import { listEnvironments } from "../../link/environment/index.ts";
 import { markedProcesses } from "../../link/process-tree/index.ts";
 import { environmentOf } from "./environment.ts";
 import { RotatedLog } from "./rotated-log.ts";
@@ -52,8 +53,10 @@ test("an installation that takes too long ends with all it started, and says whi
   await expect(failed).rejects.toMatchObject({
     code: "preflight.rejected",
     message: expect.stringContaining("not done within 300 ms: installTimeout") as string,
+    hint: expect.stringContaining("raise installTimeout") as string,
   });
   expect(markedProcesses(MARK)).toEqual([]);
+  expect(await listEnvironments(folder)).toEqual([]);
 });
 
 test("the requirements of a Bento are where bentoml build writes them", async () => {
@@ -93,6 +96,19 @@ test.each([
   await expect(madeBy(withPip(version))).rejects.toMatchObject({
     message: expect.stringContaining(`pip install: ${which}: `) as string,
   });
+});
+
+test("of an installation that a full disk ended nothing stays, and it says to make room", async () => {
+  const script = `case "$*" in
+    *--version) echo "pip 25.0 from /somewhere (python 3.13)";;
+    "-m venv "*) mkdir -p "$4/lib"; echo half > "$4/lib/half";;
+    *) echo "ERROR: [Errno 28] No space left on device"; exit 1;;
+  esac`;
+  await expect(madeBy(script)).rejects.toMatchObject({
+    code: "preflight.rejected",
+    hint: expect.stringContaining("make room on the disk") as string,
+  });
+  expect(await listEnvironments(folder)).toEqual([]);
 });
 
 test("where no environment can be made, what to install is said", async () => {

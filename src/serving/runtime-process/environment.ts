@@ -12,6 +12,8 @@ import type { RotatedLog } from "./rotated-log.ts";
 const PIP_INSTALL = ["install", "--disable-pip-version-check", "--no-input", "-q"] as const;
 /** Of an installer's output, what says why it failed. */
 const LINES_SHOWN = 8;
+/** How it is said that an installer was ended for taking too long. */
+const NOT_DONE = "not done within";
 
 /** What making an environment takes. */
 interface Making {
@@ -61,7 +63,7 @@ function run(program: string, args: readonly string[], around: Making): Promise<
     let output = "";
     let allGone = Promise.resolve();
     const timer = setTimeout(() => {
-      output += `\nnot done within ${installTimeoutMs} ms: installTimeout of its launcher`;
+      output += `\n${NOT_DONE} ${installTimeoutMs} ms: installTimeout of its launcher`;
       child.kill("SIGKILL");
       // What it started, a compiler, goes on without it, and holds its output open.
       allGone = endProcesses(() => markedProcesses(around.mark));
@@ -91,7 +93,17 @@ const WRONG_FILE =
 const NO_VENV =
   "install the venv module of this Python with its pip (on Debian and Ubuntu: apt install python3-venv), or name another interpreter: python of its launcher";
 
-function failed(what: string, output: string, hint = WRONG_FILE): LastgoodError {
+const NO_ROOM =
+  "make room on the disk of the data folder (lastgood gc says which environments nothing needs), then do it again";
+const TOO_SLOW = "raise installTimeout of its launcher, or see why the installation hangs";
+
+/** What to do where an installer ended with this. */
+function hintOf(output: string, otherwise: string): string {
+  if (/No space left on device|Disk quota exceeded/i.test(output)) return NO_ROOM;
+  return output.includes(NOT_DONE) ? TOO_SLOW : otherwise;
+}
+
+function failed(what: string, output: string, hint: string): LastgoodError {
   const lines = output
     .split("\n")
     .filter((line) => line.trim() !== "" && !line.startsWith("[notice]"))
@@ -126,11 +138,13 @@ async function make(folder: string, requirements: RequirementsFile, around: Maki
   const isShared = pipThere.ok && installsElsewhere(pipThere.output);
   const venv = ["-m", "venv", ...(isShared ? ["--without-pip"] : []), folder];
   const made = await run(launcher.python, venv, around);
-  if (!made.ok) throw failed(`${launcher.python} -m venv`, made.output, NO_VENV);
+  if (!made.ok)
+    throw failed(`${launcher.python} -m venv`, made.output, hintOf(made.output, NO_VENV));
   const [program, into] = isShared ? [launcher.python, ["--python", python]] : [python, []];
   const pip = ["-c", PIP_IN, absolute(requirements.from), ...into, ...PIP_INSTALL];
   const installed = await run(program, [...pip, "-r", absolute(requirements.file)], around);
-  if (!installed.ok) throw failed("pip install", installed.output);
+  if (!installed.ok)
+    throw failed("pip install", installed.output, hintOf(installed.output, WRONG_FILE));
 }
 
 /**

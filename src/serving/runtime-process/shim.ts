@@ -3,6 +3,7 @@ import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { LastgoodError } from "../../core/errors/index.ts";
+import { removeUnfinished } from "../../link/environment/index.ts";
 import type { Frame, Reply } from "../../link/peer/index.ts";
 import { endProcesses, isRunning, markedProcesses } from "../../link/process-tree/index.ts";
 import { holdClaim, type Held, type HoldingProcess } from "../claim/index.ts";
@@ -72,6 +73,7 @@ class Shim implements Held {
     const log = this.#log;
     const folder = this.#folder;
     await removeLeftFolders(dataDir);
+    await removeUnfinished(dataDir);
     await layOut(dataDir, files, folder);
     const environment = await environmentOf(
       { dataDir, folder, digest },
