@@ -60,9 +60,9 @@ const registry = {
 
 const served = { version: "v1.3", revision: 2, digest: "sha256:0" };
 const endpoints = {
-  rollback: (body: unknown) => {
+  rollback: (body: unknown, operation?: string) => {
     calls.push("rollback");
-    return Promise.resolve({ endpoint: "fraud-prod", body });
+    return Promise.resolve({ endpoint: "fraud-prod", body, operation });
   },
   deploy: () => {
     const passedOver = [{ version: "v1.1", why: "failed: error rate" }];
@@ -418,6 +418,7 @@ test("a repeated Idempotency-Key is answered and not done again", async () => {
   const first = await post("/api/v1/rollback", { actor: "ann" }, key);
   const again = await post("/api/v1/rollback", { actor: "ann" }, key);
   expect(again).toEqual(first);
+  expect(first.text, "what the endpoint knows it by").toMatch(/"operation":"one [0-9a-f]{16}"/);
   expect(calls).toEqual(["rollback"]);
   const other = await post("/api/v1/rollback", { actor: "ben" }, key);
   expect(other.status).toBe(400);

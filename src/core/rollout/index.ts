@@ -37,6 +37,7 @@ export {
   type Pin,
   type Progress,
   type Return,
+  type RollbackDone,
   type RollbackRecord,
   type Rollout,
   type Standing,
@@ -47,6 +48,7 @@ export {
 export { refusedBack, sourceAlarm } from "./assess.ts";
 export { plannedLeft } from "./planned.ts";
 export { isTickDue } from "./clock.ts";
+export { repeated } from "./repeat.ts";
 export { pendingEffects, transition } from "./transition.ts";
 export { isReturnDue } from "./wanted.ts";
 export { waitsFor } from "./waits-for.ts";
