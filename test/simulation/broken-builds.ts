@@ -1,6 +1,7 @@
 import { Gateways } from "../../src/control/link/index.ts";
 import type { Published } from "../../src/control/link/index.ts";
 import { LastgoodError } from "../../src/core/errors/index.ts";
+import type { EndpointState } from "../../src/core/rollout/index.ts";
 import type { RevisionState } from "../../src/link/message/index.ts";
 import type { Route } from "../../src/link/route/index.ts";
 import type { Store } from "../../src/storage/store/index.ts";
@@ -51,6 +52,22 @@ function forgetful(store: Store): Store {
         }
         return stored;
       },
+    },
+  };
+}
+
+/** Law 4 taken out: a control plane knows nothing of the commands that those before it took. */
+function forgetsCommands(store: Store): Store {
+  const { endpoints } = store;
+  return {
+    ...store,
+    endpoints: {
+      ...endpoints,
+      list: async () =>
+        (await endpoints.list()).map((record) => ({
+          ...record,
+          state: { ...(record.state as EndpointState), applied: [] },
+        })),
     },
   };
 }
@@ -171,6 +188,12 @@ export const BROKEN_BUILDS: readonly BrokenBuild[] = [
       },
     },
     says: /^law 4: /,
+    seed: 1,
+  },
+  {
+    what: "law 4: a command that is repeated after a crash is done again",
+    sabotage: { control: { store: forgetsCommands } },
+    says: /^law 4: operation-\d+.* is done once/,
     seed: 1,
   },
   {

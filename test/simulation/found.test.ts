@@ -397,3 +397,30 @@ test("law 2: a build that never asks for them is found", async () => {
   };
   await expect(gatewayDiesKnowing(never)).rejects.toThrow(/law 2: /);
 });
+
+test("rollback --again goes one step, wherever the control plane dies of it and the client repeats it", async () => {
+  const repeated: boolean[] = [];
+  for (let steps = 0; steps < 10; steps += 1) {
+    const world = new World({ seed: steps, gateways: 1 });
+    await world.begin();
+    for (const name of ["v1.0", "v1.1", "v1.2"]) {
+      world.deploy(name, { policy: "blueGreen", bakeMs: 0 });
+      await world.pass(20_000);
+    }
+    world.rollback({ to: null, again: false, keepStatus: false });
+    await world.pass(5_000);
+    world.deploy("v1.3", { policy: "blueGreen", bakeMs: 0 });
+    await world.pass(20_000);
+    world.happens({ do: "crashControl", steps, downMs: 400 });
+    world.rollback({ to: null, again: true, keepStatus: false });
+    await world.pass(20_000);
+    const told = world.trace.join("\n");
+    const { revisions = [], current } = world.laws.stored ?? {};
+    const statuses = revisions.map(({ status }) => status);
+    expect([current, statuses], told).toEqual([2, ["stable", "stable", "failed", "failed"]]);
+    expect(told).toMatch(/rollback : done v1\.1[^]*rollback : done v1\.1/);
+    repeated.push(told.includes("once more"));
+    await world.heal();
+  }
+  expect(repeated.filter(Boolean).length, "it died of some").toBeGreaterThan(2);
+});

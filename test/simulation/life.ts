@@ -162,7 +162,11 @@ const happening = fc.oneof(
     arbitrary: fc.record({ do: fc.constant("retry" as const), hasTarget: flag, isLate: flag }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("policy" as const), under: strategy }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("crash" as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("crash" as const) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant("repeat" as const), which: fc.nat({ max: 5 }) }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({ do: fc.constant("corrupt" as const), name, broken: flag }),
@@ -225,6 +229,7 @@ export class Life {
       retry: (does) => this.#retry(does),
       policy: (does) => of.applies(DEFAULTS[does.under]),
       crash: () => this.#crash(),
+      repeat: (does) => this.#repeat(does.which),
       corrupt: (does) => this.#corrupt(does),
     };
     // Typed entry by entry; its lookup by a runtime key is what TypeScript cannot follow.
@@ -316,6 +321,23 @@ export class Life {
               outage: isOutage ? "no answer either" : null,
             },
       );
+  }
+
+  /** A command is given once more, by a person whose answer did not arrive: chosen for anew. */
+  #repeat(which: number): void {
+    const event = this.of.commands.at(-1 - which);
+    if (event === undefined) return;
+    if (event.type === "reinstate") {
+      this.of.reinstates({ operation: event.operation });
+      return;
+    }
+    const choice = "choice" in event && !("named" in event && event.named);
+    this.of.apply({
+      ...event,
+      ...("rollbackId" in event ? { rollbackId: this.of.fresh("rollback") } : {}),
+      ...("rolloutId" in event ? { rolloutId: this.of.fresh("rollout") } : {}),
+      ...(choice ? { choice: this.of.choice() } : {}),
+    });
   }
 
   /** What was under way is lost; the stored state alone says what is done again. */

@@ -29,6 +29,8 @@ export interface StepTaken {
   /** Every operation that was given and not refused. */
   readonly operations: ReadonlySet<string>;
   readonly outcomes: ReadonlyMap<string, readonly Outcome[]>;
+  /** Set where the event is a command that has changed something before, with what it was told then. */
+  readonly repeats: { readonly told: Outcome | null } | null;
 }
 
 const TELLING: ReadonlySet<string> = new Set([
@@ -209,7 +211,9 @@ function policyIsApplied({ before, event, after }: StepTaken): void {
   holds("I18 only applyPolicy changes the policy", applied || before.policy === after.policy);
   if (!applied) return;
   holds("I18 it is in force", same(after.policy, event.policy), after.policy);
-  holds("I18 it changes nothing else", same({ ...before, policy: after.policy }, after), after);
+  const { applied: remembered = [] } = after;
+  const expected = { ...before, applied: remembered, policy: after.policy };
+  holds("I18 it changes nothing else", same(expected, { ...after, applied: remembered }), after);
 }
 
 /** A wanted way back is of what serves, and nothing but success or a person ends it. */
@@ -271,6 +275,36 @@ function looksAreQuiet({ event, after, now }: StepTaken): void {
   holds("I23 the same look again and again tells nothing", told.length === 0, told);
 }
 
+/** What people see of an outcome. */
+function words(outcome: Outcome | null | undefined): unknown {
+  if (outcome === null || outcome === undefined) return null;
+  if (!outcome.ok) return outcome.error.toBody();
+  if (outcome.did === "steered") return outcome;
+  return outcome.did === "returned"
+    ? { id: outcome.record.id, to: outcome.record.to, already: outcome.already }
+    : { did: outcome.did, measured: outcome.measured };
+}
+
+/** A command that has changed something changes nothing when it is repeated; it is told the same. */
+function repeatChangesNothing({
+  before,
+  event,
+  after,
+  effects,
+  history,
+  ...taken
+}: StepTaken): void {
+  if (taken.repeats === null || !("operation" in event)) return;
+  holds("I24 a repeat changes nothing", after === before && history.length === 0, event);
+  const isTelling = effects.every(
+    (each) => each.do === "settle" && each.operation === event.operation,
+  );
+  holds("I24 a repeat does nothing", isTelling, effects);
+  const { told } = taken.repeats;
+  const now = taken.outcomes.get(event.operation)?.at(-1);
+  holds("I24 a repeat is told the same", same(words(now), words(told)), { now, told });
+}
+
 function pendingWasAsked({ before, after, effects }: StepTaken): void {
   const asked = [...effects, ...pendingEffects(before)];
   for (const effect of pendingEffects(after))
@@ -303,5 +337,6 @@ export function checkInvariants(taken: StepTaken): void {
   automaticIsCounted(taken);
   looksAreQuiet(taken);
   pendingWasAsked(taken);
-  policyIsApplied(taken);
+  repeatChangesNothing(taken);
+  if (taken.repeats === null) policyIsApplied(taken);
 }

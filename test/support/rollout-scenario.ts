@@ -56,6 +56,10 @@ export class Scenario {
   readonly history: HistoryRecord[] = [];
   readonly outcomes = new Map<string, Outcome[]>();
   readonly operations = new Set<string>();
+  /** Every command that was given, the refused ones as well. */
+  readonly commands: Extract<EndpointEvent, { operation: string }>[] = [];
+  /** Operations that have changed something. */
+  readonly #changed = new Set<string>();
   readonly alarms: string[] = [];
   /** Digests whose stored bytes do not match, with why. */
   readonly corrupt = new Map<Digest, string>();
@@ -93,10 +97,18 @@ export class Scenario {
   /** Applies one event and checks every invariant. @throws what the machine refuses. */
   apply(event: EndpointEvent): this {
     const before = this.state;
-    if ("operation" in event) this.operations.add(event.operation);
+    const operation = "operation" in event ? event.operation : "";
+    const repeats = this.#changed.has(operation) ? { told: this.outcome(operation) ?? null } : null;
+    // Whoever repeats it is told once more.
+    this.outcomes.delete(operation);
+    if ("operation" in event) {
+      this.operations.add(event.operation);
+      this.commands.push(event);
+    }
     try {
       const { state, effects, history } = transition(before, event, this.now);
       this.#record(state, effects, history);
+      if (operation !== "" && state !== before) this.#changed.add(operation);
     } catch (error) {
       if ("operation" in event) this.operations.delete(event.operation);
       throw error;
@@ -110,6 +122,7 @@ export class Scenario {
       history: this.lastHistory,
       operations: this.operations,
       outcomes: this.outcomes,
+      repeats,
     });
     return this;
   }

@@ -38,7 +38,7 @@ function commands(endpoints: EndpointService): readonly Operation[] {
       body: deployBodySchema,
       answer: deployedSchema,
       keyed: true,
-      run: ({ body }) => endpoints.deploy(body),
+      run: ({ body, operation: id }) => endpoints.deploy(body, id),
     }),
     operation({
       method: "post",
@@ -47,7 +47,7 @@ function commands(endpoints: EndpointService): readonly Operation[] {
       body: rollbackBodySchema,
       answer: rolledBackSchema,
       keyed: true,
-      run: ({ body }) => endpoints.rollback(body),
+      run: ({ body, operation: id }) => endpoints.rollback(body, id),
     }),
     operation({
       method: "post",
@@ -56,7 +56,7 @@ function commands(endpoints: EndpointService): readonly Operation[] {
       body: reinstateBodySchema,
       answer: rolledBackSchema,
       keyed: true,
-      run: ({ body }) => endpoints.reinstate(body),
+      run: ({ body, operation: id }) => endpoints.reinstate(body, id),
     }),
     operation({
       method: "post",
@@ -65,7 +65,7 @@ function commands(endpoints: EndpointService): readonly Operation[] {
       body: rolloutCommandSchema,
       answer: rolloutAnswerSchema,
       keyed: true,
-      run: ({ body }) => endpoints.steer(body),
+      run: ({ body, operation: id }) => endpoints.steer(body, id),
     }),
   ];
 }
@@ -115,7 +115,7 @@ function policies(endpoints: EndpointService): readonly Operation[] {
       body: applyPolicyBodySchema,
       answer: appliedPolicySchema,
       keyed: true,
-      run: ({ params, body }) => endpoints.applyPolicy(params.endpoint, body),
+      run: ({ params, body, operation: id }) => endpoints.applyPolicy(params.endpoint, body, id),
     }),
     operation({
       method: "get",

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import type { OperationStore } from "../../storage/store/index.ts";
-import { KeptAnswers, parseIdempotencyKey } from "./kept-answers.ts";
+import { KeptAnswers, operationOf, parseIdempotencyKey } from "./kept-answers.ts";
 import type { Answer } from "./problem.ts";
 
 const request = { key: "k1", method: "POST", path: "/api/v1/rollback", text: "{}" };
@@ -78,6 +78,12 @@ test("refusals are kept, failures of the server are tried again", async () => {
   await kept.once({ ...request, key: "k2" }, failure.run);
   await kept.once({ ...request, key: "k2" }, failure.run);
   expect(failure.times()).toBe(2);
+});
+
+test("a request names the same operation in every process, another under its key another one", () => {
+  expect(operationOf({ ...request })).toBe(operationOf(request));
+  for (const other of [{ key: "k2" }, { path: "/api/v1/deploy" }, { text: '{"again":true}' }])
+    expect(operationOf({ ...request, ...other })).not.toBe(operationOf(request));
 });
 
 test("a store that is down, hangs or holds something else does not stand in the way", async () => {

@@ -40,9 +40,25 @@ export function parseIdempotencyKey(header: string): string {
   });
 }
 
+function fingerprintOf({ method, path, text }: KeyedRequest): string {
+  return createHash("sha256")
+    .update(JSON.stringify([method, path, text]))
+    .digest("hex");
+}
+
+/**
+ * Under which name an endpoint remembers what the request asked for: the key belongs to one request,
+ * so another under the same key is another command.
+ */
+export function operationOf(request: KeyedRequest): string {
+  return `${request.key} ${fingerprintOf(request).slice(0, 16)}`;
+}
+
 /**
  * Runs each keyed request once: a repeat gets the first one's answer, also while that one still
- * runs. Answers from 500 on are not kept, so that a repeat tries again.
+ * runs. Answers from 500 on are not kept, so that a repeat is heard again, as it is where the process
+ * ended before it answered; what an endpoint had taken of it by then is not done twice
+ * (`core/rollout/repeat.ts`).
  */
 export class KeptAnswers {
   readonly #store: OperationStore;
@@ -58,9 +74,7 @@ export class KeptAnswers {
 
   /** @throws `input.invalid` when the key was used for another request. */
   async once(request: KeyedRequest, run: () => Promise<Answer>): Promise<Answer> {
-    const fingerprint = createHash("sha256")
-      .update(JSON.stringify([request.method, request.path, request.text]))
-      .digest("hex");
+    const fingerprint = fingerprintOf(request);
     const running = this.#running.get(request.key);
     if (running !== undefined) return same(running.fingerprint, fingerprint, running.answer);
     const answer = this.#findOrRun(request.key, fingerprint, run);

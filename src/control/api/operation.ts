@@ -3,7 +3,7 @@ import type { Context } from "hono";
 
 import { LastgoodError, plainWords } from "../../core/errors/index.ts";
 import { readJson } from "./json-body.ts";
-import { parseIdempotencyKey, type KeptAnswers } from "./kept-answers.ts";
+import { operationOf, parseIdempotencyKey, type KeptAnswers } from "./kept-answers.ts";
 import { invalidInput, toResponse, type Answer } from "./problem.ts";
 import { checkContentType } from "./safety.ts";
 
@@ -30,6 +30,8 @@ export interface OperationSpec<
     readonly params: Out<P>;
     readonly query: Out<Q>;
     readonly body: Out<B>;
+    /** Of a request with an `Idempotency-Key`: the same for the same request. */
+    readonly operation: string | undefined;
   }) => unknown;
 }
 
@@ -68,11 +70,12 @@ export function operation<
   B extends z.ZodType | undefined = undefined,
 >(spec: OperationSpec<P, Q, B>): Operation {
   const { params, query, body } = spec;
-  const run = async (context: Context, value: unknown): Promise<Answer> => {
+  const run = async (context: Context, value: unknown, id?: string): Promise<Answer> => {
     const answered: unknown = await spec.run({
       params: (params && parsePart("path", params, context.req.param())) as Out<P>,
       query: (query && parsePart("query", strict(query), context.req.query())) as Out<Q>,
       body: (body && parsePart("body", strict(body), value)) as Out<B>,
+      operation: id,
     });
     return { status: 200, text: JSON.stringify(answered) };
   };
@@ -84,8 +87,9 @@ export function operation<
     if (header === undefined) return toResponse(await run(context, value));
     const key = parseIdempotencyKey(header);
     const { method, path } = context.req;
-    const answer = await shared.kept.once({ key, method, path, text }, () =>
-      run(context, value).catch(shared.refuse),
+    const request = { key, method, path, text };
+    const answer = await shared.kept.once(request, () =>
+      run(context, value, operationOf(request)).catch(shared.refuse),
     );
     return toResponse(answer);
   };

@@ -60,9 +60,9 @@ const registry = {
 
 const served = { version: "v1.3", revision: 2, digest: "sha256:0" };
 const endpoints = {
-  rollback: (body: unknown) => {
+  rollback: (body: unknown, operation?: string) => {
     calls.push("rollback");
-    return Promise.resolve({ endpoint: "fraud-prod", body });
+    return Promise.resolve({ endpoint: "fraud-prod", body, operation });
   },
   deploy: () => {
     const passedOver = [{ version: "v1.1", why: "failed: error rate" }];
@@ -422,6 +422,7 @@ test("a repeated Idempotency-Key is answered and not done again", async () => {
   const first = await post("/api/v1/rollback", { actor: "ann" }, key);
   const again = await post("/api/v1/rollback", { actor: "ann" }, key);
   expect(again).toEqual(first);
+  expect(first.text, "what the endpoint knows it by").toMatch(/"operation":"one [0-9a-f]{16}"/);
   expect(calls).toEqual(["rollback"]);
   const other = await post("/api/v1/rollback", { actor: "ben" }, key);
   expect(other.status).toBe(400);
@@ -512,16 +513,15 @@ test("readiness is a status code and the reasons", async () => {
 });
 
 test("metrics come as Prometheus text", async () => {
-  const sent = await send("GET", "/metrics");
-  expect(sent.type).toContain("text/plain; version=0.0.4");
-  expect(sent.text).toContain('lastgood_rollbacks_total{endpoint="fraud-prod",trigger="manual"} 1');
+  const { type, text } = await send("GET", "/metrics");
+  expect(type).toContain("text/plain; version=0.0.4");
+  expect(text).toContain('lastgood_rollbacks_total{endpoint="fraud-prod",trigger="manual"} 1');
 });
 
 test("the OpenAPI document names every operation with its problem answer", async () => {
   const sent = await send("GET", "/openapi.json");
-  const document = JSON.parse(sent.text) as {
-    paths: Record<string, Record<string, { responses: Record<string, unknown> }>>;
-  };
+  type Operations = Record<string, { responses: Record<string, unknown> }>;
+  const document = JSON.parse(sent.text) as { paths: Record<string, Operations> };
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, each]) => {
       expect(each.responses).toHaveProperty("default");
@@ -538,8 +538,8 @@ test("the event stream starts at once and refuses an id it does not know", async
   const first = await response.body?.getReader().read();
   expect(Buffer.from(first?.value ?? []).toString()).toContain("retry: 1000");
   controller.abort();
-  const sent = await send("GET", "/api/v1/events", { headers: { "last-event-id": "odd" } });
-  expect(sent.status).toBe(400);
+  const headers = { "last-event-id": "odd" };
+  expect(await send("GET", "/api/v1/events", { headers })).toMatchObject({ status: 400 });
 });
 
 test("a port that is taken is refused with its own code", async () => {

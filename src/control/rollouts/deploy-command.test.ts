@@ -16,9 +16,10 @@ async function deployed(of: Scenario, meanwhile: () => unknown): Promise<string>
     get state() {
       return of.state;
     },
-    command: async (event: (operation: string) => Promise<EndpointEvent>) => {
+    hasTaken: () => false,
+    command: async (event: () => Promise<EndpointEvent>) => {
       meanwhile();
-      await event("op");
+      await event();
     },
   };
   const endpoints = {
@@ -31,7 +32,7 @@ async function deployed(of: Scenario, meanwhile: () => unknown): Promise<string>
     },
   };
   const body = { reference: "fraud@v1.2", ifCurrent: "v1.1", actor: "ann", force: true };
-  return deploy(endpoints as never, deployBodySchema.parse(body)).then(
+  return deploy(endpoints as never, deployBodySchema.parse(body), "op").then(
     () => "deployed",
     (error: unknown) => LastgoodError.from(error).code,
   );

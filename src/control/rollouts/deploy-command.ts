@@ -282,33 +282,69 @@ async function rehearse(
   };
 }
 
-/** Starts a rollout and waits until the candidate carries what was asked, verified. */
-export async function deploy(endpoints: Endpoints, given: DeployBody): Promise<Deployed> {
-  const version = await endpoints.deps.resolve(given.reference);
-  const under = deployUnder(given, version);
+/** The endpoint under the policy that came with the deploy, made where there is none yet. */
+async function made(
+  endpoints: Endpoints,
+  known: RunningEndpoint | null,
+  under: DeployUnder,
+  of: { readonly version: VersionRecord; readonly operation: string },
+): Promise<{ readonly running: RunningEndpoint; readonly notes: readonly string[] }> {
   const { body, policy } = under;
-  const known = meantEndpoint(endpoints, body, version);
-  if (body.ifCurrent !== null) {
-    if (known === null)
-      throw new LastgoodError("current.mismatch", "nothing is served under that endpoint yet");
-    await checkCurrent(endpoints, known.controller.state, body.ifCurrent);
-  }
-  if (body.dryRun) return rehearse(endpoints, known, under, version);
+  const { version, operation } = of;
   // What would be refused must leave neither an empty endpoint behind nor a policy.
   if (known === null || policy !== null) await rehearse(endpoints, known, under, version);
   const running = known ?? (await endpoints.create(identityFor(body, version), body.actor));
+  const { notes } = underPolicy(running.controller.state, under);
+  if (policy !== null)
+    await putInForce(running, policy, { ...body, operation: `${operation} policy` });
+  return { running, notes };
+}
+
+async function checkExpected(
+  endpoints: Endpoints,
+  known: RunningEndpoint | null,
+  { ifCurrent }: DeployBody,
+): Promise<void> {
+  if (ifCurrent === null) return;
+  if (known === null)
+    throw new LastgoodError("current.mismatch", "nothing is served under that endpoint yet");
+  await checkCurrent(endpoints, known.controller.state, ifCurrent);
+}
+
+/**
+ * Starts a rollout and waits until the candidate carries what was asked, verified. The same operation
+ * again starts no other.
+ */
+export async function deploy(
+  endpoints: Endpoints,
+  given: DeployBody,
+  operation: string,
+): Promise<Deployed> {
+  const version = await endpoints.deps.resolve(given.reference);
+  const under = deployUnder(given, version);
+  const { body } = under;
+  const known = meantEndpoint(endpoints, body, version);
+  // Looked at again, what a repeated command has done itself would be held against it.
+  const isRepeat = known?.controller.hasTaken(operation) === true;
+  if (!isRepeat) await checkExpected(endpoints, known, body);
+  if (body.dryRun) return rehearse(endpoints, known, under, version);
+  const { running, notes: ofPolicy } = isRepeat
+    ? { running: known, notes: [] }
+    : await made(endpoints, known, under, { version, operation });
   const { controller } = running;
-  const ofPolicy = underPolicy(controller.state, under).notes;
-  if (policy !== null) await putInForce(running, policy, body);
   let notes: readonly string[] = [];
-  const outcome = await controller.command(async (operation) => {
-    // Another command may have had its turn meanwhile.
-    if (body.ifCurrent !== null) await checkCurrent(endpoints, controller.state, body.ifCurrent);
-    const event = await deployEvent(endpoints, controller.state, body, version, operation);
-    const without = await unwatched(endpoints, controller.state, event);
-    notes = [...ofPolicy, ...notesOf(controller.state, event), ...without];
-    return event;
-  });
+  const outcome = await controller.command(
+    async () => {
+      const { state } = controller;
+      // Another command may have had its turn meanwhile.
+      if (!controller.hasTaken(operation)) await checkExpected(endpoints, running, body);
+      const event = await deployEvent(endpoints, state, body, version, operation);
+      const without = await unwatched(endpoints, state, event);
+      notes = [...ofPolicy, ...notesOf(state, event), ...without];
+      return event;
+    },
+    { operation },
+  );
   if (!outcome.ok) throw outcome.error;
   if (outcome.did !== "deployed" && outcome.did !== "unchanged")
     throw new LastgoodError("internal", `deploy was answered with ${outcome.did}`);

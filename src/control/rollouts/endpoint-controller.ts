@@ -6,6 +6,7 @@ import {
   isReturnDue,
   isTickDue,
   pendingEffects,
+  repeated,
   transition,
   type Effect,
   type EndpointEvent,
@@ -23,8 +24,14 @@ import {
   type SwitchClock,
 } from "./switch-traffic.ts";
 
-interface Waiter {
-  readonly resolve: (outcome: Outcome) => void;
+type Waiter = (outcome: Outcome) => void;
+
+/** How a command is known and timed. */
+export interface CommandOptions {
+  /** The same again is the same command: it is not done twice. */
+  readonly operation: string;
+  /** Monotonic, ms, where its switch is measured from the moment it was read. */
+  readonly readAt?: number;
 }
 
 /** When a route that did not reach every gateway is published again. */
@@ -48,7 +55,7 @@ const MOST_REPUBLISH_MS = 30_000;
 export class EndpointController {
   readonly #deps: EndpointDeps;
   readonly #publisher: RoutePublisher;
-  readonly #waiters = new Map<string, Waiter>();
+  readonly #waiters = new Map<string, Set<Waiter>>();
   readonly #settledListeners = new Set<() => void>();
   readonly #running = new Set<string>();
   readonly #switchClock: SwitchClock = new Map();
@@ -87,30 +94,39 @@ export class EndpointController {
     this.#stopped = true;
   }
 
+  /** Whether the command was taken already, by this control plane or by one before it. */
+  hasTaken(operation: string): boolean {
+    return repeated(this.state, operation) !== null;
+  }
+
   /**
    * Gives the machine an event and waits for its own outcome. `event` is made when its turn comes,
-   * so that it sees the newest state.
+   * so that it sees the newest state; a command that was taken already is only waited for.
    * @throws the refusal, or `store.unavailable` when it could not be stored; then nothing changed.
    */
   async command(
-    event: (operation: string) => Promise<EndpointEvent> | EndpointEvent,
-    readAt: number | null = null,
+    event: () => Promise<EndpointEvent> | EndpointEvent,
+    { operation, readAt }: CommandOptions,
   ): Promise<Outcome> {
-    const operation = randomUUID();
-    const outcome = new Promise<Outcome>((resolve) => {
-      this.#waiters.set(operation, { resolve });
-    });
+    const { promise, resolve } = Promise.withResolvers<Outcome>();
+    const waiters = this.#waiters.get(operation) ?? new Set<Waiter>();
+    this.#waiters.set(operation, waiters.add(resolve));
     try {
       await this.#inTurn(async () => {
-        const made = await event(operation);
-        const switches = await this.#apply(made);
-        if (readAt !== null) for (const id of switches) this.#switchClock.set(id, readAt);
+        const repeat = repeated(this.state, operation);
+        if (repeat !== null) {
+          this.#carryOut(repeat.effects);
+          return;
+        }
+        const switches = await this.#apply(await event());
+        if (readAt !== undefined) for (const id of switches) this.#switchClock.set(id, readAt);
       });
     } catch (error) {
-      this.#waiters.delete(operation);
+      waiters.delete(resolve);
+      if (waiters.size === 0) this.#waiters.delete(operation);
       throw error;
     }
-    return outcome;
+    return promise;
   }
 
   /** Gives the machine a fact; one that it refuses or that cannot be stored is told to the journal. */
@@ -327,10 +343,13 @@ export class EndpointController {
     { operation, outcome }: Extract<Effect, { do: "settle" }>,
     published: Promise<void>,
   ): void {
-    const waiter = this.#waiters.get(operation);
+    const waiters = this.#waiters.get(operation) ?? [];
     this.#waiters.delete(operation);
-    if (outcome.ok) waiter?.resolve(outcome);
-    else void published.then(() => waiter?.resolve(outcome));
+    const tell = (): void => {
+      for (const resolve of waiters) resolve(outcome);
+    };
+    if (outcome.ok) tell();
+    else void published.then(tell);
   }
 
   #surroundings(): Parameters<typeof switchTraffic>[0] {

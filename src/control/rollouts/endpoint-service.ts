@@ -103,24 +103,28 @@ export class Rollouts implements EndpointService {
     this.#endpoints.stop();
   }
 
-  deploy(body: DeployBody): Promise<Deployed> {
-    return deploy(this.#endpoints, body);
+  deploy(body: DeployBody, operation: string = randomUUID()): Promise<Deployed> {
+    return deploy(this.#endpoints, body, operation);
   }
 
-  rollback(body: RollbackBody): Promise<RolledBack> {
-    return rollback(this.#endpoints, body);
+  rollback(body: RollbackBody, operation: string = randomUUID()): Promise<RolledBack> {
+    return rollback(this.#endpoints, body, operation);
   }
 
-  reinstate(body: ReinstateBody): Promise<RolledBack> {
-    return reinstate(this.#endpoints, body);
+  reinstate(body: ReinstateBody, operation: string = randomUUID()): Promise<RolledBack> {
+    return reinstate(this.#endpoints, body, operation);
   }
 
-  steer(command: RolloutCommand): Promise<RolloutAnswer> {
-    return steer(this.#endpoints, command);
+  steer(command: RolloutCommand, operation: string = randomUUID()): Promise<RolloutAnswer> {
+    return steer(this.#endpoints, command, operation);
   }
 
-  applyPolicy(endpoint: string, body: ApplyPolicyBody): Promise<AppliedPolicy> {
-    return applyPolicy(this.#endpoints, endpoint, body);
+  applyPolicy(
+    endpoint: string,
+    body: ApplyPolicyBody,
+    operation: string = randomUUID(),
+  ): Promise<AppliedPolicy> {
+    return applyPolicy(this.#endpoints, endpoint, body, operation);
   }
 
   policy(endpoint: string | null): PolicyView {
@@ -246,16 +250,20 @@ export class Rollouts implements EndpointService {
   async versionMarked(model: string, sequence: number, body: MarkBody): Promise<readonly string[]> {
     const consequences: string[] = [];
     for (const { controller } of this.#endpoints.ofModel(model)) {
-      const outcome = await controller.command(async (operation) => ({
-        type: "mark",
-        operation,
-        actor: body.actor,
-        reason: body.reason,
-        rollbackId: randomUUID(),
-        sequence,
-        status: body.status,
-        choice: await this.#endpoints.chooser.chooseForSwitch(controller.state),
-      }));
+      const operation = randomUUID();
+      const outcome = await controller.command(
+        async () => ({
+          type: "mark",
+          operation,
+          actor: body.actor,
+          reason: body.reason,
+          rollbackId: randomUUID(),
+          sequence,
+          status: body.status,
+          choice: await this.#endpoints.chooser.chooseForSwitch(controller.state),
+        }),
+        { operation },
+      );
       if (!outcome.ok) throw outcome.error;
       if (outcome.did === "steered" && outcome.done !== "") consequences.push(outcome.done);
       if (outcome.did === "returned") {

@@ -66,16 +66,13 @@ export function showPolicy(endpoints: Endpoints, choice: string | null): PolicyV
 export async function putInForce(
   { controller }: RunningEndpoint,
   policy: Policy,
-  by: { readonly actor: string; readonly reason: string | null },
+  by: { readonly actor: string; readonly reason: string | null; readonly operation: string },
 ): Promise<void> {
-  const { actor, reason } = by;
-  const outcome = await controller.command((operation) => ({
-    type: "applyPolicy",
-    operation,
-    actor,
-    reason,
-    policy,
-  }));
+  const { actor, reason, operation } = by;
+  const outcome = await controller.command(
+    () => ({ type: "applyPolicy", operation, actor, reason, policy }),
+    { operation },
+  );
   if (!outcome.ok) throw outcome.error;
 }
 
@@ -105,6 +102,7 @@ export async function applyPolicy(
   endpoints: Endpoints,
   name: string,
   body: ApplyPolicyBody,
+  operation: string,
 ): Promise<AppliedPolicy> {
   const wanted = parseEndpointPolicy({ name, ...body.policy });
   if (wanted.name !== name)
@@ -122,7 +120,7 @@ export async function applyPolicy(
   if (!body.dryRun) {
     const running =
       known ?? (await endpoints.create({ name: wanted.name, model, environment }, body.actor));
-    await putInForce(running, wanted.policy, body);
+    await putInForce(running, wanted.policy, { ...body, operation });
   }
   return {
     endpoint: wanted.name,

@@ -4,7 +4,7 @@ import {
   revisionOf,
   type EndpointState,
   type Measured,
-  type RollbackRecord,
+  type RollbackDone,
 } from "../../core/rollout/index.ts";
 import { formatDuration } from "../../core/time/index.ts";
 import { versionLabel } from "../../core/version/index.ts";
@@ -25,7 +25,7 @@ function unknownDigest(): never {
   );
 }
 
-function consequence(state: EndpointState, record: RollbackRecord): readonly string[] {
+function consequence(state: EndpointState, record: RollbackDone): readonly string[] {
   const left = revisionOf(state, record.from);
   if (left?.status !== "failed") return [];
   return [
@@ -36,7 +36,7 @@ function consequence(state: EndpointState, record: RollbackRecord): readonly str
 /** A rollback that was reported done. */
 export function rollbackAnswer(
   state: EndpointState,
-  record: RollbackRecord,
+  record: RollbackDone,
   how: {
     readonly already: boolean;
     readonly historyHead: string | null;

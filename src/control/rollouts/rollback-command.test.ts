@@ -9,7 +9,7 @@ import type { RollbackRequest } from "../../link/message/index.ts";
 import type { Endpoints } from "./endpoints.ts";
 import { rollback } from "./rollback-command.ts";
 
-type Command = (event: (operation: string) => Promise<EndpointEvent>) => Promise<Outcome>;
+type Command = (event: () => Promise<EndpointEvent>) => Promise<Outcome>;
 
 const full = new LastgoodError("store.unavailable", "the disk is full");
 const reached = new LastgoodError("target.none", "the gateway was asked");
@@ -33,6 +33,7 @@ function endpointsOf(
       return of.state;
     },
     historyHead: null,
+    hasTaken: () => false,
     command: parts.command ?? (() => Promise.reject(full)),
   };
   const endpoints = {
@@ -75,13 +76,13 @@ test("where the store takes nothing, the gateways get what was named as they kno
       ["models:/fraud/v1.0", "models:/fraud/v1.2"],
     ] as const) {
       const { endpoints, asked } = endpointsOf(three(), { isReadable });
-      await expect(rollback(endpoints, asking({ version, ifCurrent }))).rejects.toBe(reached);
+      await expect(rollback(endpoints, asking({ version, ifCurrent }), "op")).rejects.toBe(reached);
       expect(asked).toMatchObject([
         { endpoint: "fraud-prod", version: "fraud@v1.0", ifCurrent: "fraud@v1.2" },
       ]);
     }
   const { endpoints, asked } = endpointsOf(three());
-  await expect(rollback(endpoints, asking({ version: "1" }))).rejects.toBe(reached);
+  await expect(rollback(endpoints, asking({ version: "1" }), "op")).rejects.toBe(reached);
   expect(asked, "what only the store knows is looked up").toMatchObject([
     { version: "fraud@v1.0" },
   ]);
@@ -93,7 +94,7 @@ test("what a gateway alone cannot do is refused, not done otherwise", async () =
     [{ version: "v1.0", force: true }, "--force"],
   ] as const) {
     const { endpoints, asked } = endpointsOf(three());
-    await expect(rollback(endpoints, asking(change))).rejects.toMatchObject({
+    await expect(rollback(endpoints, asking(change), "op")).rejects.toMatchObject({
       code: "target.unproven",
       message: `${option} needs a store that takes writes (the disk is full)`,
     });
@@ -109,11 +110,11 @@ async function outcomeOf(
 ): Promise<string> {
   const command: Command = async (event) => {
     meanwhile();
-    await event("op");
+    await event();
     throw reached;
   };
   const { endpoints } = endpointsOf(of, { command });
-  return rollback(endpoints, asking(change)).then(
+  return rollback(endpoints, asking(change), "op").then(
     ({ already }) => (already ? "already" : "answered"),
     (error: unknown) => (error === reached ? "goes ahead" : LastgoodError.from(error).code),
   );

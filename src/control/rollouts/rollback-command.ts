@@ -201,20 +201,43 @@ async function throughGateway(
   return gatewayAnswer(did, body, cause.message);
 }
 
-/** Sends an endpoint back, and reports only what was verified (law 3). */
-export async function rollback(endpoints: Endpoints, body: RollbackBody): Promise<RolledBack> {
+/** What is answered without a command to the endpoint: a dry run, or that it is there already. */
+async function withoutCommand(
+  endpoints: Endpoints,
+  running: RunningEndpoint,
+  body: RollbackBody,
+): Promise<RolledBack | null> {
+  const there = await alreadyServing(endpoints, running, body);
+  if (there !== null) return there;
+  return body.dryRun ? rehearse(endpoints, running, body) : null;
+}
+
+/**
+ * Sends an endpoint back, and reports only what was verified (law 3). The same operation again goes
+ * back no further.
+ */
+export async function rollback(
+  endpoints: Endpoints,
+  body: RollbackBody,
+  operation: string,
+): Promise<RolledBack> {
   const readAt = endpoints.deps.clock.monotonic();
   const running = endpoints.find(body.endpoint);
   const { controller } = running;
   try {
-    const there = await alreadyServing(endpoints, running, body);
-    if (there !== null) return there;
-    if (body.dryRun) return await rehearse(endpoints, running, body);
-    const outcome = await controller.command(async (operation) => {
-      await checkGuard(endpoints, controller.state, body);
-      const chosen = await choose(endpoints, controller.state, body);
-      return rollbackEvent(body, chosen, operation);
-    }, readAt);
+    // Looked at again, what a repeated command has done itself would be held against it.
+    const answered = controller.hasTaken(operation)
+      ? null
+      : await withoutCommand(endpoints, running, body);
+    if (answered !== null) return answered;
+    const outcome = await controller.command(
+      async () => {
+        const { state } = controller;
+        if (!controller.hasTaken(operation)) await checkGuard(endpoints, state, body);
+        return rollbackEvent(body, await choose(endpoints, state, body), operation);
+      },
+      { operation, readAt },
+    );
     if (!outcome.ok) throw outcome.error;
     if (outcome.did !== "returned")
       throw new LastgoodError("internal", `rollback was answered with ${outcome.did}`);
@@ -260,7 +283,11 @@ async function reinstateEvent(
 }
 
 /** Takes the last rollback back: version, statuses and what was under way, as one. */
-export async function reinstate(endpoints: Endpoints, body: ReinstateBody): Promise<RolledBack> {
+export async function reinstate(
+  endpoints: Endpoints,
+  body: ReinstateBody,
+  operation: string,
+): Promise<RolledBack> {
   const readAt = endpoints.deps.clock.monotonic();
   const { controller } = endpoints.find(body.endpoint);
   if (body.dryRun) {
@@ -282,8 +309,8 @@ export async function reinstate(endpoints: Endpoints, body: ReinstateBody): Prom
     });
   }
   const outcome = await controller.command(
-    (operation) => reinstateEvent(endpoints, controller.state, body, operation),
-    readAt,
+    () => reinstateEvent(endpoints, controller.state, body, operation),
+    { operation, readAt },
   );
   if (!outcome.ok) throw outcome.error;
   if (outcome.did !== "returned")

@@ -96,11 +96,15 @@ export function showRollout(
 }
 
 /** Steers a rollout by hand and waits until what was asked is so, verified. */
-export async function steer(endpoints: Endpoints, command: RolloutCommand): Promise<RolloutAnswer> {
+export async function steer(
+  endpoints: Endpoints,
+  command: RolloutCommand,
+  operation: string,
+): Promise<RolloutAnswer> {
   const { controller } = endpoints.find(command.endpoint);
   const outcome = await controller.command(
-    (operation) => eventFor(endpoints, controller.state, command, operation),
-    endpoints.deps.clock.monotonic(),
+    () => eventFor(endpoints, controller.state, command, operation),
+    { operation, readAt: endpoints.deps.clock.monotonic() },
   );
   if (!outcome.ok) throw outcome.error;
   const { state } = controller;

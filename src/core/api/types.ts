@@ -119,12 +119,16 @@ export interface Readiness {
 
 /** What the control plane does for an endpoint; the HTTP API is a thin skin over it. */
 export interface EndpointService {
-  deploy(body: DeployBody): Promise<Deployed>;
-  rollback(body: RollbackBody): Promise<RolledBack>;
-  reinstate(body: ReinstateBody): Promise<RolledBack>;
-  steer(command: RolloutCommand): Promise<RolloutAnswer>;
+  /**
+   * This and every other command is known by its `operation`: the same again, also of a server started
+   * since, waits for what is under way by it or is answered with what it came to.
+   */
+  deploy(body: DeployBody, operation?: string): Promise<Deployed>;
+  rollback(body: RollbackBody, operation?: string): Promise<RolledBack>;
+  reinstate(body: ReinstateBody, operation?: string): Promise<RolledBack>;
+  steer(command: RolloutCommand, operation?: string): Promise<RolloutAnswer>;
   /** Puts a policy in force at the endpoint, which is made where there is none yet. */
-  applyPolicy(endpoint: string, body: ApplyPolicyBody): Promise<AppliedPolicy>;
+  applyPolicy(endpoint: string, body: ApplyPolicyBody, operation?: string): Promise<AppliedPolicy>;
   /** The policy in force. A null endpoint is the only one there is. */
   policy(endpoint: string | null): PolicyView;
   /** A null endpoint is the only one there is. */

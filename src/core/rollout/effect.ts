@@ -1,5 +1,5 @@
 import type { LastgoodError } from "../errors/index.ts";
-import type { Measured, RollbackRecord, Rollout } from "./state.ts";
+import type { Measured, RollbackDone, Rollout } from "./state.ts";
 
 /** What became of an operation that somebody waits for. */
 export type Outcome =
@@ -13,7 +13,7 @@ export type Outcome =
   | {
       readonly ok: true;
       readonly did: "returned";
-      readonly record: RollbackRecord;
+      readonly record: RollbackDone;
       readonly already: boolean;
     }
   | { readonly ok: false; readonly error: LastgoodError };

@@ -37,6 +37,7 @@ export {
   type Pin,
   type Progress,
   type Return,
+  type RollbackDone,
   type RollbackRecord,
   type Rollout,
   type Standing,
@@ -48,6 +49,7 @@ export { refusedBack, sourceAlarm } from "./assess.ts";
 export { revisionsLeft, type Asked } from "./back.ts";
 export { plannedLeft } from "./planned.ts";
 export { isTickDue } from "./clock.ts";
+export { repeated } from "./repeat.ts";
 export { pendingEffects, transition } from "./transition.ts";
 export { isReturnDue } from "./wanted.ts";
 export { waitsFor } from "./waits-for.ts";

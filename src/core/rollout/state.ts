@@ -218,8 +218,8 @@ export interface EndedRollout {
   readonly reason: string | null;
 }
 
-/** A rollback that was reported done. */
-export interface RollbackRecord {
+/** What whoever waits for a rollback is told. */
+export interface RollbackDone {
   readonly id: string;
   readonly kind: "rollback" | "abort" | "revert" | "reinstate";
   readonly from: number;
@@ -233,9 +233,37 @@ export interface RollbackRecord {
   readonly at: number;
   readonly via: "api" | "gateway";
   readonly measured: Measured;
+}
+
+/** A rollback that was reported done. */
+export interface RollbackRecord extends RollbackDone {
   readonly before: BeforeReturn;
   /** `changes` of the endpoint right after it: equal as long as nothing came later. */
   readonly changesAfter: number;
+}
+
+/** What a command came to, as a repetition of it is told. */
+export type CameTo =
+  | {
+      readonly ok: true;
+      readonly did: "deployed" | "unchanged";
+      /** Id of its rollout. */
+      readonly rollout: string | null;
+      readonly measured: Measured | null;
+    }
+  | { readonly ok: true; readonly did: "steered"; readonly done: string }
+  | {
+      readonly ok: true;
+      readonly did: "returned";
+      readonly record: RollbackDone;
+      readonly already: boolean;
+    }
+  | { readonly ok: false; readonly error: ErrorBody };
+
+/** A command that has changed something and is over: it is not done again. */
+export interface Applied {
+  readonly operation: string;
+  readonly came: CameTo;
 }
 
 /** Everything that is decided about an endpoint. Plain data. */
@@ -262,6 +290,8 @@ export interface EndpointState {
   readonly pin: Pin | null;
   /** When the newest rollbacks that nobody asked for were decided, ms since 1970, ascending, at most 32. */
   readonly automatic: readonly number[];
+  /** The newest commands that are over, at most 32; absent before the first. */
+  readonly applied?: readonly Applied[];
 }
 
 /** The phase of an endpoint's activity. */

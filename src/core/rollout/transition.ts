@@ -26,6 +26,7 @@ import { overridden } from "./override.ts";
 import { pin, unpin } from "./pin.ts";
 import { applyPolicy } from "./policy.ts";
 import { reinstate } from "./reinstate.ts";
+import { remembering, repeated } from "./repeat.ts";
 import type { EndpointState, Phase } from "./state.ts";
 import { ignored, label, refuse, type EventOf, type StateIn, type Step } from "./step.ts";
 import { retried, stillWanted } from "./wanted.ts";
@@ -192,15 +193,18 @@ const TABLE: Table = {
 };
 
 /**
- * What an event does to an endpoint: the new state, what has to be done, what goes into history.
- * Pure; SPEC.md has the table in words.
+ * What an event does to an endpoint: the new state, what has to be done, what goes into history. A
+ * command that was taken before, by its operation, does nothing more. Pure; SPEC.md has the table in
+ * words.
  * @throws LastgoodError when a command is refused; the state is then as before.
  */
 export function transition(state: EndpointState, event: EndpointEvent, now: number): Step {
+  const repeat = "operation" in event ? repeated(state, event.operation) : null;
+  if (repeat !== null) return repeat;
   // The table is typed cell by cell; its lookup by two runtime keys is what TypeScript cannot follow.
   const handler = TABLE[state.activity.phase][event.type] as Handler<Phase, EventType>;
   const taken = handler(state, event, now);
-  return { ...taken, state: stillWanted(taken.state) };
+  return remembering(state, event, { ...taken, state: stillWanted(taken.state) });
 }
 
 /** What a state still waits for: done again after a crash, it changes nothing that was done. */

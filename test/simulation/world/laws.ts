@@ -10,6 +10,7 @@ import {
   rolloutOf,
   type EndpointState,
 } from "../../../src/core/rollout/index.ts";
+import { waitingOperations } from "../../../src/core/rollout/state.ts";
 import type { Override } from "../../../src/link/override/index.ts";
 import { compareOrder, type Route, type RouteOrder } from "../../../src/link/route/index.ts";
 import { verifyChain, type ChainEntry } from "../../../src/storage/history/index.ts";
@@ -36,6 +37,10 @@ interface Overrode {
 const PROOF_AGE_MS = 300_000;
 /** What was known for so long was known when it was decided, ms. */
 const KNOWN_MS = 5_000;
+
+function appliedIn({ applied = [] }: EndpointState): readonly string[] {
+  return applied.map(({ operation }) => operation);
+}
 
 function armsText(arms: readonly { readonly revision: number; readonly weight: number }[]): string {
   return arms
@@ -78,6 +83,8 @@ export class Laws implements GatewayWatch {
   /** Since when samples are known to disagree, by digest: it outlives the gateway that found it. */
   readonly #disagree = new Map<string, number>();
   #before: EndpointState | null = null;
+  /** Commands that have changed something. */
+  readonly #begun = new Set<string>();
   /** When a deploy was last decided upon; what a slow store takes long after was. */
   #deployDecidedAt = 0;
 
@@ -342,6 +349,21 @@ export class Laws implements GatewayWatch {
     for (const [at, revision] of before.revisions.entries())
       assert.equal(state.revisions[at]?.digest, revision.digest, "law 4: content never changes");
     if (entries.some(({ kind }) => kind === "rollout.started")) this.#hasWayBack(before);
+    this.#beginsOnce(before, state);
+  }
+
+  /** A command that somebody repeats is not begun again, whatever crashed in between. */
+  #beginsOnce(before: EndpointState, state: EndpointState): void {
+    const waited = waitingOperations(before.activity);
+    const ended = new Set([...waited, ...appliedIn(before)]);
+    const begins = [
+      ...waitingOperations(state.activity).filter((operation) => !waited.includes(operation)),
+      ...appliedIn(state).filter((operation) => !ended.has(operation)),
+    ];
+    for (const operation of begins) {
+      assert.ok(!this.#begun.has(operation), `law 4: ${operation} is done once`);
+      this.#begun.add(operation);
+    }
   }
 
   /** Law 2: over a stable revision no rollout starts without a target that was proven. */

@@ -34,6 +34,8 @@ export interface Sabotage {
 
 /** The supervisor starts a process that ended again after so many ms. */
 const RESTART_MS = 200;
+/** As long as a client repeats a call whose connection was dropped, ms. */
+const PATIENT_MS = 60_000;
 /** What is tried again by itself is tried within this time, ms. */
 const SOON_MS = 35_000;
 /** A way back that stays wanted is tried at least every five minutes, ms. */
@@ -42,6 +44,18 @@ const WANTED_MS = 310_000;
 const REST_MS = 400_000;
 
 type Does<D extends Happening["do"]> = Extract<Happening, { do: D }>;
+
+type Give = (control: ControlProcess, operation: string) => Promise<RolledBack | Deployed | null>;
+
+/** A command as somebody gives it. */
+interface Ask {
+  readonly what: string;
+  readonly give: Give;
+  /** The same for each repetition. */
+  readonly operation: string;
+  /** Until when it is repeated; null while its first answer is waited for. */
+  readonly until: number | null;
+}
 
 interface Asked {
   readonly what: string;
@@ -84,6 +98,7 @@ export class World {
   #downMs = RESTART_MS;
   #wantedUntil = 0;
   #broken: Error | null = null;
+  #asks = 0;
 
   constructor({ seed, gateways, sabotage = {}, rate = 30 }: WorldOptions) {
     this.#random = seededRandom(seed);
@@ -225,14 +240,14 @@ export class World {
 
   #reinstate(): void {
     const body = { endpoint: ENDPOINT, rollback: null, dryRun: false, actor: "cem" };
-    this.#ask("reinstate", ({ rollouts }) =>
-      rollouts.reinstate({ ...body, reason: "it was right" }),
+    this.#ask("reinstate", ({ rollouts }, operation) =>
+      rollouts.reinstate({ ...body, reason: "it was right" }, operation),
     );
   }
 
   deploy(name: string, options: DeployOptions): void {
     const body = deployBody(name, options);
-    this.#ask(`deploy ${name}`, ({ rollouts }) => rollouts.deploy(body));
+    this.#ask(`deploy ${name}`, ({ rollouts }, operation) => rollouts.deploy(body, operation));
   }
 
   rollback({ to, again, keepStatus }: Omit<Extract<Happening, { do: "rollback" }>, "do">): void {
@@ -240,20 +255,21 @@ export class World {
       this.#alone(0);
       return;
     }
-    this.#ask(`rollback ${to ?? ""}`, ({ rollouts }) =>
-      rollouts.rollback({
-        endpoint: ENDPOINT,
-        version: to,
-        toRevision: null,
-        dryRun: false,
-        force: false,
-        again,
-        keepStatus,
-        ifCurrent: null,
-        trigger: "manual",
-        reason: "error rate",
-        actor: "ben",
-      }),
+    const body = {
+      endpoint: ENDPOINT,
+      version: to,
+      toRevision: null,
+      dryRun: false,
+      force: false,
+      again,
+      keepStatus,
+      ifCurrent: null,
+      trigger: "manual",
+      reason: "error rate",
+      actor: "ben",
+    } as const;
+    this.#ask(`rollback ${to ?? ""}`, ({ rollouts }, operation) =>
+      rollouts.rollback(body, operation),
     );
   }
 
@@ -278,23 +294,31 @@ export class World {
       pin: { command: "pin", forMs: 20_000, ...by },
       unpin: { command: "unpin", ...by },
     };
-    this.#ask(command, async ({ rollouts }) => {
-      await rollouts.steer(commands[command]);
+    this.#ask(command, async ({ rollouts }, operation) => {
+      await rollouts.steer(commands[command], operation);
       return null;
     });
   }
 
-  #ask(
-    what: string,
-    give: (control: ControlProcess) => Promise<RolledBack | Deployed | null>,
-  ): void {
+  #ask(what: string, give: Give): void {
+    this.#asks += 1;
+    this.#give({ what, give, operation: `operation-${this.#asks}`, until: null });
+  }
+
+  /** Gives a command to the control plane that is up; where that dies of it, to the one after it. */
+  #give(ask: Ask): void {
     const by = this.control;
     if (by === null) return;
+    const { what } = ask;
     const asked = { what, by };
     const askedAt = this.time.now;
     this.#asked.add(asked);
+    by.life.onEnd(() => {
+      if (this.#asked.has(asked))
+        this.#giveAgain({ ...ask, until: ask.until ?? askedAt + PATIENT_MS });
+    });
     const answered = (async () => {
-      const answer = await by.life.given(give(by));
+      const answer = await by.life.given(ask.give(by, ask.operation));
       this.#asked.delete(asked);
       this.note(`${what}: done ${answer !== null && "to" in answer ? answer.to.version : ""}`);
       if (answer !== null) this.#check({ what, askedAt, answer }, by);
@@ -307,6 +331,17 @@ export class World {
         if (error.code === "internal") throw error;
       }),
     );
+  }
+
+  /** As the client repeats a call whose connection was dropped. */
+  #giveAgain(ask: Ask & { readonly until: number }): void {
+    if (this.time.now > ask.until) return;
+    if (this.control === null) {
+      this.time.after(RESTART_MS, () => this.#giveAgain(ask));
+      return;
+    }
+    this.note(`${ask.what}: once more`);
+    this.#give(ask);
   }
 
   /** A gateway whose connection is gone is gone, as far as a control plane can know. */
