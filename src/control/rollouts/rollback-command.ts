@@ -143,7 +143,7 @@ async function throughGateway(
   endpoints: Endpoints,
   state: EndpointState,
   body: RollbackBody,
-  cause: LastgoodError,
+  how: { readonly operation: string; readonly cause: LastgoodError },
 ): Promise<RolledBack> {
   const did = await endpoints.deps.gateways.rollback({
     endpoint: state.identity.name,
@@ -154,8 +154,9 @@ async function throughGateway(
     keepStatus: body.keepStatus,
     again: body.again,
     dryRun: body.dryRun,
+    key: how.operation.split(" ", 1)[0],
   });
-  return gatewayAnswer(did, body, cause.message);
+  return gatewayAnswer(did, body, how.cause.message);
 }
 
 /** What is answered without a command to the endpoint: a dry run, or that it is there already. */
@@ -201,7 +202,7 @@ export async function rollback(
   } catch (error) {
     const refusal = LastgoodError.from(error);
     if (refusal.code !== "store.unavailable") throw refusal;
-    return throughGateway(endpoints, controller.state, body, refusal);
+    return throughGateway(endpoints, controller.state, body, { operation, cause: refusal });
   }
 }
 

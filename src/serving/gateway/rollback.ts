@@ -76,17 +76,26 @@ export function rollBack(
   });
 }
 
-/** The answer to a command that was carried out a moment ago already. */
+/** Whether the rollback was done under the key, by either plane. */
+function isOf(last: Override | NonNullable<Route["rolledBack"]>, key: string | undefined): boolean {
+  if (key === undefined) return false;
+  if ("kind" in last) return last.key === key;
+  return last.operations.some((operation) => operation === key || operation.startsWith(`${key} `));
+}
+
+/** The answer to a command that was carried out already: a moment ago, or under the same key. */
 function alreadyDone(
   record: RouteRecord,
   route: Route,
   { command, now }: { readonly command: RollbackCommand; readonly now: number },
 ): GatewayRolledBack | null {
   const lastRollback = record.overrides.at(-1) ?? route.rolledBack;
-  if (lastRollback === null || command.again || command.version !== null) return null;
+  if (lastRollback === null) return null;
+  const isRepeat = isOf(lastRollback, command.key);
+  if (!isRepeat && (command.again || command.version !== null)) return null;
   const serves = route.split.arms.filter((arm) => arm.weight > 0);
   const stands = serves.length === 1 && serves[0]?.revision === lastRollback.to;
-  if (!stands || Math.abs(now - lastRollback.at) >= TWICE_MS) return null;
+  if (!stands || (!isRepeat && Math.abs(now - lastRollback.at) >= TWICE_MS)) return null;
   const revision = (number: number): RouteRevision | undefined =>
     route.revisions.find((each) => each.revision === number);
   const [from, to] = [revision(lastRollback.from), revision(lastRollback.to)];
@@ -108,10 +117,15 @@ function asOverride(
   { endpoint, order }: Route,
 ): Override | null {
   if ("kind" in last) return last;
-  const { measured } = last;
+  const { id, from, to, at, actor, reason, measured } = last;
   if (measured === null) return null;
   return {
-    ...last,
+    id,
+    from,
+    to,
+    at,
+    actor,
+    reason,
     endpoint,
     kind: "rollback",
     over: order,
@@ -237,6 +251,7 @@ async function takeTarget(
     reason: command.reason,
     keepStatus: command.keepStatus,
     trigger: undertaking.trigger ?? "manual",
+    ...(command.key === undefined ? {} : { key: command.key }),
     measured: {
       switchMs: 0,
       lastOldAdmittedMs: null,
