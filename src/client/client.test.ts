@@ -111,6 +111,12 @@ test("a command whose connection was dropped is repeated with the same key until
   expect(keys[0]).toMatch(/^[0-9a-f-]{36}$/);
 });
 
+test("a rollback may be given its key", async () => {
+  const { client, seen } = clientOf([dropped(), refused()], 1);
+  await client.rollback({ actor: "ann" }, undefined, "k1").catch(() => undefined);
+  expect(seen[0]?.headers.get("idempotency-key")).toBe("k1");
+});
+
 test("an answer that breaks off while it is read is asked for again", async () => {
   const broken = new Response(
     new ReadableStream({

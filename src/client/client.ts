@@ -200,8 +200,15 @@ export class LastgoodClient {
     return this.#post(deployedSchema, "/deploy", body, signal);
   }
 
-  rollback(body: z.input<typeof rollbackBodySchema>, signal?: AbortSignal): Promise<RolledBack> {
-    return this.#post(rolledBackSchema, "/rollback", body, signal);
+  /** `key`: under which it is done once, also where it is asked of a gateway afterwards; else a new one. */
+  rollback(
+    body: z.input<typeof rollbackBodySchema>,
+    signal?: AbortSignal,
+    key?: string,
+  ): Promise<RolledBack> {
+    const headers = key === undefined ? {} : { "idempotency-key": key };
+    const call = { method: "POST", path: `${ROOT}/rollback`, body, signal, headers } as const;
+    return this.#transport.json(rolledBackSchema, call);
   }
 
   reinstate(body: z.input<typeof reinstateBodySchema>): Promise<RolledBack> {

@@ -112,7 +112,7 @@ export class Transport {
     const headers: Record<string, string> = { accept: "application/json", ...call.headers };
     if (this.#options.token !== undefined)
       headers["authorization"] = `Bearer ${this.#options.token}`;
-    if (call.method !== "GET") headers["idempotency-key"] = globalThis.crypto.randomUUID();
+    if (call.method !== "GET") headers["idempotency-key"] ??= globalThis.crypto.randomUUID();
     const body = call.bytes ?? (call.body === undefined ? undefined : JSON.stringify(call.body));
     if (call.bytes !== undefined)
       headers["content-type"] = call.contentType ?? "application/octet-stream";

@@ -349,7 +349,13 @@ export class Scenario {
   overridden(
     from: number,
     to: number,
-    options: { id?: string; keepStatus?: boolean; trigger?: Trigger; at?: number } = {},
+    options: {
+      id?: string;
+      keepStatus?: boolean;
+      trigger?: Trigger;
+      at?: number;
+      key?: string;
+    } = {},
   ): this {
     return this.apply({
       type: "overridden",
@@ -362,6 +368,7 @@ export class Scenario {
       keepStatus: options.keepStatus ?? false,
       trigger: options.trigger ?? "manual",
       measured: MEASURED,
+      ...(options.key === undefined ? {} : { key: options.key }),
     });
   }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 
 import type { LastgoodClient } from "../../client/index.ts";
@@ -28,18 +29,20 @@ export async function rollBack(
   body: RollbackBody,
   options: { readonly direct: boolean },
 ): Promise<RolledBack> {
-  if (options.direct) return viaGateway(session, body);
+  // The gateway may be asked for what the API has begun: under one key it is done once.
+  const key = randomUUID();
+  if (options.direct) return viaGateway(session, body, key);
   const retry = { forMs: API_RETURNS_MS, whenRefused: false };
   const { client, server } = await session.connect(retry);
   if (server === null) return client.rollback(body);
-  if (!(await client.answers(API_ANSWERS_MS))) return instead(session, body, "does not answer");
-  const result = await whileAlive(client, (signal) => client.rollback(body, signal));
-  return result ?? instead(session, body, "went away");
-}
-
-async function instead(session: Session, body: RollbackBody, why: string): Promise<RolledBack> {
-  session.terminal.note(`the control plane ${why}; asking the gateway itself`);
-  return viaGateway(session, body);
+  if (!(await client.answers(API_ANSWERS_MS))) {
+    session.terminal.note("the control plane does not answer; asking the gateway itself");
+    return viaGateway(session, body, key);
+  }
+  const result = await whileAlive(client, (signal) => client.rollback(body, signal, key));
+  if (result !== null) return result;
+  session.terminal.note("the control plane went away; asking the gateway itself");
+  return viaGateway(session, body, key);
 }
 
 /**
@@ -73,8 +76,8 @@ async function whileAlive(
   }
 }
 
-async function viaGateway(session: Session, body: RollbackBody): Promise<RolledBack> {
-  const gatewayBody = rollbackRequest(body, "the control plane");
+async function viaGateway(session: Session, body: RollbackBody, key: string): Promise<RolledBack> {
+  const gatewayBody = { ...rollbackRequest(body, "the control plane"), key };
   const peer = await dialGateway(session);
   try {
     const frame = await peer.request("gateway.rollback", gatewayBody, { timeoutMs: GATEWAY_MS });

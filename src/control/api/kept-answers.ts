@@ -48,7 +48,8 @@ function fingerprintOf({ method, path, text }: KeyedRequest): string {
 
 /**
  * Under which name an endpoint remembers what the request asked for: the key belongs to one request,
- * so another under the same key is another command.
+ * so another under the same key is another command. Begins with the key, by which a gateway on its
+ * own tells a repeat.
  */
 export function operationOf(request: KeyedRequest): string {
   return `${request.key} ${fingerprintOf(request).slice(0, 16)}`;

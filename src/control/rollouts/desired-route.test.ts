@@ -1,11 +1,11 @@
-/** What gateways are asked to watch. */
+/** What gateways are asked to watch, and told of the last rollback. */
 import { expect, test } from "vitest";
 
 import { scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
-import type { Watch } from "../../link/route/index.ts";
+import type { Route, Watch } from "../../link/route/index.ts";
 import { desiredRoute } from "./desired-route.ts";
 
-function watchOf(of: Scenario): Watch | null {
+function routeOf(of: Scenario): Route {
   return desiredRoute({
     state: of.state,
     order: { generation: 1, epoch: 1, sequence: 1 },
@@ -13,7 +13,11 @@ function watchOf(of: Scenario): Watch | null {
     choice: of.choice(),
     now: of.now,
     manifests: new Map(),
-  }).watch;
+  });
+}
+
+function watchOf(of: Scenario): Watch | null {
+  return routeOf(of).watch;
 }
 
 test("a reinstated rollout is watched as before, under a name of its own, while its switch is verified and after it", () => {
@@ -31,4 +35,13 @@ test("a reinstated rollout is watched as before, under a name of its own, while 
   of.settles();
   expect(of.phase).toBe("Progressing");
   expect(watchOf(of)).toEqual(again);
+});
+
+test("a gateway is told by which commands it was rolled back, while that is under way and after it", () => {
+  const of = scenario().stable("v1.0").stable("v1.1");
+  of.rollsBack({ operation: "k1 12ab" }).rollsBack({ operation: "k2 34cd" });
+  const operations = ["k1 12ab", "k2 34cd"];
+  expect(routeOf(of).rolledBack).toMatchObject({ operations, measured: null });
+  of.succeeds().pins();
+  expect(routeOf(of).rolledBack).toMatchObject({ operations, measured: { verified: true } });
 });

@@ -186,14 +186,19 @@ function needsPredictions(state: EndpointState): boolean {
 function rolledBack(state: EndpointState): Route["rolledBack"] {
   const { activity, lastRollback, current } = state;
   if (activity.phase === "RollingBack") {
-    const { id, startedAt, from, to, actor, reason, kind } = activity.back;
+    const { id, startedAt, from, to, actor, reason, kind, operation, attached } = activity.back;
     if (kind === "reinstate" || to.revision === null) return null;
-    return { id, at: startedAt, from, to: to.revision, actor, reason, measured: null };
+    const operations = operation === null ? attached : [operation, ...attached];
+    const by = { actor, reason, operations: [...operations] };
+    return { id, at: startedAt, from, to: to.revision, ...by, measured: null };
   }
   if (lastRollback === null || lastRollback.kind === "reinstate") return null;
   if (activity.phase !== "Idle" || lastRollback.to !== current) return null;
   const { id, at, from, to, actor, reason, measured } = lastRollback;
-  return { id, at, from, to, actor, reason, measured };
+  const operations = (state.applied ?? []).flatMap(({ operation, came }) =>
+    came.ok && came.did === "returned" && came.record.id === id ? [operation] : [],
+  );
+  return { id, at, from, to, actor, reason, measured, operations };
 }
 
 /** The route that the state asks for: a pure function of what was decided and proven. */

@@ -186,7 +186,7 @@ async function throughGateway(
   endpoints: Endpoints,
   state: EndpointState,
   body: RollbackBody,
-  cause: LastgoodError,
+  how: { readonly operation: string; readonly cause: LastgoodError },
 ): Promise<RolledBack> {
   const request = rollbackRequest(
     {
@@ -195,10 +195,11 @@ async function throughGateway(
       version: await nameAtGateway(endpoints, state, body.version),
       ifCurrent: await nameAtGateway(endpoints, state, body.ifCurrent),
     },
-    `a store that takes writes (${cause.message})`,
+    `a store that takes writes (${how.cause.message})`,
   );
-  const did = await endpoints.deps.gateways.rollback(request);
-  return gatewayAnswer(did, body, cause.message);
+  const key = how.operation.split(" ", 1)[0];
+  const did = await endpoints.deps.gateways.rollback({ ...request, key });
+  return gatewayAnswer(did, body, how.cause.message);
 }
 
 /** What is answered without a command to the endpoint: a dry run, or that it is there already. */
@@ -246,7 +247,7 @@ export async function rollback(
   } catch (error) {
     const refusal = LastgoodError.from(error);
     if (refusal.code !== "store.unavailable") throw refusal;
-    return throughGateway(endpoints, controller.state, body, refusal);
+    return throughGateway(endpoints, controller.state, body, { operation, cause: refusal });
   }
 }
 

@@ -145,6 +145,8 @@ export type EndpointEvent =
       readonly keepStatus: boolean;
       readonly trigger: Trigger;
       readonly measured: Measured;
+      /** With which the operation of the command begins, where it came under one. */
+      readonly key?: string | undefined;
     })
   /** A version failed at another endpoint: told, never acted on (status is local first). */
   | {

@@ -73,6 +73,16 @@ test("a deploy whose answer was lost starts no other after its end", () => {
   expect(of.outcome(deploy?.operation)).toMatchObject({ ok: true, did: "deployed" });
 });
 
+test("what a gateway did under a command's key is not done again by the control plane", () => {
+  const of = scenario().stable("v1.0").stable("v1.1").stable("v1.2");
+  of.overridden(3, 2, { id: "o1", key: "k1" });
+  of.rollsBack({ again: true, operation: "k1 12ab" });
+  expect([of.phase, of.serving]).toEqual(["Idle", "v1.1"]);
+  expect(of.outcome("k1 12ab")).toMatchObject({ ok: true, record: { id: "o1", via: "gateway" } });
+  of.rollsBack({ again: true, operation: "k2 12ab" }).succeeds();
+  expect(of.serving).toBe("v1.0");
+});
+
 test("a refused command may be repeated, and is done once it can be", () => {
   const of = scenario().stable("v1.0");
   expect(() => of.promotes().aborts()).toThrow("no rollout is under way");

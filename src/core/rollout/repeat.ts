@@ -45,8 +45,19 @@ function toldAgain(state: EndpointState, came: CameTo): Outcome {
  */
 export function repeated(state: EndpointState, operation: string): Step | null {
   if (waitingOperations(state.activity).includes(operation)) return step(state);
-  const known = state.applied?.find((each) => each.operation === operation);
+  // What a gateway did alone is known by the key that the operation begins with.
+  const names = [operation, operation.split(" ", 1)[0]];
+  const known = state.applied?.find((each) => names.includes(each.operation));
   return known === undefined ? null : step(state, settle(operation, toldAgain(state, known.came)));
+}
+
+/** What a gateway did of a command that came to it instead. */
+function doneAlone(state: EndpointState, event: EndpointEvent, taken: Step): readonly Applied[] {
+  if (event.type !== "overridden" || event.key === undefined || taken.state === state) return [];
+  const record = taken.state.lastRollback;
+  if (record?.id !== event.id) return [];
+  const came = cameTo({ ok: true, did: "returned", record, already: false });
+  return [{ operation: event.key, came }];
 }
 
 /**
@@ -59,7 +70,8 @@ export function remembering(state: EndpointState, event: EndpointEvent, taken: S
     .filter((effect): effect is Extract<Effect, { do: "settle" }> => effect.do === "settle")
     .filter(({ operation }) => operation !== asked || taken.state !== state)
     .map(({ operation, outcome }): Applied => ({ operation, came: cameTo(outcome) }));
-  if (ended.length === 0) return taken;
-  const applied = [...(state.applied ?? []), ...ended].slice(-REMEMBERED);
+  const over = [...ended, ...doneAlone(state, event, taken)];
+  if (over.length === 0) return taken;
+  const applied = [...(state.applied ?? []), ...over].slice(-REMEMBERED);
   return { ...taken, state: { ...taken.state, applied } };
 }

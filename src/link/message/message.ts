@@ -189,6 +189,8 @@ export const GATEWAY_REQUESTS = {
     keepStatus: z.boolean(),
     again: z.boolean(),
     dryRun: z.boolean(),
+    /** The `Idempotency-Key` it came under: what was done under it, by either plane, is not done again. */
+    key: z.string().optional(),
   }),
   "gateway.status": z.object({}),
   "gateway.drain": z.object({ timeoutMs: z.number().positive() }),

@@ -22,6 +22,8 @@ export const overrideSchema = z.object({
   reason: z.string().nullable(),
   keepStatus: z.boolean(),
   trigger: z.enum(TRIGGERS).default("manual"),
+  /** The `Idempotency-Key` of the command. */
+  key: z.string().optional(),
   measured: measuredSchema,
 });
 

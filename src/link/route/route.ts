@@ -178,6 +178,8 @@ export const routeSchema = z.object({
       actor: z.string(),
       reason: z.string().nullable(),
       measured: measuredSchema.nullable(),
+      /** Commands that asked for it; each begins with the `Idempotency-Key` it came under. */
+      operations: z.array(z.string()).default([]),
     })
     .nullable(),
   targets: z.array(routeTargetSchema),

@@ -152,6 +152,7 @@ const underWay = {
   actor: "ann",
   reason: null,
   measured: null,
+  operations: [] as string[],
 };
 
 test("a rollback of the control plane's that is under way is verified here before it is said to be done", async () => {
@@ -333,4 +334,36 @@ test("typed twice is once; after ten minutes, with --again or with a version it 
 test("without a route there is nothing to go back on", async () => {
   const { endpoint } = served(() => Promise.resolve(answered));
   await expect(goBack(endpoint)).rejects.toMatchObject({ code: "endpoint.not-found" });
+});
+
+test("under the key of what either plane did it goes no further, however it is asked", async () => {
+  const measured = {
+    switchMs: 1,
+    lastOldAdmittedMs: null,
+    lastOldResponseMs: null,
+    failedRequests: 0,
+    verified: true,
+    durable: true,
+  };
+  const operations = ["other 00", "lost 12ab"];
+  const byControl = { ...underWay, operations };
+  for (const [rolledBack, key, already, to] of [
+    [byControl, "lost", true, 3],
+    [{ ...byControl, measured }, "lost", true, 3],
+    [{ ...byControl, measured }, "los", false, 2],
+    [{ ...byControl, measured }, undefined, false, 2],
+  ] as const) {
+    const { endpoint, serves } = served(() => Promise.resolve(answered));
+    await endpoint.publish(route(1, { rolledBack: { ...rolledBack, operations } }));
+    const asked = { again: true, ...(key === undefined ? {} : { key }) };
+    const done = await goBack(endpoint, [], asked, later(3_600_000));
+    expect([done.already, done.to.revision, serves()]).toEqual([already, to, [to]]);
+  }
+  const { endpoint, serves } = served(() => Promise.resolve(answered));
+  await endpoint.publish(route(1));
+  const first = await goBack(endpoint, [], { key: "k1", again: true });
+  const again = await goBack(endpoint, [], { key: "k1", again: true });
+  expect([again.already, again.override, serves()]).toEqual([true, first.override, [2]]);
+  await goBack(endpoint, [], { key: "k2", again: true });
+  expect(serves()).toEqual([1]);
 });

@@ -89,7 +89,14 @@ interface Done {
   readonly isUnderWay: boolean;
 }
 
-/** Carried out a moment ago already, or the named version is what serves. */
+/** Whether the rollback was done under the key, by either plane. */
+function isOf(last: LastRollback, key: string | undefined): boolean {
+  if (key === undefined) return false;
+  if ("kind" in last) return last.key === key;
+  return last.operations.some((operation) => operation === key || operation.startsWith(`${key} `));
+}
+
+/** Carried out already, a moment ago or under the same key, or the named version is what serves. */
 function alreadyDone(
   record: RouteRecord,
   route: Route,
@@ -99,6 +106,7 @@ function alreadyDone(
   if (serving === null) return null;
   const last = record.overrides.at(-1) ?? route.rolledBack;
   const stands = last?.to === serving.revision ? last : null;
+  if (stands !== null && isOf(stands, command.key)) return doneBy(stands, route, serving);
   if (command.version === null) {
     const isTwice = stands !== null && !command.again && Math.abs(now - stands.at) < TWICE_MS;
     return isTwice ? doneBy(stands, route, serving) : null;
@@ -145,10 +153,15 @@ function doneBy(last: LastRollback, route: Route, serving: RouteRevision): Done 
 /** Either plane's last rollback in the form of an override; null while it is under way. */
 function asOverride(last: LastRollback, { endpoint, order }: Route): Override | null {
   if ("kind" in last) return last;
-  const { measured } = last;
+  const { id, from, to, at, actor, reason, measured } = last;
   if (measured === null) return null;
   return {
-    ...last,
+    id,
+    from,
+    to,
+    at,
+    actor,
+    reason,
     endpoint,
     kind: "rollback",
     over: order,
@@ -285,6 +298,7 @@ async function takeTarget(
     reason: command.reason,
     keepStatus: command.keepStatus,
     trigger: undertaking.trigger ?? "manual",
+    ...(command.key === undefined ? {} : { key: command.key }),
     measured: {
       switchMs: 0,
       lastOldAdmittedMs: null,
