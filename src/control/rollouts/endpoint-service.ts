@@ -39,6 +39,7 @@ import { versionLabel } from "../../core/version/index.ts";
 import type { Count, Evidence } from "../../link/count/index.ts";
 import type { GatewayStatus, RevisionState } from "../../link/message/index.ts";
 import type { Override } from "../../link/override/index.ts";
+import { generationOver } from "../../link/route/index.ts";
 import { verifyChain, type ChainEntry } from "../../storage/history/index.ts";
 import { expectedSeconds } from "./cold-start.ts";
 import { deploy } from "./deploy-command.ts";
@@ -304,8 +305,9 @@ export class Rollouts implements EndpointService {
 
   /** A gateway came (again): what it did alone is taken in, what the store lost is taken over. */
   async gatewayConnected(status: GatewayStatus): Promise<void> {
-    const newest = Math.max(0, ...status.routes.map((route) => route.order.generation));
-    await this.#deps.store.meta.raiseGenerationAbove(newest - 1);
+    const { meta } = this.#deps.store;
+    const known = status.routes.map((route) => route.order);
+    await meta.raiseGenerationAbove(generationOver(await meta.order(), known) - 1);
     for (const route of status.routes) {
       if (this.#endpoints.get(route.endpoint) === undefined) await this.#takeOver(route);
     }

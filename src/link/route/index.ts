@@ -1,6 +1,7 @@
 export {
   compareOrder,
   DEFAULT_LIMITS,
+  generationOver,
   mainArm,
   measuredSchema,
   routeOrderSchema,

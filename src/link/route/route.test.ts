@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 
 import { routeOf } from "../../../test/support/link-messages.ts";
-import { compareOrder, mainArm, routeSchema, type RouteOrder } from "./route.ts";
+import { compareOrder, generationOver, mainArm, routeSchema, type RouteOrder } from "./route.ts";
 
 const place = fc.nat({ max: 3 });
 const order = fc.record(
@@ -28,6 +28,26 @@ test("orders of routes are total: of two that differ, one is newer", () => {
 function at(generation: number, epoch: number, sequence: number): RouteOrder {
   return { generation, epoch, sequence };
 }
+
+test("the generation in which what is sent is newer than what a gateway knows", () => {
+  const ours = { generation: 3, epoch: 5 };
+  expect(generationOver(ours, [])).toBe(3);
+  expect(generationOver(ours, [at(3, 5, 99), at(3, 4, 99), at(2, 9, 9)]), "ours and older").toBe(3);
+  expect(generationOver(ours, [at(3, 6, 1)]), "an epoch that a restored store has not begun").toBe(
+    4,
+  );
+  expect(generationOver(ours, [at(7, 4, 1)]), "our epoch is later there").toBe(7);
+  expect(generationOver(ours, [at(7, 5, 1), at(3, 8, 1)])).toBe(8);
+  fc.assert(
+    fc.property(order, fc.array(order), (own, known) => {
+      const sent = at(generationOver(own, known), own.epoch, 1);
+      const others = known.filter(
+        ({ generation, epoch }) => generation !== own.generation || epoch !== own.epoch,
+      );
+      expect(others.filter((other) => compareOrder(sent, other) <= 0)).toEqual([]);
+    }),
+  );
+});
 
 test("generation goes before epoch, epoch before sequence", () => {
   expect(compareOrder(at(2, 0, 0), at(1, 9, 9))).toBeGreaterThan(0);

@@ -194,6 +194,22 @@ export function compareOrder(a: RouteOrder, b: RouteOrder): number {
   return a.generation - b.generation || a.epoch - b.epoch || a.sequence - b.sequence;
 }
 
+/**
+ * The least generation, not below ours, in which whatever we send is newer than these orders. Orders of our
+ * own epoch and generation are ours. A store that was restored may have begun fewer epochs than are known.
+ */
+export function generationOver(
+  ours: Pick<RouteOrder, "generation" | "epoch">,
+  known: readonly RouteOrder[],
+): number {
+  const needed = known.map(({ generation, epoch }) => {
+    if (generation < ours.generation) return ours.generation;
+    const isLater = epoch > ours.epoch || (epoch === ours.epoch && generation > ours.generation);
+    return isLater ? generation + 1 : generation;
+  });
+  return Math.max(ours.generation, ...needed);
+}
+
 /** The one revision that carries the most traffic, or null where nothing is served. */
 export function mainArm(route: Route): number | null {
   const arms = route.split.arms.toSorted((a, b) => b.weight - a.weight);
