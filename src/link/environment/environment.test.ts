@@ -166,7 +166,7 @@ test.each(Object.entries(obstacles))(
   },
 );
 
-test.each([".lastgood-ready", ".lastgood-versions", ".lastgood-users"])(
+test.each([".lastgood-ready", ".lastgood-versions"])(
   "a disk that does not take %s refuses the version",
   async (inside) => {
     const make = (folder: string): Promise<void> => {
@@ -180,3 +180,20 @@ test.each([".lastgood-ready", ".lastgood-versions", ".lastgood-users"])(
     });
   },
 );
+
+test("a version that has used it before starts on a disk that takes nothing more, one that gc would not know of does not", async () => {
+  const { how } = maker();
+  (await useEnvironment(dataDir, { requirements, version }, how)).release();
+  const folder = join(dataDir, "environments", name);
+  rmSync(join(folder, ".lastgood-users"), { recursive: true, force: true });
+  writeFileSync(join(folder, ".lastgood-users"), "");
+  const used = await useEnvironment(dataDir, { requirements, version }, how);
+  expect(used.folder).toBe(folder);
+  used.release();
+  rmSync(join(folder, ".lastgood-versions"), { recursive: true });
+  writeFileSync(join(folder, ".lastgood-versions"), "");
+  const other = { requirements, version: `sha256:${"e".repeat(64)}` };
+  await expect(useEnvironment(dataDir, other, how)).rejects.toMatchObject({
+    code: "preflight.rejected",
+  });
+});

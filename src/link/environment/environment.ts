@@ -65,7 +65,7 @@ async function patientLock(path: string, timeoutMs: number): Promise<KernelLock>
  * The environment of requirements with the digest, for a version: made by `make` into its folder unless it
  * stands there. While one process makes it, others wait. What a failed `make` leaves is removed.
  * @throws `runtime.timeout` when another still makes it after `timeoutMs`; `preflight.rejected` where the
- * disk takes nothing more; what `make` throws.
+ * version has not used it before and the disk takes nothing more; what `make` throws.
  */
 export async function useEnvironment(
   dataDir: string,
@@ -83,8 +83,15 @@ export async function useEnvironment(
       lock.release();
     }
   } catch (error) {
+    // What was used before starts on a full disk, too: `gc`, which a person types, knows of its version.
+    const wasUsed = isReady(folder) && existsSync(markOf(folder, of.version));
+    if (wasUsed && isOfTheDisk(error)) return { folder, release: () => undefined };
     throw whyNotKept(folder, error);
   }
+}
+
+function markOf(folder: string, version: string): string {
+  return join(folder, VERSIONS, hexOf(version));
 }
 
 function isReady(folder: string): boolean {
@@ -120,7 +127,7 @@ function usedBy(folder: string): UsedEnvironment {
 
 /** What the disk is to blame for, in words; anything else as it was thrown. */
 function whyNotKept(folder: string, cause: unknown): unknown {
-  if (!(cause instanceof Error) || !isOfTheDisk(cause)) return cause;
+  if (!isOfTheDisk(cause)) return cause;
   return new LastgoodError(
     "preflight.rejected",
     `the version's environment could not be kept at ${folder}: ${cause.message}`,
@@ -132,14 +139,15 @@ function whyNotKept(folder: string, cause: unknown): unknown {
 }
 
 /** A system call that failed, or SQLite, whose locks are files, where one did. */
-function isOfTheDisk(error: Error): boolean {
+function isOfTheDisk(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
   return (
     "syscall" in error || ("errcode" in error && DISK_ERRORS.has(Number(error.errcode) & 0xff))
   );
 }
 
 async function noteUse(folder: string, version: string): Promise<void> {
-  const file = join(folder, VERSIONS, hexOf(version));
+  const file = markOf(folder, version);
   await mkdir(join(folder, VERSIONS), { recursive: true });
   await writeFile(file, "");
   const now = new Date();
