@@ -68,6 +68,17 @@ const FOUND: readonly {
     ],
   },
   {
+    what: "a gateway dies as a warm rollback is asked for, and comes again while that is under way",
+    gateways: 2,
+    happens: [
+      [0, deploy("v1.1")],
+      [1_000, { do: "rollback", to: "v1.0", again: false, keepStatus: true }],
+      [1_000, { do: "crashGateway", gateway: 1, downMs: 50 }],
+      [0, { do: "rollback", to: null, again: true, keepStatus: false }],
+      [0, { do: "stall", gateway: 0, ms: 300 }],
+    ],
+  },
+  {
     what: "a gateway comes while a route is on its way to the other: it never got it",
     gateways: 2,
     happens: [

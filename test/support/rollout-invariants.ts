@@ -39,6 +39,12 @@ const TELLING: ReadonlySet<string> = new Set([
   "rollout.undecided",
 ]);
 
+const FORTH: ReadonlySet<string> = new Set([
+  "rollout.advanced",
+  "rollout.promoted",
+  "rollout.succeeded",
+]);
+
 /** What was frozen and found to be JSON already: states share most of their parts. */
 const known = new WeakSet<object>();
 
@@ -267,7 +273,10 @@ function automaticIsCounted({ before, event, after, history }: StepTaken): void 
 /** The same look again and again tells nothing new: what holds is told by one, that its time is over by the next. */
 function looksAreQuiet({ event, after, now }: StepTaken): void {
   if (event.type !== "assessed") return;
-  const again = transition(transition(after, event, now).state, event, now);
+  const next = transition(after, event, now);
+  // A policy that promotes what stays undecided takes it to a step of which nothing was told yet.
+  if (next.history.some(({ kind }) => FORTH.has(kind))) return;
+  const again = transition(next.state, event, now);
   const told = [
     ...again.effects.filter((effect) => effect.do === "alarm"),
     ...again.history.filter(({ kind }) => TELLING.has(kind)),

@@ -313,7 +313,8 @@ export class Laws implements GatewayWatch {
     told: { readonly answer: RolledBack; readonly askedAt: number; readonly route: Route },
   ): void {
     const { answer, askedAt, route } = told;
-    if (!answer.warm) return;
+    // One that came since begins with what it is told to serve.
+    if (!answer.warm || gateway.startedAt > askedAt) return;
     const to = answer.to.revision ?? 0;
     // Its samples may have failed and agreed again since.
     const since = this.#readyThen.get(gateway)?.get(to) ?? readySince(gateway, route).get(to);
