@@ -5,6 +5,7 @@ import { wentBack } from "./automatic.ts";
 import { beginReturn, supersededSwitch } from "./back.ts";
 import { bakeClock, isBaked } from "./bake.ts";
 import type { HistoryRecord } from "./effect.ts";
+import { isMute, OUTAGE_ALARM, SILENCE_ALARM, sourceAlarm } from "./held.ts";
 import {
   isPinned,
   stepElapsed,
@@ -36,25 +37,6 @@ const WANTS_BACK = "wants back";
 /** What keeps a rollout from going back that the evidence or its deadline would send back; else null. */
 export function refusedBack({ held, refused }: Standing): Refused | null {
   return held !== null && held.cause.startsWith(WANTS_BACK) ? held : refused;
-}
-
-/** Whether a source cannot be trusted, or both fail: only a person can know what follows from that. */
-function isMute({ cause }: Held): boolean {
-  return cause.startsWith("broken") || cause.startsWith("outage");
-}
-
-const OUTAGE_ALARM = "rollout.outage";
-const SILENCE_ALARM = "rollout.silent";
-const SOURCE_ALARMS: ReadonlyMap<string, string> = new Map([
-  ["outage", OUTAGE_ALARM],
-  ["broken", "rollout.broken"],
-  ["silent", SILENCE_ALARM],
-]);
-
-/** The code under which a person is told at once that nothing can be compared; null: something is. */
-export function sourceAlarm({ cause }: Pick<Held, "cause">): string | null {
-  const [source = ""] = cause.split(" ");
-  return SOURCE_ALARMS.get(source) ?? null;
 }
 
 /** What becomes of a rollout that is held because nothing can be compared. */

@@ -1,16 +1,12 @@
-import { type Activity, type Held, bakeLeft } from "./state.ts";
+import { sourceAlarm } from "./held.ts";
+import { type Activity, bakeLeft } from "./state.ts";
 
 type Baking = Extract<Activity, { phase: "Baking" }>;
-
-/** Whether nothing can be learned of the candidate: a source is broken, both fail alike, or no requests come. */
-function teachesNothing({ cause }: Held): boolean {
-  return /^(broken|outage|silent)/.test(cause);
-}
 
 /** The bake with its clock reckoned at `now`: it stands while nothing is learned, or a person paused it. */
 export function bakeClock(activity: Baking, now: number): Baking {
   const { rollout, switching, standing } = activity;
-  const isHeld = standing.held !== null && teachesNothing(standing.held);
+  const isHeld = standing.held !== null && sourceAlarm(standing.held) !== null;
   const stands = rollout.pause !== null || switching !== null || isHeld;
   return {
     ...activity,

@@ -45,7 +45,8 @@ export {
   type Switching,
   type WantedReturn,
 } from "./state.ts";
-export { refusedBack, sourceAlarm } from "./assess.ts";
+export { refusedBack } from "./assess.ts";
+export { sourceAlarm } from "./held.ts";
 export { revisionsLeft, type Asked } from "./back.ts";
 export { plannedLeft } from "./planned.ts";
 export { isTickDue } from "./clock.ts";
