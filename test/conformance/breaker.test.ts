@@ -38,6 +38,17 @@ async function canary(
   return { stable, candidate, route };
 }
 
+/** All traffic goes to a candidate at the remote, which may not be asked twice. */
+async function canaryAt(remote: DoublingRemote): Promise<void> {
+  harness = await connected(
+    new GatewayHarness({ workers: 1, remotes: { there: remote.settings(false) } }),
+  );
+  const stable = await harness.numbers(1, "doubles", "v1.0");
+  const candidate = await remote.revision(harness, 2, "there", stable);
+  const route = canaryRoute(harness, { stable, candidate }, { weight: 100, breaker: true });
+  await publishReady(harness, route);
+}
+
 /** Nothing is watched: the last one serves, the others are targets, the newest first. */
 async function atRest(...fixtures: readonly ("moody" | "doubles")[]): Promise<void> {
   harness = await connected(new GatewayHarness());
@@ -172,13 +183,7 @@ test("stable failing alike is a common outage: nothing moves, and the log says w
 test("a remote that takes no connection 20 times in a row is left", async () => {
   const remote = await DoublingRemote.start();
   try {
-    harness = await connected(
-      new GatewayHarness({ workers: 1, remotes: { there: remote.settings(false) } }),
-    );
-    const stable = await harness.numbers(1, "doubles", "v1.0");
-    const candidate = await remote.revision(harness, 2, "there", stable);
-    const route = canaryRoute(harness, { stable, candidate }, { weight: 100, breaker: true });
-    await publishReady(harness, route);
+    await canaryAt(remote);
     remote.fails = "drop";
     expect(statuses(await send(3, 19))).toEqual([503]);
     await new Promise((resolve) => setTimeout(resolve, 200));
@@ -196,13 +201,7 @@ test("a remote that takes no connection 20 times in a row is left", async () => 
 test("one reset of a remote is one failure, however many requests it takes with it", async () => {
   const remote = await DoublingRemote.start();
   try {
-    harness = await connected(
-      new GatewayHarness({ workers: 1, remotes: { there: remote.settings(false) } }),
-    );
-    const stable = await harness.numbers(1, "doubles", "v1.0");
-    const candidate = await remote.revision(harness, 2, "there", stable);
-    const route = canaryRoute(harness, { stable, candidate }, { weight: 100, breaker: true });
-    await publishReady(harness, route);
+    await canaryAt(remote);
     remote.fails = "silent";
     const before = remote.infers;
     const lost = Promise.all(Array.from({ length: 40 }, () => harness.infer(numberBody(3))));

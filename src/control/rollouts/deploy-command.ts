@@ -337,7 +337,7 @@ export async function deploy(
     async () => {
       const { state } = controller;
       // Another command may have had its turn meanwhile.
-      if (!controller.hasTaken(operation)) await checkExpected(endpoints, running, body);
+      await checkExpected(endpoints, running, body);
       const event = await deployEvent(endpoints, state, body, version, operation);
       const without = await unwatched(endpoints, state, event);
       notes = [...ofPolicy, ...notesOf(state, event), ...without];

@@ -1,7 +1,11 @@
 import * as z from "zod";
 
 import { trafficOf } from "../../core/analysis/index.ts";
-import type { EndpointTraffic, EvidencePage } from "../../core/api/index.ts";
+import {
+  assessmentContextSchema,
+  type EndpointTraffic,
+  type EvidencePage,
+} from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import { defaultPolicy } from "../../core/policy/index.ts";
 import { evidenceIdOf, rolloutOf, type Rollout } from "../../core/rollout/index.ts";
@@ -119,17 +123,8 @@ async function findWatch(endpoints: Endpoints, id: string): Promise<Watch> {
   });
 }
 
-const contextSchema = z.object({
-  now: z.number(),
-  lastEvidenceAt: z.number().nullable(),
-  listeningSince: z.number().optional(),
-  phase: z.enum(["canary", "bake"]),
-  plannedRequestsLeft: z.number().nullable(),
-  candidateShare: z.number(),
-});
-
 const lookedSchema = z.object({
-  look: z.object({ id: z.string(), position: z.number().int(), context: contextSchema }),
+  look: z.object({ id: z.string(), position: z.number().int(), context: assessmentContextSchema }),
 });
 const bakingSchema = z.object({ rollout: z.string() });
 
@@ -154,7 +149,7 @@ async function clockOf(
 function recordedView({ recorded, rollback }: Watch): EvidencePage["recorded"] {
   if (recorded === null || rollback === null) return null;
   const { sequence, at, evidence } = recorded;
-  const context = contextSchema.safeParse(evidence["context"]);
+  const context = assessmentContextSchema.safeParse(evidence["context"]);
   const { position } = evidence;
   return {
     sequence,

@@ -234,7 +234,7 @@ export async function rollback(
     const outcome = await controller.command(
       async () => {
         const { state } = controller;
-        if (!controller.hasTaken(operation)) await checkGuard(endpoints, state, body);
+        await checkGuard(endpoints, state, body);
         return rollbackEvent(body, await choose(endpoints, state, body), operation);
       },
       { operation, readAt },

@@ -77,7 +77,7 @@ export const incidentSchema = incidentSummarySchema.extend({
 });
 
 /** What was known when the evidence was looked at, beside it. */
-const contextSchema = z.object({
+export const assessmentContextSchema = z.object({
   now: z.number(),
   lastEvidenceAt: z.number().nullable(),
   listeningSince: z.number().optional(),
@@ -95,7 +95,7 @@ const recordedSchema = z.object({
   /** As it was stored. */
   assessment: z.unknown(),
   /** What it was asked, and the last record it knew; null in entries of older versions. */
-  context: contextSchema.nullable(),
+  context: assessmentContextSchema.nullable(),
   position: z.number().int().nullable(),
 });
 
@@ -111,7 +111,9 @@ export const evidencePageSchema = z.object({
   plan: z.record(z.string(), z.unknown()),
   recorded: recordedSchema.nullable(),
   /** Looks that held the rollout, let it go or took it on: up to which record, and what else was known. */
-  looks: z.array(z.object({ position: z.number().int(), context: contextSchema })).default([]),
+  looks: z
+    .array(z.object({ position: z.number().int(), context: assessmentContextSchema }))
+    .default([]),
   /** When its bake began; null: it did not, ms since 1970. */
   bakingSince: z.number().nullable().default(null),
   intervals: z.array(z.object({ position: z.number().int(), interval: intervalSchema })),

@@ -1,4 +1,5 @@
 export {
+  assessmentContextSchema,
   endpointTrafficSchema,
   evidencePageSchema,
   incidentSchema,

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 
+import { MEASURED } from "../../../test/support/rollout-facts.ts";
 import { armsBy, plainRoute, routeRevision, WATCHED } from "../../../test/support/route-facts.ts";
 import { parseEndpointName } from "../../core/version/index.ts";
 import type { RollbackRequest } from "../../link/message/index.ts";
@@ -337,21 +338,13 @@ test("without a route there is nothing to go back on", async () => {
 });
 
 test("under the key of what either plane did it goes no further, however it is asked", async () => {
-  const measured = {
-    switchMs: 1,
-    lastOldAdmittedMs: null,
-    lastOldResponseMs: null,
-    failedRequests: 0,
-    verified: true,
-    durable: true,
-  };
   const operations = ["other 00", "lost 12ab"];
   const byControl = { ...underWay, operations };
   for (const [rolledBack, key, already, to] of [
     [byControl, "lost", true, 3],
-    [{ ...byControl, measured }, "lost", true, 3],
-    [{ ...byControl, measured }, "los", false, 2],
-    [{ ...byControl, measured }, undefined, false, 2],
+    [{ ...byControl, measured: MEASURED }, "lost", true, 3],
+    [{ ...byControl, measured: MEASURED }, "los", false, 2],
+    [{ ...byControl, measured: MEASURED }, undefined, false, 2],
   ] as const) {
     const { endpoint, serves } = served(() => Promise.resolve(answered));
     await endpoint.publish(route(1, { rolledBack: { ...rolledBack, operations } }));
