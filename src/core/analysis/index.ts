@@ -13,6 +13,7 @@ export {
   addPairCounts,
   armCountsSchema,
   batchRows,
+  latencyBatch,
   intervalSchema,
   latencyBucket,
   noArmCounts,

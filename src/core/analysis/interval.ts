@@ -37,8 +37,8 @@ export const armCountsSchema = z.object({
   /** Of `errors`: tried on stable as well, which failed them too. */
   fallbackFailed: count,
   /**
-   * The version's own time, in buckets of `latencyBucket`, by how many rows it ran together
-   * (`batchRows`). A run that several requests share is one observation.
+   * The version's own time, in buckets of `latencyBucket`, by what it had to do at a time
+   * (`latencyBatch`). A run that several requests share is one observation.
    */
   latency: z.record(z.string(), histogramSchema),
   /** Predicted class, or bin of a numeric prediction (`outputBinLabel`), of a unit's first row. */
@@ -155,6 +155,14 @@ export function batchRows(rows: number): number {
   const whole = Math.max(1, rows);
   const shift = Math.max(0, 31 - Math.clz32(whole) - BATCH_BITS);
   return (whole >>> shift) << shift;
+}
+
+/**
+ * Names what a version had to do at a time: rows that it ran together and, at a server that takes several
+ * requests at a time, how many others it had in flight: `8`, or `1+3`. Only times of one name are compared.
+ */
+export function latencyBatch(rows: number, beside: number): string {
+  return beside > 0 ? `${batchRows(rows)}+${batchRows(beside)}` : String(batchRows(rows));
 }
 
 /** Bins of numeric predictions: neighbours differ by a quarter, what is below a billionth is 0. */

@@ -142,6 +142,20 @@ describe("latency", () => {
     expect(run(20, 20)).toBe("continue");
   });
 
+  test("above a limit for its larger batches alone, it is not worse than stable, and only holds", () => {
+    const random = seededRandom(7);
+    const arm = (small: number, large: number): Interval["stable"] => ({
+      ...noArmCounts(),
+      requests: small + large,
+      latency: { "1": drawLatencies(random, small, 10), "1+6": drawLatencies(random, large, 60) },
+    });
+    const limited = { ...METRICS.latency, quantile: 0.9, slower: 9, maxMs: 50 } as const;
+    const intervals = Array.from({ length: 60 }, (_, at) =>
+      intervalOf(at, { candidate: arm(10, 90), stable: arm(90, 3) }),
+    );
+    expect(judge(fold(watchOnly(limited), intervals)).decision).toBe("hold");
+  });
+
   test("edges known from before the rollout are used at once", () => {
     const stable: Behaviour = { latencyMs: 20 };
     const baseline = drawBaseline(seededRandom(5), 10, 100, stable);

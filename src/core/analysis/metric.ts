@@ -167,11 +167,13 @@ function gatewayInput(source: GatewayRate, { interval, arms, pairs }: Step): Rat
   return {
     arms:
       arms === null
-        ? null
-        : {
-            candidate: gatewayRate(source, arms.candidate),
-            stable: gatewayRate(source, arms.stable),
-          },
+        ? []
+        : [
+            {
+              candidate: gatewayRate(source, arms.candidate),
+              stable: gatewayRate(source, arms.stable),
+            },
+          ],
     pairs: source === "errors" ? pairs : null,
     losses: [],
     candidate: own,
@@ -261,7 +263,7 @@ function observeLatencyMetric(
             limit,
             {
               ...NO_INPUT,
-              arms: arms === null ? null : limitArms(plan.limit.bucket, arms),
+              arms: arms === null ? [] : limitArms(plan.limit.bucket, arms),
               candidate: candidate.length === 0 ? null : slowerThan(candidate, plan.limit.bucket),
             },
             over,
@@ -274,13 +276,17 @@ function observeLatencyMetric(
   };
 }
 
+/** By batch: the busier arm has the larger ones, and is not worse for that. */
 function limitArms(
   bucket: number,
   arms: { readonly candidate: ArmCounts; readonly stable: ArmCounts },
-): JudgedArms | null {
-  const candidate = slowerThan(pooled(arms.candidate.latency), bucket);
-  const stable = slowerThan(pooled(arms.stable.latency), bucket);
-  return candidate.requests === 0 || stable.requests === 0 ? null : { candidate, stable };
+): readonly JudgedArms[] {
+  return Object.entries(arms.candidate.latency).flatMap(([batch, ours]) => {
+    const theirs = Object.hasOwn(arms.stable.latency, batch) ? arms.stable.latency[batch] : [];
+    const candidate = slowerThan(ours, bucket);
+    const stable = slowerThan(theirs ?? [], bucket);
+    return candidate.requests === 0 || stable.requests === 0 ? [] : [{ candidate, stable }];
+  });
 }
 
 function observeDriftMetric(state: DriftState, step: Step): DriftState {

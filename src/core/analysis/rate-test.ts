@@ -14,7 +14,7 @@ import {
   type PairLosses,
 } from "../evidence/index.ts";
 import type { Tolerance } from "../policy/index.ts";
-import { addJudged, centreOf, type JudgedArms } from "./judged.ts";
+import { addJudged, centreOf, NOTHING, type JudgedArms } from "./judged.ts";
 import { advance, averageLogE, MOST_DISPERSION, startRegression, startSafety } from "./process.ts";
 import { addSpread, NO_SPREAD, spreadIndex, type Spread } from "./spread.ts";
 
@@ -63,8 +63,8 @@ export interface RateTestState {
 
 /** What one interval has for such a test. */
 export interface RateInput {
-  /** Null: an arm has nothing to compare. */
-  readonly arms: JudgedArms | null;
+  /** Apart where only like is compared with like (batch sizes); none: an arm has nothing to compare. */
+  readonly arms: readonly JudgedArms[];
   /** Inputs that both answered, and that are not among those of the arms. */
   readonly pairs: PairCounts | null;
   /** The same, where answers are neither right nor wrong. */
@@ -77,7 +77,7 @@ export interface RateInput {
 
 /** Nothing happened. */
 export const NO_INPUT: RateInput = {
-  arms: null,
+  arms: [],
   pairs: null,
   losses: [],
   candidate: null,
@@ -143,7 +143,7 @@ function comparedBy(
   const parts: (readonly number[])[] = [];
   if (pairs !== null) parts.push(bets.pairs(pairs, tolerance));
   for (const loss of losses) parts.push(bets.loss(loss, tolerance));
-  if (arms !== null) parts.push(bets.arms(arms, { ...tolerance, centre }));
+  for (const one of arms) parts.push(bets.arms(one, { ...tolerance, centre }));
   const [first, ...others] = parts;
   if (first === undefined) return null;
   return others.length === 0
@@ -182,8 +182,8 @@ export function observeRate(
   const { compared, better, safe } = state;
   const centre = state.centre ?? 0;
   const { arms, candidate } = input;
-  const stable =
-    state.centre === null && arms !== null ? addJudged(state.stable, arms.stable) : state.stable;
+  const beside = arms.reduce((sum, one) => addJudged(sum, one.stable), NOTHING);
+  const stable = state.centre === null ? addJudged(state.stable, beside) : state.stable;
   const next = (process: EProcess | null, increments: readonly number[] | null): EProcess | null =>
     process === null ? null : advance(process, increments, { dispersion, over });
   return {
@@ -197,7 +197,7 @@ export function observeRate(
     safe: next(safe, safeBy(input, plan, centre)),
     centre: state.centre ?? centreOf(stable, tolerance?.relative ?? 1),
     stable,
-    spread: adaptive && arms !== null ? addSpread(state.spread, arms.stable) : state.spread,
+    spread: adaptive ? addSpread(state.spread, beside) : state.spread,
   };
 }
 

@@ -69,7 +69,7 @@ export function signalInput(
   return {
     input: {
       ...NO_INPUT,
-      arms: ready ? { candidate: ours.taken, stable: theirs.taken } : null,
+      arms: ready ? [{ candidate: ours.taken, stable: theirs.taken }] : [],
       pairs: paired !== null && paired.pairs > 0 ? paired : null,
       losses: (paired?.losses ?? []).map(([loss, beside]) => ({ candidate: loss, stable: beside })),
       candidate,

@@ -2,6 +2,7 @@ import {
   addArmCounts,
   addInputs,
   addPairCounts,
+  latencyBatch,
   noArmCounts,
   noPairCounts,
   type ArmCounts,
@@ -127,8 +128,8 @@ function countsOf(sum: ArmTally): ArmCounts {
   for (const total of TOTALS) counts[total] = sum[total];
   const slots = [...sum.latency].toSorted(([a], [b]) => a - b);
   for (const [slot, times] of slots) {
-    const { rows, bucket } = slotParts(slot);
-    (counts.latency[String(rows)] ??= []).push([bucket, times]);
+    const { rows, beside, bucket } = slotParts(slot);
+    (counts.latency[latencyBatch(rows, beside)] ??= []).push([bucket, times]);
   }
   // Labels come from models: `__proto__` is one like any other.
   return { ...counts, outputs: Object.fromEntries(sum.outputs), inputs: sum.inputs };

@@ -44,6 +44,7 @@ class RolloutMemory {
 export class ArmRecorder implements TicketArm {
   readonly deadlineMs: number;
   readonly isCandidate: boolean;
+  readonly isCompared: boolean;
   readonly losses: LossBook;
   readonly labels: Labels<Prediction>;
   readonly mirror: TicketArm["mirror"];
@@ -62,6 +63,7 @@ export class ArmRecorder implements TicketArm {
   ) {
     this.deadlineMs = parts.deadlineMs;
     this.isCandidate = parts.isCandidate;
+    this.isCompared = parts.isCompared;
     this.losses = parts.losses;
     this.labels = parts.labels;
     this.mirror = parts.mirror;
@@ -146,6 +148,7 @@ export class EvidenceRecorder {
       arm = new ArmRecorder({
         deadlineMs: watch.deadlineMs,
         isCandidate: revision === watch.candidate,
+        isCompared: revision === watch.candidate && revisionsOf(watch).length > 1,
         losses: this.#memory.losses(revision, "assigned"),
         mirror: this.#mirrorOf(watch, revision),
         labels: this.#memory.labels,

@@ -108,15 +108,31 @@ const MESSAGE_CHARACTERS = 500;
 /** Room for the buckets of one batch size: they lie within ±1023. */
 const SLOT_SPAN = 2_048;
 
-/** Bucket of the time and of the rows in one number. */
-export function latencySlot(rows: number, bucket: number): number {
-  return rows * SLOT_SPAN + bucket + SLOT_SPAN / 2;
+/** Room for the rows of one number of others in flight, which is told up to `MOST_BESIDE`. */
+const ROWS_SPAN = 2 ** 31;
+const MOST_BESIDE = 1_023;
+
+/** What one run took, and had to do. */
+export interface LatencySlot {
+  readonly rows: number;
+  /** Other requests in flight at the same server; 0 at what runs one frame at a time. */
+  readonly beside: number;
+  /** Of `latencyBucket`. */
+  readonly bucket: number;
+}
+
+/** All of it in one number: a whole one that a double holds exactly. */
+export function latencySlot({ rows, beside, bucket }: LatencySlot): number {
+  const crowd = Math.min(beside, MOST_BESIDE);
+  return (crowd * ROWS_SPAN + rows) * SLOT_SPAN + bucket + SLOT_SPAN / 2;
 }
 
 /** What `latencySlot` was made of. */
-export function slotParts(slot: number): { readonly rows: number; readonly bucket: number } {
-  const rows = Math.floor(slot / SLOT_SPAN);
-  return { rows, bucket: slot - rows * SLOT_SPAN - SLOT_SPAN / 2 };
+export function slotParts(slot: number): LatencySlot {
+  const work = Math.floor(slot / SLOT_SPAN);
+  const beside = Math.floor(work / ROWS_SPAN);
+  const bucket = slot - work * SLOT_SPAN - SLOT_SPAN / 2;
+  return { rows: work - beside * ROWS_SPAN, beside, bucket };
 }
 
 /** An arm that did nothing. */

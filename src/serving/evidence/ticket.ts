@@ -1,6 +1,6 @@
 import { batchRows, latencyBucket } from "../../core/analysis/index.ts";
 import type { LastgoodError } from "../../core/errors/index.ts";
-import type { InferResult, RunFrame } from "../runtime/index.ts";
+import type { Beside, InferResult, RunFrame } from "../runtime/index.ts";
 import type { DisagreementTerms } from "./disagreement.ts";
 import type { Death, LossBook } from "./loss.ts";
 import { PairTicket, type PairOutcome } from "./pair.ts";
@@ -20,6 +20,8 @@ import type { EvidenceWindow, Pending } from "./window.ts";
 export interface TicketArm {
   readonly deadlineMs: number;
   readonly isCandidate: boolean;
+  /** The candidate, with stable beside it. */
+  readonly isCompared: boolean;
   readonly losses: LossBook;
   readonly labels: Labels<Prediction>;
   /** The revision that a share of its requests is also sent to, and the losses of those. */
@@ -223,12 +225,27 @@ export class RequestTicket implements Pending {
     return true;
   }
 
-  #observe({ outputs, modelMs, batch, frame }: InferResult): void {
+  /**
+   * The others that a request shared its server with. Those that come while it is being answered slow it down,
+   * too, and the busier arm has more of them: they count for the candidate, which must not be blamed for its
+   * share of the traffic.
+   */
+  #crowd(beside: Beside | undefined): number {
+    if (beside === undefined) return 0;
+    const most = this.#arm.isCompared ? Math.max(beside.atStart, beside.atEnd) : beside.atStart;
+    return most > 0 ? batchRows(most) : 0;
+  }
+
+  #observe({ outputs, modelMs, batch, frame, beside }: InferResult): void {
     const prediction = predictionOf(outputs);
     if (prediction !== null) bump(this.#tally.outputs, this.#arm.labels.of(prediction));
     // Those who share a run share its time: it was seen once.
     if (!this.#arm.isNewFrame(frame)) return;
-    const slot = latencySlot(batchRows(frame?.rows ?? batch), latencyBucket(modelMs));
+    const slot = latencySlot({
+      rows: batchRows(frame?.rows ?? batch),
+      beside: this.#crowd(beside),
+      bucket: latencyBucket(modelMs),
+    });
     bump(this.#tally.latency, slot);
   }
 }

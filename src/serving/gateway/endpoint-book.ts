@@ -84,6 +84,7 @@ export class EndpointBook {
     if (served === undefined) {
       served = new ServedRevision({
         key,
+        worker: this.#settings.worker,
         subject: key.slice(0, key.lastIndexOf("@")),
         connect: this.#connect,
         suspects: this.suspects,
@@ -163,8 +164,8 @@ export class EndpointBook {
     this.#post({ kind: "protocol", endpoint, protocol });
   }
 
-  async connect(key: string, address: ModelAddress): Promise<void> {
-    await this.served(key).connect(address);
+  async connect(key: string, address: ModelAddress, inFlight: SharedArrayBuffer): Promise<void> {
+    await this.served(key).connect(address, inFlight);
   }
 
   async disconnect(key: string): Promise<void> {

@@ -145,7 +145,12 @@ export class LoadedRevisions {
       [...this.#revisions.values()].map(async (revision) => {
         const serving = revision.serving;
         if (serving === null) return;
-        const connected = send({ kind: "connect", key: revision.key, address: serving.address });
+        const connected = send({
+          kind: "connect",
+          key: revision.key,
+          address: serving.address,
+          inFlight: revision.inFlight,
+        });
         if (serving.isOpen)
           this.#options.workers.tellOne(worker, { kind: "open", key: revision.key });
         // Its requests would wait for ever; all workers are connected anew.

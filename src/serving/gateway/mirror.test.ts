@@ -12,6 +12,7 @@ import {
   type ModelClient,
 } from "../runtime/index.ts";
 import { CountBook } from "./count-book.ts";
+import { Crowd } from "./crowd.ts";
 import { Mirror } from "./mirror.ts";
 import { RoutedEndpoint, type MirrorPlan } from "./routed-endpoint.ts";
 import { ServedRevision } from "./served-revision.ts";
@@ -78,12 +79,13 @@ async function setUp(address: ModelAddress = ADDRESS) {
   const lost: string[] = [];
   const served = new ServedRevision({
     key: "e/2@x",
+    worker: 0,
     subject: "e/2",
     connect: () => Promise.resolve(client),
     suspects: new SuspectDesk(() => undefined),
     onLost: (key) => lost.push(key),
   });
-  await served.connect(address);
+  await served.connect(address, Crowd.room());
   served.open();
   const stage = new EvidenceStage();
   stage.watch(watch);

@@ -147,9 +147,12 @@ export class PassThrough {
   }
 
   /** A stream may outlast the interval of its admission: it is judged while it still can be. */
-  #judgeLater({ ticket, requestId }: Sent, { ms }: Forwarded): (cut: LastgoodError | null) => void {
+  #judgeLater(
+    { ticket, requestId }: Sent,
+    { ms, beside }: Forwarded,
+  ): (cut: LastgoodError | null) => void {
     if (ticket === null) return () => undefined;
-    const answered = { outputs: [], modelMs: ms, batch: 1, frame: { rows: 1 } };
+    const answered = { outputs: [], modelMs: ms, batch: 1, frame: { rows: 1 }, beside };
     const left = ticket.deadlineAt - monotonic() - JUDGED_BEFORE_MS;
     const timer = setTimeout(() => ticket.answered(answered), Math.max(0, left));
     timer.unref();

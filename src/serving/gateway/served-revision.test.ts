@@ -7,6 +7,7 @@ import {
   type ModelAddress,
   type ModelClient,
 } from "../runtime/index.ts";
+import { Crowd } from "./crowd.ts";
 import { ServedRevision, type ModelRequest } from "./served-revision.ts";
 import { SuspectDesk } from "./suspect-desk.ts";
 
@@ -44,6 +45,7 @@ function setUp(address: ModelAddress = ADDRESS) {
   });
   const served = new ServedRevision({
     key: "e/1@x",
+    worker: 0,
     subject: "e/1",
     connect: () => {
       const client = new FakeClient();
@@ -63,7 +65,7 @@ function setUp(address: ModelAddress = ADDRESS) {
     ticket: null,
   };
   const bring = async (): Promise<FakeClient> => {
-    await served.connect(address);
+    await served.connect(address, Crowd.room());
     return clients.at(-1) ?? new FakeClient();
   };
   return { served, suspects, told, request, replays, bring };

@@ -13,6 +13,7 @@ import {
 } from "../runtime/index.ts";
 import { monotonic } from "./clock.ts";
 import type { CountCell } from "./count-book.ts";
+import { Crowd } from "./crowd.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { Gate } from "./gate.ts";
 import { Strikes } from "./strikes.ts";
@@ -24,6 +25,8 @@ export type ConnectModel = (address: ModelAddress) => Promise<ModelClient>;
 /** What a served revision needs of its worker. */
 export interface ServedRevisionContext {
   readonly key: string;
+  /** Number of the worker. */
+  readonly worker: number;
   /** Name for people: `iris-prod/3`. */
   readonly subject: string;
   readonly connect: ConnectModel;
@@ -65,6 +68,8 @@ export class ServedRevision {
   lastResponseAt: number | null = null;
   readonly #context: ServedRevisionContext;
   #client: ModelClient | null = null;
+  /** Null for what runs one frame at a time. */
+  #crowd: Crowd | null = null;
   #lostClient: ModelClient | null = null;
   /** CLOCK_MONOTONIC, ms: when the last process was found dead. */
   #lostAt = 0;
@@ -103,12 +108,12 @@ export class ServedRevision {
   /**
    * Dials `address` in place of the connection there was; requests wait until `open`. What the old
    * one still has in flight ends first, so that the main thread knows of every suspect before
-   * requests go to the replacement.
+   * requests go to the replacement. `inFlight` is its `Crowd`'s.
    */
-  connect(address: ModelAddress): Promise<void> {
+  connect(address: ModelAddress, inFlight: SharedArrayBuffer): Promise<void> {
     this.gate.close();
     this.#mayOpen = false;
-    const connected = this.#connecting.then(() => this.#dial(address));
+    const connected = this.#connecting.then(() => this.#dial(address, inFlight));
     this.#connecting = connected.catch(() => undefined);
     return connected;
   }
@@ -119,7 +124,7 @@ export class ServedRevision {
     if (this.#client !== null) this.gate.open();
   }
 
-  async #dial(address: ModelAddress): Promise<void> {
+  async #dial(address: ModelAddress, inFlight: SharedArrayBuffer): Promise<void> {
     const old = this.#client;
     this.#client = null;
     if (old !== null) {
@@ -127,6 +132,7 @@ export class ServedRevision {
       await new Promise((resolve) => setImmediate(resolve));
     }
     this.#mayRepeat = mayRepeat(address);
+    this.#crowd = address.kind === "onnx" ? null : new Crowd(inFlight, this.#context.worker);
     this.#client = await this.#context.connect(address);
     if (this.#mayOpen) this.gate.open();
   }
@@ -148,11 +154,20 @@ export class ServedRevision {
     if (client === null || !this.gate.isOpen)
       return this.#wait(request, monotonic() + request.timeoutMs);
     const startedAt = monotonic();
-    return client
-      .infer(request.inputs, { timeoutMs: request.timeoutMs })
-      .catch((error: unknown) =>
+    return this.#ask(client, request.inputs, { timeoutMs: request.timeoutMs }).catch(
+      (error: unknown) =>
         this.#recover(request, { client, error, deadline: startedAt + request.timeoutMs }),
-      );
+    );
+  }
+
+  #ask(
+    client: ModelClient,
+    inputs: readonly Tensor[],
+    options: Parameters<ModelClient["infer"]>[1],
+  ): Promise<InferResult> {
+    const crowd = this.#crowd;
+    if (crowd === null) return client.infer(inputs, options);
+    return crowd.during(() => client.infer(inputs, options));
   }
 
   /**
@@ -168,7 +183,7 @@ export class ServedRevision {
     if (client === null || !this.gate.isOpen) throw this.#notLoaded();
     const { inputs, timeoutMs, ticket } = request;
     try {
-      return await client.infer(inputs, { timeoutMs, alone: true });
+      return await this.#ask(client, inputs, { timeoutMs, alone: true });
     } catch (error) {
       if (!(error instanceof ModelDied)) throw error;
       this.#lost(client);
@@ -191,13 +206,30 @@ export class ServedRevision {
       if (!isForwarding(client))
         throw new LastgoodError("protocol.unsupported", `${this.subject} is not passed through`);
       try {
-        return await client.forward(request);
+        return await this.#forward(client, request);
       } catch (error) {
         // Nothing of it has left: it waits for the process to be back, as every request does.
         if (!(error instanceof ModelDied)) throw error;
         this.#lost(client);
         if (monotonic() > until) throw LastgoodError.from(error);
       }
+    }
+  }
+
+  /** What is still being read of an answer is still in flight. */
+  async #forward(client: ForwardingClient, request: ForwardRequest): Promise<Forwarded> {
+    const crowd = this.#crowd;
+    if (crowd === null) return client.forward(request);
+    const atStart = crowd.enter();
+    try {
+      const answer = await client.forward(request);
+      const beside = { atStart, atEnd: crowd.others };
+      if (Buffer.isBuffer(answer.body)) crowd.leave();
+      else answer.body.once("close", () => crowd.leave());
+      return { ...answer, beside };
+    } catch (error) {
+      crowd.leave();
+      throw error;
     }
   }
 
@@ -211,7 +243,7 @@ export class ServedRevision {
       if (client === null) throw this.#notLoaded();
       const timeoutMs = Math.max(1, deadline - monotonic());
       try {
-        return await client.infer(request.inputs, { timeoutMs });
+        return await this.#ask(client, request.inputs, { timeoutMs });
       } catch (error) {
         return this.#recover(request, { client, error, deadline });
       }
@@ -253,7 +285,7 @@ export class ServedRevision {
       cell.requests += 1;
       try {
         const timeoutMs = Math.max(1, deadline - monotonic());
-        return await client.infer(request.inputs, { timeoutMs, alone: true });
+        return await this.#ask(client, request.inputs, { timeoutMs, alone: true });
       } catch (error) {
         cell.errors += 1;
         if (!(error instanceof ModelDied)) throw stillSuspect(LastgoodError.from(error));

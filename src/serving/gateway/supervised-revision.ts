@@ -6,6 +6,7 @@ import type { RouteRevision } from "../../link/route/index.ts";
 import type { LoadedModel, LoadProof, ModelAddress, Runtime } from "../runtime/index.ts";
 import { monotonic } from "./clock.ts";
 import type { CrashLog } from "./crash-log.ts";
+import { Crowd } from "./crowd.ts";
 import { HARD_LIMITS, type Breach } from "./hard-limits.ts";
 import type { Log } from "./log.ts";
 import { takesCopies } from "./served-revision.ts";
@@ -58,6 +59,8 @@ export class SupervisedRevision {
   readonly key: string;
   readonly subject: string;
   readonly revision: RouteRevision;
+  /** What all workers have in flight at it: a `Crowd`'s. */
+  readonly inFlight = Crowd.room();
   readonly #options: SupervisionOptions;
   readonly #suspects = new SuspectQueue();
   readonly #end = Promise.withResolvers<void>();
@@ -147,6 +150,7 @@ export class SupervisedRevision {
   }
 
   workerGone(worker: number): void {
+    Crowd.forget(this.inFlight, worker);
     this.#suspects.workerGone(worker);
   }
 
@@ -244,7 +248,8 @@ export class SupervisedRevision {
   async #open(model: LoadedModel): Promise<boolean> {
     const { workers, log } = this.#options;
     try {
-      await workers.all({ kind: "connect", key: this.key, address: model.address });
+      const { key, inFlight } = this;
+      await workers.all({ kind: "connect", key, address: model.address, inFlight });
     } catch (error) {
       log("warn", `a worker could not reach ${this.subject}`, { why: String(error) });
       return false;

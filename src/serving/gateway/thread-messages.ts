@@ -32,7 +32,13 @@ export interface WorkerSettings {
 /** Commands of the main thread that a worker answers with `done` or `failed`. */
 export type WorkerCommand =
   /** Dial a loaded revision. Requests for it wait until `open`. */
-  | { readonly kind: "connect"; readonly key: string; readonly address: ModelAddress }
+  | {
+      readonly kind: "connect";
+      readonly key: string;
+      readonly address: ModelAddress;
+      /** What all workers have in flight at it: a `Crowd`'s. */
+      readonly inFlight: SharedArrayBuffer;
+    }
   /** Hang up once nothing is pending, and forget it. */
   | { readonly kind: "disconnect"; readonly key: string }
   /** Replace an endpoint's route. With `holdMs` its requests wait for the next swap, that long. */

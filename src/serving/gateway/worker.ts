@@ -89,7 +89,7 @@ function answer(worker: Worker, id: number, command: WorkerCommand): void {
 function carryOut({ book, fronts, flush }: Worker, command: WorkerCommand): unknown {
   switch (command.kind) {
     case "connect":
-      return book.connect(command.key, command.address);
+      return book.connect(command.key, command.address, command.inFlight);
     case "disconnect":
       return book.disconnect(command.key);
     case "swap":

@@ -6,6 +6,7 @@ export {
   ModelDied,
   UNLOADED,
   OWN_REQUESTS,
+  type Beside,
   type Forwarded,
   type ForwardingClient,
   type ForwardRequest,

@@ -13,6 +13,12 @@ export interface RunFrame {
   readonly rows: number;
 }
 
+/** Other requests that a server had in flight beside one: when it was sent, and when it was answered. */
+export interface Beside {
+  readonly atStart: number;
+  readonly atEnd: number;
+}
+
 /** Outputs of one request and what they cost. */
 export interface InferResult {
   readonly outputs: readonly OutputValue[];
@@ -24,6 +30,8 @@ export interface InferResult {
   readonly frame?: RunFrame;
   /** JSON that the version's own server wrote, of MLflow's scoring protocol: its callers get it as it is. */
   readonly scoring?: string;
+  /** Left out by what runs one frame at a time. */
+  readonly beside?: Beside | undefined;
 }
 
 /**
@@ -152,6 +160,7 @@ export interface Forwarded {
   readonly body: Buffer | Readable;
   /** From when the request was sent to when the answer began, ms. */
   readonly ms: number;
+  readonly beside?: Beside | undefined;
 }
 
 /** A connection to a server that is given requests as they are. */

@@ -44,7 +44,8 @@ function drawArms(route: Route, window: Window, { requests, random, truthOf }: T
       [latencyMs * 1.5, slow],
     ] as const;
     for (const [ms, times] of slots)
-      if (times > 0) arm.latency.set(latencySlot(1, latencyBucket(ms)), times);
+      if (times > 0)
+        arm.latency.set(latencySlot({ rows: 1, beside: 0, bucket: latencyBucket(ms) }), times);
   }
 }
 
