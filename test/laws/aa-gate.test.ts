@@ -13,6 +13,8 @@ import { LateLabels, runsFrom, UnderTraffic, type Family } from "../support/unde
 const RUNS = runsFrom("AA_RUNS", 10);
 /** So many endpoints at once, each with one rollout at a time. */
 const ENDPOINTS: readonly Family[] = ["iris", "breast-cancer", "digits", "iris", "digits"];
+/** And so many more, whose answers are compared in pairs. */
+const PAIRED: readonly Family[] = ["iris", "digits"];
 
 const POLICY = {
   rollout: {
@@ -27,6 +29,11 @@ const POLICY = {
   },
   analysis: { flush: "250ms" },
 };
+/** All traffic at once, half of it copied to stable: answers are compared in pairs. */
+const MIRRORED = {
+  rollout: { blueGreen: {}, bake: "8s", holdback: "50%" },
+  analysis: { flush: "250ms" },
+};
 /** A hold on the way, which the evidence may take back, is no rollback; it is not waited for for long. */
 const LONGEST_MS = 30_000;
 
@@ -37,10 +44,10 @@ const labels: LateLabels[] = [];
 
 beforeAll(async () => {
   server = await startServer();
-  for (const [index, family] of ENDPOINTS.entries()) {
+  for (const [index, family] of [...ENDPOINTS, ...PAIRED].entries()) {
     const on = await UnderTraffic.start(server, `aa-${index}`, {
       family,
-      policy: POLICY,
+      policy: index < ENDPOINTS.length ? POLICY : MIRRORED,
       concurrency: 3,
       pauseMs: 20,
     });

@@ -79,6 +79,14 @@ test.concurrent("blue/green under the default policy: mirrored requests send it 
   await on.wasSentBackBy("errorRate", "v2.0-throws", await on.endOf(value.rollout?.id ?? ""));
 }, 120_000);
 
+test.concurrent("blue/green: a slow version goes back in its bake, by the times of both for the same requests", async () => {
+  const rollout = { blueGreen: {}, bake: "60s", holdback: "50%" };
+  const on = await start("slow-copies", { policy: { rollout, analysis: { flush: "250ms" } } });
+  await on.registerBroken("v2.0-slow");
+  const { rollout: begun } = await on.begin("v2.0-slow");
+  await on.wasSentBackBy("latency", "v2.0-slow", await on.endOf(begun?.id ?? "", 80_000));
+}, 120_000);
+
 test.concurrent("blue/green with preview: the candidate is reached at its own address, by nobody else, until a person promotes", async () => {
   const rollout = { blueGreen: { promotion: "manual" }, bake: "1s" };
   const on = await start("previewed", { policy: { rollout, analysis: { flush: "250ms" } } });

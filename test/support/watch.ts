@@ -190,6 +190,18 @@ export function drawArm(random: () => number, requests: number, behaviour: Behav
   };
 }
 
+/** So many pairs of what `draw` gives, the candidate's first. */
+export function drawPairs<T>(
+  pairs: number,
+  draw: (of: "candidate" | "stable") => T,
+): [T, T, number][] {
+  return Array.from({ length: pairs }, (): [T, T, number] => [
+    draw("candidate"),
+    draw("stable"),
+    1,
+  ]);
+}
+
 /** Of so many requests, those that chance gives the candidate. */
 export function drawSplit(
   random: () => number,

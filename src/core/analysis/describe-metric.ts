@@ -139,7 +139,7 @@ function latencyWords(
 ): string {
   const candidate = quantileMs(state.shown.candidate, at);
   const stable = quantileMs(state.shown.stable, at);
-  if (candidate === null) return "no latencies yet";
+  if (candidate === null) return "no times to compare yet";
   const beside = stable === null ? "" : `, stable ${milliseconds(stable)}`;
   const limit = maxMs === null ? "" : `, at most ${milliseconds(maxMs)} allowed`;
   // Two times side by side that chance is said to explain would be no more than not looked at.

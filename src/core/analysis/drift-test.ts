@@ -1,8 +1,19 @@
-import { splitBet, type EProcess } from "../evidence/index.ts";
+import {
+  pairedBet,
+  splitBet,
+  type EProcess,
+  type PairCounts as JudgedPairs,
+} from "../evidence/index.ts";
 import type { Tolerance } from "../policy/index.ts";
-import { addOutputs, type ArmCounts } from "./interval.ts";
-import { clampCentre, type JudgedArms } from "./judged.ts";
-import { countOutputs, freezeClasses, totalOutputs, type OutputClass } from "./output-class.ts";
+import { addOutputs, type ArmCounts, type PairCounts } from "./interval.ts";
+import { addArms, clampCentre, NOTHING, pairArms, type JudgedArms } from "./judged.ts";
+import {
+  classPairs,
+  countOutputs,
+  freezeClasses,
+  totalOutputs,
+  type OutputClass,
+} from "./output-class.ts";
 import { advance, averageOf, startRegression, type Weighing } from "./process.ts";
 
 /** How the distribution of predictions is tested; frozen. */
@@ -42,27 +53,67 @@ export function startDriftTest(plan: DriftTestPlan, horizon: number): DriftTestS
   return { ...plan, ...startProcesses(plan.classes, horizon) };
 }
 
+/** What an interval compares: the arms, or pairs that stand for them. */
+interface Compared {
+  /** Null: an arm has nothing to compare. */
+  readonly arms: { readonly candidate: ArmCounts; readonly stable: ArmCounts } | null;
+  readonly pairs: Pick<PairCounts, "outputs"> | null;
+}
+
+/** What both predicted of one class. */
+interface ClassCounts {
+  readonly arms: JudgedArms | null;
+  readonly pairs: JudgedPairs | null;
+}
+
 function compare(
   process: EProcess,
-  arms: JudgedArms,
+  { arms, pairs }: ClassCounts,
   centre: number,
   weighing: Weighing,
 ): EProcess {
-  const increments = splitBet(arms, { ...SAME_SHARE, centre: clampCentre(centre) });
-  return advance(process, increments, weighing);
+  const tolerance = { ...SAME_SHARE, centre: clampCentre(centre) };
+  const byArms = arms === null ? null : splitBet(arms, tolerance);
+  const byPairs = pairs === null ? null : pairedBet(pairs, SAME_SHARE);
+  const both =
+    byArms === null || byPairs === null
+      ? (byArms ?? byPairs)
+      : byArms.map((log, bet) => log + (byPairs[bet] ?? 0));
+  return advance(process, both, weighing);
 }
 
-function without({ candidate, stable }: JudgedArms): JudgedArms {
+/** The same of all that is not of the class. */
+function without({ arms, pairs }: ClassCounts): ClassCounts {
   return {
-    candidate: { requests: candidate.requests, bad: candidate.requests - candidate.bad },
-    stable: { requests: stable.requests, bad: stable.requests - stable.bad },
+    arms: arms === null ? null : { candidate: restOf(arms.candidate), stable: restOf(arms.stable) },
+    pairs:
+      pairs === null
+        ? null
+        : {
+            ...pairs,
+            onlyCandidateBad: pairs.onlyStableBad,
+            onlyStableBad: pairs.onlyCandidateBad,
+            bothBad: pairs.pairs - pairs.onlyCandidateBad - pairs.onlyStableBad - pairs.bothBad,
+          },
   };
 }
 
-/** The test after one more interval; null: an arm has nothing to compare. */
+function restOf({ requests, bad }: JudgedArms["stable"]): JudgedArms["stable"] {
+  return { requests, bad: requests - bad };
+}
+
+/** What stable predicted. */
+function outputsOfStable({ arms, pairs }: Compared): ArmCounts["outputs"] {
+  let outputs = arms?.stable.outputs ?? {};
+  for (const [, stable, times] of pairs?.outputs ?? [])
+    outputs = addOutputs(outputs, { [stable]: times });
+  return outputs;
+}
+
+/** The test after one more interval. */
 export function observeDrift(
   state: DriftTestState,
-  arms: { readonly candidate: ArmCounts; readonly stable: ArmCounts } | null,
+  compared: Compared,
   {
     horizon,
     dispersion,
@@ -74,9 +125,10 @@ export function observeDrift(
   },
 ): DriftTestState {
   const { classes } = state;
-  if (arms === null) return state;
+  const { arms, pairs } = compared;
+  if (arms === null && pairs === null) return state;
   if (classes === null) {
-    const gathered = addOutputs(state.gathered, arms.stable.outputs);
+    const gathered = addOutputs(state.gathered, outputsOfStable(compared));
     const frozen = freezeClasses(gathered, [], dispersion);
     return {
       classes: frozen,
@@ -84,7 +136,10 @@ export function observeDrift(
       ...startProcesses(frozen, horizon),
     };
   }
-  const counts = countClasses(classes, arms);
+  const counts = classes.map((one): ClassCounts => ({
+    arms: arms === null ? null : armsOfClass(one, arms, classes),
+    pairs: pairs === null ? null : classPairs(one, pairs.outputs, classes),
+  }));
   const next = (process: EProcess, at: number, direction: "higher" | "lower"): EProcess => {
     const [own, one] = [counts[at], classes[at]];
     if (own === undefined || one === undefined) return process;
@@ -105,17 +160,29 @@ export function driftLogE({ higher, lower }: DriftTestState): number {
   return averageOf([...higher, ...lower.filter((one) => one !== null)]);
 }
 
-/** What both arms predicted of each class, out of all their predictions. */
+function armsOfClass(
+  one: OutputClass,
+  { candidate, stable }: NonNullable<Compared["arms"]>,
+  classes: readonly OutputClass[],
+): JudgedArms {
+  const of = ({ outputs }: ArmCounts): JudgedArms["stable"] => ({
+    requests: totalOutputs(outputs),
+    bad: countOutputs(one, outputs, classes),
+  });
+  return { candidate: of(candidate), stable: of(stable) };
+}
+
+/** What both predicted of each class, out of all their predictions. */
 export function countClasses(
   classes: readonly OutputClass[],
-  { candidate, stable }: { readonly candidate: ArmCounts; readonly stable: ArmCounts },
+  { arms, pairs }: Compared,
 ): readonly JudgedArms[] {
-  const candidates = totalOutputs(candidate.outputs);
-  const stables = totalOutputs(stable.outputs);
-  return classes.map((one) => ({
-    candidate: { requests: candidates, bad: countOutputs(one, candidate.outputs, classes) },
-    stable: { requests: stables, bad: countOutputs(one, stable.outputs, classes) },
-  }));
+  return classes.map((one) => {
+    const own =
+      arms === null ? { candidate: NOTHING, stable: NOTHING } : armsOfClass(one, arms, classes);
+    if (pairs === null) return own;
+    return addArms(own, pairArms(classPairs(one, pairs.outputs, classes)));
+  });
 }
 
 /** Where the class is whose share differs most; null of nothing. */

@@ -14,6 +14,7 @@ export {
   armCountsSchema,
   batchRows,
   latencyBatch,
+  addJoint,
   intervalSchema,
   latencyBucket,
   noArmCounts,

@@ -66,6 +66,15 @@ export const pairCountsSchema = z.object({
   disagreed: count,
   /** No pairs: meant to be, and the other revision was too busy to be asked, or not there. */
   skipped: count.default(0),
+  /**
+   * Of pairs that both answered, or of a share of them that chance chose: both versions' own times, where
+   * both had as much to do, by that (`latencyBatch`): bucket of the candidate's, of stable's, how many.
+   */
+  latency: z
+    .record(z.string(), z.array(z.tuple([z.number().int(), z.number().int(), count])))
+    .default({}),
+  /** Of the same: what the candidate predicted, as `outputs` of an arm has it, what stable did, how many. */
+  outputs: z.array(z.tuple([z.string().max(100), z.string().max(100), count])).default([]),
 });
 
 /** Requests that both revisions were given. */
@@ -214,7 +223,16 @@ export function noArmCounts(): ArmCounts {
 
 /** No pairs. */
 export function noPairCounts(): PairCounts {
-  return { pairs: 0, onlyCandidateBad: 0, onlyStableBad: 0, bothBad: 0, disagreed: 0, skipped: 0 };
+  return {
+    pairs: 0,
+    onlyCandidateBad: 0,
+    onlyStableBad: 0,
+    bothBad: 0,
+    disagreed: 0,
+    skipped: 0,
+    latency: {},
+    outputs: [],
+  };
 }
 
 type Histogram = ArmCounts["latency"][string];
@@ -320,5 +338,23 @@ export function addPairCounts(one: PairCounts, other: PairCounts): PairCounts {
     bothBad: one.bothBad + other.bothBad,
     disagreed: one.disagreed + other.disagreed,
     skipped: one.skipped + other.skipped,
+    latency: merged(one.latency, other.latency, addJoint),
+    outputs: addJoint(one.outputs, other.outputs),
   };
+}
+
+/** How often two things came together. */
+type Joint<T> = [candidate: T, stable: T, times: number][];
+
+/** Both together, in the order in which they first came. */
+export function addJoint<T extends string | number>(one: Joint<T>, other: Joint<T>): Joint<T> {
+  const sums = new Map<T, Map<T, number>>();
+  for (const [candidate, stable, times] of [...one, ...other]) {
+    const row = sums.get(candidate) ?? new Map<T, number>();
+    sums.set(candidate, row);
+    row.set(stable, (row.get(stable) ?? 0) + times);
+  }
+  return [...sums].flatMap(([candidate, row]) =>
+    [...row].map(([stable, times]): Joint<T>[number] => [candidate, stable, times]),
+  );
 }

@@ -36,13 +36,11 @@ export function gatewayRate(rate: GatewayRate, arm: ArmCounts): Judged {
   return { requests: arm.requests, bad: Math.min(arm.requests, arm[rate]) };
 }
 
+/** Requests that both were given, by who was bad. */
+type BothBad = Pick<PairCounts, "pairs" | "onlyCandidateBad" | "onlyStableBad" | "bothBad">;
+
 /** What both did with the same requests; a record that claims more bad ones than it has says that all were. */
-export function pairArms({
-  pairs,
-  onlyCandidateBad,
-  onlyStableBad,
-  bothBad,
-}: Omit<PairCounts, "disagreed" | "skipped">): JudgedArms {
+export function pairArms({ pairs, onlyCandidateBad, onlyStableBad, bothBad }: BothBad): JudgedArms {
   const of = (bad: number): Judged => ({ requests: pairs, bad: Math.min(pairs, bad) });
   return { candidate: of(onlyCandidateBad + bothBad), stable: of(onlyStableBad + bothBad) };
 }

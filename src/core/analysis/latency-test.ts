@@ -1,8 +1,29 @@
-import { promotionBet, splitBet, type EProcess } from "../evidence/index.ts";
+import {
+  pairedBet,
+  pairedPromotionBet,
+  promotionBet,
+  splitBet,
+  type EProcess,
+  type PairCounts as JudgedPairs,
+} from "../evidence/index.ts";
 import type { Tolerance } from "../policy/index.ts";
 import { bucketAt, sizeOf, slowerThan, tailsOf, type Histogram } from "./histogram.ts";
-import { addLatencies, latencyBucket, latencyEdgeMs, type ArmCounts } from "./interval.ts";
-import { addArms, clampCentre, ENOUGH_TO_FREEZE, NOTHING, type JudgedArms } from "./judged.ts";
+import {
+  addHistograms,
+  addLatencies,
+  latencyBucket,
+  latencyEdgeMs,
+  type ArmCounts,
+  type PairCounts,
+} from "./interval.ts";
+import {
+  addArms,
+  clampCentre,
+  ENOUGH_TO_FREEZE,
+  NOTHING,
+  pairArms,
+  type JudgedArms,
+} from "./judged.ts";
 import { advance, averageOf, MOST_DISPERSION, startRegression, startSafety } from "./process.ts";
 import { addSpread, NO_SPREAD, spreadIndex, type Spread } from "./spread.ts";
 
@@ -122,8 +143,18 @@ interface Arms {
   readonly stable: ArmCounts;
 }
 
+/** What an interval compares: the arms, or pairs that stand for them. */
+export interface Compared {
+  /** Null: an arm has nothing to compare. */
+  readonly arms: Arms | null;
+  readonly pairs: Pick<PairCounts, "latency"> | null;
+}
+
 /** By quantile: the strata of an interval, one for each batch that has edges. */
 export type Strata = readonly (readonly Stratum[])[];
+
+/** By quantile: pairs of which the one, the other or both were slow, of each batch that has edges. */
+export type PairStrata = readonly (readonly JudgedPairs[])[];
 
 /** What an interval has at the edges of a test, by quantile. */
 export function strataOf(
@@ -155,6 +186,58 @@ export function strataOf(
   return strata;
 }
 
+/** Of pairs of times, those beyond one bucket for the candidate's and another for stable's. */
+export function slowPairs(
+  joint: PairCounts["latency"][string],
+  beyond: { readonly candidate: number; readonly stable: number },
+): JudgedPairs {
+  const counts = { pairs: 0, onlyCandidateBad: 0, onlyStableBad: 0, bothBad: 0 };
+  for (const [candidate, stable, times] of joint) {
+    counts.pairs += times;
+    const [ours, theirs] = [candidate > beyond.candidate, stable > beyond.stable];
+    if (ours && theirs) counts.bothBad += times;
+    else if (ours) counts.onlyCandidateBad += times;
+    else if (theirs) counts.onlyStableBad += times;
+  }
+  return counts;
+}
+
+/** What the pairs of an interval have at the edges of a test, by quantile. */
+export function pairStrataOf(
+  { edges }: Pick<LatencyTestState, "edges">,
+  quantiles: readonly number[],
+  latency: PairCounts["latency"],
+): PairStrata {
+  const known = Object.entries(latency).filter(([batch]) => Object.hasOwn(edges, batch));
+  return quantiles.map((_, at) =>
+    known.flatMap(([batch, joint]) => {
+      const edge = edges[batch]?.[at];
+      return edge === undefined ? [] : [slowPairs(joint, edge)];
+    }),
+  );
+}
+
+/** All pairs of one quantile, as arms. */
+export function totalOfPairs(strata: readonly JudgedPairs[]): JudgedArms {
+  let total: JudgedArms = { candidate: NOTHING, stable: NOTHING };
+  for (const pairs of strata) total = addArms(total, pairArms(pairs));
+  return total;
+}
+
+/** The times of one version in pairs, by batch. */
+export function timesInPairs(
+  latency: PairCounts["latency"],
+  of: "candidate" | "stable",
+): ArmCounts["latency"] {
+  const entries = Object.entries(latency).map(([batch, joint]): [string, Histogram] => {
+    let histogram: Histogram = [];
+    for (const [candidate, stable, times] of joint)
+      histogram = addHistograms(histogram, [[of === "candidate" ? candidate : stable, times]]);
+    return [batch, histogram];
+  });
+  return Object.fromEntries(entries);
+}
+
 /** All strata of one quantile. */
 export function totalOf(strata: readonly Stratum[]): JudgedArms {
   let total: JudgedArms = { candidate: NOTHING, stable: NOTHING };
@@ -162,19 +245,32 @@ export function totalOf(strata: readonly Stratum[]): JudgedArms {
   return total;
 }
 
+/** How one of the two questions is asked of arms and of pairs. */
+interface Bets {
+  readonly arms: typeof splitBet;
+  readonly pairs: typeof pairedBet;
+}
+
+const SLOWER: Bets = { arms: splitBet, pairs: pairedBet };
+const SAFE: Bets = { arms: promotionBet, pairs: pairedPromotionBet };
+
 /** Independent strata of one hypothesis: the product of their e-values is one. Null of none. */
 function sumOf(
   strata: readonly Stratum[],
-  incrementsOf: (stratum: Stratum) => readonly number[],
+  pairStrata: readonly JudgedPairs[],
+  tolerance: Tolerance,
+  bets: Bets,
 ): readonly number[] | null {
-  let sum: readonly number[] | null = null;
-  for (const stratum of strata) {
-    // A batch that one arm did not have says nothing.
-    if (stratum.arms.candidate.requests === 0 || stratum.arms.stable.requests === 0) continue;
-    const own = incrementsOf(stratum);
-    sum = sum === null ? own : sum.map((before, bet) => before + (own[bet] ?? 0));
-  }
-  return sum;
+  // A batch that one arm did not have says nothing.
+  const parts = strata.flatMap(({ arms, centre }) =>
+    arms.candidate.requests === 0 || arms.stable.requests === 0
+      ? []
+      : [bets.arms(arms, { ...tolerance, centre })],
+  );
+  for (const pairs of pairStrata) if (pairs.pairs > 0) parts.push(bets.pairs(pairs, tolerance));
+  const [first, ...others] = parts;
+  if (first === undefined) return null;
+  return others.reduce((sum, own) => sum.map((before, bet) => before + (own[bet] ?? 0)), first);
 }
 
 const UNSHIFTED: Tolerance = { absolute: 0, relative: 1 };
@@ -182,41 +278,50 @@ const UNSHIFTED: Tolerance = { absolute: 0, relative: 1 };
 function gather(
   plan: LatencyTestPlan,
   state: LatencyTestState,
-  stable: ArmCounts,
+  stable: ArmCounts["latency"],
 ): Pick<LatencyTestState, "edges" | "gathered"> {
   const known = { edges: state.edges, gathered: state.gathered };
   const fresh: Record<string, Histogram> = {};
-  for (const [batch, histogram] of Object.entries(stable.latency))
+  for (const [batch, histogram] of Object.entries(stable))
     if (!Object.hasOwn(state.edges, batch)) fresh[batch] = histogram;
   if (Object.keys(fresh).length === 0) return known;
   const { edges, gathered } = freezeBatches(addLatencies(state.gathered, fresh), plan);
   return { edges: { ...state.edges, ...edges }, gathered };
 }
 
-/** The test after one more interval; null: an arm has nothing to compare. */
+/** The test after one more interval. */
 export function observeLatency(
   plan: LatencyTestPlan,
   state: LatencyTestState,
-  arms: Arms | null,
+  { arms, pairs }: Compared,
   over: number,
 ): LatencyTestState {
-  if (arms === null) return state;
-  const { margin } = plan;
+  if (arms === null && pairs === null) return state;
+  const { margin, quantiles } = plan;
   const known = latencyDispersion(plan, state);
-  const strata = strataOf(state, plan.quantiles, arms);
-  const next = (process: EProcess, at: number, tolerance: Tolerance, bet: typeof splitBet) =>
-    advance(
-      process,
-      sumOf(strata[at] ?? [], ({ arms: counts, centre }) => bet(counts, { ...tolerance, centre })),
-      { dispersion: known[at] ?? 1, over },
-    );
+  const strata = arms === null ? [] : strataOf(state, quantiles, arms);
+  const pairStrata = pairs === null ? [] : pairStrataOf(state, quantiles, pairs.latency);
+  const next = (process: EProcess, at: number, tolerance: Tolerance, bets: Bets) =>
+    advance(process, sumOf(strata[at] ?? [], pairStrata[at] ?? [], tolerance, bets), {
+      dispersion: known[at] ?? 1,
+      over,
+    });
+  const stable = addLatencies(
+    arms?.stable.latency ?? {},
+    pairs === null ? {} : timesInPairs(pairs.latency, "stable"),
+  );
   return {
-    ...gather(plan, state, arms.stable),
-    compared: state.compared.map((process, at) => next(process, at, UNSHIFTED, splitBet)),
+    ...gather(plan, state, stable),
+    compared: state.compared.map((process, at) => next(process, at, UNSHIFTED, SLOWER)),
     safe: state.safe.map((process, at) =>
-      margin === null ? process : next(process, at, margin, promotionBet),
+      margin === null ? process : next(process, at, margin, SAFE),
     ),
-    spread: state.spread.map((sums, at) => addSpread(sums, totalOf(strata[at] ?? []).stable)),
+    spread: state.spread.map((sums, at) =>
+      addSpread(
+        sums,
+        addArms(totalOf(strata[at] ?? []), totalOfPairs(pairStrata[at] ?? [])).stable,
+      ),
+    ),
   };
 }
 

@@ -32,9 +32,13 @@ import {
 import {
   latencyLogE,
   observeLatency,
+  pairStrataOf,
+  slowPairs,
   startLatencyTest,
   strataOf,
+  timesInPairs,
   totalOf,
+  totalOfPairs,
   type LatencyTestState,
 } from "./latency-test.ts";
 import type { MetricPlan, TestPlan } from "./plan.ts";
@@ -240,21 +244,40 @@ function seenAtGateway(source: GatewayRate, { interval, pairs }: Step): JudgedAr
   };
 }
 
+/** By quantile: how many were slow. */
+function slowOf(
+  test: LatencyTestState,
+  quantiles: readonly number[],
+  { interval, pairs }: Pick<Step, "interval" | "pairs">,
+): readonly JudgedArms[] {
+  return pairs === null
+    ? strataOf(test, quantiles, interval).map(totalOf)
+    : pairStrataOf(test, quantiles, pairs.latency).map(totalOfPairs);
+}
+
 function observeLatencyMetric(
   plan: TestPlan & { readonly test: "latency" },
   state: LatencyState,
-  { interval, arms, over }: Step,
+  { interval, arms, pairs, over }: Step,
 ): LatencyState {
-  const candidate = pooled(interval.candidate.latency);
-  const stable = pooled(interval.stable.latency);
   const { slower, limit } = state;
-  const strata = slower === null ? [] : strataOf(slower, plan.slower?.quantiles ?? [], interval);
+  const quantiles = plan.slower?.quantiles ?? [];
+  const own = pooled(interval.candidate.latency);
+  // Where pairs are compared, their times are shown: those of other requests were not.
+  const [candidate, stable] =
+    pairs === null || slower === null
+      ? [own, pooled(interval.stable.latency)]
+      : [
+          pooled(timesInPairs(pairs.latency, "candidate")),
+          pooled(timesInPairs(pairs.latency, "stable")),
+        ];
+  const slow = slower === null ? [] : slowOf(slower, quantiles, { interval, pairs });
   return {
     test: "latency",
     slower:
       slower === null || plan.slower === null
         ? null
-        : observeLatency(plan.slower, slower, arms, over),
+        : observeLatency(plan.slower, slower, { arms, pairs }, over),
     limit:
       limit === null || plan.limit === null
         ? null
@@ -264,16 +287,23 @@ function observeLatencyMetric(
             {
               ...NO_INPUT,
               arms: arms === null ? [] : limitArms(plan.limit.bucket, arms),
-              candidate: candidate.length === 0 ? null : slowerThan(candidate, plan.limit.bucket),
+              pairs: pairs === null ? null : limitPairs(plan.limit.bucket, pairs),
+              candidate: own.length === 0 ? null : slowerThan(own, plan.limit.bucket),
             },
             over,
           ),
-    slow: state.slow.map((sums, at) => addArms(sums, totalOf(strata[at] ?? []))),
+    slow: state.slow.map((sums, at) => addArms(sums, slow[at] ?? NO_ARMS)),
     shown: {
       candidate: addHistograms(state.shown.candidate, candidate),
       stable: addHistograms(state.shown.stable, stable),
     },
   };
+}
+
+function limitPairs(bucket: number, { latency }: PairCounts): RateInput["pairs"] {
+  const beyond = { candidate: bucket, stable: bucket };
+  const pairs = slowPairs(Object.values(latency).flat(), beyond);
+  return pairs.pairs === 0 ? null : pairs;
 }
 
 /** By batch: the busier arm has the larger ones, and is not worse for that. */
@@ -291,8 +321,10 @@ function limitArms(
 
 function observeDriftMetric(state: DriftState, step: Step): DriftState {
   const { drift } = state;
-  const counts = drift.classes === null ? null : countClasses(drift.classes, step.interval);
-  const next = observeDrift(drift, step.arms, step);
+  const { interval, pairs } = step;
+  const told = pairs === null ? { arms: interval, pairs } : { arms: null, pairs };
+  const counts = drift.classes === null ? null : countClasses(drift.classes, told);
+  const next = observeDrift(drift, step, step);
   return {
     test: "drift",
     drift: next,

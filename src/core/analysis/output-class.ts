@@ -1,4 +1,5 @@
-import { binValue, type ArmCounts } from "./interval.ts";
+import type { PairCounts as JudgedPairs } from "../evidence/index.ts";
+import { binValue, type ArmCounts, type PairCounts } from "./interval.ts";
 import { ENOUGH_TO_FREEZE } from "./judged.ts";
 import { dispersionOf } from "./process.ts";
 
@@ -50,6 +51,24 @@ export function countOutputs(one: Bounds, outputs: Outputs, classes: readonly Bo
     if (other.name !== null && other.range === undefined)
       rest -= countOutputs(other, outputs, classes);
   return rest;
+}
+
+/** Of pairs of predictions, those of which the one, the other or both are of a class. */
+export function classPairs(
+  one: Bounds,
+  joint: PairCounts["outputs"],
+  classes: readonly Bounds[],
+): JudgedPairs {
+  const counts = { pairs: 0, onlyCandidateBad: 0, onlyStableBad: 0, bothBad: 0 };
+  const isOf = (label: string): boolean => countOutputs(one, { [label]: 1 }, classes) > 0;
+  for (const [candidate, stable, times] of joint) {
+    counts.pairs += times;
+    const [ours, theirs] = [isOf(candidate), isOf(stable)];
+    if (ours && theirs) counts.bothBad += times;
+    else if (ours) counts.onlyCandidateBad += times;
+    else if (theirs) counts.onlyStableBad += times;
+  }
+  return counts;
 }
 
 /** The bins at which numbers are cut into ranges of about equal shares; null where they are no numbers. */

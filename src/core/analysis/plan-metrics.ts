@@ -219,7 +219,7 @@ function planLatency(
   planning: Planning,
 ): Unweighted {
   const { analysis, comparison, baseline } = planning;
-  const beside = comparison === "live";
+  const beside = comparison !== "absolute";
   const limit = latencyLimit(metric, planning, beside);
   if (!beside) {
     if (limit === null) return { metric, role: "report", test: { test: "none", why: NO_LIMIT } };
@@ -249,7 +249,7 @@ function planDrift(
   metric: Metric & { readonly kind: "drift" },
   { analysis, comparison, baseline }: Planning,
 ): Unweighted {
-  if (comparison !== "live")
+  if (comparison === "absolute")
     return { metric, role: "report", test: { test: "none", why: "nothing runs beside it" } };
   let gathered: Interval["stable"]["outputs"] = {};
   for (const { stable } of baseline) gathered = addOutputs(gathered, stable.outputs);

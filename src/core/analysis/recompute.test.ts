@@ -7,6 +7,7 @@ import {
   analysisOf,
   drawArm,
   drawBaseline,
+  drawPairs,
   fold,
   intervalOf,
   judge,
@@ -17,7 +18,9 @@ import {
 import {
   assess,
   intervalSchema,
+  latencyBucket,
   noArmCounts,
+  noPairCounts,
   observe,
   planAnalysis,
   recompute,
@@ -61,12 +64,12 @@ function manifold(seed: number, count: number): readonly Interval[] {
       candidate: drawArm(random, candidates, WORSE),
       stable: drawArm(random, random() < 0.1 ? 0 : 60, STABLE),
       pairs: {
+        ...noPairCounts(),
         pairs,
         onlyCandidateBad: drawBinomial(random, pairs, 0.1),
-        onlyStableBad: 0,
-        bothBad: 0,
         disagreed: drawBinomial(random, pairs, 0.1),
-        skipped: 0,
+        latency: { "1": drawPairs(pairs, () => latencyBucket(5 * (1 + random()))) },
+        outputs: drawPairs(pairs, () => (random() < 0.3 ? "yes" : "no")),
       },
       signals:
         random() < 0.5

@@ -113,6 +113,12 @@ test("a slowdown is found by the latencies that stable had", () => {
   expect(slower.requests.median).toBeLessThan(2_000);
 });
 
+test("on copies a slowdown is found in the bake, and an equal candidate is left in peace", () => {
+  const bake = { ...CANARY, steps: [], bakeMs: 3_600_000, comparison: "paired" } as const;
+  expect(run(bake, { errorRate: null, times: 2 })).toMatchObject({ caught: RUNS });
+  expect(run(bake, { errorRate: null, times: 1 })).toMatchObject({ caught: 0, undecided: 0 });
+});
+
 test("with everything mirrored or nothing beside it, what fails always is found all the same", () => {
   const bake = { ...CANARY, steps: [], bakeMs: 3_600_000 };
   const paired = run({ ...bake, comparison: "paired" }, { errorRate: 1, times: 1 });

@@ -5,7 +5,12 @@ import { observe, planAnalysis, startAnalysis, type AnalysisState } from "./engi
 import { noArmCounts, noPairCounts, type Interval, type PairCounts } from "./interval.ts";
 import { bakesAlone, type Planned } from "./outlook.ts";
 import type { AnalysisPlan, MetricPlan } from "./plan.ts";
-import { drawSimulated, simulatedArm, type SimulatedArm } from "./simulated-arm.ts";
+import {
+  drawPairedTimes,
+  drawSimulated,
+  simulatedArm,
+  type SimulatedArm,
+} from "./simulated-arm.ts";
 import { isLabelled, LabelsOnTheirWay, type SimulatedLabels } from "./simulated-labels.ts";
 import type { Labels, Traffic } from "./traffic.ts";
 
@@ -170,17 +175,27 @@ interface Stand {
   readonly labels: SimulatedLabels | null;
 }
 
-function drawPairs(random: Random, pairs: number, { candidate, stable }: Stand): PairCounts {
+/** Pairs whose times are looked at in each interval, about: of one worker. */
+const PAIRS_SEEN = 100;
+
+function drawPairs(
+  random: Random,
+  pairs: number,
+  { candidate, stable, analysis }: Stand,
+  widthMs: number,
+): PairCounts {
   const bad = drawBinomial(random, pairs, candidate.errorRate);
   const both = drawBinomial(random, bad, stable.errorRate);
   const onlyStableBad = drawBinomial(random, pairs - bad, stable.errorRate);
+  const answered = pairs - bad - onlyStableBad;
+  const most = Math.ceil((PAIRS_SEEN * widthMs) / analysis.flushMs);
   return {
+    ...noPairCounts(),
     pairs,
     onlyCandidateBad: bad - both,
     onlyStableBad,
     bothBad: both,
-    disagreed: 0,
-    skipped: 0,
+    latency: drawPairedTimes(random, Math.min(answered, most), { candidate, stable }),
   };
 }
 
@@ -288,7 +303,8 @@ class Run {
     this.#come = come;
     const own = share >= 1 ? requests : drawBinomial(this.#random, requests, share);
     const copies = paired > 0 ? drawBinomial(this.#random, requests, paired) : 0;
-    const pairs = copies > 0 ? drawPairs(this.#random, copies, this.#stand) : noPairCounts();
+    const pairs =
+      copies > 0 ? drawPairs(this.#random, copies, this.#stand, widthMs) : noPairCounts();
     const did = drawSimulated(this.#random, own, candidate);
     const beside = requests - own;
     const of = { to: this.#clock, split, candidate: own, stable: beside, copies };

@@ -1,6 +1,6 @@
 import { drawBinomial, drawCells, type Random } from "./draw.ts";
 import { sizeOf } from "./histogram.ts";
-import { latencyBucket, noArmCounts, type ArmCounts } from "./interval.ts";
+import { latencyBucket, noArmCounts, type ArmCounts, type PairCounts } from "./interval.ts";
 import type { AnalysisPlan } from "./plan.ts";
 import type { Traffic } from "./traffic.ts";
 
@@ -85,6 +85,30 @@ export function simulatedArm(
     runs: Math.min(1, measured / traffic.requests),
     answered: does.answered,
   };
+}
+
+/** Times of so many requests that both arms answered, each as long as it takes; batches are alike. */
+export function drawPairedTimes(
+  random: Random,
+  pairs: number,
+  { candidate, stable }: { readonly candidate: SimulatedArm; readonly stable: SimulatedArm },
+): PairCounts["latency"] {
+  const latency: PairCounts["latency"] = {};
+  const drawn = drawCells(
+    random,
+    Math.round(pairs * stable.runs),
+    candidate.cells.map(({ chance }) => chance),
+  );
+  candidate.cells.forEach(({ batch, bucket }, at) => {
+    const beside = stable.cells.filter((cell) => cell.batch === batch);
+    const whole = beside.reduce((sum, { chance }) => sum + chance, 0);
+    const chances = beside.map(({ chance }) => chance / whole);
+    drawCells(random, drawn[at] ?? 0, chances).forEach((times, other) => {
+      const theirs = beside[other]?.bucket;
+      if (times > 0 && theirs !== undefined) (latency[batch] ??= []).push([bucket, theirs, times]);
+    });
+  });
+  return latency;
 }
 
 /** What the arm did with so many requests. */

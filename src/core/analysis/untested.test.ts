@@ -16,22 +16,24 @@ function untested(policy: Policy, baseline: readonly Interval[] = TRAFFIC): read
   );
 }
 
-test("the default blue/green does not test latency and drift, a canary tests everything", () => {
-  expect(untested(defaultPolicy("blueGreen"))).toEqual(["latency", "drift"]);
+test("blue/green and a canary test everything, and nothing beside the candidate tests less", () => {
+  expect(untested(defaultPolicy("blueGreen"))).toEqual([]);
   expect(untested(defaultPolicy("blueGreen"), []), "rejections without traffic before").toEqual([
     "rejected",
-    "latency",
-    "drift",
   ]);
   expect(untested(defaultPolicy("recreate"))).toEqual(["latency", "accuracy", "drift"]);
   expect(untested(defaultPolicy("canary"))).toEqual([]);
 });
 
 test("it says why, and what would test it", () => {
-  const policy = defaultPolicy("blueGreen");
-  const comparison = comparisonUnder(policy);
-  const { analysis } = policy;
-  const plan = planAnalysis({ analysis, horizonIntervals: 100, baseline: TRAFFIC, comparison });
+  const { analysis } = defaultPolicy("blueGreen");
+  const metrics = analysis.metrics.filter(({ kind }) => kind !== "accuracy");
+  const plan = planAnalysis({
+    analysis: { ...analysis, metrics },
+    horizonIntervals: 100,
+    baseline: TRAFFIC,
+    comparison: "absolute",
+  });
   const canary =
     "a canary compares it with stable: --strategy canary, or canary steps in a policy file";
   expect(untestedIn(plan)).toEqual([

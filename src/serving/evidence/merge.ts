@@ -1,6 +1,7 @@
 import {
   addArmCounts,
   addInputs,
+  addJoint,
   addPairCounts,
   latencyBatch,
   noArmCounts,
@@ -22,6 +23,7 @@ import {
   type ArmTally,
   type ErrorTally,
   type Incident,
+  type PairSeen,
   type WindowTally,
 } from "./tally.ts";
 
@@ -57,12 +59,31 @@ export class MergeMemory {
   }
 
   #pairCounts(windows: readonly WindowTally[]): PairCounts {
-    const sum = windows.reduce((all, { pairs }) => addPairCounts(all, pairs), noPairCounts());
+    const sum = windows.reduce(
+      (all, { pairs, pairsSeen }) => addPairCounts(all, { ...pairs, ...this.#answers(pairsSeen) }),
+      noPairCounts(),
+    );
     for (const incident of windows.flatMap(({ pairIncidents }) => pairIncidents)) {
       const isNew = this.#lossesOf(`mirror ${incident.revision}`).isNew(incident);
       if (!isNew) addPair(sum, incident.counted, -1);
     }
     return sum;
+  }
+
+  /** Times of those that had as much to do, and all predictions. */
+  #answers(seen: readonly PairSeen[]): Pick<PairCounts, "latency" | "outputs"> {
+    const latency: PairCounts["latency"] = {};
+    const outputs: PairCounts["outputs"] = [];
+    for (const { candidate, stable } of seen) {
+      const batches = [candidate, stable].map(({ run }) => latencyBatch(run.rows, run.beside));
+      const [ours = "", theirs] = batches;
+      if (ours === theirs)
+        (latency[ours] ??= []).push([candidate.run.bucket, stable.run.bucket, 1]);
+      if (candidate.label === null || stable.label === null) continue;
+      outputs.push([this.#labels.of(candidate.label), this.#labels.of(stable.label), 1]);
+    }
+    for (const batch of Object.keys(latency)) latency[batch] = addJoint(latency[batch] ?? [], []);
+    return { latency, outputs: addJoint(outputs, []) };
   }
 
   #armCounts(revision: number, tallies: readonly ArmTally[], isCompared: boolean): ArmCounts {

@@ -7,6 +7,7 @@ import {
   STABLE,
   WATCH,
 } from "../../../test/support/evidence-stage.ts";
+import { latencyBucket } from "../../core/analysis/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import { UNLOADED, type InferResult } from "../runtime/index.ts";
 import type { PairTicket } from "./pair.ts";
@@ -47,13 +48,13 @@ function pairOf(stage: EvidenceStage, original: Original): PairTicket {
 
 test("pairs are told apart by who failed and whether the answers agree", () => {
   const stage = mirroring();
-  pairOf(stage, { outcome: answer(1, 3) }).answered(answer(9, 3).outputs);
-  pairOf(stage, { outcome: answer(1, 3) }).answered(answer(1, 4).outputs);
+  pairOf(stage, { outcome: answer(1, 3) }).answered(answer(9, 3));
+  pairOf(stage, { outcome: answer(1, 3) }).answered(answer(1, 4));
   pairOf(stage, { outcome: answer() }).failed(threw);
-  pairOf(stage, { outcome: threw }).answered(answer().outputs);
+  pairOf(stage, { outcome: threw }).answered(answer());
   pairOf(stage, { outcome: threw }).failed(threw);
   const [record] = stage.pass(1_000);
-  expect(record?.pairs).toEqual({
+  expect(record?.pairs).toMatchObject({
     skipped: 0,
     pairs: 5,
     onlyCandidateBad: 1,
@@ -69,7 +70,7 @@ test("pairs are told apart by who failed and whether the answers agree", () => {
 
 test("it is the same from the candidate to the old revision", () => {
   const stage = mirroring(CANDIDATE);
-  pairOf(stage, { outcome: threw, of: CANDIDATE }).answered(answer().outputs);
+  pairOf(stage, { outcome: threw, of: CANDIDATE }).answered(answer());
   pairOf(stage, { outcome: answer(), of: CANDIDATE }).failed(threw);
   expect(stage.pass(1_000)[0]?.pairs).toMatchObject({ onlyCandidateBad: 1, onlyStableBad: 1 });
 });
@@ -86,9 +87,9 @@ function result(score: number, extra: string): InferResult {
 test("numbers agree within the tolerance of the watch; what nobody promised is not compared", () => {
   const stage = mirroring();
   const ask = (): void => {
-    pairOf(stage, { outcome: result(1, "x") }).answered(result(1.000_05, "y").outputs);
-    pairOf(stage, { outcome: result(1, "x") }).answered(result(1.001, "x").outputs);
-    pairOf(stage, { outcome: result(1, "x") }).answered(result(1.1, "x").outputs);
+    pairOf(stage, { outcome: result(1, "x") }).answered(result(1.000_05, "y"));
+    pairOf(stage, { outcome: result(1, "x") }).answered(result(1.001, "x"));
+    pairOf(stage, { outcome: result(1, "x") }).answered(result(1.1, "x"));
   };
   ask();
   expect(stage.pass(1_000)[0]?.pairs).toMatchObject({ pairs: 3, disagreed: 1 });
@@ -108,10 +109,10 @@ test("a pair counts in the window of the original's admission, which waits for i
   stage.now += 900;
   slow.answered(answer());
   const pair = slow.pair(COMPARED);
-  pairOf(stage, { outcome: answer() }).answered(answer().outputs);
+  pairOf(stage, { outcome: answer() }).answered(answer());
   expect(stage.pass(1_000)).toEqual([]);
   pair?.failed(threw);
-  pair?.answered(answer().outputs);
+  pair?.answered(answer());
   expect(stage.pass(0)).toMatchObject([{ pairs: { pairs: 2, onlyCandidateBad: 1 } }]);
 });
 
@@ -125,7 +126,7 @@ test("a mirrored request has its whole deadline, and is bad past it", () => {
   expect(stage.records).toEqual([]);
   stage.pass(1_001);
   expect(stage.records).toMatchObject([{ pairs: { pairs: 1, onlyCandidateBad: 1 } }]);
-  pair?.answered(answer().outputs);
+  pair?.answered(answer());
   expect(stage.pass(1_000)).toEqual([]);
 });
 
@@ -204,7 +205,59 @@ test("a sticky key is one pair in an interval", () => {
   const stage = mirroring();
   pairOf(stage, { outcome: answer(), key: "user" }).failed(threw);
   expect(tryPair(stage, { outcome: answer(), key: "user" })).toBeNull();
-  pairOf(stage, { outcome: answer(), key: "other" }).answered(answer().outputs);
+  pairOf(stage, { outcome: answer(), key: "other" }).answered(answer());
   expect(stage.pass(1_000)[0]?.pairs).toMatchObject({ pairs: 2, onlyCandidateBad: 1 });
   expect(tryPair(stage, { outcome: answer(), key: "user" })).not.toBeNull();
+});
+
+test("times of both are kept side by side where both had as much to do, and so are predictions", () => {
+  const bucket = latencyBucket(3);
+  for (const of of [STABLE, CANDIDATE]) {
+    const stage = mirroring(of);
+    pairOf(stage, { outcome: answer(3, 1), of }).answered(answer(90, 2));
+    pairOf(stage, { outcome: answer(3, 1), of }).answered(answer(90, 2));
+    const many = { ...answer(3, 1), frame: { rows: 8 } };
+    pairOf(stage, { outcome: many, of }).answered(answer(90, 1));
+    pairOf(stage, { outcome: answer(3, 1), of }).failed(threw);
+    pairOf(stage, { outcome: threw, of }).answered(answer(90, 1));
+    const [slow, fast] = [latencyBucket(90), bucket];
+    const [ours, theirs] = of === STABLE ? [slow, fast] : [fast, slow];
+    const [first, second] = of === STABLE ? ["2", "1"] : ["1", "2"];
+    expect(stage.pass(1_000)[0]?.pairs).toMatchObject({
+      pairs: 5,
+      latency: { "1": [[ours, theirs, 2]] },
+      outputs: [
+        [first, second, 2],
+        ["1", "1", 1],
+      ],
+    });
+  }
+});
+
+test("beside others at their servers, pairs are compared by what each had to do", () => {
+  const stage = mirroring(CANDIDATE);
+  const beside = (atStart: number, atEnd: number) => ({
+    ...answer(3),
+    beside: { atStart, atEnd },
+  });
+  pairOf(stage, { outcome: beside(0, 2), of: CANDIDATE }).answered(beside(0, 0));
+  pairOf(stage, { outcome: beside(0, 2), of: CANDIDATE }).answered(beside(2, 7));
+  const bucket = latencyBucket(3);
+  expect(stage.pass(1_000)[0]?.pairs.latency).toEqual({ "1+2": [[bucket, bucket, 1]] });
+});
+
+test("of very many pairs chance chooses those whose answers are looked at", () => {
+  const stage = mirroring();
+  const seen = (): number => {
+    for (let pair = 0; pair < 2_000; pair += 1)
+      pairOf(stage, { outcome: answer(3) }).answered(answer(3));
+    const [record] = stage.pass(1_000);
+    expect(record?.pairs.pairs).toBe(2_000);
+    return (record?.pairs.latency["1"] ?? []).reduce((sum, [, , times]) => sum + times, 0);
+  };
+  // How many come is not known in the first interval.
+  expect(seen()).toBe(2_000);
+  const second = seen();
+  expect(second).toBeGreaterThan(40);
+  expect(second).toBeLessThan(180);
 });

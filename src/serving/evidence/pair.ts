@@ -1,12 +1,14 @@
 import type { LastgoodError } from "../../core/errors/index.ts";
-import type { OutputValue } from "../../core/tensor/index.ts";
+import type { InferResult } from "../runtime/index.ts";
 import { disagree, type DisagreementTerms } from "./disagreement.ts";
 import type { Death, LossBook } from "./loss.ts";
-import { addPair, type PairVerdict } from "./tally.ts";
+import { predictionOf, type Labels, type Prediction } from "./prediction.ts";
+import { runOf } from "./run.ts";
+import { addPair, type AnswerSeen, type PairVerdict } from "./tally.ts";
 import type { EvidenceWindow, Pending } from "./window.ts";
 
-/** How a version did on one request: its outputs, or that it failed. */
-export type PairOutcome = readonly OutputValue[] | "bad";
+/** How a version did on one request: its answer, or that it failed. */
+export type PairOutcome = InferResult | "bad";
 
 /** What a pair is judged by. */
 export interface PairTerms {
@@ -18,6 +20,8 @@ export interface PairTerms {
   readonly mirrored: number;
   /** Losses of mirrored requests: those of assigned ones are counted in a test of their own. */
   readonly losses: LossBook;
+  /** Of predictions, shared by both revisions. */
+  readonly labels: Labels<Prediction>;
   /** Names of the outputs that were promised; what else a version gives is not compared. */
   readonly compared: ReadonlySet<string>;
   readonly disagreement: DisagreementTerms;
@@ -31,10 +35,12 @@ export class PairTicket implements Pending {
   place = -1;
   readonly deadlineAt: number;
   readonly #terms: PairTerms;
+  readonly #isSeen: boolean;
   #death: Death | null = null;
 
   constructor(terms: PairTerms) {
     this.#terms = terms;
+    this.#isSeen = Math.random() < terms.window.pairShare;
     // From its own sending: what the original took is not held against it.
     this.deadlineAt = terms.sentAt + terms.deadlineMs;
     terms.window.add(this);
@@ -46,9 +52,11 @@ export class PairTicket implements Pending {
   }
 
   /** The other revision answered as well. */
-  answered(outputs: readonly OutputValue[]): void {
+  answered(result: InferResult): void {
     if (!this.#terms.window.end(this)) return;
-    this.#count(this.#verdict(this.#terms.now() > this.deadlineAt ? "bad" : outputs));
+    const isLate = this.#terms.now() > this.deadlineAt;
+    this.#count(this.#verdict(isLate ? "bad" : result));
+    if (!isLate && this.#isSeen) this.#see(result);
   }
 
   /** The other revision was not asked: it is too busy. */
@@ -86,6 +94,23 @@ export class PairTicket implements Pending {
     window.tally.pairIncidents.push({ ...incident, revision: mirrored, counted });
   }
 
+  /** What both answered, side by side. */
+  #see(mirrored: InferResult): void {
+    const { window, original, isOriginalCandidate } = this.#terms;
+    if (original === "bad") return;
+    const [candidate, stable] = isOriginalCandidate ? [original, mirrored] : [mirrored, original];
+    window.tally.pairsSeen.push({
+      candidate: this.#seen(candidate, true),
+      stable: this.#seen(stable, false),
+    });
+  }
+
+  #seen(answer: InferResult, isCandidate: boolean): AnswerSeen {
+    const prediction = predictionOf(answer.outputs);
+    const label = prediction === null ? null : this.#terms.labels.of(prediction);
+    return { run: runOf(answer, isCandidate), label };
+  }
+
   #count(verdict: PairVerdict): void {
     addPair(this.#terms.window.tally.pairs, verdict);
   }
@@ -95,7 +120,7 @@ export class PairTicket implements Pending {
     const [candidate, stable] = isOriginalCandidate ? [original, mirrored] : [mirrored, original];
     if (candidate === "bad") return stable === "bad" ? "bothBad" : "onlyCandidateBad";
     if (stable === "bad") return "onlyStableBad";
-    const promised = stable.filter((output) => compared.has(output.name));
-    return disagree(promised, candidate, disagreement) ? "disagreed" : null;
+    const promised = stable.outputs.filter((output) => compared.has(output.name));
+    return disagree(promised, candidate.outputs, disagreement) ? "disagreed" : null;
   }
 }

@@ -220,7 +220,10 @@ export class EvidenceRecorder {
     if (watch === null) throw new Error("a request is recorded although nothing is watched");
     const tick = Math.floor(at / watch.flushMs);
     if (this.#current?.tally.tick === tick) return this.#current;
-    this.#current = new EvidenceWindow(this.#interval, tick, revisionsOf(watch));
+    this.#current = new EvidenceWindow(this.#interval, tick, {
+      revisions: revisionsOf(watch),
+      before: this.#current,
+    });
     this.#windows.push(this.#current);
     return this.#current;
   }

@@ -51,6 +51,19 @@ export interface PairIncident extends Incident {
   readonly counted: PairVerdict;
 }
 
+/** What both versions made of one request that both answered. */
+export interface PairSeen {
+  readonly candidate: AnswerSeen;
+  readonly stable: AnswerSeen;
+}
+
+/** An answer as it is compared. */
+export interface AnswerSeen {
+  readonly run: LatencySlot;
+  /** Null where it predicts nothing. */
+  readonly label: string | null;
+}
+
 /** What a pair is counted as. */
 export type PairVerdict = "onlyCandidateBad" | "onlyStableBad" | "bothBad" | "disagreed" | null;
 
@@ -61,7 +74,9 @@ export interface WindowTally {
   /** `floor(CLOCK_MONOTONIC / flushMs)` of its admissions, the same in every worker. */
   readonly tick: number;
   readonly arms: readonly ArmTally[];
-  readonly pairs: PairCounts;
+  readonly pairs: Omit<PairCounts, "latency" | "outputs">;
+  /** Of `pairs`, those whose answers are looked at. */
+  readonly pairsSeen: PairSeen[];
   /** Of `pairs`. */
   readonly pairIncidents: PairIncident[];
   readonly errors: ErrorTally[];
@@ -160,6 +175,7 @@ export function newWindow(
     tick,
     arms: revisions.map(newArm),
     pairs: noPairCounts(),
+    pairsSeen: [],
     pairIncidents: [],
     errors: [],
   };
@@ -214,7 +230,7 @@ export function bump<K>(histogram: Map<K, number>, at: K, by = 1): void {
 }
 
 /** Counts one pair; `by` -1 takes it back. */
-export function addPair(pairs: PairCounts, verdict: PairVerdict, by = 1): void {
+export function addPair(pairs: WindowTally["pairs"], verdict: PairVerdict, by = 1): void {
   pairs.pairs += by;
   if (verdict !== null) pairs[verdict] += by;
 }

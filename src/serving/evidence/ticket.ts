@@ -1,10 +1,10 @@
-import { batchRows, latencyBucket } from "../../core/analysis/index.ts";
 import type { LastgoodError } from "../../core/errors/index.ts";
-import type { Beside, InferResult, RunFrame } from "../runtime/index.ts";
+import type { InferResult, RunFrame } from "../runtime/index.ts";
 import type { DisagreementTerms } from "./disagreement.ts";
 import type { Death, LossBook } from "./loss.ts";
 import { PairTicket, type PairOutcome } from "./pair.ts";
 import { predictionOf, type Labels, type Prediction } from "./prediction.ts";
+import { runOf } from "./run.ts";
 import {
   addError,
   addRequest,
@@ -107,7 +107,7 @@ export class RequestTicket implements Pending {
     }
     const isFirst = addRequest(this.#tally, OUTCOME.counted | OUTCOME.answered, this.#key);
     if (isFirst) this.#observe(result);
-    this.#outcome = result.outputs;
+    this.#outcome = result;
   }
 
   /**
@@ -147,7 +147,7 @@ export class RequestTicket implements Pending {
    * is one pair.
    */
   pair(compared: ReadonlySet<string>): PairTicket | null {
-    const { mirror, isCandidate, deadlineMs, now } = this.#arm;
+    const { mirror, isCandidate, labels, deadlineMs, now } = this.#arm;
     const { pairedKeys } = this.#window;
     if (mirror === null || this.#outcome === null) return null;
     if (this.#key !== null) {
@@ -160,6 +160,7 @@ export class RequestTicket implements Pending {
       isOriginalCandidate: isCandidate,
       mirrored: mirror.to,
       losses: mirror.losses,
+      labels,
       compared,
       disagreement: mirror.disagreement,
       sentAt: now(),
@@ -225,28 +226,13 @@ export class RequestTicket implements Pending {
     return true;
   }
 
-  /**
-   * The others that a request shared its server with. Those that come while it is being answered slow it down,
-   * too, and the busier arm has more of them: they count for the candidate, which must not be blamed for its
-   * share of the traffic.
-   */
-  #crowd(beside: Beside | undefined): number {
-    if (beside === undefined) return 0;
-    const most = this.#arm.isCompared ? Math.max(beside.atStart, beside.atEnd) : beside.atStart;
-    return most > 0 ? batchRows(most) : 0;
-  }
-
-  #observe({ outputs, modelMs, batch, frame, beside }: InferResult): void {
+  #observe(result: InferResult): void {
+    const { outputs, frame } = result;
     const prediction = predictionOf(outputs);
     if (prediction !== null) bump(this.#tally.outputs, this.#arm.labels.of(prediction));
     // Those who share a run share its time: it was seen once.
     if (!this.#arm.isNewFrame(frame)) return;
-    const slot = latencySlot({
-      rows: batchRows(frame?.rows ?? batch),
-      beside: this.#crowd(beside),
-      bucket: latencyBucket(modelMs),
-    });
-    bump(this.#tally.latency, slot);
+    bump(this.#tally.latency, latencySlot(runOf(result, this.#arm.isCompared)));
   }
 }
 

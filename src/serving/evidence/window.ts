@@ -10,6 +10,9 @@ export interface Pending {
   expire(now: number): void;
 }
 
+/** Pairs whose answers are looked at in each window, about: where there are more, chance chooses. */
+const MOST_PAIRS_SEEN = 100;
+
 /** The requests admitted within one interval, and what became of them. */
 export class EvidenceWindow {
   readonly tally: WindowTally;
@@ -17,10 +20,20 @@ export class EvidenceWindow {
   readonly pairedKeys = new Set<string>();
   /** Sticky keys whose inputs were looked at already. */
   readonly sampledKeys = new Set<string>();
+  /** The share of pairs whose answers are looked at: fixed before any of them is known. */
+  readonly pairShare: number;
   readonly #open: Pending[] = [];
 
-  constructor(interval: number, tick: number, revisions: readonly number[]) {
+  constructor(
+    interval: number,
+    tick: number,
+    {
+      revisions,
+      before,
+    }: { readonly revisions: readonly number[]; readonly before: EvidenceWindow | null },
+  ) {
     this.tally = newWindow(interval, tick, revisions);
+    this.pairShare = MOST_PAIRS_SEEN / Math.max(MOST_PAIRS_SEEN, before?.tally.pairs.pairs ?? 0);
   }
 
   /** True while something that was admitted has neither ended nor passed its deadline. */

@@ -342,8 +342,11 @@ test("the same version under two names disagrees with itself never", async () =>
     "a pair for each mirrored request",
   );
   // How many are left out is the machine's load, and told apart.
-  const { skipped, ...compared } = pairs();
-  expect({ ...compared, skipped: 0 }).toEqual({ ...noPairCounts(), pairs: mirrored().requests });
+  const { skipped, latency, outputs, ...compared } = pairs();
+  expect(compared).toMatchObject({ pairs: mirrored().requests, onlyCandidateBad: 0, disagreed: 0 });
+  expect(Object.values(latency).flat().length).toBeGreaterThan(0);
+  expect(outputs.filter(([candidate, stable]) => candidate !== stable)).toEqual([]);
+  expect(outputs.length).toBeGreaterThan(1);
   expect(skipped).toBeLessThan(answers.length);
   expect(mirrored().requests).toBeLessThanOrEqual(answers.length);
 }, 60_000);
@@ -368,7 +371,10 @@ test("a classifier trained anew disagrees where its class is another, whatever i
     others += Number((await classOf(STABLE, data)) !== (await classOf(CANDIDATE, data)));
   }
   await harness.until(() => pairs().pairs >= rows.length, "the pairs");
-  expect(pairs()).toEqual({ ...noPairCounts(), pairs: rows.length, disagreed: others });
+  expect(pairs()).toMatchObject({ pairs: rows.length, disagreed: others, onlyCandidateBad: 0 });
+  expect(
+    pairs().outputs.reduce((sum, [ours, theirs, times]) => sum + (ours === theirs ? 0 : times), 0),
+  ).toBe(others);
   expect(others).toBeLessThan(rows.length / 4);
 }, 60_000);
 

@@ -48,10 +48,11 @@ export class Mirror {
     cell.requests += 1;
     try {
       const { timeoutMs } = to.revision.limits;
-      const { outputs } = await served.runOnce({ inputs, timeoutMs, ticket: pair });
+      const result = await served.runOnce({ inputs, timeoutMs, ticket: pair });
+      const { outputs } = result;
       const violation = outputViolation(outputs, to.revision.contract, to);
       if (violation !== null) throw new LastgoodError("runtime.failed", violation);
-      pair.answered(outputs);
+      pair.answered(result);
       onEnd(outputs);
     } catch (error) {
       cell.errors += 1;

@@ -49,6 +49,9 @@ function drawArms(route: Route, window: Window, { requests, random, truthOf }: T
   }
 }
 
+/** Pairs whose times are told in each interval. */
+const MOST_SEEN = 20;
+
 function drawPairs(
   { revisions }: Route,
   { mirror, ...watch }: Watch,
@@ -66,5 +69,15 @@ function drawPairs(
   const both = drawBinomial(random, bad, theirs);
   window.pairs.bothBad += both;
   window.pairs.onlyCandidateBad += bad - both;
-  window.pairs.onlyStableBad += drawBinomial(random, pairs - bad, theirs);
+  const onlyStableBad = drawBinomial(random, pairs - bad, theirs);
+  window.pairs.onlyStableBad += onlyStableBad;
+  const seen = (latencyMs: number) => {
+    const bucket = latencyBucket(latencyMs * (random() < 0.3 ? 1.5 : 1));
+    return { run: { rows: 1, beside: 0, bucket }, label: null };
+  };
+  for (let pair = bad + onlyStableBad; pair < Math.min(pairs, MOST_SEEN); pair += 1)
+    window.pairsSeen.push({
+      candidate: seen(truthOf(candidate).latencyMs),
+      stable: seen(truthOf(stable).latencyMs),
+    });
 }

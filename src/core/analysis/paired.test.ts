@@ -1,0 +1,176 @@
+/** What stable makes of copies of requests that the candidate answers: a blue/green bake, a mirror step. */
+import { describe, expect, test } from "vitest";
+
+import { seededRandom } from "../../../test/support/seeded-random.ts";
+import {
+  analysisOf,
+  drawBaseline,
+  fold,
+  intervalOf,
+  judge,
+  METRICS,
+  startWatch,
+  type Behaviour,
+} from "../../../test/support/watch.ts";
+import type { Metric } from "../policy/index.ts";
+import { latencyBucket, noArmCounts, noPairCounts, type Interval } from "./index.ts";
+
+const BEFORE: Behaviour = { latencyMs: 20, spread: 0.3, outputs: { yes: 0.2, no: 0.8 } };
+
+interface Truth {
+  /** How much longer the candidate takes. */
+  readonly slower?: number;
+  /** An input takes both versions so much longer. */
+  readonly hard?: () => number;
+  /** The candidate's chance of saying yes where stable says no. */
+  readonly turns?: number;
+  readonly pairs?: number;
+  readonly intervals?: number;
+}
+
+function drawIntervals(
+  random: () => number,
+  { slower = 1, hard = () => 1, turns = 0, pairs = 20, intervals = 120 }: Truth,
+): readonly Interval[] {
+  const noise = (): number => 0.8 + 0.4 * random();
+  return Array.from({ length: intervals }, (_, at) => {
+    const latency = Array.from({ length: pairs }, (): [number, number, number] => {
+      const ms = 20 * hard();
+      return [latencyBucket(ms * slower * noise()), latencyBucket(ms * noise()), 1];
+    });
+    const outputs = Array.from({ length: pairs }, (): [string, string, number] => {
+      const stable = random() < 0.2 ? "yes" : "no";
+      return [stable === "no" && random() < turns ? "yes" : stable, stable, 1];
+    });
+    return intervalOf(at, {
+      candidate: { ...noArmCounts(), requests: pairs * 20 },
+      pairs: { ...noPairCounts(), pairs, latency: { "1": latency }, outputs },
+    });
+  });
+}
+
+function verdict(metric: Metric, truth: Truth, { known = true, seed = 1 } = {}) {
+  const random = seededRandom(seed);
+  const baseline = known ? drawBaseline(random, 20, 200, BEFORE) : [];
+  const start = startWatch(analysisOf([metric]), { comparison: "paired", baseline });
+  return judge(fold(start, drawIntervals(random, truth)));
+}
+
+describe("latency in pairs", () => {
+  test("half as slow again is found, an equal version and eight percent are not", () => {
+    expect(verdict(METRICS.latency, { slower: 1.5 })).toMatchObject({
+      decision: "rollback",
+      why: expect.stringMatching(/latency: .* ms, stable .* ms/) as string,
+    });
+    expect(verdict(METRICS.latency, {}).decision).toBe("continue");
+    expect(verdict(METRICS.latency, { slower: 1.08 }).decision).toBe("continue");
+  });
+
+  test("without a past, what is slow is learnt from the first copies", () => {
+    expect(verdict(METRICS.latency, { slower: 1.5 }, { known: false }).decision).toBe("rollback");
+    const early = verdict(METRICS.latency, { slower: 3, intervals: 5 }, { known: false });
+    expect(early.metrics[0]?.words).toContain("learnt from 200 of stable's answers first");
+  });
+
+  test("hard inputs are hard for both: no run of them brings an equal candidate back", () => {
+    for (let seed = 1; seed <= 20; seed += 1) {
+      const random = seededRandom(seed);
+      let left = 0;
+      // Now and then forty in a row take ten times as long.
+      const hard = (): number => {
+        if (left === 0 && random() < 0.005) left = 40;
+        left = Math.max(0, left - 1);
+        return left > 0 ? 10 : 1;
+      };
+      expect(verdict(METRICS.latency, { hard }, { seed }).decision).toBe("continue");
+    }
+  });
+
+  test("a limit holds only where stable keeps it for the same requests", () => {
+    const limited = { ...METRICS.latency, quantile: 0.9, slower: 9, maxMs: 40 } as const;
+    const own = (intervals: readonly Interval[]): readonly Interval[] =>
+      intervals.map((interval) => ({
+        ...interval,
+        candidate: {
+          ...interval.candidate,
+          latency: { "1": [[latencyBucket(60), 400]] },
+        },
+      }));
+    const run = (truth: Truth) => {
+      const start = startWatch(analysisOf([limited]), { comparison: "paired" });
+      return judge(fold(start, own(drawIntervals(seededRandom(1), truth)))).decision;
+    };
+    expect(run({ slower: 3 })).toBe("rollback");
+    expect(run({ hard: () => 3 })).toBe("hold");
+  });
+
+  test("pairs of another batch size say nothing", () => {
+    const start = startWatch(analysisOf([METRICS.latency]), {
+      comparison: "paired",
+      baseline: drawBaseline(seededRandom(3), 20, 200, BEFORE),
+    });
+    const intervals = drawIntervals(seededRandom(3), { slower: 2, intervals: 5 }).map(
+      (interval) => ({
+        ...interval,
+        pairs: { ...interval.pairs, latency: { "1+4": interval.pairs.latency["1"] ?? [] } },
+      }),
+    );
+    expect(judge(fold(start, intervals)).metrics[0]).toMatchObject({
+      alwaysValidP: 1,
+      candidate: { observations: 0 },
+    });
+  });
+});
+
+describe("drift in pairs", () => {
+  test("a tenth more of one class holds, the same predictions and a few others do not", () => {
+    expect(verdict(METRICS.drift, { turns: 0.1 })).toMatchObject({ decision: "hold" });
+    expect(verdict(METRICS.drift, {}).decision).toBe("continue");
+    expect(verdict(METRICS.drift, { turns: 0.008 }).decision).toBe("continue");
+    const words = verdict(METRICS.drift, { turns: 0.1 }).metrics[0]?.words;
+    expect(words).toMatch(
+      /output (yes|no): [\d.]+ % of predictions, stable [\d.]+ %: less than 1 in/,
+    );
+  });
+
+  test("without a past, the classes are learnt from the first copies", () => {
+    expect(verdict(METRICS.drift, { turns: 0.2 }, { known: false }).decision).toBe("hold");
+  });
+
+  test("a mirror step of a canary counts as well", () => {
+    const start = startWatch(analysisOf([METRICS.drift, METRICS.latency]), {
+      baseline: drawBaseline(seededRandom(4), 20, 200, BEFORE),
+    });
+    const copied = drawIntervals(seededRandom(4), { turns: 0.1, slower: 2 }).map((interval) => ({
+      ...interval,
+      candidate: noArmCounts(),
+      stable: { ...noArmCounts(), requests: 20 },
+    }));
+    const { decision, metrics } = judge(fold(start, copied));
+    expect(decision).toBe("rollback");
+    expect(metrics.every(({ logE }) => logE > 3)).toBe(true);
+  });
+});
+
+test("false alarms of equal versions stay below alpha, over and over looked at", () => {
+  let rollbacks = 0;
+  const RUNS = 200;
+  const ALPHA = 0.05;
+  for (let seed = 1; seed <= RUNS; seed += 1) {
+    const random = seededRandom(1_000 + seed);
+    const analysis = analysisOf(
+      [
+        { ...METRICS.latency, slower: 0, atLeastMs: 0 },
+        { ...METRICS.drift, action: "rollback" },
+      ],
+      { alpha: ALPHA },
+    );
+    const start = startWatch(analysis, {
+      comparison: "paired",
+      baseline: drawBaseline(random, 20, 200, BEFORE),
+    });
+    const intervals = drawIntervals(random, { turns: 0.0125, intervals: 60 });
+    if (judge(fold(start, intervals)).decision === "rollback") rollbacks += 1;
+  }
+  expect(rollbacks).toBeLessThanOrEqual(RUNS * ALPHA + 3 * Math.sqrt(RUNS * ALPHA * (1 - ALPHA)));
+});
