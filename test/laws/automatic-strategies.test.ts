@@ -84,7 +84,9 @@ test.concurrent("blue/green: a slow version goes back in its bake, by the times 
   const on = await start("slow-copies", { policy: { rollout, analysis: { flush: "250ms" } } });
   await on.registerBroken("v2.0-slow");
   const { rollout: begun } = await on.begin("v2.0-slow");
-  await on.wasSentBackBy("latency", "v2.0-slow", await on.endOf(begun?.id ?? "", 80_000));
+  const ended = await on.endOf(begun?.id ?? "", 80_000);
+  expect(ended.reason).toMatch(/latency: \S+ [\d.]+ ms, stable [\d.]+ ms: /);
+  await on.wasSentBackBy("latency", "v2.0-slow", ended);
 }, 120_000);
 
 test.concurrent("blue/green with preview: the candidate is reached at its own address, by nobody else, until a person promotes", async () => {

@@ -49,6 +49,14 @@ function drawIntervals(
   });
 }
 
+/** All of the candidate's own answers above 50 ms. */
+function busy(intervals: readonly Interval[]): readonly Interval[] {
+  return intervals.map((interval) => ({
+    ...interval,
+    candidate: { ...interval.candidate, latency: { "1": [[latencyBucket(60), 400]] } },
+  }));
+}
+
 function verdict(metric: Metric, truth: Truth, { known = true, seed = 1 } = {}) {
   const random = seededRandom(seed);
   const baseline = known ? drawBaseline(random, 20, 200, BEFORE) : [];
@@ -88,17 +96,9 @@ describe("latency in pairs", () => {
 
   test("a limit holds only where stable keeps it for the same requests", () => {
     const limited = { ...METRICS.latency, quantile: 0.9, slower: 9, maxMs: 40 } as const;
-    const own = (intervals: readonly Interval[]): readonly Interval[] =>
-      intervals.map((interval) => ({
-        ...interval,
-        candidate: {
-          ...interval.candidate,
-          latency: { "1": [[latencyBucket(60), 400]] },
-        },
-      }));
     const run = (truth: Truth) => {
       const start = startWatch(analysisOf([limited]), { comparison: "paired" });
-      return judge(fold(start, own(drawIntervals(seededRandom(1), truth)))).decision;
+      return judge(fold(start, busy(drawIntervals(seededRandom(1), truth)))).decision;
     };
     expect(run({ slower: 3 })).toBe("rollback");
     expect(run({ hard: () => 3 })).toBe("hold");

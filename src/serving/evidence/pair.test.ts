@@ -212,17 +212,17 @@ test("a sticky key is one pair in an interval", () => {
 
 test("times of both are kept side by side where both had as much to do, and so are predictions", () => {
   const bucket = latencyBucket(3);
-  for (const of of [STABLE, CANDIDATE]) {
-    const stage = mirroring(of);
-    pairOf(stage, { outcome: answer(3, 1), of }).answered(answer(90, 2));
-    pairOf(stage, { outcome: answer(3, 1), of }).answered(answer(90, 2));
+  for (const revision of [STABLE, CANDIDATE]) {
+    const stage = mirroring(revision);
+    pairOf(stage, { outcome: answer(3, 1), of: revision }).answered(answer(90, 2));
+    pairOf(stage, { outcome: answer(3, 1), of: revision }).answered(answer(90, 2));
     const many = { ...answer(3, 1), frame: { rows: 8 } };
-    pairOf(stage, { outcome: many, of }).answered(answer(90, 1));
-    pairOf(stage, { outcome: answer(3, 1), of }).failed(threw);
-    pairOf(stage, { outcome: threw, of }).answered(answer(90, 1));
+    pairOf(stage, { outcome: many, of: revision }).answered(answer(90, 1));
+    pairOf(stage, { outcome: answer(3, 1), of: revision }).failed(threw);
+    pairOf(stage, { outcome: threw, of: revision }).answered(answer(90, 1));
     const [slow, fast] = [latencyBucket(90), bucket];
-    const [ours, theirs] = of === STABLE ? [slow, fast] : [fast, slow];
-    const [first, second] = of === STABLE ? ["2", "1"] : ["1", "2"];
+    const [ours, theirs] = revision === STABLE ? [slow, fast] : [fast, slow];
+    const [first, second] = revision === STABLE ? ["2", "1"] : ["1", "2"];
     expect(stage.pass(1_000)[0]?.pairs).toMatchObject({
       pairs: 5,
       latency: { "1": [[ours, theirs, 2]] },
@@ -234,12 +234,13 @@ test("times of both are kept side by side where both had as much to do, and so a
   }
 });
 
+/** An answer that came while others were in flight. */
+function beside(atStart: number, atEnd: number): InferResult {
+  return { ...answer(3), beside: { atStart, atEnd } };
+}
+
 test("beside others at their servers, pairs are compared by what each had to do", () => {
   const stage = mirroring(CANDIDATE);
-  const beside = (atStart: number, atEnd: number) => ({
-    ...answer(3),
-    beside: { atStart, atEnd },
-  });
   pairOf(stage, { outcome: beside(0, 2), of: CANDIDATE }).answered(beside(0, 0));
   pairOf(stage, { outcome: beside(0, 2), of: CANDIDATE }).answered(beside(2, 7));
   const bucket = latencyBucket(3);
