@@ -2,6 +2,12 @@ import * as z from "zod";
 
 import { DTYPES } from "../tensor/index.ts";
 
+/** What may be kept of the inputs of requests that a candidate failed. */
+export const ERROR_INPUTS = ["none", "redacted"] as const;
+
+/** What may be kept of the inputs of requests that a candidate failed. */
+export type ErrorInputs = (typeof ERROR_INPUTS)[number];
+
 /** How many elements are so; left out where none is. One significant digit, or all of them. */
 const count = z.number().int().positive().optional();
 /** A number of which sign and power of ten are left: 345 is 100, -0.02 is -0.01. */
