@@ -262,6 +262,32 @@ test("what the candidate fails before the first byte is answered by stable", asy
   expect(await ask("/endpoints/iris-prod/x")).toMatchObject({ status: 404, body: "no such thing" });
 });
 
+test("where inputs are kept of what the candidate fails, no path, no header and no body is", async () => {
+  const { watch = null } = candidate;
+  if (watch === null) throw new Error("a candidate is watched");
+  await serving(2, { ...candidate, watch: { ...watch, errorInputs: "redacted" } });
+  young.behaviour = (_incoming, response) => {
+    response.writeHead(500);
+    response.end("broken");
+  };
+  const headers = { "content-type": "text/csv; by=ana", authorization: "Bearer ana" };
+  await ask("/endpoints/iris-prod/ana?q=ana", { method: "POST", headers, body: "ana".repeat(411) });
+  const evidence = await harness.until(() => {
+    const told = harness.news.filter((each) => each.kind === "evidence");
+    const records = told.flatMap((each) => (each.body as { evidence: Evidence[] }).evidence);
+    return records.some(({ errors }) => errors.length > 0) ? records : null;
+  }, "the evidence");
+  expect(
+    (evidence ?? []).flatMap(({ errors }) => errors.map(({ inputs }) => inputs)),
+  ).toContainEqual({
+    kind: "unread",
+    method: "POST",
+    contentType: "text/csv",
+    bytes: 1_000,
+  });
+  expect(JSON.stringify(evidence)).not.toContain("ana");
+});
+
 test("what was passed on as it came cannot be sent again, and is counted as that", async () => {
   await serving(2, candidate);
   young.behaviour = (_incoming, response) => {

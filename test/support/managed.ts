@@ -16,8 +16,8 @@ const LAUNCHER = {
   stopTimeout: "500ms",
 } as const;
 
-/** Writes a server.yaml with the launchers of these tests; gives what to start a server with. */
-export function managedServers(folder: string): readonly string[] {
+/** Writes a server.yaml with the launchers of these tests and `more`; gives what to start a server with. */
+export function managedServers(folder: string, more: object = {}): readonly string[] {
   const launchers = {
     fixture: { ...LAUNCHER, retries: true },
     once: { ...LAUNCHER, retries: false },
@@ -28,7 +28,7 @@ export function managedServers(folder: string): readonly string[] {
   const logs = { models: { models: true, format: "regex", error: "^ERROR" } };
   const path = join(folder, "server.yaml");
   // Every JSON is YAML.
-  writeFileSync(path, JSON.stringify({ launchers, logs }));
+  writeFileSync(path, JSON.stringify({ launchers, logs, ...more }));
   return ["--config", path, "--allow-code"];
 }
 

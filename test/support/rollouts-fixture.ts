@@ -23,6 +23,7 @@ export function rolloutsOf(): Rollouts {
     artifacts,
     gateways: new Gateways({ arriveMs: 0 }),
     signals: noSignals,
+    errorInputs: "none",
     clock,
     timers: systemTimers,
     checkpoint: () => undefined,

@@ -146,7 +146,9 @@ test("an incident is found by its rollback, its rollout, or the beginning of eit
   );
   expect(out).toMatch(/detected {2}within .+ of the first failed request/);
   expect(out).toContain("back      verified after 12 ms; switch 6 ms");
-  expect(out).toMatch(/COUNT +ERROR +A REQUEST\n\d+ +timeout +id-\d+/);
+  expect(out).toMatch(
+    /COUNT +ERROR +A REQUEST\n\d+ +timeout +id-\d+\nno inputs were kept \(incidents\.inputs in/,
+  );
   expect(out).toMatch(/02:40:00\.000 {2}ana deployed v1\.1\n/);
   expect(out).toContain("next: lastgood explain 9c77ab42");
   const byJson = JSON.parse((await run("incident", ROLLBACK, "--json")).out) as object;

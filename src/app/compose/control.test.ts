@@ -36,6 +36,7 @@ async function start(): Promise<string> {
       socketFolder: folder,
       build: "b",
       maxFileBytes: 2 ** 30,
+      errorInputs: "none",
       signals: NO_SIGNAL_SOURCES,
     },
     {
@@ -208,6 +209,7 @@ test("a start that fails leaves nothing running", async () => {
       socketFolder: mkdtempSync(join(folder, "s-")),
       build: "b",
       maxFileBytes: 2 ** 30,
+      errorInputs: "none",
       signals: NO_SIGNAL_SOURCES,
     },
     { log: pino({ level: "silent" }), checkpoint: () => undefined, onShutdown: () => undefined },

@@ -15,6 +15,7 @@ import { Signals } from "../../control/signals/index.ts";
 import { DEFAULT_MAX_FILE_BYTES } from "../../core/api/index.ts";
 import { LastgoodError } from "../../core/errors/index.ts";
 import { NO_SIGNAL_SOURCES, type SignalSources } from "../../core/policy/index.ts";
+import { ERROR_INPUTS } from "../../core/redaction/index.ts";
 import { ownIdentity, type PeerIdentity } from "../../link/peer/index.ts";
 import { requestIdKey } from "../../link/request-id/index.ts";
 import { systemTimers } from "../../link/timer/index.ts";
@@ -33,6 +34,7 @@ export const controlConfigSchema = z.object({
   build: z.string(),
   /** Longest file that a version may have, bytes. */
   maxFileBytes: z.number().int().positive().default(DEFAULT_MAX_FILE_BYTES),
+  errorInputs: z.enum(ERROR_INPUTS).default("none"),
   /** What server.yaml names; checked where it was read. */
   signals: z.custom<SignalSources>((value) => typeof value === "object").default(NO_SIGNAL_SOURCES),
 });
@@ -115,6 +117,7 @@ async function construct(config: ControlConfig, around: ControlSurroundings): Pr
     artifacts,
     gateways,
     signals,
+    errorInputs: config.errorInputs,
     clock,
     timers: systemTimers,
     checkpoint,

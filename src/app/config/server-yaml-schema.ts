@@ -3,6 +3,7 @@ import * as z from "zod";
 import { DEFAULT_MAX_FILE_BYTES } from "../../core/api/index.ts";
 import { byteSizeSchema, launchersSchema, LAUNCHER_PROTOCOLS } from "../../core/launcher/index.ts";
 import { signalSourceKeys } from "../../core/policy/index.ts";
+import { ERROR_INPUTS } from "../../core/redaction/index.ts";
 
 const remoteSchema = z
   .strictObject({
@@ -29,5 +30,8 @@ export const serverYamlSchema = z.strictObject({
   uploads: z
     .strictObject({ maxFile: byteSizeSchema.default(DEFAULT_MAX_FILE_BYTES) })
     .default({ maxFile: DEFAULT_MAX_FILE_BYTES }),
+  incidents: z
+    .strictObject({ inputs: z.enum(ERROR_INPUTS).default("none") })
+    .default({ inputs: "none" }),
   ...signalSourceKeys,
 });

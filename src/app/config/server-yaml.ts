@@ -5,6 +5,7 @@ import type * as z from "zod";
 import { DEFAULT_MAX_FILE_BYTES } from "../../core/api/index.ts";
 import { BUILT_IN_LAUNCHERS, type Launcher } from "../../core/launcher/index.ts";
 import type { SignalSources } from "../../core/policy/index.ts";
+import type { ErrorInputs } from "../../core/redaction/index.ts";
 import type { serverYamlSchema } from "./server-yaml-schema.ts";
 
 /** Model servers elsewhere, by the name under which versions refer to them. */
@@ -19,6 +20,8 @@ export interface ServerConfig {
   readonly launchers: Launchers;
   /** Longest file that a version may have, bytes. */
   readonly maxFileBytes: number;
+  /** What is kept of the inputs of requests that a candidate failed. */
+  readonly errorInputs: ErrorInputs;
   /** Paths are absolute. */
   readonly signals: SignalSources;
 }
@@ -34,12 +37,13 @@ export async function readServerYaml(path: string | null): Promise<ServerConfig>
       remotes: {},
       launchers: BUILT_IN_LAUNCHERS,
       maxFileBytes: DEFAULT_MAX_FILE_BYTES,
+      errorInputs: "none",
       signals: { prometheus: {}, logs: {}, health: {} },
     };
   // Few verbs need them, and every verb reads settings.
   const { readYaml } = await import("./yaml-file.ts");
   const { serverYamlSchema: schema } = await import("./server-yaml-schema.ts");
-  const { remotes, launchers, uploads, ...signals } = readYaml(path, schema);
+  const { remotes, launchers, uploads, incidents, ...signals } = readYaml(path, schema);
   const folder = dirname(resolve(path));
   return {
     remotes,
@@ -47,6 +51,7 @@ export async function readServerYaml(path: string | null): Promise<ServerConfig>
       Object.entries(launchers).map(([name, each]) => [name, withAbsolutePrograms(each, folder)]),
     ),
     maxFileBytes: uploads.maxFile,
+    errorInputs: incidents.inputs,
     signals: withAbsolutePaths(signals, folder),
   };
 }

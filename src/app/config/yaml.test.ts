@@ -36,12 +36,14 @@ test("remotes are read with their defaults", async () => {
     remotes: { "tf-1": { url: "http://127.0.0.1:9", protocol: "oip", retries: false } },
     launchers: BUILT_IN_LAUNCHERS,
     maxFileBytes: 64 * 2 ** 30,
+    errorInputs: "none",
     signals: NO_SIGNAL_SOURCES,
   });
   const nothing = {
     remotes: {},
     launchers: BUILT_IN_LAUNCHERS,
     maxFileBytes: 64 * 2 ** 30,
+    errorInputs: "none",
     signals: NO_SIGNAL_SOURCES,
   };
   expect(await readServerYaml(null)).toEqual(nothing);
@@ -51,6 +53,20 @@ test("remotes are read with their defaults", async () => {
 test("the longest file is the configuration's to say", async () => {
   const path = serverYaml("uploads: { maxFile: 3GiB }\n");
   expect((await readServerYaml(path)).maxFileBytes).toBe(3 * 2 ** 30);
+});
+
+async function kept(text: string): Promise<string> {
+  return (await readServerYaml(serverYaml(text))).errorInputs;
+}
+
+test("whether inputs are kept for incidents is the configuration's to say", async () => {
+  expect(await kept("incidents: { inputs: redacted }\n")).toBe("redacted");
+  expect(await kept("incidents: { inputs: none }\n")).toBe("none");
+  expect(await kept("incidents: {}\n")).toBe("none");
+  expect(await mistake("incidents:\n  inputs: exact\n")).toBe(
+    "server.yaml:2:11: incidents.inputs: is exact: accepted are none, redacted",
+  );
+  expect(await mistake("incidents: { keep: redacted }\n")).toContain("server.yaml:1:");
 });
 
 test("launchers are added to the built-in ones, which the file may change", async () => {
@@ -179,7 +195,7 @@ test("a mistake is named with its line and column", async () => {
   );
   expect(await mistake("remotes:\n  tf-1: [\n")).toMatch(/^server\.yaml:3:1: /);
   expect(await mistake("remotes: {}\nremote: {}\n")).toBe(
-    'server.yaml:2:1: has an unknown key "remote": did you mean remotes? accepted are remotes, launchers, uploads, prometheus, logs, health',
+    'server.yaml:2:1: has an unknown key "remote": did you mean remotes? accepted are remotes, launchers, uploads, incidents, prometheus, logs, health',
   );
   expect(await mistake("remotes: {}\nremotes: {}\n")).toMatch(/^server\.yaml:2:1: /);
 });

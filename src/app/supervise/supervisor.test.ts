@@ -55,6 +55,7 @@ function options(more: Partial<ServerOptions> = {}): ServerOptions {
     dataDir,
     api: { host: "127.0.0.1", port: 0 },
     maxFileBytes: 2 ** 30,
+    errorInputs: "none",
     serve: { host: "127.0.0.1", port: 0 },
     grpc: { host: "127.0.0.1", port: 0 },
     workers: 2,

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { SignalSources } from "../../core/policy/index.ts";
+import type { ErrorInputs } from "../../core/redaction/index.ts";
 import { takeKernelLock, type KernelLock } from "../../link/lock/index.ts";
 import { ownIdentity, socketFolder, type PeerIdentity } from "../../link/peer/index.ts";
 import { PROGRAM_VERSION, type Programs } from "../build/index.ts";
@@ -33,6 +34,8 @@ export interface ServerOptions {
   readonly allowCode: boolean;
   /** Longest file that a version may have, bytes. */
   readonly maxFileBytes: number;
+  /** What is kept of the inputs of requests that a candidate failed. */
+  readonly errorInputs: ErrorInputs;
   /** Sources of evidence that server.yaml names. */
   readonly signals: SignalSources;
   readonly programs: Programs;
@@ -280,6 +283,7 @@ function controlConfig(
     serveHost: serve.host,
     servePort: serve.port,
     maxFileBytes: options.maxFileBytes,
+    errorInputs: options.errorInputs,
     signals: options.signals,
   };
 }

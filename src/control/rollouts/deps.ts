@@ -1,3 +1,4 @@
+import type { ErrorInputs } from "../../core/redaction/index.ts";
 import type { EndpointState } from "../../core/rollout/index.ts";
 import type { Clock, Timers } from "../../core/time/index.ts";
 import type { Artifacts } from "../../storage/artifacts/index.ts";
@@ -26,6 +27,8 @@ export interface EndpointDeps {
   readonly gateways: Gateways;
   /** Sources of evidence other than the gateways' counts. */
   readonly signals: Pick<Signals, "collect" | "recentLogLines" | "lastOutput" | "unknownSources">;
+  /** What is kept of the inputs of requests that a candidate failed. */
+  readonly errorInputs: ErrorInputs;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly journal: Journal;

@@ -2,10 +2,11 @@
 import { expect, test } from "vitest";
 
 import { scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
+import type { ErrorInputs } from "../../core/redaction/index.ts";
 import type { Route, Watch } from "../../link/route/index.ts";
 import { desiredRoute } from "./desired-route.ts";
 
-function routeOf(of: Scenario): Route {
+function routeOf(of: Scenario, errorInputs: ErrorInputs = "none"): Route {
   return desiredRoute({
     state: of.state,
     order: { generation: 1, epoch: 1, sequence: 1 },
@@ -13,6 +14,7 @@ function routeOf(of: Scenario): Route {
     choice: of.choice(),
     now: of.now,
     manifests: new Map(),
+    errorInputs,
   });
 }
 
@@ -35,6 +37,14 @@ test("a reinstated rollout is watched as before, under a name of its own, while 
   of.settles();
   expect(of.phase).toBe("Progressing");
   expect(watchOf(of)).toEqual(again);
+});
+
+test("inputs of what the candidate fails are kept where the operator allows it, and never at rest", () => {
+  const of = scenario().stable("v1.0");
+  expect(routeOf(of, "redacted").watch).not.toHaveProperty("errorInputs");
+  of.canary("v1.1", 25);
+  expect(routeOf(of, "redacted").watch).toMatchObject({ errorInputs: "redacted" });
+  expect(routeOf(of).watch).not.toHaveProperty("errorInputs");
 });
 
 test("a gateway is told by which commands it was rolled back, while that is under way and after it", () => {

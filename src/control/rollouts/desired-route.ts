@@ -1,3 +1,4 @@
+import type { ErrorInputs } from "../../core/redaction/index.ts";
 import {
   armsOf,
   contractOf,
@@ -40,6 +41,8 @@ export interface RouteParts {
   readonly now: number;
   /** Manifests of all revisions that `loadedRevisions` and `comparedRevisions` name. */
   readonly manifests: ReadonlyMap<number, StoredManifest>;
+  /** What is kept of the inputs of requests that a candidate failed. */
+  readonly errorInputs: ErrorInputs;
 }
 
 /** Revisions that the route keeps loaded: what the state needs, and the warm targets. */
@@ -132,7 +135,7 @@ function disagreementOf({ policy }: Rollout): Pick<Watch, "disagreement"> {
 }
 
 /** What gateways count for the comparison that is under way, or for one to come. */
-function watchOf(state: EndpointState, manifests: RouteParts["manifests"]): Watch | null {
+function watchOf({ state, manifests, errorInputs }: RouteParts): Watch | null {
   const { identity, current, activity } = state;
   // A reinstated rollout is under watch, and stable answers for it, from its first request on.
   const rollout = watchedRollout(state) ?? resumingRollout(state);
@@ -153,6 +156,7 @@ function watchOf(state: EndpointState, manifests: RouteParts["manifests"]): Watc
           candidate: manifests.get(rollout.candidate)?.reference ?? null,
           stable: manifests.get(rollout.from)?.reference ?? null,
         })?.features.map(({ input, element, bins }) => ({ input, element, bins })) ?? null,
+      ...(errorInputs === "none" ? {} : { errorInputs }),
     };
   }
   if (activity.phase !== "Idle" || current === null) return null;
@@ -219,7 +223,7 @@ export function desiredRoute(parts: RouteParts): Route {
     },
     revisions,
     hold: exchanging(state) ? { maxMs: MAX_HOLD_MS } : null,
-    watch: watchOf(state, parts.manifests),
+    watch: watchOf(parts),
     safeguards: safeguardsOf(state, parts.now),
     predictions: needsPredictions(state),
     historyHead: parts.historyHead,

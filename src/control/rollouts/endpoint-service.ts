@@ -354,7 +354,8 @@ export class Rollouts implements EndpointService {
 
   /** Resolves once what gateways saw of a rollout is stored. */
   async evidenceArrived(evidence: readonly Evidence[]): Promise<void> {
-    await this.#deps.store.evidence.append(evidence.map(gatewayRecord));
+    const { store, errorInputs } = this.#deps;
+    await store.evidence.append(evidence.map((each) => gatewayRecord(each, errorInputs)));
   }
 
   async counted(counts: readonly Count[]): Promise<void> {

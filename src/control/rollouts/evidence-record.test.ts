@@ -6,6 +6,7 @@ import { noPairCounts, planAnalysis, type Interval } from "../../core/analysis/i
 import type { Evidence } from "../../link/count/index.ts";
 import type { StoredEvidence } from "../../storage/store/index.ts";
 import {
+  evidenceIn,
   gatewayRecord,
   IntervalReader,
   planRecord,
@@ -37,6 +38,17 @@ function record(from: number, source: string, over: Partial<Evidence> = {}): Sto
   };
   return { ...gatewayRecord(evidence), position: 1 };
 }
+
+test("inputs are stored where they may be kept, whatever a gateway sends", () => {
+  const inputs = { kind: "unread", method: "POST", contentType: null, bytes: 100 } as const;
+  const error = { revision: 2, message: "threw", count: 1, requestId: "id", inputs };
+  const evidence = evidenceIn(record(1, "g/i", { errors: [error] }));
+  if (evidence === null) throw new Error("a gateway's record");
+  expect(evidence.errors, "by default").toEqual([{ ...error, inputs: null }]);
+  const sent = { ...evidence, errors: [error] };
+  expect(gatewayRecord(sent, "none").body).toEqual(evidence);
+  expect(gatewayRecord(sent, "redacted").body).toEqual(sent);
+});
 
 const plan: StoredEvidence = {
   ...planRecord(

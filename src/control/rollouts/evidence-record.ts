@@ -10,6 +10,7 @@ import {
   type Interval,
   type Signal,
 } from "../../core/analysis/index.ts";
+import type { ErrorInputs } from "../../core/redaction/index.ts";
 import { evidenceSchema, type Evidence } from "../../link/count/index.ts";
 import type { EvidenceRecord, StoredEvidence } from "../../storage/store/index.ts";
 import { SplitNumbers, splitNumbersSchema, type NumberedSplit } from "./split-numbers.ts";
@@ -28,15 +29,25 @@ const signalsSchema = z.object({
   signals: z.record(z.string(), signalSchema),
 });
 
-/** What a gateway saw, as it is stored: its source and number make it one. */
-export function gatewayRecord(evidence: Evidence): EvidenceRecord {
+/**
+ * What a gateway saw, as it is stored: its source and number make it one. Inputs are left out unless they
+ * may be kept: a gateway that outlived a change of that may not have heard of it.
+ */
+export function gatewayRecord(
+  evidence: Evidence,
+  errorInputs: ErrorInputs = "none",
+): EvidenceRecord {
+  const { errors } = evidence;
+  const isToKeep = errorInputs !== "none" || errors.every(({ inputs }) => inputs === null);
   return {
     watch: evidence.rollout,
     source: `gateway ${evidence.gateway} ${evidence.incarnation}`,
     sequence: evidence.sequence,
     endpoint: evidence.endpoint,
     at: evidence.to,
-    body: evidence,
+    body: isToKeep
+      ? evidence
+      : { ...evidence, errors: errors.map((error) => ({ ...error, inputs: null })) },
   };
 }
 

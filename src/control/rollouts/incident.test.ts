@@ -149,8 +149,8 @@ test("an incident: what broke, what was seen, what was done, and what to type ne
     blamed: ["errorRate"],
     assessment: badAssessment(),
     errors: [
-      { message: "output y holds NaN", count: 6, requestId: "id-1" },
-      { message: "timeout", count: 1, requestId: null },
+      { message: "output y holds NaN", count: 6, requestId: "id-1", inputs: null },
+      { message: "timeout", count: 1, requestId: null, inputs: null },
     ],
     requests: { assigned: 30, errors: 7, answeredByStable: 4, failedByBoth: 1, seenByCallers: 3 },
     detectionMs: 2_000,
@@ -172,6 +172,32 @@ test("an incident: what broke, what was seen, what was done, and what to type ne
     { at: 3_000, what: "the first request that v1.1 failed came in the 1 s after this" },
     { at: 5_000, what: "decided to go back to v1.0: errorRate: 4.1 % errors" },
     { at: 5_012, what: "verified: v1.0 answers through the serving port (switched in 6 ms)" },
+  ]);
+});
+
+/** An error of the candidate; `least`: of its inputs. */
+function failedOf(message: string, requestId: string | null, least: number | null): object {
+  const tensor = { name: "x", dtype: "FP32", shape: [1], least, most: least };
+  const inputs = least === null ? null : { kind: "tensors", tensors: [tensor], leftOut: 0 };
+  return { revision: 2, message, count: 1, requestId, inputs };
+}
+
+test("an error's inputs are those of the request whose id it names", () => {
+  const records = [
+    seen(3, { requests: 10, errors: 2 }, [
+      failedOf("threw", "id-1", null),
+      failedOf("late", null, 1),
+    ]),
+    seen(4, { requests: 10, errors: 2 }, [
+      failedOf("threw", "id-2", 10),
+      failedOf("late", "id-3", null),
+    ]),
+    seen(5, { requests: 10, errors: 1 }, [failedOf("threw", "id-4", 100)]),
+  ];
+  const { errors } = incidentOf([STARTED, DECIDED, ARRIVED], { records });
+  expect(errors).toMatchObject([
+    { message: "threw", count: 3, requestId: "id-2", inputs: { tensors: [{ least: 10 }] } },
+    { message: "late", count: 2, requestId: null, inputs: { tensors: [{ least: 1 }] } },
   ]);
 });
 

@@ -19,6 +19,22 @@ interface SeenOfIt {
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
+/** Counts an error with those of the same words; the id is that of the request whose inputs are shown. */
+function noteError(
+  errors: Map<string, Mutable<Incident["errors"][number]>>,
+  error: Incident["errors"][number],
+): void {
+  const known = errors.get(error.message);
+  if (known === undefined) {
+    errors.set(error.message, { ...error });
+    return;
+  }
+  known.count += error.count;
+  if (known.inputs !== null) return;
+  if (error.inputs === null) known.requestId ??= error.requestId;
+  else Object.assign(known, { requestId: error.requestId, inputs: error.inputs });
+}
+
 /** Sums what gateways saw of one revision, as far as it is stored. */
 function seenOf(records: readonly StoredEvidence[], revision: number): SeenOfIt {
   const reader = new IntervalReader({ candidate: revision, stable: null });
@@ -39,16 +55,8 @@ function seenOf(records: readonly StoredEvidence[], revision: number): SeenOfIt 
     const bad = candidate.errors > 0 || interval.pairs.onlyCandidateBad > 0;
     if (bad && (firstBad === null || interval.from < firstBad.from))
       firstBad = { from: interval.from, to: interval.to };
-    for (const error of evidence.errors) {
-      if (error.revision !== revision) continue;
-      const { message, count, requestId } = error;
-      const known = errors.get(message);
-      if (known === undefined) errors.set(message, { message, count, requestId });
-      else {
-        known.count += count;
-        known.requestId ??= requestId;
-      }
-    }
+    for (const { revision: of, ...error } of evidence.errors)
+      if (of === revision) noteError(errors, error);
   }
   return {
     requests:

@@ -79,7 +79,8 @@ export class RoutePublisher {
     const unordered = { generation: 0, epoch: 0, sequence: 0 };
     const now = this.#deps.clock.now();
     const { historyHead } = stored;
-    const parts = { state, order: unordered, historyHead, choice, now, manifests };
+    const { errorInputs } = this.#deps;
+    const parts = { state, order: unordered, historyHead, choice, now, manifests, errorInputs };
     const fingerprint = routeFingerprint(desiredRoute(parts));
     if (!always && fingerprint === this.#published) return null;
     this.#sequence += 1;

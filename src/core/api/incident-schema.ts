@@ -7,6 +7,7 @@ import {
   trafficSchema,
 } from "../analysis/index.ts";
 import { STRATEGIES, TRIGGERS } from "../endpoint/index.ts";
+import { redactedInputsSchema } from "../redaction/index.ts";
 import { endpointNameSchema } from "../version/index.ts";
 import { at, servedSchema } from "./field-schema.ts";
 
@@ -41,7 +42,13 @@ export const incidentSchema = incidentSummarySchema.extend({
   /** Distinct errors of what was left, the most frequent first, with one request id each. */
   errors: z
     .array(
-      z.object({ message: z.string(), count: z.number().int(), requestId: z.string().nullable() }),
+      z.object({
+        message: z.string(),
+        count: z.number().int(),
+        requestId: z.string().nullable(),
+        /** What is left of that request's inputs; null: not kept. */
+        inputs: redactedInputsSchema.nullable().default(null),
+      }),
     )
     .max(20),
   /** What its log said last, where a source reads it. */

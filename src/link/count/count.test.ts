@@ -40,3 +40,11 @@ test("a gateway that does not tell pairs that both failed told of none", () => {
   const { pairs } = evidenceSchema.pick({ pairs: true }).parse({ pairs: told });
   expect(pairs).toEqual({ ...told, bothBad: 0, skipped: 0 });
 });
+
+test("an error without inputs, or with some of a later form, is an error all the same", () => {
+  const error = { revision: 2, message: "it threw", count: 1, requestId: null };
+  const inputs = { kind: "tensors", tensors: [], leftOut: 1 };
+  const told = [error, { ...error, inputs }, { ...error, inputs: { kind: "sealed" } }];
+  const { errors } = evidenceSchema.pick({ errors: true }).parse({ errors: told });
+  expect(errors.map((each) => each.inputs)).toEqual([null, inputs, null]);
+});

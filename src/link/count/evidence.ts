@@ -1,6 +1,7 @@
 import * as z from "zod";
 
 import { armCountsSchema, pairCountsSchema } from "../../core/analysis/index.ts";
+import { redactedInputsSchema } from "../../core/redaction/index.ts";
 
 /**
  * What one gateway saw of a rollout within one interval: complete, all its workers together, sent
@@ -33,6 +34,8 @@ export const evidenceSchema = z.object({
         message: z.string().max(500),
         count: z.number().int().positive(),
         requestId: z.string().nullable(),
+        /** Of that request; null: not kept, or in a form of a later version. */
+        inputs: redactedInputsSchema.nullable().default(null).catch(null),
       }),
     )
     .max(20),

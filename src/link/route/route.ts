@@ -123,6 +123,8 @@ const watchSchema = z.object({
     .optional(),
   /** Features whose inputs are counted, as the reference set cuts them; null: none. */
   inputs: z.array(featureBinsSchema).max(MOST_FEATURES).nullable().default(null),
+  /** What is kept of the inputs that the candidate failed; absent: nothing. */
+  errorInputs: z.literal("redacted").optional(),
 });
 
 /** A rollout whose arms are compared. */

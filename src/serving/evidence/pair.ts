@@ -1,10 +1,11 @@
 import type { LastgoodError } from "../../core/errors/index.ts";
 import type { InferResult } from "../runtime/index.ts";
 import { disagree, type DisagreementTerms } from "./disagreement.ts";
+import type { Given, KeptInputs } from "./kept-inputs.ts";
 import type { Death, LossBook } from "./loss.ts";
 import { predictionOf, type Labels, type Prediction } from "./prediction.ts";
 import { runOf } from "./run.ts";
-import { addPair, type AnswerSeen, type PairVerdict } from "./tally.ts";
+import { addError, addPair, type AnswerSeen, type PairVerdict } from "./tally.ts";
 import type { EvidenceWindow, Pending } from "./window.ts";
 
 /** How a version did on one request: its answer, or that it failed. */
@@ -27,6 +28,9 @@ export interface PairTerms {
   readonly disagreement: DisagreementTerms;
   readonly sentAt: number;
   readonly deadlineMs: number;
+  /** What the request came with, and where that goes if only the candidate failed it; null: nowhere. */
+  readonly given: Given | null;
+  readonly keptInputs: KeptInputs | null;
   readonly now: () => number;
 }
 
@@ -75,22 +79,40 @@ export class PairTicket implements Pending {
     const { code, details } = error;
     const isOwn = code === "overloaded" || code === "internal" || details["unloaded"] === true;
     const isLost = this.#death !== null || code === "runtime.unavailable";
-    if (isLost && details["unloaded"] !== true) this.#lost();
+    if (isLost && details["unloaded"] !== true) this.#lost(error.message);
     else if (isOwn) window.tally.pairs.skipped += 1;
-    else this.#count(this.#verdict("bad"));
+    else this.#bad(error.message, this.#terms.given);
   }
 
   expire(): void {
-    if (this.#terms.window.end(this)) this.#count(this.#verdict("bad"));
+    const { window, deadlineMs, given } = this.#terms;
+    if (window.end(this)) this.#bad(`not ended within ${deadlineMs} ms`, given);
+  }
+
+  /** The mirrored request failed. An error of the candidate's is told as one, beside those of its callers. */
+  #bad(message: string, given: Given | null): PairVerdict {
+    const { window, mirrored: revision, keptInputs } = this.#terms;
+    const verdict = this.#verdict("bad");
+    this.#count(verdict);
+    if (verdict !== "onlyCandidateBad") return verdict;
+    const told = {
+      revision,
+      message: `mirrored: ${message}`,
+      count: 1,
+      requestId: null,
+      inputs: null,
+    };
+    const error = addError(window.tally.errors, told);
+    if (error !== null) keptInputs?.add(error, { given, requestId: null });
+    return verdict;
   }
 
   /** One incident is one pair. */
-  #lost(): void {
+  #lost(message: string): void {
     const { window, losses, mirrored, sentAt, now } = this.#terms;
     const incident = losses.charge({ admittedAt: sentAt, death: this.#death, now: now() });
     if (incident === null) return;
-    const counted = this.#verdict("bad");
-    this.#count(counted);
+    const counted = this.#bad(message, this.#death === null ? null : this.#terms.given);
     window.tally.pairIncidents.push({ ...incident, revision: mirrored, counted });
   }
 

@@ -5,6 +5,7 @@ import type { Watch } from "../../link/route/index.ts";
 import type { RunFrame } from "../runtime/index.ts";
 import { USUAL_TERMS } from "./disagreement.ts";
 import { InputBinner, MOST_SAMPLED } from "./inputs.ts";
+import { KeptInputs, type Given } from "./kept-inputs.ts";
 import { LossBook } from "./loss.ts";
 import { Labels, type Prediction } from "./prediction.ts";
 import {
@@ -26,6 +27,7 @@ const LEFT_OVER_MS = 250;
 /** What both arms of a rollout have in common in one worker. */
 class RolloutMemory {
   readonly labels = new Labels<Prediction>();
+  readonly keptInputs = new KeptInputs();
   readonly #losses = new Map<string, LossBook>();
 
   /** Assigned and mirrored requests are two tests: a loss is an event in each. */
@@ -48,6 +50,7 @@ export class ArmRecorder implements TicketArm {
   readonly losses: LossBook;
   readonly labels: Labels<Prediction>;
   readonly mirror: TicketArm["mirror"];
+  readonly keptInputs: KeptInputs | null;
   readonly now: () => number;
   readonly #place: number;
   readonly #window: (at: number) => EvidenceWindow;
@@ -67,6 +70,7 @@ export class ArmRecorder implements TicketArm {
     this.losses = parts.losses;
     this.labels = parts.labels;
     this.mirror = parts.mirror;
+    this.keptInputs = parts.keptInputs;
     this.now = parts.now;
     this.#place = parts.place;
     this.#window = parts.window;
@@ -74,11 +78,16 @@ export class ArmRecorder implements TicketArm {
   }
 
   /** A request of the split keeps the contract and goes to this revision. `at`: its admission. */
-  admit(at: number, key: string | null, inputs: readonly Tensor[]): RequestTicket {
+  admit(at: number, key: string | null, given: Given): RequestTicket {
     const window = this.#window(at);
     const tally = this.#tally(window);
-    const request = { at, key: key === null ? null : shortened(key) };
-    if (this.#binner !== null) sample(this.#binner, { window, tally, key: request.key }, inputs);
+    const request = {
+      at,
+      key: key === null ? null : shortened(key),
+      given: this.keptInputs === null ? null : given,
+    };
+    if (this.#binner !== null && typeof given !== "function")
+      sample(this.#binner, { window, tally, key: request.key }, given);
     return new RequestTicket(this, { window, tally }, request);
   }
 
@@ -152,6 +161,7 @@ export class EvidenceRecorder {
         losses: this.#memory.losses(revision, "assigned"),
         mirror: this.#mirrorOf(watch, revision),
         labels: this.#memory.labels,
+        keptInputs: watch.errorInputs === undefined ? null : this.#memory.keptInputs,
         now: this.#now,
         place,
         window: (at) => this.#windowAt(at),

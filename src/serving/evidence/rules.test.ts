@@ -413,8 +413,14 @@ test("each kind of failure is told apart", () => {
     fallback: 1,
   });
   expect(record?.errors).toEqual([
-    { revision: CANDIDATE, message: "why", count: 3, requestId: "id" },
-    { revision: CANDIDATE, message: "no answer within 30000 ms", count: 1, requestId: null },
+    { revision: CANDIDATE, message: "why", count: 3, requestId: "id", inputs: null },
+    {
+      revision: CANDIDATE,
+      message: "no answer within 30000 ms",
+      count: 1,
+      requestId: null,
+      inputs: null,
+    },
   ]);
 });
 

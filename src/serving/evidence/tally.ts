@@ -4,6 +4,7 @@ import {
   type ArmCounts,
   type PairCounts,
 } from "../../core/analysis/index.ts";
+import type { RedactedInputs } from "../../core/redaction/index.ts";
 
 /*
  * What one worker counted: plain data, so that it crosses threads as it is.
@@ -41,7 +42,9 @@ export interface ErrorTally {
   readonly revision: number;
   readonly message: string;
   count: number;
-  readonly requestId: string | null;
+  requestId: string | null;
+  /** Of the request with that id; null: not kept. */
+  inputs: RedactedInputs | null;
 }
 
 /** A pair that stands for a loss, which other workers may have seen too. */
@@ -235,10 +238,23 @@ export function addPair(pairs: WindowTally["pairs"], verdict: PairVerdict, by = 
   if (verdict !== null) pairs[verdict] += by;
 }
 
-/** Notes an error; of distinct ones beyond the first few only the counts of the arm tell. */
-export function addError(errors: ErrorTally[], told: Readonly<ErrorTally>): void {
+/**
+ * Notes an error and gives it as it is noted now; null: of distinct ones beyond the first few only the
+ * counts of the arm tell.
+ */
+export function addError(errors: ErrorTally[], told: Readonly<ErrorTally>): ErrorTally | null {
   const message = told.message.slice(0, MESSAGE_CHARACTERS);
   const known = errors.find((each) => each.message === message && each.revision === told.revision);
-  if (known !== undefined) known.count += told.count;
-  else if (errors.length < MOST_ERRORS) errors.push({ ...told, message });
+  if (known === undefined) {
+    if (errors.length >= MOST_ERRORS) return null;
+    const error = { ...told, message };
+    errors.push(error);
+    return error;
+  }
+  known.count += told.count;
+  if (known.inputs === null && told.inputs !== null) {
+    known.inputs = told.inputs;
+    known.requestId = told.requestId;
+  }
+  return known;
 }

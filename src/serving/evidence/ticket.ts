@@ -1,6 +1,7 @@
 import type { LastgoodError } from "../../core/errors/index.ts";
 import type { InferResult, RunFrame } from "../runtime/index.ts";
 import type { DisagreementTerms } from "./disagreement.ts";
+import type { Given, KeptInputs } from "./kept-inputs.ts";
 import type { Death, LossBook } from "./loss.ts";
 import { PairTicket, type PairOutcome } from "./pair.ts";
 import { predictionOf, type Labels, type Prediction } from "./prediction.ts";
@@ -30,6 +31,8 @@ export interface TicketArm {
     readonly losses: LossBook;
     readonly disagreement: DisagreementTerms;
   } | null;
+  /** Where the inputs go that the candidate failed; null: nothing is kept of them. */
+  readonly keptInputs: KeptInputs | null;
   /** CLOCK_MONOTONIC, ms. */
   readonly now: () => number;
   /** False for the further requests of one frame. */
@@ -57,6 +60,7 @@ export class RequestTicket implements Pending {
   readonly #arm: TicketArm;
   readonly #admittedAt: number;
   readonly #key: string | null;
+  #given: Given | null;
   #death: Death | null = null;
   #diedOf: string | null = null;
   #waited = false;
@@ -67,13 +71,14 @@ export class RequestTicket implements Pending {
   constructor(
     arm: TicketArm,
     place: { readonly window: EvidenceWindow; readonly tally: ArmTally },
-    request: { readonly at: number; readonly key: string | null },
+    request: { readonly at: number; readonly key: string | null; readonly given: Given | null },
   ) {
     this.#arm = arm;
     this.#window = place.window;
     this.#tally = place.tally;
     this.#admittedAt = request.at;
     this.#key = request.key;
+    this.#given = request.given;
     this.deadlineAt = request.at + arm.deadlineMs;
     place.window.add(this);
   }
@@ -102,6 +107,8 @@ export class RequestTicket implements Pending {
     if (!this.#window.end(this)) return;
     const now = this.#arm.now();
     if (this.#death !== null || now > this.deadlineAt) {
+      // It was run again, and the version could take it.
+      if (this.#death !== null) this.#given = null;
       this.#count(now, 0, { ...PLAIN, message: this.#lateMessage });
       return;
     }
@@ -165,6 +172,8 @@ export class RequestTicket implements Pending {
       disagreement: mirror.disagreement,
       sentAt: now(),
       deadlineMs,
+      given: this.#given,
+      keptInputs: this.#arm.keptInputs,
       now,
     });
   }
@@ -201,10 +210,16 @@ export class RequestTicket implements Pending {
     } else if (!this.#charge(now, outcome, loss === "broken off")) return;
     // One for each incident, and what killed a process is never repeated.
     else if (this.#death === null && !isLate) this.#outcome = "bad";
-    const { message, requestId } = failure;
-    const revision = this.#tally.revision;
     if (this.#arm.isCandidate)
-      addError(this.#window.tally.errors, { revision, message, count: 1, requestId });
+      this.#noteError(failure, loss === "away" || (isLate && this.#waited));
+  }
+
+  /** What the version may never have got says nothing of what it cannot take. */
+  #noteError({ message, requestId }: Failure & { readonly message: string }, away: boolean): void {
+    const told = { revision: this.#tally.revision, message, count: 1, requestId, inputs: null };
+    const error = addError(this.#window.tally.errors, told);
+    if (error === null || (away && this.#death === null)) return;
+    this.#arm.keptInputs?.add(error, { given: this.#given, requestId });
   }
 
   /** One incident is one event, whatever the keys of those it took; false where it is told already. */

@@ -1,4 +1,5 @@
 import { LastgoodError } from "../../core/errors/index.ts";
+import type { UnreadRequest } from "../../core/redaction/index.ts";
 import type { RequestTicket } from "../evidence/index.ts";
 import { AnswerLost } from "../http1/index.ts";
 import { publicText } from "../protocol/index.ts";
@@ -111,7 +112,9 @@ export class PassThrough {
       arm,
       admittedAt,
       requestId: this.#book.requestId(routed.key, arm),
-      ticket: isAssigned ? (routed.evidence?.admit(admittedAt, key, []) ?? null) : null,
+      ticket: isAssigned
+        ? (routed.evidence?.admit(admittedAt, key, () => unreadOf(passing)) ?? null)
+        : null,
     };
     this.#forward(sent)
       .catch((error: unknown) => this.#fail(sent, LastgoodError.from(error)))
@@ -297,6 +300,16 @@ function messageOf({ exchange, to, body }: Ready, timeoutMs: number): ForwardReq
     headers: requestHeaders(exchange, to.prefix),
     body,
     timeoutMs: Math.max(1, Math.ceil(timeoutMs)),
+  };
+}
+
+/** What may be told of a request that nobody reads. */
+function unreadOf({ exchange, body }: Ready): UnreadRequest {
+  const bytes = keptBytes(body);
+  return {
+    method: exchange.method,
+    contentType: exchange.header("content-type"),
+    bytes: Number.isFinite(bytes) ? bytes : null,
   };
 }
 

@@ -77,6 +77,7 @@ export class ControlProcess {
         lastOutput: () => Promise.resolve([]),
         unknownSources: () => [],
       },
+      errorInputs: "none",
       clock: time.clock,
       timers: life.timers,
       checkpoint: (reached) => {

@@ -115,6 +115,7 @@ async function demoSettings(session: Session, dataDir: string): Promise<ServeSet
     remotes: {},
     launchers: {},
     maxFileBytes: DEFAULT_MAX_FILE_BYTES,
+    errorInputs: "none",
     allowCode: false,
     signals: { prometheus: {}, logs: {}, health: {} },
     programs: findPrograms(session.programFolder),

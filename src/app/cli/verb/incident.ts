@@ -3,6 +3,7 @@ import type { Command } from "@commander-js/extra-typings";
 import type { Incident, Incidents } from "../../../core/api/index.ts";
 import { formatDuration } from "../../../core/time/index.ts";
 import { metricLines } from "../describe-evidence.ts";
+import { inputLines } from "../describe-inputs.ts";
 import { examples } from "../help-text.ts";
 import { grouped, measured, moment, shortDigest } from "../phrase.ts";
 import type { Session } from "../session.ts";
@@ -102,7 +103,24 @@ function errorLines(incident: Incident, session: Session): string[] {
     requestId ?? "-",
   ]);
   const names = ["COUNT", "ERROR", "A REQUEST"].map((word) => session.terminal.style("dim", word));
-  return ["", ...tableLines([names, ...rows])];
+  const [head = "", ...lines] = tableLines([names, ...rows]);
+  const isKept = errors.some(({ inputs }) => inputs !== null);
+  return [
+    "",
+    head,
+    // A row is a line.
+    ...lines.flatMap((line, at) => {
+      const inputs = errors[at]?.inputs ?? null;
+      if (inputs === null) return [line];
+      return [
+        line,
+        ...inputLines(inputs).map((each) => session.terminal.style("dim", `  ${each}`)),
+      ];
+    }),
+    ...(isKept
+      ? []
+      : [session.terminal.style("dim", "no inputs were kept (incidents.inputs in server.yaml)")]),
+  ];
 }
 
 /** Of the day, to the millisecond. */
