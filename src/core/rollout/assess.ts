@@ -52,15 +52,21 @@ const BY_A_LOOK: ReadonlySet<string> = new Set([
   "rollout.promoted",
 ]);
 
+/** What ends a rollout by a look keeps its verdict too, so that it can be compared with what is computed. */
+const ENDED_BY_A_LOOK: ReadonlySet<string> = new Set(["rollout.succeeded", "rollback.started"]);
+
 /** What the evidence says now: back, stay, or go on (DESIGN.md section 7, two axes). */
 export function assessed(before: Under, event: EventOf<"assessed">, now: number): Step {
-  const { look } = event;
   const decided = decide(before, event, now);
-  if (look === undefined) return decided;
-  const history = decided.history.map((record) =>
-    BY_A_LOOK.has(record.kind) ? { ...record, data: { ...record.data, look } } : record,
-  );
-  return { ...decided, history };
+  return { ...decided, history: decided.history.map((record) => noted(record, event)) };
+}
+
+function noted(record: HistoryRecord, { look, evidence }: EventOf<"assessed">): HistoryRecord {
+  const { kind, data } = record;
+  if (ENDED_BY_A_LOOK.has(kind)) return { ...record, data: { ...data, evidence } };
+  return look !== undefined && BY_A_LOOK.has(kind)
+    ? { ...record, data: { ...data, look } }
+    : record;
 }
 
 function decide(before: Under, event: EventOf<"assessed">, now: number): Step {
@@ -123,7 +129,7 @@ function backByItself(state: Under, event: EventOf<"assessed">, now: number): St
     effects: [...superseded, ...begun.effects],
     history: begun.history.map((record) => ({
       ...record,
-      data: { ...record.data, blamed, evidence: event.evidence },
+      data: { ...record.data, blamed },
     })),
   };
 }
