@@ -421,6 +421,10 @@ export class Laws implements GatewayWatch {
           data["rollback"] === override.id,
       );
       assert.ok(entries.length <= 1, "law 7: what happened alone is told once");
+      assert.ok(
+        entries.every(({ data }) => data["verified"] === true),
+        "law 3: what happened alone was verified",
+      );
       const isKept = override.measured.durable || gateways.includes(by);
       assert.ok(!isKept || entries.length === 1, "law 7: what happened alone is not forgotten");
     }
