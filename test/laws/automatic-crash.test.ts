@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Assessment } from "../../src/core/analysis/index.ts";
 import type { HistoryEntry, RolloutView } from "../../src/core/api/index.ts";
 import { gatewayStatus, rollbacksIn } from "../support/iris-endpoint.ts";
+import { checkAwayOverBake } from "../support/law-checks/away-over-bake.ts";
 import { oipBody } from "../support/load.ts";
 import { isRunning, startServer, until, type TestServer } from "../support/server.ts";
 import { quickCanary, UnderTraffic } from "../support/under-traffic.ts";
@@ -97,6 +98,10 @@ describe("in the middle of a canary of a version that throws", () => {
     expect(answered.at(-1)).toMatchObject({ status: 200, version: "v1.1" });
   }, 150_000);
 });
+
+test("the control plane is away over the end of a bake: what failed meanwhile goes back by what the gateway kept, what stayed good is stable", async () => {
+  await expect(checkAwayOverBake(server)).resolves.toBeUndefined();
+}, 120_000);
 
 test("a version that kills its process is taken out while the control plane is stopped, which hears of it once", async () => {
   const on = await UnderTraffic.start(server, "deadly", {

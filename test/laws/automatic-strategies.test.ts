@@ -143,6 +143,8 @@ test.concurrent("recreate: nothing runs beside it, so it holds and says so, and 
   await on.registerBroken("v2.0-throws");
   await on.begin("v2.0-throws", { strategy: "recreate", bakeMs: 600_000 });
   await held(on, /errorRate: .*nobody knows whether stable would do better/);
+  expect((await on.view()).alarms).toContainEqual(expect.stringMatching(/^the rollout is held: /));
+  expect(alarmsOf(on.name, "rollout.proposed")).toHaveLength(1);
   expect((await on.view()).split).toMatchObject([{ version: "v2.0-throws", weight: 100 }]);
   const back = await on.tell<RolledBack>("rollback", "recreated", "--reason", "it throws");
   expect(back).toMatchObject({ code: 0, value: { to: { version: "v1.1" }, warm: false } });

@@ -36,7 +36,12 @@ afterAll(async () => {
 
 test("the better version steps through the canary, bakes with a holdback and is stable", async () => {
   await iris.register("v1.1");
-  expect(await iris.rollsOut("v1.1")).toMatchObject({ phase: "Succeeded" });
+  const ended = await iris.rollsOut("v1.1");
+  expect(ended).toMatchObject({ phase: "Succeeded" });
+  expect(await server.json(["explain", ended.id])).toMatchObject({
+    agrees: true,
+    recorded: { rollback: null },
+  });
   const kinds = (await iris.history()).map((entry) => entry.kind);
   expect(kinds.slice(kinds.lastIndexOf("rollout.started"))).toEqual([
     "rollout.started",

@@ -1,11 +1,15 @@
 /** Law 3: a rollback is reported done only when it was seen to be, and the answer says what was measured. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
 import { afterAll, beforeAll, expect, test } from "vitest";
 
-import type { History, RolledBack } from "../../src/core/api/index.ts";
+import type { History, HistoryEntry, RolledBack } from "../../src/core/api/index.ts";
+import { gatewayStatus } from "../support/iris-endpoint.ts";
 import { checkVerified } from "../support/law-checks/verified.ts";
 import { Load } from "../support/load.ts";
-import { startServer, until, type TestServer } from "../support/server.ts";
-import { irisBodies, stage } from "../support/stage.ts";
+import { startServer, until, type CliResult, type TestServer } from "../support/server.ts";
+import { irisBodies, stage, type Stage } from "../support/stage.ts";
 import { strangerOn } from "../support/stranger.ts";
 
 let server: TestServer;
@@ -108,6 +112,50 @@ test("a target that fails its verification is followed by the next one", async (
     kind: "rollback.completed",
     data: { tried: [expect.stringContaining("v1.1: revision 2 did not answer as it should")] },
   });
+});
+
+/** A rollback by the gateway alone, to a target that cannot answer now. */
+interface Unverified {
+  readonly asked: Promise<CliResult>;
+  readonly endTarget: () => void;
+}
+
+/** Resolves when the switch is on the gateway's disk, and not verified. */
+async function beginsToGoBack(on: Stage): Promise<Unverified> {
+  await until("the target is warm", async () => (await on.view()).rollback.warm);
+  const target = (await on.loaded()).find(({ revision }) => revision === 1)?.pid;
+  if (target === undefined || target === null) throw new Error("the target has no process");
+  process.kill(target, "SIGSTOP");
+  const asked = server.cli(["rollback", on.name, "--direct", "--reason", "wrong"]);
+  const record = join(server.dataDir, "routes", `${on.name}.slots`);
+  await until("it is switched", () => readFileSync(record, "latin1").includes('"verified":false'));
+  return { asked, endTarget: () => process.kill(target, "SIGKILL") };
+}
+
+async function rollbacksOf(on: Stage): Promise<readonly HistoryEntry[]> {
+  const { value } = await on.tell<History>("history", on.name);
+  return value.entries.filter(({ kind }) => kind === "rollback.completed");
+}
+
+test("kill -9 of the gateway between a rollback and its verification: the next one verifies what it finds, or takes it back", async () => {
+  const [holds, breaks] = [stage(server, "cut-short"), stage(server, "cut-off")];
+  await holds.stable("v1.0", "v1.1");
+  await breaks.stable("v1.0", "v1.1");
+  const begun = [await beginsToGoBack(holds), await beginsToGoBack(breaks)];
+  breaks.loseFile("v1.0");
+  for (const pid of server.pids.gateway) process.kill(pid, "SIGKILL");
+  for (const { endTarget } of begun) endTarget();
+  for (const { asked } of begun) expect((await asked).code).toBe(1);
+  const [done] = await until("the control plane heard of it", async () => {
+    const found = await rollbacksOf(holds);
+    return found.length > 0 && found;
+  });
+  expect(done).toMatchObject({ reason: "wrong", data: { via: "gateway", verified: true } });
+  expect(await holds.answering()).toEqual(["v1.0"]);
+  await until("what was left serves", async () => (await breaks.answering(1))[0] === "v1.1");
+  expect((await gatewayStatus(server)).overrides).toEqual([]);
+  expect(await rollbacksOf(breaks)).toEqual([]);
+  expect(await breaks.view()).toMatchObject({ current: { version: "v1.1" } });
 });
 
 test("in a rollout the end is NoTarget; a deploy that is not verified is not reported done", async () => {

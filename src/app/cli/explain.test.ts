@@ -5,7 +5,13 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
 import { runCommandLine, type Ran } from "../../../test/support/command-line.ts";
-import { ROLLBACK, ROLLOUT, storeJudgedRollout } from "../../../test/support/judged-rollout.ts";
+import {
+  ROLLBACK,
+  ROLLOUT,
+  storeJudgedRollout,
+  storeReinstatedRollout,
+  storeStableRollout,
+} from "../../../test/support/judged-rollout.ts";
 import { folder, prepare, store, tidyUp } from "../../../test/support/registry-fixture.ts";
 import { apiOf, rolloutsOf } from "../../../test/support/rollouts-fixture.ts";
 import type { ApiServer } from "../../control/api/index.ts";
@@ -27,7 +33,11 @@ afterEach(async () => {
 });
 
 async function serve(goodIntervals?: number): Promise<void> {
-  await storeJudgedRollout(store, goodIntervals);
+  await serveWhat(storeJudgedRollout(store, goodIntervals));
+}
+
+async function serveWhat(stored: Promise<void>): Promise<void> {
+  await stored;
   rollouts = rolloutsOf();
   await rollouts.start();
   api = await apiOf(rollouts);
@@ -46,6 +56,8 @@ interface Explained {
   readonly agrees: boolean | null;
   readonly intervals: number;
   readonly difference: { readonly path: string } | null;
+  readonly recorded: { readonly rollback: string | null } | null;
+  readonly assessment: { readonly decision: string } | null;
   readonly decisions: readonly { readonly decision: string }[];
 }
 
@@ -85,6 +97,43 @@ test("what was decided is computed again from what is stored, to the last digit"
   expect(out).toMatch(/rollback +\d\.\d +errorRate: /);
   expect(out).toContain("fails");
 });
+
+async function explain(id: string): Promise<Explained> {
+  const { exit, out } = await run("explain", id, "--json");
+  expect(exit).toBe(0);
+  return JSON.parse(out) as Explained;
+}
+
+test("what made a candidate stable is named and computed again, not what came after it", async () => {
+  await serveWhat(storeStableRollout(store));
+  const found = await explain(ROLLOUT);
+  expect(found).toMatchObject({ agrees: true, intervals: 60, recorded: { rollback: null } });
+  expect(found.assessment?.decision).toBe("continue");
+  const { out } = await run("explain", ROLLOUT);
+  expect(out).toMatch(
+    /agrees with entry 2 of the history, .*, by which it became stable, to the last digit/,
+  );
+  const status = JSON.parse((await run("rollout", "status", "--json")).out) as RolloutAnswer;
+  expect(status.assessment).toEqual(found.assessment);
+});
+
+test("an older history does not say what made it stable: what is stored is computed all the same", async () => {
+  await serveWhat(storeStableRollout(store, false));
+  expect(await explain(ROLLOUT)).toMatchObject({ agrees: null, intervals: 61, recorded: null });
+  const { out } = await run("explain", ROLLOUT);
+  expect(out).toContain("nothing was recorded to compare with");
+});
+
+test("of a reinstated rollout its id means what ended it, the rollback's what was taken back", async () => {
+  await serveWhat(storeReinstatedRollout(store, 1_200));
+  const ended = await explain(ROLLOUT);
+  expect(ended).toMatchObject({ agrees: true, id: `${ROLLOUT}.1`, recorded: { rollback: null } });
+  const undone = await explain(ROLLBACK);
+  expect(undone).toMatchObject({ agrees: true, id: ROLLOUT, recorded: { rollback: ROLLBACK } });
+  expect(undone.decisions.at(-1)?.decision).toBe("rollback");
+  const status = JSON.parse((await run("rollout", "status", "--json")).out) as RolloutAnswer;
+  expect(status.assessment).toEqual(ended.assessment);
+}, 30_000);
 
 test("over several pages it is the same", async () => {
   await serve(2_300);

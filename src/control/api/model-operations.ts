@@ -129,7 +129,9 @@ function verdicts(service: ModelService): readonly Operation[] {
       params: ofVersion,
       body: markBodySchema,
       answer: markedSchema,
-      run: ({ params, body }) => service.mark(params.model, params.selector, body),
+      keyed: true,
+      run: ({ params, body, operation: id }) =>
+        service.mark(params.model, params.selector, body, id),
     }),
     operation({
       method: "post",
@@ -138,7 +140,9 @@ function verdicts(service: ModelService): readonly Operation[] {
       params: ofVersion,
       body: archiveBodySchema,
       answer: versionSummarySchema,
-      run: ({ params, body }) => service.archive(params.model, params.selector, body),
+      keyed: true,
+      run: ({ params, body, operation: id }) =>
+        service.archive(params.model, params.selector, body, id),
     }),
   ];
 }

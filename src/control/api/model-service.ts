@@ -100,12 +100,13 @@ export class ModelService {
 
   /**
    * Lets every endpoint that knows the version draw its consequences, then writes the verdict: one
-   * that an endpoint refuses changes nothing.
+   * that an endpoint refuses changes nothing. The same `operation` again does what is left of it.
    */
-  async mark(model: string, selector: string, body: MarkBody): Promise<Marked> {
+  async mark(model: string, selector: string, body: MarkBody, operation?: string): Promise<Marked> {
     const before = await this.#registry.version(model, selector);
-    const consequences = await this.#endpoints.versionMarked(model, before.sequence, body);
-    await this.#registry.mark(before, body);
+    const { sequence } = before;
+    const consequences = await this.#endpoints.versionMarked(model, sequence, body, operation);
+    await this.#registry.mark(before, body, operation);
     this.#endpoints.versionsChanged(model);
     const version = await this.#registry.version(model, {
       by: "sequence",
@@ -114,9 +115,14 @@ export class ModelService {
     return { version: summaryOf(version), consequences: [...consequences] };
   }
 
-  async archive(model: string, selector: string, body: ArchiveBody): Promise<VersionSummary> {
+  async archive(
+    model: string,
+    selector: string,
+    body: ArchiveBody,
+    operation?: string,
+  ): Promise<VersionSummary> {
     const version = await this.#registry.version(model, selector);
-    const archived = await this.#registry.archive(version, body);
+    const archived = await this.#registry.archive(version, body, operation);
     this.#endpoints.versionsChanged(model);
     return summaryOf(archived);
   }

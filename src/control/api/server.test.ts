@@ -68,8 +68,8 @@ const endpoints = {
     const passedOver = [{ version: "v1.1", why: "failed: error rate" }];
     throw new LastgoodError("target.none", "no way back", { hint: "force it", passedOver });
   },
-  versionMarked: (model: string, sequence: number) =>
-    Promise.resolve([`${model} #${sequence} was marked`]),
+  versionMarked: (model: string, sequence: number, _: unknown, operation: string) =>
+    Promise.resolve([`${model} #${sequence} was marked by ${operation}`]),
   rollout: () => Promise.resolve({ current: served, rollout: null }),
   status: () => Promise.resolve(status),
   readiness: () => {
@@ -316,17 +316,16 @@ test("a list holds every version, or the part that is asked for", async () => {
   expect((await send("GET", "/api/v1/models/fraud/versions?limit=x")).status).toBe(400);
 });
 
-test("a mark is carried to the endpoints", async () => {
-  const sent = await post("/api/v1/models/fraud/versions/3/mark", {
-    status: "failed",
-    reason: null,
-    actor: "ann",
-  });
+test("a mark is carried to the endpoints, once under its key", async () => {
+  const body = { status: "failed", reason: null, actor: "ann" };
+  const asked = ["/api/v1/models/fraud/versions/3/mark", body, { "idempotency-key": "k" }] as const;
+  const sent = await post(...asked);
   expect(JSON.parse(sent.text)).toMatchObject({
     version: { model: "fraud", sequence: 3 },
-    consequences: ["fraud #3 was marked"],
+    consequences: [expect.stringMatching(/^fraud #3 was marked by k [0-9a-f]{16}$/)],
   });
-  expect(calls).toContain("mark failed");
+  expect(await post(...asked)).toEqual(sent);
+  expect(calls.filter((call) => call === "mark failed")).toHaveLength(1);
 });
 
 test("an alias is removed with a body that says who", async () => {

@@ -143,6 +143,28 @@ test("tags, aliases and verdicts change a version and are in its history", async
   );
 });
 
+test("a verdict or an archiving that is repeated is done once, whatever was said since", async () => {
+  const { version } = await register("2", "v1.0");
+  const verdict = { status: "failed", reason: "error rate", actor: "bo" } as const;
+  const failed = await registry.mark(version, verdict, "op-1");
+  const stable = await registry.mark(failed, { ...verdict, status: "stable" }, "op-2");
+  expect(await registry.mark(stable, verdict, "op-1")).toMatchObject({ status: "stable" });
+  const how = { actor: "bo", reason: null };
+  const archived = await registry.archive(stable, how, "op-3");
+  const back = await registry.mark(archived, { ...verdict, status: "pending" }, "op-4");
+  setNeeded(["fraud-prod serves it"]);
+  expect(await registry.archive(back, how, "op-3")).toMatchObject({ status: "pending" });
+  expect(await registry.mark(back, verdict, "op-5")).toMatchObject({ status: "failed" });
+  const entries = await store.history.list("model:fraud");
+  expect(entries.slice(1).map(({ data }) => data["status"])).toEqual([
+    "failed",
+    "stable",
+    "archived",
+    "pending",
+    "failed",
+  ]);
+});
+
 test("an alias and a version's name are never the same", async () => {
   const { version } = await register("2", "release");
   await expect(registry.setAlias(version, "release", "ana")).rejects.toMatchObject({

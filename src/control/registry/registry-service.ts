@@ -151,11 +151,14 @@ export class RegistryService {
     });
   }
 
-  /** Writes a verdict; the latest wins. What it means for endpoints is not decided here. */
-  async mark(version: VersionRecord, verdict: Verdict): Promise<VersionRecord> {
+  /**
+   * Writes a verdict; the latest wins. What it means for endpoints is not decided here. The same
+   * `operation` again changes nothing, whatever became of the version since.
+   */
+  async mark(version: VersionRecord, verdict: Verdict, operation?: string): Promise<VersionRecord> {
     const { status, reason, actor } = verdict;
     if (version.status === status && version.statusReason === reason) return version;
-    return this.#setStatus(version, { status, reason, actor, kind: "marked" });
+    return this.#setStatus(version, { status, reason, actor, kind: "marked", operation });
   }
 
   /**
@@ -165,8 +168,10 @@ export class RegistryService {
   async archive(
     version: VersionRecord,
     how: { actor: string; reason: string | null; dryRun?: boolean },
+    operation?: string,
   ): Promise<VersionRecord> {
     const { model, sequence } = version;
+    if (operation !== undefined && (await this.#wasDone(model, operation))) return version;
     const needed = await this.#on.neededBy(model, sequence);
     if (needed.length > 0) {
       throw new LastgoodError(
@@ -180,7 +185,12 @@ export class RegistryService {
     }
     if (how.dryRun === true || version.status === "archived") return version;
     const { actor, reason } = how;
-    return this.#setStatus(version, { status: "archived", reason, actor, kind: "archived" });
+    const archived = { status: "archived", reason, actor, kind: "archived", operation } as const;
+    return this.#setStatus(version, archived);
+  }
+
+  #wasDone(model: VersionRecord["model"], operation: string): Promise<boolean> {
+    return this.#on.store.history.hasKey(modelHistory(model), operation);
   }
 
   /** Two versions of one model side by side. */
@@ -205,14 +215,21 @@ export class RegistryService {
       reason: string | null;
       actor: string;
       kind: string;
+      operation: string | undefined;
     },
   ): Promise<VersionRecord> {
     const { model, sequence, name } = version;
-    const { status, reason, actor, kind } = change;
-    const entry = this.#entry(kind, actor, reason, { sequence, name, status, was: version.status });
+    const { status, reason, actor, kind, operation } = change;
+    const facts = { sequence, name, status, was: version.status };
+    const entry = {
+      ...this.#entry(kind, actor, reason, facts),
+      ...(operation === undefined ? {} : { key: operation }),
+    };
     await this.#on.store.transaction(async (nouns) => {
+      const [noted] = await nouns.history.append(modelHistory(model), [entry]);
+      // A repeat of what was done before: somebody may have said otherwise since.
+      if (noted === undefined) return;
       await nouns.versions.mark({ model, sequence, status, reason, at: entry.at });
-      await nouns.history.append(modelHistory(model), [entry]);
     });
     return this.version(model, { by: "sequence", sequence });
   }

@@ -248,10 +248,14 @@ export class Rollouts implements EndpointService {
     for (const { controller } of this.#endpoints.ofModel(model)) controller.refresh();
   }
 
-  async versionMarked(model: string, sequence: number, body: MarkBody): Promise<readonly string[]> {
+  async versionMarked(
+    model: string,
+    sequence: number,
+    body: MarkBody,
+    operation: string = randomUUID(),
+  ): Promise<readonly string[]> {
     const consequences: string[] = [];
     for (const { controller } of this.#endpoints.ofModel(model)) {
-      const operation = randomUUID();
       const outcome = await controller.command(
         async () => ({
           type: "mark",

@@ -9,6 +9,7 @@ import {
 import { LastgoodError } from "../../core/errors/index.ts";
 import { defaultPolicy } from "../../core/policy/index.ts";
 import { evidenceIdOf, rolloutOf, type Rollout } from "../../core/rollout/index.ts";
+import type { ChainEntry } from "../../storage/history/index.ts";
 import { readBaseline } from "./baseline.ts";
 import { endedEvidence, type DecidedBy, type EndedEvidence } from "./ended-evidence.ts";
 import type { Endpoints, RunningEndpoint } from "./endpoints.ts";
@@ -33,7 +34,12 @@ interface Watch {
 }
 
 /** Where a page begins: after which record, with what was known then. */
-const cursorSchema = z.object({ position: z.number().int().positive(), reader: readerStateSchema });
+const cursorSchema = z.object({
+  position: z.number().int().positive(),
+  reader: readerStateSchema,
+  /** Of which watch; absent in cursors of older releases. */
+  watch: z.string().optional(),
+});
 
 function readCursor(cursor: string | null): z.infer<typeof cursorSchema> | null {
   if (cursor === null) return null;
@@ -71,7 +77,25 @@ const comparedSchema = z.object({
   to: z.object({ revision: z.number().int().positive() }),
 });
 
-/** The watches of an endpoint, the newest first. */
+/** The end of a bake by a look: what it was judged by. Entries of older releases do not say. */
+const becameStableSchema = z.object({
+  rollout: z.string(),
+  evidence: z.looseObject({ id: z.string() }),
+});
+
+/** Rollouts whose evidence made their candidate stable, the newest first. */
+function becameStable(
+  entries: readonly ChainEntry[],
+): readonly { readonly rollout: string; readonly recorded: Recorded }[] {
+  return entries.toReversed().flatMap(({ kind, sequence, at, data }) => {
+    const told = kind === "rollout.succeeded" ? becameStableSchema.safeParse(data) : null;
+    if (told?.success !== true) return [];
+    const { rollout, evidence } = told.data;
+    return [{ rollout, recorded: { sequence, at, watch: evidence.id, evidence } }];
+  });
+}
+
+/** The watches of an endpoint, the newest first: a rollout that was reinstated has several. */
 async function watchesAt(
   endpoints: Endpoints,
   running: RunningEndpoint,
@@ -85,14 +109,24 @@ async function watchesAt(
     const told = kind === "rollout.started" ? comparedSchema.safeParse(data) : null;
     return told?.success === true ? [told.data] : [];
   });
-  for (const { summary, watch, recorded } of rollbacksIn(entries)) {
-    const compared = began.find(({ rollout }) => rollout === summary.rollout);
+  const ends = [
+    // No rollback of a rollout comes after it has made its candidate stable.
+    ...becameStable(entries).map((end) => ({ ...end, watch: end.recorded.watch, rollback: null })),
+    ...rollbacksIn(entries).map(({ summary, watch, recorded }) => ({
+      rollout: summary.rollout,
+      watch,
+      rollback: summary.id,
+      recorded,
+    })),
+  ];
+  for (const { rollout, watch, rollback, recorded } of ends) {
+    const compared = began.find((one) => one.rollout === rollout);
     if (watch === null || compared === undefined) continue;
     watches.set(watch, {
       running,
       id: watch,
       rollout: compared.rollout,
-      rollback: summary.id,
+      rollback,
       candidate: compared.to.revision,
       stable: compared.from?.revision ?? null,
       recorded,
@@ -113,9 +147,12 @@ async function watchesAt(
   return [...watches.values()];
 }
 
-async function findWatch(endpoints: Endpoints, id: string): Promise<Watch> {
+/** `own`: which of those that share the id, where that is known. */
+async function findWatch(endpoints: Endpoints, id: string, own?: string): Promise<Watch> {
   const all: Watch[] = [];
   for (const running of endpoints.all()) all.push(...(await watchesAt(endpoints, running)));
+  const named = own === undefined ? undefined : all.find((watch) => watch.id === own);
+  if (named !== undefined) return named;
   const found = meantBy(id, all, (watch) => [watch.id, watch.rollback, watch.rollout]);
   if (found !== null) return found;
   throw new LastgoodError("evidence.not-found", `no rollback and no rollout has the id ${id}`, {
@@ -147,7 +184,7 @@ async function clockOf(
 }
 
 function recordedView({ recorded, rollback }: Watch): EvidencePage["recorded"] {
-  if (recorded === null || rollback === null) return null;
+  if (recorded === null) return null;
   const { sequence, at, evidence } = recorded;
   const context = assessmentContextSchema.safeParse(evidence["context"]);
   const { position } = evidence;
@@ -210,7 +247,8 @@ export async function evidencePage(
   id: string,
   cursor: string | null,
 ): Promise<EvidencePage> {
-  const watch = await findWatch(endpoints, id);
+  const from = readCursor(cursor);
+  const watch = await findWatch(endpoints, id, from?.watch);
   const { store } = endpoints.deps;
   const { state } = watch.running.controller;
   const plan = planIn(await store.evidence.list(watch.id, { limit: PLAN_WITHIN }));
@@ -223,7 +261,6 @@ export async function evidencePage(
         hint: "a first revision, and one that never had traffic, is compared with nothing; evidence is forgotten after 90 days",
       },
     );
-  const from = readCursor(cursor);
   const compared = { candidate: watch.candidate, stable: watch.stable };
   const reader = new IntervalReader(compared, from?.reader);
   const records = await store.evidence.list(watch.id, {
@@ -248,7 +285,7 @@ export async function evidencePage(
     next:
       last === undefined || records.length < PAGE
         ? null
-        : writeCursor({ position: last.position, reader: reader.state }),
+        : writeCursor({ position: last.position, reader: reader.state, watch: watch.id }),
   };
 }
 

@@ -300,7 +300,7 @@ export class RolloutWatch {
       rollbackId: randomUUID(),
       verdict: { decision, why, blamed, source, proposed: analysis.proposal !== null },
       // With what it was asked and up to which record, so that anybody can compute it again.
-      evidence: mayGoBack ? { id: evidenceIdOf(rollout), position, context, assessment } : null,
+      evidence: { id: evidenceIdOf(rollout), position, context, assessment },
       look: { id: evidenceIdOf(rollout), position, context },
       trigger: triggerOf(assessment),
       progress,

@@ -89,6 +89,19 @@ test.each(["outage", "broken", "silent"] as const)(
   },
 );
 
+test("what the evidence proposes and cannot decide is an alarm for as long as it is so", () => {
+  const verdict = {
+    decision: "hold" as const,
+    why: "nobody knows whether stable would do better",
+    blamed: ["errorRate"],
+    source: "ok" as const,
+    proposed: true,
+  };
+  const of = scenario().stable("v1.0").baking("v1.1").assessed("hold", { verdict });
+  expect(waitsFor(of)).toEqual([`the rollout is held: ${verdict.why}`]);
+  expect(waitsFor(of.assessed("continue"))).toEqual([]);
+});
+
 test("an outage that a switch waits out, and the evidence sees as well, is one alarm", () => {
   const of = scenario().stable("v1.0").deploys("v1.1").succeeds().failsWithStable("status 500");
   const verdict = {

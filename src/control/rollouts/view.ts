@@ -4,12 +4,12 @@ import {
   armsOf,
   coolingUntil,
   bakeLeft,
+  heldAlarm,
   isPinned,
   refusedBack,
   plannedLeft,
   revisionOf,
   rolloutOf,
-  sourceAlarm,
   stepElapsed,
   stepsOf,
   waitsFor,
@@ -242,8 +242,8 @@ function decisionAlarms(state: EndpointState, now: number): readonly string[] {
   }
   if (activity.phase !== "Progressing" && activity.phase !== "Baking") return alarms;
   const { standing, switching } = activity;
-  const unknowable = standing.held !== null && sourceAlarm(standing.held) !== null;
-  const holds = switching?.outage ?? (unknowable ? standing.held : null);
+  const isTold = standing.held !== null && heldAlarm(standing.held) !== null;
+  const holds = switching?.outage ?? (isTold ? standing.held : null);
   if (holds !== null) alarms.push(`the rollout is held: ${holds.why}`);
   const refused = refusedBack(standing);
   if (refused !== null) alarms.push(`a rollback is wanted: ${refused.why}`);

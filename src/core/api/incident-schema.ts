@@ -98,7 +98,8 @@ const recordedSchema = z.object({
   /** Of the history entry. */
   sequence: z.number().int(),
   at,
-  rollback: z.string(),
+  /** That it led to; null: it ended the bake, and the candidate became stable. */
+  rollback: z.string().nullable(),
   /** As it was stored. */
   assessment: z.unknown(),
   /** What it was asked, and the last record it knew; null in entries of older versions. */

@@ -155,8 +155,13 @@ export interface EndpointService {
   serversOf(digest: string): VersionView["servers"];
   /** The registry's verdicts on versions of the model changed: targets are chosen anew. */
   versionsChanged(model: string): void;
-  /** Carries a person's verdict on a version to the endpoints that know it. */
-  versionMarked(model: string, sequence: number, body: MarkBody): Promise<readonly string[]>;
+  /** Carries a person's verdict on a version to the endpoints that know it; each does an `operation` once. */
+  versionMarked(
+    model: string,
+    sequence: number,
+    body: MarkBody,
+    operation?: string,
+  ): Promise<readonly string[]>;
   /** Endpoints that need the version, in words; empty when it may be archived. */
   neededBy(model: string, sequence: number): Promise<readonly string[]>;
   /** Endpoints that need the version or could take a rollback from it back, in words. */

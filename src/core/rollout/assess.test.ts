@@ -219,22 +219,6 @@ const heldFor = (why: string, proposed: boolean) => ({
   },
 });
 
-test("what a look changes is noted with what was looked at, and nothing else is", () => {
-  const look = { id: "evidence", position: 7 };
-  const of = started(canaryOf(TWO_STEPS)).assessed("hold", { look });
-  expect(of.lastHistory).toMatchObject([{ kind: "rollout.held", data: { look } }]);
-  of.assessed("continue", { look });
-  expect(of.lastHistory).toMatchObject([{ kind: "rollout.released", data: { look } }]);
-  of.requests = 100;
-  of.later(MINUTE).assessed("continue", { look }).settles();
-  const looked = of.history.filter(({ data }) => "look" in data);
-  expect(looked.map(({ kind }) => kind)).toEqual([
-    "rollout.held",
-    "rollout.released",
-    "rollout.advanced",
-  ]);
-});
-
 test("what held it a little and is then enough for a person to decide by is told with its new reason", () => {
   const of = scenario().stable("v1.0").baking("v1.1").assessed("hold", heldFor("a little", false));
   of.later(MINUTE).assessed("hold", heldFor("nobody knows", true));

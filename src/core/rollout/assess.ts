@@ -5,7 +5,16 @@ import { wentBack } from "./automatic.ts";
 import { beginReturn, supersededSwitch } from "./back.ts";
 import { bakeClock, isBaked } from "./bake.ts";
 import type { HistoryRecord } from "./effect.ts";
-import { isMute, OUTAGE_ALARM, SILENCE_ALARM, sourceAlarm } from "./held.ts";
+import {
+  causeOf,
+  heldAlarm,
+  isMute,
+  isProposed,
+  OUTAGE_ALARM,
+  PROPOSAL_ALARM,
+  SILENCE_ALARM,
+  sourceAlarm,
+} from "./held.ts";
 import {
   isPinned,
   stepElapsed,
@@ -39,9 +48,12 @@ export function refusedBack({ held, refused }: Standing): Refused | null {
   return held !== null && held.cause.startsWith(WANTS_BACK) ? held : refused;
 }
 
-/** What becomes of a rollout that is held because nothing can be compared. */
-function heldWords(name: string): string {
-  return `; the rollout is held until that is over: \`lastgood rollout status ${name}\` shows it, \`lastgood rollout promote ${name} --reason "…"\` or \`lastgood rollback ${name}\` decides`;
+/** What becomes of a rollout that is held where more evidence need not come. */
+function heldWords(held: Held, name: string): string {
+  if (heldAlarm(held) === null) return "";
+  const until =
+    sourceAlarm(held) === null ? ", since that alone decides nothing" : " until that is over";
+  return `; the rollout is held${until}: \`lastgood rollout status ${name}\` shows it, \`lastgood rollout promote ${name} --reason "…"\` or \`lastgood rollback ${name}\` decides`;
 }
 
 /** Entries of what a look at the evidence changes, that anybody can compute again. */
@@ -52,15 +64,21 @@ const BY_A_LOOK: ReadonlySet<string> = new Set([
   "rollout.promoted",
 ]);
 
+/** What ends a rollout by a look keeps its verdict too, so that it can be compared with what is computed. */
+const ENDED_BY_A_LOOK: ReadonlySet<string> = new Set(["rollout.succeeded", "rollback.started"]);
+
 /** What the evidence says now: back, stay, or go on (DESIGN.md section 7, two axes). */
 export function assessed(before: Under, event: EventOf<"assessed">, now: number): Step {
-  const { look } = event;
   const decided = decide(before, event, now);
-  if (look === undefined) return decided;
-  const history = decided.history.map((record) =>
-    BY_A_LOOK.has(record.kind) ? { ...record, data: { ...record.data, look } } : record,
-  );
-  return { ...decided, history };
+  return { ...decided, history: decided.history.map((record) => noted(record, event)) };
+}
+
+function noted(record: HistoryRecord, { look, evidence }: EventOf<"assessed">): HistoryRecord {
+  const { kind, data } = record;
+  if (ENDED_BY_A_LOOK.has(kind)) return { ...record, data: { ...data, evidence } };
+  return look !== undefined && BY_A_LOOK.has(kind)
+    ? { ...record, data: { ...data, look } }
+    : record;
 }
 
 function decide(before: Under, event: EventOf<"assessed">, now: number): Step {
@@ -123,7 +141,7 @@ function backByItself(state: Under, event: EventOf<"assessed">, now: number): St
     effects: [...superseded, ...begun.effects],
     history: begun.history.map((record) => ({
       ...record,
-      data: { ...record.data, blamed, evidence: event.evidence },
+      data: { ...record.data, blamed },
     })),
   };
 }
@@ -147,10 +165,9 @@ function whyNotBack(state: Under, event: EventOf<"assessed">, now: number): Refu
 
 /** The evidence does not allow to advance, nor to go back. */
 function stays(state: Under, event: EventOf<"assessed">, now: number): Step {
-  const { why, source, blamed, proposed = false } = event.verdict;
-  // What held it a little becomes what only a person can decide: that is told anew.
-  const cause = [source, ...(proposed ? ["proposed"] : []), ...blamed.toSorted()].join(" ");
-  const held = hold(state, { why, since: now, cause }, sourceAlarm({ cause }));
+  const { why, source } = event.verdict;
+  const cause = causeOf(event.verdict);
+  const held = hold(state, { why, since: now, cause }, heldAlarm({ cause }));
   if (held.history.length > 0) return held;
   const since = state.activity.standing.held?.since ?? now;
   return undecided(state, event, { since, now, why, isBlank: source === "silent" });
@@ -167,23 +184,33 @@ function hold(state: Under, held: Held, alarm: string | null): Step {
     data: { rollout: rollout.id, to: revisionFacts(state, rollout.candidate), cause: held.cause },
   };
   const isTold = alarm === null || isToldAlready(state.activity, alarm, held.since);
-  const silenceToldAt = alarm === SILENCE_ALARM && !isTold ? held.since : standing.silenceToldAt;
-  const next = withStanding(state, { ...heldBy(standing, held), silenceToldAt }, held.since);
+  const told = (code: string): boolean => alarm === code && !isTold;
+  const silenceToldAt = told(SILENCE_ALARM) ? held.since : standing.silenceToldAt;
+  const proposalToldAt = told(PROPOSAL_ALARM) ? held.since : stillProposed(standing, held);
+  const after = { ...heldBy(standing, held), silenceToldAt, proposalToldAt };
+  const next = withStanding(state, after, held.since);
   if (isTold) return step(next, [], [history]);
   const { name } = state.identity;
-  const onward = sourceAlarm(held) === null ? "" : heldWords(name);
-  const message = `${name}: ${held.why}${onward}`;
+  const message = `${name}: ${held.why}${heldWords(held, name)}`;
   return step(next, [{ do: "alarm", code: alarm, message }], [history]);
 }
 
-/** The outage that its switch waits out was told when that failed, and one silence a day is enough. */
+/** When a person was told of what is proposed, for as long as it is: also while its source is silent or broken. */
+const stillProposed = ({ proposalToldAt = null }: Standing, held: Held): number | null =>
+  isProposed(held) ? proposalToldAt : null;
+
+/**
+ * The outage that its switch waits out was told when that failed, one silence a day is enough, and what is
+ * proposed stays so until it is taken back.
+ */
 function isToldAlready(
   { switching, standing }: Under["activity"],
   alarm: string,
   now: number,
 ): boolean {
   if (alarm === OUTAGE_ALARM) return switching !== null && switching.outage !== null;
-  const { silenceToldAt } = standing;
+  const { silenceToldAt, proposalToldAt = null } = standing;
+  if (alarm === PROPOSAL_ALARM) return proposalToldAt !== null;
   return alarm === SILENCE_ALARM && silenceToldAt !== null && now - silenceToldAt < TOLD_AGAIN_MS;
 }
 
@@ -203,7 +230,7 @@ function released(state: Under, now: number): Step {
   const free: Standing =
     isMute(standing.held) || standing.overdueSince === null
       ? { ...NO_STANDING, silenceToldAt: standing.silenceToldAt }
-      : { ...standing, held: null };
+      : { ...standing, held: null, proposalToldAt: null };
   return step(
     withStanding(state, free, now),
     [],

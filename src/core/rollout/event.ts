@@ -83,7 +83,7 @@ export interface Assessed {
     /** Enough to go back by, were it certain that stable would do better. */
     readonly proposed?: boolean;
   };
-  /** What it was decided by, for the history of a rollback; null where nothing is decided. */
+  /** What it was decided by, for the history of a rollback or of the bake's end; null where nothing can be. */
   readonly evidence: Readonly<Record<string, unknown>> | null;
   /** Which evidence was looked at, up to which record, and what else was known; for the history of what it changes. */
   readonly look?: Readonly<Record<string, unknown>>;

@@ -46,7 +46,7 @@ export {
   type WantedReturn,
 } from "./state.ts";
 export { refusedBack } from "./assess.ts";
-export { sourceAlarm } from "./held.ts";
+export { heldAlarm } from "./held.ts";
 export { revisionsLeft, type Asked } from "./back.ts";
 export { plannedLeft } from "./planned.ts";
 export { isTickDue } from "./clock.ts";

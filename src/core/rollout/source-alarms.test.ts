@@ -1,4 +1,4 @@
-/** Where nobody can know whether the candidate is good, the rollout pauses and a person is told at once. */
+/** Where only a person can know whether the candidate is good, the rollout is held and they are told at once. */
 import { expect, test } from "vitest";
 
 import { scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
@@ -10,6 +10,12 @@ const HOUR = 60 * MINUTE;
 /** A look that holds it for what the source says, in words that have its numbers. */
 function seen(source: Assessed["verdict"]["source"], why: string, blamed: readonly string[] = []) {
   return { verdict: { decision: "hold" as const, why, blamed: [...blamed], source } };
+}
+
+/** One whose evidence is enough, were it certain that stable would do better. */
+function proposing(why: string, source: Assessed["verdict"]["source"] = "ok") {
+  const { verdict } = seen(source, why, ["errorRate"]);
+  return { verdict: { ...verdict, proposed: true } };
 }
 
 const SOURCES = {
@@ -95,4 +101,43 @@ test("where few requests come by nature, each silence holds, and the first of a 
     of.later(19 * HOUR).assessed("hold", seen("silent", "no evidence for 5m"));
     expect(of.alarms.at(-1), "daily").toBe("rollout.silent");
   }
+});
+
+test("evidence that is enough and decides nothing by itself: told at once, with what does, and once", () => {
+  for (const make of UNDER) {
+    const of = make();
+    of.assessed("hold", seen("ok", "a little", ["errorRate"]));
+    expect(of.alarms, "what holds it a little is no alarm").toEqual([]);
+    of.assessed("hold", proposing("nobody knows; 1 asked"));
+    expect(of.alarms).toEqual(["rollout.proposed"]);
+    const [told] = of.effects.filter((effect) => effect.do === "alarm");
+    expect(told?.message).toContain("fraud-prod: nobody knows; 1 asked; the rollout is held");
+    expect(told?.message).toContain("lastgood rollback fraud-prod");
+    for (let n = 2; n < 40; n += 1)
+      of.later(MINUTE).assessed("hold", proposing(`nobody knows; ${n} asked`));
+    const more = { verdict: { ...proposing("more").verdict, blamed: ["errorRate", "latency"] } };
+    of.assessed("hold", more).assessed("hold", proposing("less"));
+    expect(of.alarms, "more or less of it is no news").toEqual(["rollout.proposed"]);
+    of.assessed("hold", seen("ok", "a little", ["errorRate"])).assessed("hold", proposing("again"));
+    expect(of.alarms, "it was taken back, and came again").toHaveLength(2);
+    of.assessed("continue").assessed("hold", proposing("again"));
+    expect(of.alarms, "the rollout went on, and it came again").toHaveLength(3);
+  }
+});
+
+test("what is proposed is told once, however often its source falls silent or fails meanwhile", () => {
+  const of = scenario().stable("v1.0").baking("v1.1");
+  of.assessed("hold", proposing("no evidence for 5m", "silent"));
+  expect(of.alarms).toEqual(["rollout.silent"]);
+  for (let times = 0; times < 10; times += 1)
+    of.later(MINUTE)
+      .assessed("hold", proposing("nobody knows"))
+      .assessed("hold", proposing("an outage", "outage"))
+      .assessed("hold", proposing("no evidence for 5m", "silent"));
+  expect(of.alarms.filter((alarm) => alarm === "rollout.proposed")).toHaveLength(1);
+});
+
+test("a metric that is called like it proposes nothing", () => {
+  const of = scenario().stable("v1.0").baking("v1.1");
+  expect(of.assessed("hold", seen("ok", "a little", ["proposed"])).alarms).toEqual([]);
 });

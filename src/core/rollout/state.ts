@@ -85,6 +85,8 @@ export interface Standing {
   readonly refused: Refused | null;
   /** When a person was last told that no requests came, or null: where few do, that is no news each time. */
   readonly silenceToldAt: number | null;
+  /** When a person was told of what the evidence proposes; null or absent: not, or it was taken back. */
+  readonly proposalToldAt?: number | null;
 }
 
 /** Why a rollout does not go back by itself. */

@@ -24,6 +24,8 @@ export const overrideSchema = z.object({
   trigger: z.enum(TRIGGERS).default("manual"),
   /** The `Idempotency-Key` of the command. */
   key: z.string().optional(),
+  /** The command named the version: no other target is taken instead. */
+  isNamed: z.literal(true).optional(),
   measured: measuredSchema,
 });
 

@@ -90,6 +90,11 @@ export class EndpointSwitch {
     return this.#record?.overrides.filter(({ id }) => id !== this.#trial) ?? [];
   }
 
+  /** What is served and not verified yet; after a start, what the end of the gateway before interrupted. */
+  get trial(): Override | null {
+    return this.#record?.overrides.find(({ id }) => id === this.#trial) ?? null;
+  }
+
   /** What workers serve now: for a worker that is new. */
   get served(): {
     readonly route: Route;
@@ -109,6 +114,8 @@ export class EndpointSwitch {
     const record = await this.#file.read();
     if (record === null) return;
     this.#record = record;
+    const last = record.overrides.at(-1);
+    this.#trial = last?.measured.verified === false ? last.id : null;
     this.#interval = 1;
     this.#watched(effectiveRoute(record));
     const arms = armsOf(effectiveRoute(record));
@@ -182,6 +189,13 @@ export class EndpointSwitch {
     this.#record = record;
     this.#trial = null;
     return this.#remember();
+  }
+
+  /** Waits until each of the revisions is loaded or has failed to, or time runs out. */
+  async loaded(revisions: readonly RouteRevision[], timeoutMs: number): Promise<void> {
+    const { loaded, timers } = this.#parts;
+    const loading = revisions.map((revision) => loaded.ensure(this.endpoint, revision));
+    await Promise.race([Promise.allSettled(loading), timers.pause(timeoutMs)]);
   }
 
   /** Waits until nothing is in flight on revisions outside the split, or time runs out. */

@@ -26,6 +26,7 @@ import { ControlLink } from "./control-link.ts";
 import { EndpointSwitch, type SwitchParts } from "./endpoint-switch.ts";
 import type { GatewayConfig } from "./gateway-config.ts";
 import { gatewayRequests } from "./gateway-requests.ts";
+import { verifyInterrupted } from "./interrupted-rollback.ts";
 import { LoadedRevisions, type Runtimes } from "./loaded-revisions.ts";
 import type { Log } from "./log.ts";
 import { isPassedThrough } from "./passed-through.ts";
@@ -244,6 +245,8 @@ export class Gateway {
     const { config, log } = this.#parts;
     await this.#resume();
     await this.#workers.start();
+    // Before anybody can ask for another switch.
+    this.#verifyInterrupted();
     const onRequest = gatewayRequests(this, this.#parts.runtimes);
     this.#admin = await listenPeers(
       join(config.socketFolder, "gateway.sock"),
@@ -279,6 +282,13 @@ export class Gateway {
         this.#parts.log("error", `the record of ${name} could not be read`, { why: String(error) });
       }
     }
+  }
+
+  #verifyInterrupted(): void {
+    const { log } = this.#parts;
+    const onOverride = (override: Override): void => this.overrideMade(override);
+    for (const endpoint of this.#endpoints.values())
+      void verifyInterrupted(endpoint, { clock: systemClock, onOverride, log });
   }
 
   #checkFolder(): void {

@@ -1,107 +1,17 @@
 import { expect, test } from "vitest";
 
 import { MEASURED } from "../../../test/support/rollout-facts.ts";
-import { armsBy, plainRoute, routeRevision, WATCHED } from "../../../test/support/route-facts.ts";
-import { parseEndpointName } from "../../core/version/index.ts";
-import type { RollbackRequest } from "../../link/message/index.ts";
+import { armsBy, routeRevision, WATCHED } from "../../../test/support/route-facts.ts";
+import {
+  answered,
+  goBack,
+  silent,
+  switchedEndpoint as served,
+  threeRevisions as route,
+} from "../../../test/support/switched-endpoint.ts";
 import type { Route } from "../../link/route/index.ts";
-import { systemTimers } from "../../link/timer/index.ts";
 import { systemClock } from "./clock.ts";
-import { EndpointSwitch, type SwitchParts } from "./endpoint-switch.ts";
-import { rollBack, type RollbackOptions } from "./rollback.ts";
-import type { RouteRecord } from "./route-file.ts";
-
-/** Serves revision 3; a rollback goes to 2, then to 1. */
-function route(sequence: number, more: Partial<Route> = {}): Route {
-  return plainRoute({
-    order: { generation: 0, epoch: 0, sequence },
-    split: { salt: "s", arms: armsBy({ 3: 100 }) },
-    revisions: [1, 2, 3].map((number) => routeRevision(number)),
-    targets: [2, 1].map((number) => ({
-      revision: number,
-      version: `#${number}`,
-      digest: routeRevision(number).digest,
-      provenAt: 0,
-      why: "stable",
-    })),
-    ...more,
-  });
-}
-
-type Probe = SwitchParts["probe"];
-const answered = { ok: true, probes: [] };
-const silent = { ok: false, probes: [] };
-
-/** An endpoint on a worker that does what it is told. */
-function served(probe: Probe): {
-  endpoint: EndpointSwitch;
-  written: RouteRecord[];
-  readonly serves: () => number[];
-} {
-  const written: RouteRecord[] = [];
-  let serving: Route | null = null;
-  const usage = { inFlight: {}, oldInFlight: 0, lastOldResponseAt: null, failedRequests: 0 };
-  const endpoint = new EndpointSwitch(
-    parseEndpointName("iris-prod"),
-    {
-      read: () => Promise.resolve(null),
-      write: (record) => {
-        written.push(record);
-        return Promise.resolve();
-      },
-    },
-    {
-      loaded: {
-        begin: () => Promise.resolve(),
-        ensure: () => Promise.resolve(),
-        keysOf: () => [],
-        drop: () => Promise.resolve(),
-        get: () => ({ isProven: true, state: { why: null } }) as never,
-      },
-      workers: {
-        listening: () => [0],
-        all: (command) => {
-          if (command.kind !== "swap") return Promise.resolve([usage]);
-          serving = command.route;
-          const swapped = { worker: 0, swappedAt: systemClock.monotonic(), oldInFlight: 0 };
-          return Promise.resolve([{ ...swapped, lastOldAdmittedAt: null }]);
-        },
-      },
-      log: () => undefined,
-      clock: systemClock,
-      timers: systemTimers,
-      onInterval: () => undefined,
-      probe,
-    },
-  );
-  return { endpoint, written, serves: () => serving?.split.arms.map((arm) => arm.revision) ?? [] };
-}
-
-function goBack(
-  endpoint: EndpointSwitch,
-  told: string[] = [],
-  asked: Partial<RollbackRequest> = {},
-  more: Partial<RollbackOptions> = {},
-): ReturnType<typeof rollBack> {
-  const command = {
-    endpoint: "iris-prod",
-    version: null,
-    ifCurrent: null,
-    actor: "eva",
-    reason: null,
-    keepStatus: false,
-    again: false,
-    dryRun: false,
-    ...asked,
-  };
-  const options = {
-    startedAt: systemClock.monotonic(),
-    clock: systemClock,
-    onOverride: ({ id }: { readonly id: string }) => told.push(id),
-    ...more,
-  };
-  return rollBack(endpoint, command, options);
-}
+import type { RollbackOptions } from "./rollback.ts";
 
 test("what is being verified is on disk and wins over routes, but nobody is told of it", async () => {
   const probing = Promise.withResolvers<void>();

@@ -243,13 +243,14 @@ function nothingToLeave({ endpoint }: Route): LastgoodError {
   return new LastgoodError("target.none", `${endpoint} serves nothing that could be left`);
 }
 
-interface Undertaking extends RollbackOptions {
+/** A rollback that has been decided. */
+export interface Undertaking extends RollbackOptions {
   readonly plan: Plan;
   readonly command: RollbackRequest;
 }
 
 /** Takes the targets in turn, each once, until one is verified; otherwise returns to what was left. */
-async function takeFirstThatHolds(
+export async function takeFirstThatHolds(
   endpoint: EndpointSwitch,
   undertaking: Undertaking,
 ): Promise<GatewayRolledBack> {
@@ -299,6 +300,7 @@ async function takeTarget(
     keepStatus: command.keepStatus,
     trigger: undertaking.trigger ?? "manual",
     ...(command.key === undefined ? {} : { key: command.key }),
+    ...(command.version === null ? {} : { isNamed: true }),
     measured: {
       switchMs: 0,
       lastOldAdmittedMs: null,
@@ -331,7 +333,7 @@ async function takeTarget(
 }
 
 /** A probe that went wrong by itself was not answered either. */
-function unanswered(error: unknown): Probed {
+export function unanswered(error: unknown): Probed {
   const why = LastgoodError.from(error).message;
   const probe = { protocol: "gateway", ok: false, status: null, answeredBy: null, ms: 0, why };
   return { ok: false, probes: [probe] };

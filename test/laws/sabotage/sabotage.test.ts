@@ -9,6 +9,7 @@ import { afterAll, expect, test } from "vitest";
 
 import { build } from "../../../tools/build.ts";
 import { DIST } from "../../support/gateway-harness.ts";
+import { checkAwayOverBake } from "../../support/law-checks/away-over-bake.ts";
 import { checkFallback, checkHardLimits } from "../../support/law-checks/fallback.ts";
 import { checkInstant } from "../../support/law-checks/instant.ts";
 import {
@@ -88,6 +89,12 @@ const SABOTAGES = [
     module: "src/core/rollout/override.ts",
     check: checkOutlives,
     says: /^law 7: what happened meanwhile is in history/,
+  },
+  {
+    what: "law 7: the clock ends a bake that nobody looked at",
+    module: "src/core/rollout/clock.ts",
+    check: checkAwayOverBake,
+    says: /^law 7: what failed its requests while nobody decided is not stable/,
   },
 ] as const;
 

@@ -2,7 +2,7 @@
 import assert from "node:assert";
 
 import { planIn, IntervalReader } from "../../../src/control/rollouts/evidence-record.ts";
-import { recompute } from "../../../src/core/analysis/index.ts";
+import { recompute, replay, type AssessmentContext } from "../../../src/core/analysis/index.ts";
 import type { Deployed, RolledBack } from "../../../src/core/api/index.ts";
 import {
   armsOf,
@@ -421,6 +421,10 @@ export class Laws implements GatewayWatch {
           data["rollback"] === override.id,
       );
       assert.ok(entries.length <= 1, "law 7: what happened alone is told once");
+      assert.ok(
+        entries.every(({ data }) => data["verified"] === true),
+        "law 3: what happened alone was verified",
+      );
       const isKept = override.measured.durable || gateways.includes(by);
       assert.ok(!isKept || entries.length === 1, "law 7: what happened alone is not forgotten");
     }
@@ -437,10 +441,12 @@ export class Laws implements GatewayWatch {
     return (stable as { readonly revision: number } | null)?.revision ?? null;
   }
 
-  /** Law 6: each rollback by analysis is computed again from what is stored, to the last digit. */
+  /** Law 6: what ended a rollout is computed again from what is stored, to the last digit. */
   #verdictsAreReproduced(): void {
     for (const { kind, data } of this.#disk.witnessed) {
       const evidence = data["evidence"] as RecordedEvidence | null | undefined;
+      if (kind === "rollout.succeeded" && evidence !== undefined && evidence !== null)
+        this.#endIsReproduced(evidence, data["to"]);
       if (kind !== "rollback.started" || evidence === null || evidence === undefined) continue;
       const records = this.#disk.evidence.get(evidence.id) ?? [];
       const plan = planIn(records);
@@ -459,9 +465,23 @@ export class Laws implements GatewayWatch {
       assert.deepEqual(again.blamed, evidence.assessment.blamed, "law 6: with the same blame");
     }
   }
+
+  #endIsReproduced({ id, position, context, assessment }: RecordedEvidence, to: unknown): void {
+    const records = this.#disk.evidence.get(id) ?? [];
+    const plan = planIn(records);
+    assert.ok(plan !== null, "law 6: the plan is stored");
+    const candidate = (to as { readonly revision: number }).revision;
+    const reader = new IntervalReader({ candidate, stable: this.#comparedWith(id, null) });
+    const known = records.filter((record) => record.position <= position);
+    const intervals = known.flatMap((record) => reader.next(record) ?? []);
+    const again = replay(plan, intervals, context).assessment;
+    assert.deepEqual(again, assessment, "law 6: the end of the bake is computed again");
+  }
 }
 
 interface RecordedEvidence {
   readonly id: string;
+  readonly position: number;
+  readonly context: AssessmentContext;
   readonly assessment: { readonly logE: number; readonly blamed: readonly string[] };
 }

@@ -7,6 +7,7 @@ import { EvidenceDesk } from "../../../src/serving/evidence/index.ts";
 import { ControlLink } from "../../../src/serving/gateway/control-link.ts";
 import { EndpointSwitch, type SwitchParts } from "../../../src/serving/gateway/endpoint-switch.ts";
 import { gatewayRequests } from "../../../src/serving/gateway/gateway-requests.ts";
+import { verifyInterrupted } from "../../../src/serving/gateway/interrupted-rollback.ts";
 import { rollBack } from "../../../src/serving/gateway/rollback.ts";
 import type { RouteRecord } from "../../../src/serving/gateway/route-file.ts";
 import type { Truth } from "./models.ts";
@@ -125,6 +126,14 @@ export class SimulatedGateway {
       this.resumedWith = endpoint.record?.route.order ?? null;
       if (endpoint.served !== null) await this.#workers.all({ kind: "swap", ...endpoint.served });
     }
+    for (const endpoint of this.#endpoints.values())
+      void this.life.given(
+        verifyInterrupted(endpoint, {
+          clock: this.#around.time.clock,
+          onOverride: (override) => this.overrideMade(override),
+          log: () => undefined,
+        }),
+      );
     const self = { role: "gateway", pid: 1, nonce: this.incarnation } as PeerIdentity;
     this.#control = new ControlLink({
       socket: CONTROL_SOCKET,

@@ -276,8 +276,8 @@ export class World {
   #mark({ name, status }: Extract<Happening, { do: "mark" }>): void {
     const sequence = NAMES.indexOf(name) + 1;
     const body = { status, reason: "says ann", actor: "ann" };
-    this.#ask(`mark ${name} ${status}`, async ({ rollouts }) => {
-      await rollouts.versionMarked(MODEL, sequence, body);
+    this.#ask(`mark ${name} ${status}`, async ({ rollouts }, operation) => {
+      await rollouts.versionMarked(MODEL, sequence, body, operation);
       return null;
     });
   }

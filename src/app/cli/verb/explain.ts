@@ -40,16 +40,21 @@ interface Explained extends Comparison {
   readonly stable: string | null;
   readonly intervals: number;
   readonly decisions: readonly Decision[];
-  /** When the rollback was decided, else after everything that is stored. */
+  /** When the rollback or the end of the bake was decided, else after everything that is stored. */
   readonly assessment: Assessment | null;
-  readonly recorded: { readonly sequence: number; readonly at: number } | null;
+  /** What ended it; `rollback` is null where it became stable. */
+  readonly recorded: {
+    readonly sequence: number;
+    readonly at: number;
+    readonly rollback: string | null;
+  } | null;
 }
 
 /** `explain`: computes every verdict on a rollout again. */
 export function define(command: Command, session: Session): void {
   command
     .description(
-      "Compute every verdict on a rollout again, here, from its plan and its stored intervals, and compare the result with what the history recorded when it was rolled back, to the last digit. Exit code 1 when they differ.",
+      "Compute every verdict on a rollout again, here, from its plan and its stored intervals, and compare the result with what the history recorded when it was rolled back or became stable, to the last digit. Exit code 1 when they differ.",
     )
     .argument("[id]", "of the rollout or of the rollback; its beginning is enough")
     .option("--file <path>", "from evidence that was exported, without a server")
@@ -144,7 +149,10 @@ function explain(evidence: WholeEvidence, from: string): Explained {
       intervals: known.length,
       decisions,
       assessment,
-      recorded: recorded === null ? null : { sequence: recorded.sequence, at: recorded.at },
+      recorded:
+        recorded === null
+          ? null
+          : { sequence: recorded.sequence, at: recorded.at, rollback: recorded.rollback },
       ...compare(evidence, assessment),
     };
   } catch (cause) {
@@ -159,8 +167,9 @@ function verdictLines(explained: Explained, session: Session): string[] {
   const { terminal } = session;
   const { agrees, difference, recorded } = explained;
   if (agrees === null || recorded === null)
-    return ["nothing was recorded to compare with: it was not rolled back by its evidence"];
-  const entry = `entry ${recorded.sequence} of the history, ${moment(recorded.at)}`;
+    return ["nothing was recorded to compare with: it was not ended by its evidence"];
+  const became = recorded.rollback === null ? ", by which it became stable" : "";
+  const entry = `entry ${recorded.sequence} of the history, ${moment(recorded.at)}${became}`;
   if (agrees) return [terminal.style(["bold", "green"], `agrees with ${entry}, to the last digit`)];
   return [
     `${terminal.style(["bold", "red"], "DIFFERS")} from ${entry}`,
