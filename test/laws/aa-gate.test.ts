@@ -8,7 +8,13 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { RolloutView } from "../../src/core/api/index.ts";
 import { BusyCores } from "../support/busy-cores.ts";
 import { startServer, type TestServer } from "../support/server.ts";
-import { LateLabels, runsFrom, UnderTraffic, type Family } from "../support/under-traffic.ts";
+import {
+  LateLabels,
+  quickAnalysis,
+  runsFrom,
+  UnderTraffic,
+  type Family,
+} from "../support/under-traffic.ts";
 
 const RUNS = runsFrom("AA_RUNS", 10);
 /** So many endpoints at once, each with one rollout at a time. */
@@ -27,12 +33,12 @@ const POLICY = {
     },
     bake: "3s",
   },
-  analysis: { flush: "250ms" },
+  analysis: quickAnalysis(),
 };
 /** All traffic at once, half of it copied to stable: answers are compared in pairs. */
 const MIRRORED = {
   rollout: { blueGreen: {}, bake: "8s", holdback: "50%" },
-  analysis: { flush: "250ms" },
+  analysis: quickAnalysis(),
 };
 /** A hold on the way, which the evidence may take back, is no rollback; it is not waited for for long. */
 const LONGEST_MS = 30_000;

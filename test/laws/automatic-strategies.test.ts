@@ -11,7 +11,12 @@ import type { Deployed, RolledBack, RolloutAnswer } from "../../src/core/api/ind
 import { oipBody } from "../support/load.ts";
 import { heldOutRows } from "../support/rows.ts";
 import { startServer, until, type TestServer } from "../support/server.ts";
-import { quickCanary, UnderTraffic, type UnderTrafficOptions } from "../support/under-traffic.ts";
+import {
+  quickAnalysis,
+  quickCanary,
+  UnderTraffic,
+  type UnderTrafficOptions,
+} from "../support/under-traffic.ts";
 
 let server: TestServer;
 const started: UnderTraffic[] = [];
@@ -81,7 +86,7 @@ test.concurrent("blue/green under the default policy: mirrored requests send it 
 
 test.concurrent("blue/green: a slow version goes back in its bake, by the times of both for the same requests", async () => {
   const rollout = { blueGreen: {}, bake: "60s", holdback: "50%" };
-  const on = await start("slow-copies", { policy: { rollout, analysis: { flush: "250ms" } } });
+  const on = await start("slow-copies", { policy: { rollout, analysis: quickAnalysis() } });
   await on.registerBroken("v2.0-slow");
   const { rollout: begun } = await on.begin("v2.0-slow");
   const ended = await on.endOf(begun?.id ?? "", 80_000);

@@ -29,10 +29,20 @@ export interface UnderTrafficOptions {
   readonly inputExample?: unknown;
 }
 
+type Parts = Readonly<Record<string, unknown>>;
+
+/** An analysis of rollouts that take seconds: nothing waits until a version has warmed up. */
+export function quickAnalysis({
+  metrics,
+  ...changes
+}: { readonly metrics?: Parts } & Parts = {}): Parts {
+  return { flush: "250ms", ...changes, metrics: { latency: { warmUp: "0s" }, ...metrics } };
+}
+
 /** A canary in seconds: two steps, a bake with a holdback. */
 export function quickCanary(
   changes: {
-    readonly analysis?: Readonly<Record<string, unknown>>;
+    readonly analysis?: Parameters<typeof quickAnalysis>[0];
     readonly rollback?: Readonly<Record<string, unknown>>;
     readonly rollout?: Readonly<Record<string, unknown>>;
   } = {},
@@ -48,7 +58,7 @@ export function quickCanary(
       bake: "3s",
       ...changes.rollout,
     },
-    analysis: { flush: "250ms", ...changes.analysis },
+    analysis: quickAnalysis(changes.analysis),
     rollback: { atMost: "1000 per 1h", ...changes.rollback },
   };
 }

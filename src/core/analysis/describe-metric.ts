@@ -6,9 +6,10 @@ import {
   type ArmCounts as Judged,
 } from "../evidence/index.ts";
 import type { AnalysisPolicy, Tolerance } from "../policy/index.ts";
+import { formatDuration } from "../time/index.ts";
 import type { MetricAssessment } from "./assessment.ts";
 import { mostShifted } from "./drift-test.ts";
-import { quantileMs } from "./histogram.ts";
+import { quantileMs, sizeOf } from "./histogram.ts";
 import {
   inputDriftWords,
   inputsSeen,
@@ -135,8 +136,18 @@ function isLearning({ slower, limit }: LatencyTest): boolean {
 function latencyWords(
   at: number,
   state: LatencyTest,
-  { maxMs, chance }: { readonly maxMs: number | null; readonly chance: string },
+  {
+    maxMs,
+    chance,
+    warmUpMs,
+  }: {
+    readonly maxMs: number | null;
+    readonly chance: string;
+    readonly warmUpMs: number;
+  },
 ): string {
+  if (state.warming.since !== null && sizeOf(state.shown.candidate) === 0 && warmUpMs > 0)
+    return `not compared yet: it warms up for ${formatDuration(warmUpMs)} and 20 answers first`;
   const candidate = quantileMs(state.shown.candidate, at);
   const stable = quantileMs(state.shown.stable, at);
   if (candidate === null) return "no times to compare yet";
@@ -189,7 +200,11 @@ function metricWords(plan: MetricPlan, metric: MetricState, holdAlpha: number): 
   const chance = chanceWords(Math.max(metric.maxLogE, beyondLimit));
   if (state.test === "latency") {
     const maxMs = plan.metric.kind === "latency" ? plan.metric.maxMs : null;
-    return latencyWords(quantileAt(plan, state, metric.logE), state, { maxMs, chance });
+    return latencyWords(quantileAt(plan, state, metric.logE), state, {
+      maxMs,
+      chance,
+      warmUpMs: test.test === "latency" ? (test.warmUpMs ?? 0) : 0,
+    });
   }
   if (state.test === "drift") return driftWords(state, chance);
   const features = featuresOf(plan, metric, holdAlpha);

@@ -289,13 +289,30 @@ function gather(
   return { edges: { ...state.edges, ...edges }, gathered };
 }
 
+/** What stable did, whether it is compared or not. */
+const stableTimes = ({ arms, pairs }: Compared): ArmCounts["latency"] =>
+  addLatencies(
+    arms?.stable.latency ?? {},
+    pairs === null ? {} : timesInPairs(pairs.latency, "stable"),
+  );
+
+/** The test after one more interval of which nothing is compared: where slow begins is learnt all the same. */
+export function learnLatency(
+  plan: LatencyTestPlan,
+  state: LatencyTestState,
+  compared: Compared,
+): LatencyTestState {
+  return { ...state, ...gather(plan, state, stableTimes(compared)) };
+}
+
 /** The test after one more interval. */
 export function observeLatency(
   plan: LatencyTestPlan,
   state: LatencyTestState,
-  { arms, pairs }: Compared,
+  compared: Compared,
   over: number,
 ): LatencyTestState {
+  const { arms, pairs } = compared;
   if (arms === null && pairs === null) return state;
   const { margin, quantiles } = plan;
   const known = latencyDispersion(plan, state);
@@ -306,12 +323,8 @@ export function observeLatency(
       dispersion: known[at] ?? 1,
       over,
     });
-  const stable = addLatencies(
-    arms?.stable.latency ?? {},
-    pairs === null ? {} : timesInPairs(pairs.latency, "stable"),
-  );
   return {
-    ...gather(plan, state, stable),
+    ...gather(plan, state, stableTimes(compared)),
     compared: state.compared.map((process, at) => next(process, at, UNSHIFTED, SLOWER)),
     safe: state.safe.map((process, at) =>
       margin === null ? process : next(process, at, margin, SAFE),

@@ -65,6 +65,49 @@ describe("latency", () => {
     expect(slowerBy(1.08).metrics[0]?.words).toContain("chance");
   });
 
+  test("what a version does at first is not how fast it is: nothing is compared while it warms up", () => {
+    const cold = [...halves(1, 10, { latencyMs: 900 }, { latencyMs: 20 })];
+    const warm = halves(2, 60, { latencyMs: 20 }, { latencyMs: 20 });
+    const after = warm.map((interval) => ({
+      ...interval,
+      from: interval.from + 10_000,
+      to: interval.to + 10_000,
+    }));
+    const watched = (warmUpMs: number) =>
+      watchOnly(
+        { ...METRICS.latency, warmUpMs },
+        drawBaseline(seededRandom(5), 10, 100, { latencyMs: 20 }),
+      );
+    expect(judge(fold(watched(0), cold)).decision).toBe("rollback");
+    const early = judge(fold(watched(10_000), cold));
+    expect(early.metrics[0]?.words).toBe(
+      "not compared yet: it warms up for 10 s and 20 answers first",
+    );
+    expect(judge(fold(watched(10_000), [...cold, ...after])).decision).toBe("continue");
+    // Not for ever: what stays slow is found.
+    const late = after.map((interval) => ({
+      ...interval,
+      candidate: cold[0]?.candidate ?? interval.candidate,
+    }));
+    expect(judge(fold(watched(10_000), [...cold, ...late])).decision).toBe("rollback");
+  });
+
+  test("the first answers of several processes are no evidence, however slowly they come", () => {
+    const arm = (ms: number, requests: number): Interval["stable"] => ({
+      ...noArmCounts(),
+      requests,
+      latency: { "1": [[latencyBucket(ms), requests]] },
+    });
+    const baseline = drawBaseline(seededRandom(5), 10, 100, { latencyMs: 20 });
+    const rare = Array.from({ length: 19 }, (_, at) =>
+      intervalOf(at * 10, { candidate: arm(900, 1), stable: arm(20, 9) }),
+    );
+    const run = (warmUpMs: number) =>
+      judge(fold(watchOnly({ ...METRICS.latency, warmUpMs }, baseline), rare)).decision;
+    expect(run(0)).toBe("rollback");
+    expect(run(1_000)).toBe("continue");
+  });
+
   test("eight percent is tolerated", () => {
     expect(slowerBy(1.08).decision).toBe("continue");
   });

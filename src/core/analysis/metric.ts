@@ -6,8 +6,7 @@ import {
   startDriftTest,
   type DriftTestState,
 } from "./drift-test.ts";
-import { slowerThan, type Histogram } from "./histogram.ts";
-import { pooled } from "./histogram.ts";
+import { pooled, sizeOf, slowerThan, type Histogram } from "./histogram.ts";
 import {
   inputDriftLogE,
   observeInputDrift,
@@ -31,6 +30,7 @@ import {
 } from "./judged.ts";
 import {
   latencyLogE,
+  learnLatency,
   observeLatency,
   pairStrataOf,
   slowPairs,
@@ -54,6 +54,16 @@ import {
 } from "./rate-test.ts";
 import { signalArms, signalInput, signalOf, signalSeen, type SignalRest } from "./signal-input.ts";
 
+/** How far a candidate has got that begins to answer: what it does at first is not how fast it is. */
+interface Warming {
+  /** ms since 1970: when the interval of its first answer began; null: it has not answered. */
+  readonly since: number | null;
+  readonly answers: number;
+}
+
+/** Several processes of one server may each have a first answer. */
+const WARM_ANSWERS = 20;
+
 /** Where the test of one metric stands. Plain JSON. */
 export type TestState =
   | ({ readonly test: "rate"; readonly rate: RateTestState } & SignalRest)
@@ -61,6 +71,7 @@ export type TestState =
       readonly test: "latency";
       readonly slower: LatencyTestState | null;
       readonly limit: RateTestState | null;
+      readonly warming: Warming;
       /** By quantile: how many were slow. */
       readonly slow: readonly JudgedArms[];
       /** For display. */
@@ -125,6 +136,7 @@ function startTest(test: TestPlan, horizon: number): TestState {
         test: "latency",
         slower: test.slower === null ? null : startLatencyTest(test.slower, horizon),
         limit: test.limit === null ? null : startRateTest(test.limit.rate, horizon),
+        warming: { since: null, answers: 0 },
         slow: (test.slower?.quantiles ?? []).map(() => NO_ARMS),
         shown: { candidate: [], stable: [] },
       };
@@ -255,12 +267,35 @@ function slowOf(
     : pairStrataOf(test, quantiles, pairs.latency).map(totalOfPairs);
 }
 
+/** Whether the answers of an interval are those of a candidate that has warmed up. */
+export function isWarm(
+  { warmUpMs = 0 }: { readonly warmUpMs?: number },
+  { since, answers }: Warming,
+  from: number,
+): boolean {
+  if (warmUpMs === 0) return true;
+  return since !== null && answers >= WARM_ANSWERS && from >= since + warmUpMs;
+}
+
+function warmer({ since, answers }: Warming, { interval, pairs }: Step): Warming {
+  const own =
+    pairs === null ? interval.candidate.latency : timesInPairs(pairs.latency, "candidate");
+  const more = sizeOf(pooled(own));
+  return { since: more > 0 ? (since ?? interval.from) : since, answers: answers + more };
+}
+
 function observeLatencyMetric(
   plan: TestPlan & { readonly test: "latency" },
-  state: LatencyState,
-  { interval, arms, pairs, over }: Step,
+  before: LatencyState,
+  step: Step,
 ): LatencyState {
+  const { interval, arms, pairs, over } = step;
+  const state = { ...before, warming: warmer(before.warming, step) };
   const { slower, limit } = state;
+  if (!isWarm(plan, before.warming, interval.from)) {
+    if (slower === null || plan.slower === null) return state;
+    return { ...state, slower: learnLatency(plan.slower, slower, { arms, pairs }) };
+  }
   const quantiles = plan.slower?.quantiles ?? [];
   const own = pooled(interval.candidate.latency);
   // Where pairs are compared, their times are shown: those of other requests were not.
@@ -273,7 +308,7 @@ function observeLatencyMetric(
         ];
   const slow = slower === null ? [] : slowOf(slower, quantiles, { interval, pairs });
   return {
-    test: "latency",
+    ...state,
     slower:
       slower === null || plan.slower === null
         ? null

@@ -219,6 +219,7 @@ function planLatency(
   planning: Planning,
 ): Unweighted {
   const { analysis, comparison, baseline } = planning;
+  const { warmUpMs = 0 } = metric;
   const beside = comparison !== "absolute";
   const limit = latencyLimit(metric, planning, beside);
   if (!beside) {
@@ -226,7 +227,7 @@ function planLatency(
     return {
       metric,
       role: nothingBeside(metric.action),
-      test: { test: "latency", slower: null, limit },
+      test: { test: "latency", slower: null, limit, warmUpMs },
     };
   }
   const quantiles = metric.quantile === null ? QUANTILES : [metric.quantile];
@@ -242,7 +243,7 @@ function planLatency(
     adaptive: analysis.dispersion === "auto",
     margin: analysis.margin,
   };
-  return { metric, role: metric.action, test: { test: "latency", slower, limit } };
+  return { metric, role: metric.action, test: { test: "latency", slower, limit, warmUpMs } };
 }
 
 function planDrift(

@@ -30,6 +30,12 @@ export type TestPlan =
       readonly slower: LatencyTestPlan | null;
       /** Null: no limit. The bucket whose upper edge is the limit on the quantile. */
       readonly limit: { readonly bucket: number; readonly rate: RateTestPlan } | null;
+      /**
+       * Nothing is compared before the candidate has answered for so long, ms. Absent in plans stored before
+       * there was such a time.
+       * @default 0
+       */
+      readonly warmUpMs?: number;
     }
   | { readonly test: "drift"; readonly drift: DriftTestPlan }
   | { readonly test: "inputs"; readonly inputs: InputDriftPlan }

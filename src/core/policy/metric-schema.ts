@@ -2,7 +2,7 @@ import * as z from "zod";
 
 import { didYouMean, nearNames } from "../errors/index.ts";
 import type { Metric, MetricKind, Tolerance } from "./policy.ts";
-import { keyed, latency, share, type Range } from "./value.ts";
+import { duration, keyed, latency, share, type Range } from "./value.ts";
 
 /** A metric of the file, to be given its name; null: it is off. */
 export type NamedMetric = (name: string) => Metric | null;
@@ -158,6 +158,12 @@ const latencyKind = metricKind(
     atLeast: latency(LATENCY)
       .meta({ description: "A slowdown below this is tolerated too" })
       .prefault("2ms"),
+    warmUp: duration(LATENCY)
+      .meta({
+        description:
+          "Nothing is compared before the candidate has answered for so long, and 20 times",
+      })
+      .prefault("10s"),
     max: latency(LATENCY).meta({ description: "Limit on the quantile itself" }).optional(),
   },
   (options) => ({
@@ -166,6 +172,7 @@ const latencyKind = metricKind(
     quantile: options.quantile ?? null,
     slower: options.slower,
     atLeastMs: options.atLeast,
+    warmUpMs: options.warmUp,
     maxMs: options.max ?? null,
   }),
 );

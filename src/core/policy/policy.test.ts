@@ -191,6 +191,7 @@ analysis:
       quantile: 0.5,
       slower: 0.2,
       atLeastMs: 0.5,
+      warmUpMs: 10_000,
       maxMs: 1_500,
     });
     expect(metrics.at(-1)).toMatchObject({ tolerance: null, max: 0.02, action: "report" });

@@ -73,6 +73,12 @@ export type Metric =
       /** Tolerated slowdown, a fraction, and at least so many ms. */
       readonly slower: number;
       readonly atLeastMs: number;
+      /**
+       * Nothing is compared before the candidate has answered for so long. Absent in policies stored before
+       * there was such a time.
+       * @default 0
+       */
+      readonly warmUpMs?: number;
       /** Limit on the quantile itself, ms; null: none. */
       readonly maxMs: number | null;
     })

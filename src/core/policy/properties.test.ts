@@ -36,7 +36,13 @@ const compared = {
   max: share(0, 1),
 };
 const latency = fc.record(
-  { quantile: share(0, 1), slower: share(0, 1), atLeast: time(0, 5_000), max: time(0, 5_000) },
+  {
+    quantile: share(0, 1),
+    slower: share(0, 1),
+    atLeast: time(0, 5_000),
+    warmUp: time(0, 60_000),
+    max: time(0, 5_000),
+  },
   optional,
 );
 const metrics = fc.record(

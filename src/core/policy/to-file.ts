@@ -71,6 +71,7 @@ function latencyKeys(
     ...(metric.quantile === null ? {} : { quantile: metric.quantile }),
     slower: shareText(metric.slower),
     atLeast: durationText(metric.atLeastMs),
+    warmUp: durationText(metric.warmUpMs ?? 0),
     ...(metric.maxMs === null ? {} : { max: durationText(metric.maxMs) }),
   };
 }
