@@ -282,6 +282,21 @@ test("a rollback by itself that nothing could verify is told, and done once a ta
   }
 });
 
+test("a gateway that comes while a rollback drains is asked before it is done", async () => {
+  const happens: readonly Happens[] = [
+    [0, { do: "crashGateway", gateway: 0, downMs: 50 }],
+    [0, { ...deploy("v1.0"), bakeMs: 3_000 }],
+    [4_000, { do: "crashControl", steps: 0, downMs: 6_000 }],
+    [0, { do: "rollback", to: "v1.1", again: false, keepStatus: false }],
+    [1_000, { do: "storeFails", ms: 50 }],
+    [0, { do: "crashGateway", gateway: 0, downMs: 6_000 }],
+    [0, deploy("v1.0")],
+  ];
+  const happenings = happens.map(([afterMs, what]) => ({ afterMs, what }));
+  const world = await runHistory({ seed: 873_710_586, gateways: 2, happenings });
+  expect(world.laws.stored?.lastRollback).not.toBeNull();
+});
+
 test("a gateway that dies in the middle of a rollback is nobody's failure: the rollback goes on with its successor", async () => {
   let met = 0;
   for (let afterMs = 0; afterMs < 60; afterMs += 1) {

@@ -109,9 +109,11 @@ export async function prepareCandidate(
   }
 }
 
-function measure(readAt: number, published: Published, drained: RouteDrained): Measured {
-  const swapped = published.workers.map((worker) => worker.swappedAt);
-  const admitted = published.workers.flatMap((worker) => worker.lastOldAdmittedAt ?? []);
+/** `published`: each time that the route went out, until every gateway had it. */
+function measure(readAt: number, published: readonly Published[], drained: RouteDrained): Measured {
+  const workers = published.flatMap((each) => each.workers);
+  const swapped = workers.map((worker) => worker.swappedAt);
+  const admitted = workers.flatMap((worker) => worker.lastOldAdmittedAt ?? []);
   const since = (at: number): number => Math.max(0, Number((at - readAt).toFixed(3)));
   return {
     switchMs: since(Math.max(readAt, ...swapped)),
@@ -119,7 +121,7 @@ function measure(readAt: number, published: Published, drained: RouteDrained): M
     lastOldResponseMs: drained.lastOldResponseAt === null ? null : since(drained.lastOldResponseAt),
     failedRequests: drained.failedRequests,
     verified: true,
-    durable: published.durable,
+    durable: published.at(-1)?.durable ?? false,
   };
 }
 
@@ -139,7 +141,7 @@ export async function switchTraffic(
     if (objection !== null) throw objection;
     const wanted = (state: EndpointState): boolean => isCurrent(state, switchId);
     const measured = await throughRestarts(around, wanted, () =>
-      moveAndVerify(around, effect, startedAt),
+      moveAndVerify(around, effect, startedAt, wanted),
     );
     return measured === null ? null : { type: "switched", switchId, measured };
   } catch (error) {
@@ -151,12 +153,56 @@ export async function switchTraffic(
   }
 }
 
-/** @throws `verification.failed`; `gateway.unavailable` and others where a gateway went away meanwhile. */
+/** One round of a switch, with the gateways that are connected at its beginning. */
+interface Round {
+  readonly published: Published;
+  /** Why the verification failed, or what was drained after it. */
+  readonly came: { readonly failed: string } | { readonly drained: RouteDrained };
+}
+
+/**
+ * Round after round until no gateway came meanwhile: one that did may serve what is left, and has answered no
+ * probe. Null where the switch was overtaken.
+ * @throws `verification.failed`; `gateway.unavailable` and others where a gateway went away meanwhile.
+ */
 async function moveAndVerify(
+  around: Surroundings,
+  effect: Extract<Effect, { do: "switch" }>,
+  startedAt: number,
+  isWanted: (state: EndpointState) => boolean,
+): Promise<Measured | null> {
+  const { deps, stored, isStopped } = around;
+  const published: Published[] = [];
+  while (!isStopped() && isWanted(stored().state)) {
+    const asked = incarnations(deps);
+    const round = await moveOnce(around, effect, startedAt);
+    published.push(round.published);
+    const { came } = round;
+    if ([...incarnations(deps)].some((each) => !asked.has(each))) {
+      await deps.timers.pause(RETRY_MS);
+    } else if ("drained" in came) {
+      return measure(startedAt, published, came.drained);
+    } else {
+      throw new LastgoodError(
+        "verification.failed",
+        `revision ${effect.verify} did not answer as it should through the public port: ${came.failed}`,
+      );
+    }
+  }
+  return null;
+}
+
+/** Of the gateways that are connected: one that was started anew has another. */
+function incarnations({ gateways }: Pick<EndpointDeps, "gateways">): ReadonlySet<string> {
+  return new Set(gateways.connected().map(({ incarnation }) => incarnation));
+}
+
+/** @throws `gateway.unavailable` and others where a gateway went away meanwhile. */
+async function moveOnce(
   around: Surroundings,
   { verify }: Extract<Effect, { do: "switch" }>,
   startedAt: number,
-): Promise<Measured> {
+): Promise<Round> {
   const { deps } = around;
   const published = await publishToAll(around);
   deps.checkpoint("switch.published");
@@ -164,14 +210,10 @@ async function moveAndVerify(
   const endpoint = state.identity.name;
   // Mirrored to, or waiting for a person, it has no share of the traffic: it is asked at its own address.
   const apart = !armsOf(state).some(({ revision }) => revision === verify);
-  const why =
+  const failed =
     (apart ? await loadFailure(deps, endpoint, verify) : null) ??
     (await probeFailure(deps, { endpoint, revision: verify, apart }));
-  if (why !== null)
-    throw new LastgoodError(
-      "verification.failed",
-      `revision ${verify} did not answer as it should through the public port: ${why}`,
-    );
+  if (failed !== null) return { published, came: { failed } };
   deps.checkpoint("switch.probed");
   const drained = await deps.gateways.drained({
     endpoint,
@@ -180,7 +222,7 @@ async function moveAndVerify(
     timeoutMs: DRAIN_TIMEOUT_MS,
   });
   deps.checkpoint("switch.drained");
-  return measure(startedAt, published, drained);
+  return { published, came: { drained } };
 }
 
 /** What takes the place of what serves without being prepared beside it passes preflight right before. */

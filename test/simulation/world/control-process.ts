@@ -83,8 +83,9 @@ export class ControlProcess {
       checkpoint: (reached) => {
         life.step();
         if (reached === "deploy.decided") around.laws.deployDecided();
-        if (reached === "switch.published")
-          around.laws.switchPublished(this.gateways.connected().map((each) => each.incarnation));
+        const connected = this.gateways.connected().map((each) => each.incarnation);
+        if (reached === "switch.published") around.laws.switchPublished(connected);
+        if (reached === "switch.drained") around.laws.switchDrained(connected);
       },
       journal: {
         info: () => undefined,

@@ -74,6 +74,8 @@ export class Laws implements GatewayWatch {
   readonly #readyThen = new Map<SimulatedGateway, ReadonlyMap<number, number>>();
   readonly #overrides: Overrode[] = [];
   readonly #toldHeads = new Set<string>();
+  /** Incarnations of the gateways that were connected when what the newest switch left was drained. */
+  #drainedWith: readonly string[] = [];
   /** Incarnations of the gateways that had the newest switch's route and are asked whether it is there, and since when. */
   #asked: { readonly incarnations: ReadonlySet<string>; readonly at: number } | null = null;
   /** When files were last hashed and found right, by digest. */
@@ -131,6 +133,11 @@ export class Laws implements GatewayWatch {
   /** A switch's route is everywhere; the gateways that are connected are asked whether it answers. */
   switchPublished(incarnations: readonly string[]): void {
     this.#asked = { incarnations: new Set(incarnations), at: this.#time.now };
+  }
+
+  /** Nothing is in flight on what the switch left; these gateways are connected by now. */
+  switchDrained(incarnations: readonly string[]): void {
+    this.#drainedWith = incarnations;
   }
 
   swapped(gateway: SimulatedGateway, worker: number, served: Served): void {
@@ -195,6 +202,10 @@ export class Laws implements GatewayWatch {
       "law 4: what was gone to is known",
     );
     if (state.activity.phase !== "Idle" || state.lastRollback?.at !== answer.at) return;
+    assert.ok(
+      this.#drainedWith.every((incarnation) => this.#asked?.incarnations.has(incarnation) === true),
+      `law 3: a gateway that came while requests drained was asked as well (${told.what})`,
+    );
     for (const gateway of gateways) {
       // What came after the traffic was moved gets its route by itself.
       if (!gateway.life.isAlive || !this.#wasAsked(gateway)) continue;
