@@ -22,6 +22,7 @@ import {
   noPairCounts,
   outputBin,
   outputBinLabel,
+  type AnalysisState,
   type Interval,
 } from "./index.ts";
 
@@ -73,37 +74,25 @@ describe("latency", () => {
       from: interval.from + 10_000,
       to: interval.to + 10_000,
     }));
-    const watched = (warmUpMs: number) =>
-      watchOnly(
-        { ...METRICS.latency, warmUpMs },
-        drawBaseline(seededRandom(5), 10, 100, { latencyMs: 20 }),
-      );
-    expect(judge(fold(watched(0), cold)).decision).toBe("rollback");
-    const early = judge(fold(watched(10_000), cold));
+    expect(judge(fold(warmingUp(0), cold)).decision).toBe("rollback");
+    const early = judge(fold(warmingUp(10_000), cold));
     expect(early.metrics[0]?.words).toBe(
       "not compared yet: it warms up for 10 s and 20 answers first",
     );
-    expect(judge(fold(watched(10_000), [...cold, ...after])).decision).toBe("continue");
+    expect(judge(fold(warmingUp(10_000), [...cold, ...after])).decision).toBe("continue");
     // Not for ever: what stays slow is found.
     const late = after.map((interval) => ({
       ...interval,
       candidate: cold[0]?.candidate ?? interval.candidate,
     }));
-    expect(judge(fold(watched(10_000), [...cold, ...late])).decision).toBe("rollback");
+    expect(judge(fold(warmingUp(10_000), [...cold, ...late])).decision).toBe("rollback");
   });
 
   test("the first answers of several processes are no evidence, however slowly they come", () => {
-    const arm = (ms: number, requests: number): Interval["stable"] => ({
-      ...noArmCounts(),
-      requests,
-      latency: { "1": [[latencyBucket(ms), requests]] },
-    });
-    const baseline = drawBaseline(seededRandom(5), 10, 100, { latencyMs: 20 });
     const rare = Array.from({ length: 19 }, (_, at) =>
-      intervalOf(at * 10, { candidate: arm(900, 1), stable: arm(20, 9) }),
+      intervalOf(at * 10, { candidate: answersOf(900, 1), stable: answersOf(20, 9) }),
     );
-    const run = (warmUpMs: number) =>
-      judge(fold(watchOnly({ ...METRICS.latency, warmUpMs }, baseline), rare)).decision;
+    const run = (warmUpMs: number) => judge(fold(warmingUp(warmUpMs), rare)).decision;
     expect(run(0)).toBe("rollback");
     expect(run(1_000)).toBe("continue");
   });
@@ -207,6 +196,17 @@ describe("latency", () => {
     expect(judge(fold(watchOnly(METRICS.latency), intervals)).decision).toBe("continue");
   });
 });
+
+/** A watch of latencies that begins so late, after a stable of 20 ms. */
+function warmingUp(warmUpMs: number): AnalysisState {
+  const baseline = drawBaseline(seededRandom(5), 10, 100, { latencyMs: 20 });
+  return watchOnly({ ...METRICS.latency, warmUpMs }, baseline);
+}
+
+/** So many answers that all took so long. */
+function answersOf(ms: number, requests: number): Interval["stable"] {
+  return { ...noArmCounts(), requests, latency: { "1": [[latencyBucket(ms), requests]] } };
+}
 
 const failing = (requests: number, errors: number) => ({ ...noArmCounts(), requests, errors });
 

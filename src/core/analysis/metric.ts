@@ -6,20 +6,13 @@ import {
   startDriftTest,
   type DriftTestState,
 } from "./drift-test.ts";
-import { pooled, sizeOf, slowerThan, type Histogram } from "./histogram.ts";
 import {
   inputDriftLogE,
   observeInputDrift,
   startInputDrift,
   type InputDriftState,
 } from "./input-drift-test.ts";
-import {
-  addHistograms,
-  type ArmCounts,
-  type Interval,
-  type PairCounts,
-  type Signal,
-} from "./interval.ts";
+import type { PairCounts, Signal } from "./interval.ts";
 import {
   addArms,
   gatewayRate,
@@ -29,18 +22,11 @@ import {
   type JudgedArms,
 } from "./judged.ts";
 import {
-  latencyLogE,
-  learnLatency,
-  observeLatency,
-  pairStrataOf,
-  slowPairs,
-  startLatencyTest,
-  strataOf,
-  timesInPairs,
-  totalOf,
-  totalOfPairs,
-  type LatencyTestState,
-} from "./latency-test.ts";
+  observeLatencyMetric,
+  startLatencyMetric,
+  type LatencyMetricState,
+} from "./latency-metric.ts";
+import { latencyLogE } from "./latency-test.ts";
 import type { MetricPlan, TestPlan } from "./plan.ts";
 import { averageLogE } from "./process.ts";
 import {
@@ -53,30 +39,12 @@ import {
   type RateTestState,
 } from "./rate-test.ts";
 import { signalArms, signalInput, signalOf, signalSeen, type SignalRest } from "./signal-input.ts";
-
-/** How far a candidate has got that begins to answer: what it does at first is not how fast it is. */
-interface Warming {
-  /** ms since 1970: when the interval of its first answer began; null: it has not answered. */
-  readonly since: number | null;
-  readonly answers: number;
-}
-
-/** Several processes of one server may each have a first answer. */
-const WARM_ANSWERS = 20;
+import type { Step } from "./step.ts";
 
 /** Where the test of one metric stands. Plain JSON. */
 export type TestState =
   | ({ readonly test: "rate"; readonly rate: RateTestState } & SignalRest)
-  | {
-      readonly test: "latency";
-      readonly slower: LatencyTestState | null;
-      readonly limit: RateTestState | null;
-      readonly warming: Warming;
-      /** By quantile: how many were slow. */
-      readonly slow: readonly JudgedArms[];
-      /** For display. */
-      readonly shown: { readonly candidate: Histogram; readonly stable: Histogram };
-    }
+  | LatencyMetricState
   | {
       readonly test: "drift";
       readonly drift: DriftTestState;
@@ -107,19 +75,6 @@ export interface MetricState {
   readonly broken: string | null;
 }
 
-/** What one interval has for all metrics. */
-export interface Step {
-  readonly interval: Interval;
-  /** Both arms with at least one request, several intervals merged if needed; null: nothing to compare. */
-  readonly arms: { readonly candidate: ArmCounts; readonly stable: ArmCounts } | null;
-  /** Whether pairs stand for the arms. */
-  readonly pairs: PairCounts | null;
-  readonly horizon: number;
-  /** Planned intervals that are over with this one. */
-  readonly over: number;
-  readonly dispersion: "auto" | number;
-}
-
 const NO_ARMS: JudgedArms = { candidate: NOTHING, stable: NOTHING };
 
 function startTest(test: TestPlan, horizon: number): TestState {
@@ -132,14 +87,7 @@ function startTest(test: TestPlan, horizon: number): TestState {
         rest: NOTHING,
       };
     case "latency":
-      return {
-        test: "latency",
-        slower: test.slower === null ? null : startLatencyTest(test.slower, horizon),
-        limit: test.limit === null ? null : startRateTest(test.limit.rate, horizon),
-        warming: { since: null, answers: 0 },
-        slow: (test.slower?.quantiles ?? []).map(() => NO_ARMS),
-        shown: { candidate: [], stable: [] },
-      };
+      return startLatencyMetric(test, horizon);
     case "drift":
       return {
         test: "drift",
@@ -174,7 +122,6 @@ export function startMetric({ test, role }: MetricPlan, horizon: number): Metric
 }
 
 type RateState = TestState & { readonly test: "rate" };
-type LatencyState = TestState & { readonly test: "latency" };
 type DriftState = TestState & { readonly test: "drift" };
 
 function gatewayInput(source: GatewayRate, { interval, arms, pairs }: Step): RateInput {
@@ -254,104 +201,6 @@ function seenAtGateway(source: GatewayRate, { interval, pairs }: Step): JudgedAr
     candidate: gatewayRate(source, interval.candidate),
     stable: gatewayRate(source, interval.stable),
   };
-}
-
-/** By quantile: how many were slow. */
-function slowOf(
-  test: LatencyTestState,
-  quantiles: readonly number[],
-  { interval, pairs }: Pick<Step, "interval" | "pairs">,
-): readonly JudgedArms[] {
-  return pairs === null
-    ? strataOf(test, quantiles, interval).map(totalOf)
-    : pairStrataOf(test, quantiles, pairs.latency).map(totalOfPairs);
-}
-
-/** Whether the answers of an interval are those of a candidate that has warmed up. */
-export function isWarm(
-  { warmUpMs = 0 }: { readonly warmUpMs?: number },
-  { since, answers }: Warming,
-  from: number,
-): boolean {
-  if (warmUpMs === 0) return true;
-  return since !== null && answers >= WARM_ANSWERS && from >= since + warmUpMs;
-}
-
-function warmer({ since, answers }: Warming, { interval, pairs }: Step): Warming {
-  const own =
-    pairs === null ? interval.candidate.latency : timesInPairs(pairs.latency, "candidate");
-  const more = sizeOf(pooled(own));
-  return { since: more > 0 ? (since ?? interval.from) : since, answers: answers + more };
-}
-
-function observeLatencyMetric(
-  plan: TestPlan & { readonly test: "latency" },
-  before: LatencyState,
-  step: Step,
-): LatencyState {
-  const { interval, arms, pairs, over } = step;
-  const state = { ...before, warming: warmer(before.warming, step) };
-  const { slower, limit } = state;
-  if (!isWarm(plan, before.warming, interval.from)) {
-    if (slower === null || plan.slower === null) return state;
-    return { ...state, slower: learnLatency(plan.slower, slower, { arms, pairs }) };
-  }
-  const quantiles = plan.slower?.quantiles ?? [];
-  const own = pooled(interval.candidate.latency);
-  // Where pairs are compared, their times are shown: those of other requests were not.
-  const [candidate, stable] =
-    pairs === null || slower === null
-      ? [own, pooled(interval.stable.latency)]
-      : [
-          pooled(timesInPairs(pairs.latency, "candidate")),
-          pooled(timesInPairs(pairs.latency, "stable")),
-        ];
-  const slow = slower === null ? [] : slowOf(slower, quantiles, { interval, pairs });
-  return {
-    ...state,
-    slower:
-      slower === null || plan.slower === null
-        ? null
-        : observeLatency(plan.slower, slower, { arms, pairs }, over),
-    limit:
-      limit === null || plan.limit === null
-        ? null
-        : observeRate(
-            plan.limit.rate,
-            limit,
-            {
-              ...NO_INPUT,
-              arms: arms === null ? [] : limitArms(plan.limit.bucket, arms),
-              pairs: pairs === null ? null : limitPairs(plan.limit.bucket, pairs),
-              candidate: own.length === 0 ? null : slowerThan(own, plan.limit.bucket),
-            },
-            over,
-          ),
-    slow: state.slow.map((sums, at) => addArms(sums, slow[at] ?? NO_ARMS)),
-    shown: {
-      candidate: addHistograms(state.shown.candidate, candidate),
-      stable: addHistograms(state.shown.stable, stable),
-    },
-  };
-}
-
-function limitPairs(bucket: number, { latency }: PairCounts): RateInput["pairs"] {
-  const beyond = { candidate: bucket, stable: bucket };
-  const pairs = slowPairs(Object.values(latency).flat(), beyond);
-  return pairs.pairs === 0 ? null : pairs;
-}
-
-/** By batch: the busier arm has the larger ones, and is not worse for that. */
-function limitArms(
-  bucket: number,
-  arms: { readonly candidate: ArmCounts; readonly stable: ArmCounts },
-): readonly JudgedArms[] {
-  return Object.entries(arms.candidate.latency).flatMap(([batch, ours]) => {
-    const theirs = Object.hasOwn(arms.stable.latency, batch) ? arms.stable.latency[batch] : [];
-    const candidate = slowerThan(ours, bucket);
-    const stable = slowerThan(theirs ?? [], bucket);
-    return candidate.requests === 0 || stable.requests === 0 ? [] : [{ candidate, stable }];
-  });
 }
 
 function observeDriftMetric(state: DriftState, step: Step): DriftState {
