@@ -235,8 +235,8 @@ test("times of both are kept side by side where both had as much to do, and so a
 });
 
 /** An answer that came while others were in flight. */
-function beside(atStart: number, atEnd: number): InferResult {
-  return { ...answer(3), beside: { atStart, atEnd } };
+function beside(atStart: number, most: number): InferResult {
+  return { ...answer(3), beside: { atStart, most } };
 }
 
 test("beside others at their servers, pairs are compared by what each had to do", () => {

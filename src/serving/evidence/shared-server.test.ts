@@ -15,8 +15,16 @@ import { seededRandom } from "../../../test/support/seeded-random.ts";
 import { fold, intervalOf, judge, METRICS, watchOnly } from "../../../test/support/watch.ts";
 import type { Beside } from "../runtime/index.ts";
 
-/** `queue`: one request after the other. `shared`: all at once, each the slower. */
-type Kind = "queue" | "shared";
+/** `queue`: one request after the other. `pool`: four at a time. `shared`: all at once, each the slower. */
+type Kind = "queue" | "pool" | "shared";
+
+const AT_A_TIME: Readonly<Record<Kind, number>> = { queue: 1, pool: 4, shared: Infinity };
+
+/** What a request is worth, of a mean of 1: nearly the same, or one of 100 twenty times as much. */
+const WORK = {
+  even: (random: () => number): number => 0.7 + 0.6 * random(),
+  uneven: (random: () => number): number => (random() < 0.01 ? 20 : 1) / 1.19,
+} as const;
 
 interface Served {
   readonly at: number;
@@ -27,62 +35,85 @@ interface Served {
 interface Job {
   readonly at: number;
   readonly atStart: number;
+  most: number;
   left: number;
 }
 
-/** What one server makes of requests that come by chance, so many a second; each is `workMs` of work, more or less. */
+/** What one server makes of requests that come at these times, each of so much work. */
 function serve(
-  random: () => number,
-  {
-    kind,
-    perSecond,
-    workMs,
-    seconds,
-  }: {
-    readonly kind: Kind;
-    readonly perSecond: number;
-    readonly workMs: number;
-    readonly seconds: number;
-  },
+  kind: Kind,
+  requests: readonly { readonly at: number; readonly work: number }[],
 ): readonly Served[] {
   const done: Served[] = [];
   const jobs: Job[] = [];
-  const gap = (): number => (-Math.log(1 - random()) * 1000) / perSecond;
+  const coming = requests.toReversed();
   let now = 0;
-  let next = gap();
-  while (next < seconds * 1000) {
-    const running = kind === "queue" ? jobs.slice(0, 1) : jobs;
-    const least = Math.min(...running.map(({ left }) => left * running.length));
-    const until = Math.min(next, now + least);
-    for (const job of running) job.left -= (until - now) / running.length;
+  while (coming.length > 0) {
+    const running = jobs.slice(0, AT_A_TIME[kind]);
+    const pace = kind === "shared" ? running.length : 1;
+    const least = Math.min(...running.map(({ left }) => left * pace));
+    const until = Math.min(coming.at(-1)?.at ?? 0, now + least);
+    for (const job of running) job.left -= (until - now) / pace;
     now = until;
     const ended = jobs.findIndex(({ left }) => left <= 1e-9);
     if (ended >= 0) {
       const [job] = jobs.splice(ended, 1);
       if (job !== undefined) {
-        const { at, atStart } = job;
-        done.push({ at, end: now, beside: { atStart, atEnd: jobs.length } });
+        const { at, atStart, most } = job;
+        done.push({ at, end: now, beside: { atStart, most } });
       }
       continue;
     }
-    jobs.push({ at: now, atStart: jobs.length, left: workMs * (0.7 + 0.6 * random()) });
-    next = now + gap();
+    for (const job of jobs) job.most = Math.max(job.most, jobs.length);
+    const beside = { atStart: jobs.length, most: jobs.length };
+    jobs.push({ at: now, ...beside, left: coming.pop()?.work ?? 0 });
   }
   return done;
 }
 
-/** The verdict on a candidate with 95 % of 75 requests/s, each 8 ms of work of stable's. */
-function bake(kind: Kind, { workMs = 8, told = true } = {}): string {
-  const random = seededRandom(20261129);
-  const seconds = 240;
+/** How requests come, and what they are worth. */
+interface Asked {
+  readonly kind: Kind;
+  /** Of the candidate; stable's are 8. */
+  readonly workMs?: number;
+  readonly work?: keyof typeof WORK;
+  readonly share?: number;
+  readonly perSecond?: number;
+  /** At once. */
+  readonly burst?: number;
+  readonly seconds?: number;
+}
+
+/** The requests of both arms, and when they came. */
+function asked(random: () => number, options: Asked): Readonly<Record<"ours" | "theirs", Asking>> {
+  const { workMs = 8, work = "even", share = 0.95, perSecond = 75, burst = 1 } = options;
+  const { seconds = 240 } = options;
+  const ours: { at: number; work: number }[] = [];
+  const theirs: { at: number; work: number }[] = [];
+  let at = 0;
+  while (at < seconds * 1000) {
+    at += (-Math.log(1 - random()) * 1000 * burst) / perSecond;
+    for (let one = 0; one < burst; one += 1) {
+      const isOurs = random() < share;
+      (isOurs ? ours : theirs).push({ at, work: (isOurs ? workMs : 8) * WORK[work](random) });
+    }
+  }
+  return { ours, theirs };
+}
+
+type Asking = readonly { readonly at: number; readonly work: number }[];
+
+/** The verdict on a candidate with a share of the requests; `told`: what else the servers were asked. */
+function bake(options: Asked, told = true): string {
+  const { ours, theirs } = asked(seededRandom(20261129), options);
   const stage = new EvidenceStage();
   const begin = stage.now;
   const arms = [
-    { revision: CANDIDATE, perSecond: 71, workMs },
-    { revision: STABLE, perSecond: 4, workMs: 8 },
+    { revision: CANDIDATE, requests: ours },
+    { revision: STABLE, requests: theirs },
   ] as const;
-  const events = arms.flatMap(({ revision, ...load }) =>
-    serve(random, { kind, seconds, ...load }).flatMap((served) => {
+  const events = arms.flatMap(({ revision, requests }) =>
+    serve(options.kind, requests).flatMap((served) => {
       let ticket: ReturnType<EvidenceStage["admit"]> | null = null;
       const { beside } = served;
       return [
@@ -111,25 +142,37 @@ function bake(kind: Kind, { workMs = 8, told = true } = {}): string {
   return judge(fold(watchOnly(METRICS.latency), intervals)).decision;
 }
 
+const BURSTS: readonly Asked[] = [
+  { kind: "shared", perSecond: 75, share: 0.95 },
+  { kind: "shared", perSecond: 40, share: 0.5, work: "uneven" },
+  { kind: "pool", perSecond: 150, share: 0.95, work: "uneven" },
+  { kind: "queue", perSecond: 40, share: 0.5, work: "uneven" },
+];
+
 test.each(["queue", "shared"] as const)(
   "%s: an equal candidate with nearly all of the traffic is not slower",
   (kind) => {
-    expect(bake(kind)).toBe("continue");
+    expect(bake({ kind })).toBe("continue");
     // Without a word on what else they had to do its times are those of a busy server.
-    expect(bake(kind, { told: false })).toBe("rollback");
+    expect(bake({ kind }, false)).toBe("rollback");
   },
 );
 
 test.each(["queue", "shared"] as const)("%s: a slower candidate is found all the same", (kind) => {
-  expect(bake(kind, { workMs: 12 })).toBe("rollback");
+  expect(bake({ kind, workMs: 12 })).toBe("rollback");
+});
+
+// What takes long ends when the others of its burst are gone: it was not alone for that.
+test.each(BURSTS)("bursts at once: an equal candidate is not slower (%o)", (options) => {
+  expect(bake({ ...options, burst: 50, seconds: 600 })).toBe("continue");
 });
 
 test("stable's requests go by what they were sent beside, the candidate's by what came as well", () => {
   const stage = new EvidenceStage();
-  const beside = { atStart: 1, atEnd: 4 };
+  const beside = { atStart: 1, most: 4 };
   for (const revision of [STABLE, CANDIDATE])
     stage.admit(revision).answered({ ...answer(3), beside });
-  stage.admit().answered({ ...answer(3), beside: { atStart: 0, atEnd: 0 } });
+  stage.admit().answered({ ...answer(3), beside: { atStart: 0, most: 0 } });
   const [record] = stage.pass(1_000);
   expect(Object.keys(stage.counts(record, STABLE).latency)).toEqual(["1+1"]);
   expect(Object.keys(stage.counts(record).latency)).toEqual(["1", "1+4"]);
@@ -138,7 +181,7 @@ test("stable's requests go by what they were sent beside, the candidate's by wha
 test("alone in its watch a revision is measured as stable will be", () => {
   const stage = new EvidenceStage();
   stage.watch({ ...WATCH, stable: null });
-  stage.admit().answered({ ...answer(3), beside: { atStart: 2, atEnd: 5_000 } });
+  stage.admit().answered({ ...answer(3), beside: { atStart: 2, most: 5_000 } });
   const [record] = stage.pass(1_000);
   expect(Object.keys(stage.counts(record).latency)).toEqual(["1+2"]);
 });

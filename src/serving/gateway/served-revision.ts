@@ -220,10 +220,10 @@ export class ServedRevision {
   async #forward(client: ForwardingClient, request: ForwardRequest): Promise<Forwarded> {
     const crowd = this.#crowd;
     if (crowd === null) return client.forward(request);
-    const atStart = crowd.enter();
+    const one = crowd.enter();
     try {
       const answer = await client.forward(request);
-      const beside = { atStart, atEnd: crowd.others };
+      const beside = crowd.beside(one);
       if (Buffer.isBuffer(answer.body)) crowd.leave();
       else answer.body.once("close", () => crowd.leave());
       return { ...answer, beside };

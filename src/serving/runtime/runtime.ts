@@ -13,10 +13,10 @@ export interface RunFrame {
   readonly rows: number;
 }
 
-/** Other requests that a server had in flight beside one: when it was sent, and when it was answered. */
+/** Other requests that a server had in flight beside one: when it was sent, and the most until it was answered. */
 export interface Beside {
   readonly atStart: number;
-  readonly atEnd: number;
+  readonly most: number;
 }
 
 /** Outputs of one request and what they cost. */
