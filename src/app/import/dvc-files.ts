@@ -70,7 +70,9 @@ export class DvcFiles {
     const outs: DvcOut[] = [];
     for (const lock of locks) {
       const text = await this.#repository.text(commit, lock);
-      if (text !== null) outs.push(...lockOuts(text, lock));
+      if (text === null) continue;
+      const stages = await this.#repository.text(commit, lock.replace(/lock$/, "yaml"));
+      outs.push(...lockOuts(text, stages, lock));
     }
     return outs;
   }

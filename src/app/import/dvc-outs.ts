@@ -14,6 +14,17 @@ const lockSchema = z.object({
   stages: z.record(z.string(), z.object({ outs: z.array(outSchema).default([]) })).default({}),
 });
 
+const stageSchema = z.object({ wdir: z.string().default(".") });
+/** Stages of a loop (`foreach`, `matrix`) are described by what it does each time. */
+const stagesSchema = z.object({
+  stages: z
+    .record(
+      z.string(),
+      z.union([z.object({ do: stageSchema }).transform((loop) => loop.do), stageSchema]),
+    )
+    .default({}),
+});
+
 /** A file or folder that DVC keeps. */
 export interface DvcOut {
   /** From the root of the repository. */
@@ -42,14 +53,24 @@ export function pointerOuts(text: string, at: string): readonly DvcOut[] | null 
   return data === undefined ? null : outsOf(data.outs, posix.join(posix.dirname(at), data.wdir));
 }
 
+/** Where the stages of a `dvc.yaml` work, from its folder, by their names. */
+function workingFolders(text: string | null, at: string): ReadonlyMap<string, string> {
+  const { data } = stagesSchema.safeParse(text === null ? {} : parseYaml(text, at));
+  return new Map(Object.entries(data?.stages ?? {}).map(([name, { wdir }]) => [name, wdir]));
+}
+
 /**
- * The outputs of stages that the lock at a path names; none where it is no lock.
+ * The outputs of stages that the lock at a path names; none where it is no lock. `stages` is the
+ * `dvc.yaml` beside it: outputs lie where their stage works (`wdir`).
  * @throws `artifact.invalid` for what is no YAML.
  */
-export function lockOuts(text: string, at: string): readonly DvcOut[] {
-  const stages = lockSchema.safeParse(parseYaml(text, at)).data?.stages ?? {};
-  return outsOf(
-    Object.values(stages).flatMap(({ outs }) => outs),
-    posix.dirname(at),
-  );
+export function lockOuts(text: string, stages: string | null, at: string): readonly DvcOut[] {
+  const folder = posix.dirname(at);
+  const locked = lockSchema.safeParse(parseYaml(text, at)).data?.stages ?? {};
+  const works = workingFolders(stages, posix.join(folder, "dvc.yaml"));
+  return Object.entries(locked).flatMap(([name, { outs }]) => {
+    // Those of a loop are named `train@first`.
+    const wdir = works.get(name) ?? works.get(name.replace(/@.*$/s, "")) ?? ".";
+    return outsOf(outs, posix.join(folder, wdir));
+  });
 }

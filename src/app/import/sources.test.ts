@@ -197,6 +197,31 @@ test("a folder by DVC, a part of one, an output of a stage, and a file in git it
     });
 });
 
+test("outputs lie where their stage works, those of a loop as well", async () => {
+  git("init", "-q");
+  write(".gitignore", ".dvc/cache\n");
+  const lock = (stage: string, path: string, text: string): string =>
+    `  ${stage}:\n    outs:\n    - path: ${path}\n      md5: ${cached(text)}\n`;
+  write(
+    "dvc.yaml",
+    "stages:\n  train:\n    wdir: work/train\n    cmd: make\n" +
+      "  each:\n    foreach: [a, b]\n    do:\n      wdir: loop\n      cmd: make\n",
+  );
+  write(
+    "dvc.lock",
+    `schema: '2.0'\nstages:\n${lock("train", "m.onnx", "trained")}${lock("each@a", "a.onnx", "looped")}${lock("plain", "p.onnx", "plain")}`,
+  );
+  commit("fraud@v1.0.0");
+  for (const [path, text] of [
+    ["work/train/m.onnx", "trained"],
+    ["loop/a.onnx", "looped"],
+    ["p.onnx", "plain"],
+  ] as const) {
+    const built = await (await at(path))?.bring(workspace, LARGE);
+    expect(readFileSync(built?.path ?? "", "utf8")).toBe(text);
+  }
+});
+
 test("what DVC tracks inside a folder of git is the file, not the pointer to it", async () => {
   git("init", "-q");
   write(".gitignore", ".dvc/cache\n");
