@@ -197,11 +197,14 @@ test("a folder by DVC, a part of one, an output of a stage, and a file in git it
     });
 });
 
+/** A stage of a `dvc.lock` with one output. */
+function locked(stage: string, path: string, text: string): string {
+  return `  ${stage}:\n    outs:\n    - path: ${path}\n      md5: ${cached(text)}\n`;
+}
+
 test("outputs lie where their stage works, those of a loop as well", async () => {
   git("init", "-q");
   write(".gitignore", ".dvc/cache\n");
-  const lock = (stage: string, path: string, text: string): string =>
-    `  ${stage}:\n    outs:\n    - path: ${path}\n      md5: ${cached(text)}\n`;
   write(
     "dvc.yaml",
     "stages:\n  train:\n    wdir: work/train\n    cmd: make\n" +
@@ -209,7 +212,7 @@ test("outputs lie where their stage works, those of a loop as well", async () =>
   );
   write(
     "dvc.lock",
-    `schema: '2.0'\nstages:\n${lock("train", "m.onnx", "trained")}${lock("each@a", "a.onnx", "looped")}${lock("plain", "p.onnx", "plain")}`,
+    `schema: '2.0'\nstages:\n${locked("train", "m.onnx", "trained")}${locked("each@a", "a.onnx", "looped")}${locked("plain", "p.onnx", "plain")}`,
   );
   commit("fraud@v1.0.0");
   for (const [path, text] of [
