@@ -63,12 +63,23 @@ const candidates = [
     what: "leaks until it is killed",
     behaviour: "leak",
     launcher: "small",
-    by: /crash|errorRate|latency|died/,
+    by: /crash|errorRate|latency|died|did not answer/,
   },
-  { what: "hangs", behaviour: "hang", launcher: "watched", by: /crash|errorRate|latency|died/ },
-  { what: "exits", behaviour: "exit", launcher: "fixture", by: /crash|errorRate|died/ },
+  {
+    what: "hangs",
+    behaviour: "hang",
+    launcher: "watched",
+    by: /crash|errorRate|latency|died|did not answer/,
+  },
+  {
+    what: "exits",
+    behaviour: "exit",
+    launcher: "fixture",
+    by: /crash|errorRate|died|did not answer/,
+  },
 ] as const;
 
+// A probe of a change of the split may be the request that it does not answer.
 test.each(candidates)(
   "a candidate that $what goes back by itself, and no request fails",
   async ({ behaviour, launcher, by }) => {
