@@ -169,9 +169,24 @@ export function batchRows(rows: number): number {
 /**
  * Names what a version had to do at a time: rows that it ran together and, at a server that takes several
  * requests at a time, how many others it had in flight: `8`, or `1+3`. Only times of one name are compared.
+ * A last `+` says that more came, in the arm that may have more of them: stable has no such names.
  */
-export function latencyBatch(rows: number, beside: number): string {
-  return beside > 0 ? `${batchRows(rows)}+${batchRows(beside)}` : String(batchRows(rows));
+export function latencyBatch({
+  rows,
+  beside,
+  moreCame,
+}: {
+  readonly rows: number;
+  readonly beside: number;
+  readonly moreCame: boolean;
+}): string {
+  const crowd = beside > 0 ? `+${batchRows(beside)}` : "";
+  return `${batchRows(rows)}${crowd}${moreCame ? "+" : ""}`;
+}
+
+/** Whether others were in flight beside the times of this name. */
+export function isCrowded(batch: string): boolean {
+  return batch.includes("+");
 }
 
 /** Bins of numeric predictions: neighbours differ by a quarter, what is below a billionth is 0. */

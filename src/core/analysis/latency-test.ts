@@ -11,6 +11,7 @@ import { bucketAt, sizeOf, slowerThan, tailsOf, type Histogram } from "./histogr
 import {
   addHistograms,
   addLatencies,
+  isCrowded,
   latencyBucket,
   latencyEdgeMs,
   type ArmCounts,
@@ -131,10 +132,35 @@ export function latencyDispersion(
   });
 }
 
+/**
+ * Taken for how much times beside others cluster until it shows: requests that wait behind the same one, or
+ * share a processor, are slow together, in one arm.
+ */
+const CROWDED_UNTIL_KNOWN = 5;
+
+/** By quantile: what of the evidence of times beside others counts until it is known how they cluster. */
+function shareOfCrowded(
+  { dispersion, adaptive }: Pick<LatencyTestPlan, "dispersion" | "adaptive">,
+  { spread }: Pick<LatencyTestState, "spread">,
+): readonly number[] {
+  let isKnown = !adaptive;
+  return spread.map((sums, at) => {
+    isKnown ||= spreadIndex(sums) !== null;
+    return isKnown ? 1 : Math.min(1, (dispersion[at] ?? 1) / CROWDED_UNTIL_KNOWN);
+  });
+}
+
 /** What one interval has at one edge, of one batch. */
 interface Stratum {
   readonly arms: JudgedArms;
   readonly centre: number;
+  readonly isCrowded: boolean;
+}
+
+/** Pairs of one batch at one edge. */
+interface PairStratum {
+  readonly pairs: JudgedPairs;
+  readonly isCrowded: boolean;
 }
 
 /** What both arms did in one interval. */
@@ -154,7 +180,7 @@ export interface Compared {
 export type Strata = readonly (readonly Stratum[])[];
 
 /** By quantile: pairs of which the one, the other or both were slow, of each batch that has edges. */
-export type PairStrata = readonly (readonly JudgedPairs[])[];
+export type PairStrata = readonly (readonly PairStratum[])[];
 
 /** What an interval has at the edges of a test, by quantile. */
 export function strataOf(
@@ -180,6 +206,7 @@ export function strataOf(
           stable: { requests: theirs.size, bad: theirs.tails[at] ?? 0 },
         },
         centre,
+        isCrowded: isCrowded(batch),
       });
     });
   }
@@ -212,15 +239,16 @@ export function pairStrataOf(
   return quantiles.map((_, at) =>
     known.flatMap(([batch, joint]) => {
       const edge = edges[batch]?.[at];
-      return edge === undefined ? [] : [slowPairs(joint, edge)];
+      if (edge === undefined) return [];
+      return [{ pairs: slowPairs(joint, edge), isCrowded: isCrowded(batch) }];
     }),
   );
 }
 
 /** All pairs of one quantile, as arms. */
-export function totalOfPairs(strata: readonly JudgedPairs[]): JudgedArms {
+export function totalOfPairs(strata: readonly PairStratum[]): JudgedArms {
   let total: JudgedArms = { candidate: NOTHING, stable: NOTHING };
-  for (const pairs of strata) total = addArms(total, pairArms(pairs));
+  for (const { pairs } of strata) total = addArms(total, pairArms(pairs));
   return total;
 }
 
@@ -254,20 +282,30 @@ interface Bets {
 const SLOWER: Bets = { arms: splitBet, pairs: pairedBet };
 const SAFE: Bets = { arms: promotionBet, pairs: pairedPromotionBet };
 
+/** What an interval has at one quantile. */
+interface Told {
+  readonly strata: readonly Stratum[];
+  readonly pairs: readonly PairStratum[];
+  /** What of the evidence of times beside others counts. */
+  readonly crowded: number;
+}
+
 /** Independent strata of one hypothesis: the product of their e-values is one. Null of none. */
 function sumOf(
-  strata: readonly Stratum[],
-  pairStrata: readonly JudgedPairs[],
+  { strata, pairs, crowded }: Told,
   tolerance: Tolerance,
   bets: Bets,
 ): readonly number[] | null {
+  const weighed = (logs: readonly number[], isOfCrowded: boolean): readonly number[] =>
+    isOfCrowded && crowded < 1 ? logs.map((log) => log * crowded) : logs;
   // A batch that one arm did not have says nothing.
-  const parts = strata.flatMap(({ arms, centre }) =>
-    arms.candidate.requests === 0 || arms.stable.requests === 0
+  const parts = strata.flatMap((one) =>
+    one.arms.candidate.requests === 0 || one.arms.stable.requests === 0
       ? []
-      : [bets.arms(arms, { ...tolerance, centre })],
+      : [weighed(bets.arms(one.arms, { ...tolerance, centre: one.centre }), one.isCrowded)],
   );
-  for (const pairs of pairStrata) if (pairs.pairs > 0) parts.push(bets.pairs(pairs, tolerance));
+  for (const one of pairs)
+    if (one.pairs.pairs > 0) parts.push(weighed(bets.pairs(one.pairs, tolerance), one.isCrowded));
   const [first, ...others] = parts;
   if (first === undefined) return null;
   return others.reduce((sum, own) => sum.map((before, bet) => before + (own[bet] ?? 0)), first);
@@ -316,13 +354,19 @@ export function observeLatency(
   if (arms === null && pairs === null) return state;
   const { margin, quantiles } = plan;
   const known = latencyDispersion(plan, state);
+  const crowded = shareOfCrowded(plan, state);
   const strata = arms === null ? [] : strataOf(state, quantiles, arms);
   const pairStrata = pairs === null ? [] : pairStrataOf(state, quantiles, pairs.latency);
-  const next = (process: EProcess, at: number, tolerance: Tolerance, bets: Bets) =>
-    advance(process, sumOf(strata[at] ?? [], pairStrata[at] ?? [], tolerance, bets), {
-      dispersion: known[at] ?? 1,
-      over,
-    });
+  const told = quantiles.map((_, at): Told => ({
+    strata: strata[at] ?? [],
+    pairs: pairStrata[at] ?? [],
+    crowded: crowded[at] ?? 1,
+  }));
+  const next = (process: EProcess, at: number, tolerance: Tolerance, bets: Bets) => {
+    const own = told[at];
+    const logs = own === undefined ? null : sumOf(own, tolerance, bets);
+    return advance(process, logs, { dispersion: known[at] ?? 1, over });
+  };
   return {
     ...gather(plan, state, stableTimes(compared)),
     compared: state.compared.map((process, at) => next(process, at, UNSHIFTED, SLOWER)),

@@ -75,7 +75,7 @@ export class MergeMemory {
     const latency: PairCounts["latency"] = {};
     const outputs: PairCounts["outputs"] = [];
     for (const { candidate, stable } of seen) {
-      const batches = [candidate, stable].map(({ run }) => latencyBatch(run.rows, run.beside));
+      const batches = [candidate, stable].map(({ run }) => latencyBatch(run));
       const [ours = "", theirs] = batches;
       if (ours === theirs)
         (latency[ours] ??= []).push([candidate.run.bucket, stable.run.bucket, 1]);
@@ -149,8 +149,8 @@ function countsOf(sum: ArmTally): ArmCounts {
   for (const total of TOTALS) counts[total] = sum[total];
   const slots = [...sum.latency].toSorted(([a], [b]) => a - b);
   for (const [slot, times] of slots) {
-    const { rows, beside, bucket } = slotParts(slot);
-    (counts.latency[latencyBatch(rows, beside)] ??= []).push([bucket, times]);
+    const parts = slotParts(slot);
+    (counts.latency[latencyBatch(parts)] ??= []).push([parts.bucket, times]);
   }
   // Labels come from models: `__proto__` is one like any other.
   return { ...counts, outputs: Object.fromEntries(sum.outputs), inputs: sum.inputs };

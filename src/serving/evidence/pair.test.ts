@@ -235,14 +235,15 @@ test("times of both are kept side by side where both had as much to do, and so a
 });
 
 /** An answer that came while others were in flight. */
-function beside(atStart: number, most: number): InferResult {
-  return { ...answer(3), beside: { atStart, most } };
+function beside(atStart: number, moreCame = false): InferResult {
+  return { ...answer(3), beside: { atStart, moreCame } };
 }
 
 test("beside others at their servers, pairs are compared by what each had to do", () => {
   const stage = mirroring(CANDIDATE);
-  pairOf(stage, { outcome: beside(0, 2), of: CANDIDATE }).answered(beside(0, 0));
-  pairOf(stage, { outcome: beside(0, 2), of: CANDIDATE }).answered(beside(2, 7));
+  pairOf(stage, { outcome: beside(2), of: CANDIDATE }).answered(beside(0));
+  pairOf(stage, { outcome: beside(2, true), of: CANDIDATE }).answered(beside(2));
+  pairOf(stage, { outcome: beside(2), of: CANDIDATE }).answered(beside(2, true));
   const bucket = latencyBucket(3);
   expect(stage.pass(1_000)[0]?.pairs.latency).toEqual({ "1+2": [[bucket, bucket, 1]] });
 });

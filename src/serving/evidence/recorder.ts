@@ -46,7 +46,7 @@ class RolloutMemory {
 export class ArmRecorder implements TicketArm {
   readonly deadlineMs: number;
   readonly isCandidate: boolean;
-  readonly isCompared: boolean;
+  readonly isBusier: boolean;
   readonly losses: LossBook;
   readonly labels: Labels<Prediction>;
   readonly mirror: TicketArm["mirror"];
@@ -66,7 +66,7 @@ export class ArmRecorder implements TicketArm {
   ) {
     this.deadlineMs = parts.deadlineMs;
     this.isCandidate = parts.isCandidate;
-    this.isCompared = parts.isCompared;
+    this.isBusier = parts.isBusier;
     this.losses = parts.losses;
     this.labels = parts.labels;
     this.mirror = parts.mirror;
@@ -157,7 +157,7 @@ export class EvidenceRecorder {
       arm = new ArmRecorder({
         deadlineMs: watch.deadlineMs,
         isCandidate: revision === watch.candidate,
-        isCompared: revision === watch.candidate && revisionsOf(watch).length > 1,
+        isBusier: revision === watch.candidate && mayBeBusier(watch),
         losses: this.#memory.losses(revision, "assigned"),
         mirror: this.#mirrorOf(watch, revision),
         labels: this.#memory.labels,
@@ -269,6 +269,11 @@ function sample(
 /** Keys are kept until their window is told; a header may be long. */
 function shortened(key: string): string {
   return key.length <= LONGEST_KEY ? key : hash("sha256", key, "base64url");
+}
+
+/** Whether more of the requests may reach the candidate than the stable revision beside it. */
+function mayBeBusier(watch: Watch): boolean {
+  return revisionsOf(watch).length > 1 && (watch.candidateShare ?? 1) > 0.5;
 }
 
 /** The revisions whose requests are counted, the candidate first. */

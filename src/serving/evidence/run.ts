@@ -3,20 +3,21 @@ import type { InferResult } from "../runtime/index.ts";
 import type { LatencySlot } from "./tally.ts";
 
 /**
- * What an answer took, and what its version had to do meanwhile. Requests that come while it is being
- * answered slow it down at a server that shares its processor, and the busier arm has more of them: they
- * count for a candidate that is compared, which must not be blamed for its share of the traffic. Not those
- * that are left at its end: what takes long ends when the others of its burst have gone.
+ * What an answer took, and what its version had to do meanwhile. `isBusier`: a candidate that may have more
+ * of the traffic than stable. Requests that come while one is being answered slow it down at a server that
+ * shares its processor; stable's go by what they were sent beside all the same, which can only make it look
+ * slower than it is. Where the candidate has more of them, those of its times that they fell into are kept
+ * apart: the others tend to be its short ones, which can only make it look faster.
  */
 export function runOf(
   { modelMs, batch, frame, beside }: Omit<InferResult, "outputs">,
-  isCompared: boolean,
+  isBusier: boolean,
 ): LatencySlot {
-  const { atStart, most } = beside ?? { atStart: 0, most: 0 };
-  const others = isCompared ? most : atStart;
+  const { atStart, moreCame } = beside ?? { atStart: 0, moreCame: false };
   return {
     rows: batchRows(frame?.rows ?? batch),
-    beside: others > 0 ? batchRows(others) : 0,
+    beside: atStart > 0 ? batchRows(atStart) : 0,
+    moreCame: isBusier && moreCame,
     bucket: latencyBucket(modelMs),
   };
 }

@@ -13,6 +13,7 @@ import {
 } from "../../../test/support/evidence-stage.ts";
 import { seededRandom } from "../../../test/support/seeded-random.ts";
 import { fold, intervalOf, judge, METRICS, watchOnly } from "../../../test/support/watch.ts";
+import { latencyBucket } from "../../core/analysis/index.ts";
 import type { Beside } from "../runtime/index.ts";
 
 /** `queue`: one request after the other. `pool`: four at a time. `shared`: all at once, each the slower. */
@@ -20,8 +21,9 @@ type Kind = "queue" | "pool" | "shared";
 
 const AT_A_TIME: Readonly<Record<Kind, number>> = { queue: 1, pool: 4, shared: Infinity };
 
-/** What a request is worth, of a mean of 1: nearly the same, or one of 100 twenty times as much. */
+/** What a request is worth, of a mean of 1: nearly the same, anything, or one of 100 twenty times as much. */
 const WORK = {
+  any: (random: () => number): number => -Math.log(1 - random()),
   even: (random: () => number): number => 0.7 + 0.6 * random(),
   uneven: (random: () => number): number => (random() < 0.01 ? 20 : 1) / 1.19,
 } as const;
@@ -35,7 +37,7 @@ interface Served {
 interface Job {
   readonly at: number;
   readonly atStart: number;
-  most: number;
+  moreCame: boolean;
   left: number;
 }
 
@@ -59,14 +61,14 @@ function serve(
     if (ended >= 0) {
       const [job] = jobs.splice(ended, 1);
       if (job !== undefined) {
-        const { at, atStart, most } = job;
-        done.push({ at, end: now, beside: { atStart, most } });
+        const { at, atStart, moreCame } = job;
+        done.push({ at, end: now, beside: { atStart, moreCame } });
       }
       continue;
     }
-    for (const job of jobs) job.most = Math.max(job.most, jobs.length);
-    const beside = { atStart: jobs.length, most: jobs.length };
-    jobs.push({ at: now, ...beside, left: coming.pop()?.work ?? 0 });
+    for (const job of jobs) job.moreCame = true;
+    const left = coming.pop()?.work ?? 0;
+    jobs.push({ at: now, atStart: jobs.length, moreCame: false, left });
   }
   return done;
 }
@@ -107,6 +109,7 @@ type Asking = readonly { readonly at: number; readonly work: number }[];
 function bake(options: Asked, told = true): string {
   const { ours, theirs } = asked(seededRandom(20261129), options);
   const stage = new EvidenceStage();
+  stage.watch({ ...WATCH, candidateShare: options.share ?? 0.95 });
   const begin = stage.now;
   const arms = [
     { revision: CANDIDATE, requests: ours },
@@ -142,11 +145,12 @@ function bake(options: Asked, told = true): string {
   return judge(fold(watchOnly(METRICS.latency), intervals)).decision;
 }
 
-const BURSTS: readonly Asked[] = [
-  { kind: "shared", perSecond: 75, share: 0.95 },
-  { kind: "shared", perSecond: 40, share: 0.5, work: "uneven" },
-  { kind: "pool", perSecond: 150, share: 0.95, work: "uneven" },
-  { kind: "queue", perSecond: 40, share: 0.5, work: "uneven" },
+const HARD: readonly Asked[] = [
+  { kind: "pool", perSecond: 400, share: 0.95, work: "any", seconds: 120 },
+  { kind: "shared", perSecond: 75, share: 0.95, burst: 50 },
+  { kind: "shared", perSecond: 40, share: 0.5, burst: 50, work: "uneven" },
+  { kind: "pool", perSecond: 150, share: 0.95, burst: 50, work: "uneven" },
+  { kind: "queue", perSecond: 75, share: 0.5, burst: 50, work: "uneven" },
 ];
 
 test.each(["queue", "shared"] as const)(
@@ -162,26 +166,44 @@ test.each(["queue", "shared"] as const)("%s: a slower candidate is found all the
   expect(bake({ kind, workMs: 12 })).toBe("rollback");
 });
 
-// What takes long ends when the others of its burst are gone: it was not alone for that.
-test.each(BURSTS)("bursts at once: an equal candidate is not slower (%o)", (options) => {
-  expect(bake({ ...options, burst: 50, seconds: 600 })).toBe("continue");
+// What takes long ends when the others of its burst are gone: it was not alone for that. And of those that
+// wait for the same one, all are slow, in one arm.
+test.each(HARD)("an equal candidate is not slower: %o", (options) => {
+  expect(bake({ seconds: 600, ...options })).toBe("continue");
 });
 
-test("stable's requests go by what they were sent beside, the candidate's by what came as well", () => {
+test("what more came beside tells times apart, in the arm that may have more of it", () => {
   const stage = new EvidenceStage();
-  const beside = { atStart: 1, most: 4 };
-  for (const revision of [STABLE, CANDIDATE])
-    stage.admit(revision).answered({ ...answer(3), beside });
-  stage.admit().answered({ ...answer(3), beside: { atStart: 0, most: 0 } });
-  const [record] = stage.pass(1_000);
-  expect(Object.keys(stage.counts(record, STABLE).latency)).toEqual(["1+1"]);
-  expect(Object.keys(stage.counts(record).latency)).toEqual(["1", "1+4"]);
+  const counted = (candidateShare: number | null): readonly (readonly string[])[] => {
+    stage.watch({ ...WATCH, candidateShare });
+    for (const revision of [STABLE, CANDIDATE])
+      for (const atStart of [0, 1])
+        for (const moreCame of [false, true])
+          stage.admit(revision).answered({ ...answer(3), beside: { atStart, moreCame } });
+    const [record] = stage.pass(1_000);
+    return [STABLE, CANDIDATE].map((revision) =>
+      Object.keys(stage.counts(record, revision).latency),
+    );
+  };
+  const alike = ["1", "1+1"];
+  expect(counted(0.1)).toEqual([alike, alike]);
+  expect(counted(0.5)).toEqual([alike, alike]);
+  for (const share of [0.51, null])
+    expect(counted(share)).toEqual([alike, ["1", "1+", "1+1", "1+1+"]]);
 });
 
 test("alone in its watch a revision is measured as stable will be", () => {
   const stage = new EvidenceStage();
   stage.watch({ ...WATCH, stable: null });
-  stage.admit().answered({ ...answer(3), beside: { atStart: 2, most: 5_000 } });
+  stage.admit().answered({ ...answer(3), beside: { atStart: 2, moreCame: true } });
   const [record] = stage.pass(1_000);
   expect(Object.keys(stage.counts(record).latency)).toEqual(["1+2"]);
+});
+
+test("very many others, and more that came, are told from very many rows", () => {
+  const stage = new EvidenceStage();
+  const beside = { atStart: 5_000, moreCame: true };
+  stage.admit().answered({ ...answer(3), batch: 2 ** 30, beside });
+  const [record] = stage.pass(1_000);
+  expect(stage.counts(record).latency).toEqual({ "1073741824+992+": [[latencyBucket(3), 1]] });
 });

@@ -135,22 +135,28 @@ export interface LatencySlot {
   readonly rows: number;
   /** Other requests in flight at the same server; 0 at what runs one frame at a time. */
   readonly beside: number;
+  /** More of them came, and its time is compared with none that may have had fewer. */
+  readonly moreCame: boolean;
   /** Of `latencyBucket`. */
   readonly bucket: number;
 }
 
 /** All of it in one number: a whole one that a double holds exactly. */
-export function latencySlot({ rows, beside, bucket }: LatencySlot): number {
-  const crowd = Math.min(beside, MOST_BESIDE);
+export function latencySlot({ rows, beside, moreCame, bucket }: LatencySlot): number {
+  const crowd = 2 * Math.min(beside, MOST_BESIDE) + Number(moreCame);
   return (crowd * ROWS_SPAN + rows) * SLOT_SPAN + bucket + SLOT_SPAN / 2;
 }
 
 /** What `latencySlot` was made of. */
 export function slotParts(slot: number): LatencySlot {
   const work = Math.floor(slot / SLOT_SPAN);
-  const beside = Math.floor(work / ROWS_SPAN);
-  const bucket = slot - work * SLOT_SPAN - SLOT_SPAN / 2;
-  return { rows: work - beside * ROWS_SPAN, beside, bucket };
+  const crowd = Math.floor(work / ROWS_SPAN);
+  return {
+    rows: work - crowd * ROWS_SPAN,
+    beside: Math.floor(crowd / 2),
+    moreCame: crowd % 2 === 1,
+    bucket: slot - work * SLOT_SPAN - SLOT_SPAN / 2,
+  };
 }
 
 /** An arm that did nothing. */

@@ -21,8 +21,8 @@ import type { EvidenceWindow, Pending } from "./window.ts";
 export interface TicketArm {
   readonly deadlineMs: number;
   readonly isCandidate: boolean;
-  /** The candidate, with stable beside it. */
-  readonly isCompared: boolean;
+  /** The candidate beside stable, where it has most of the traffic or nobody knows how much. */
+  readonly isBusier: boolean;
   readonly losses: LossBook;
   readonly labels: Labels<Prediction>;
   /** The revision that a share of its requests is also sent to, and the losses of those. */
@@ -247,7 +247,7 @@ export class RequestTicket implements Pending {
     if (prediction !== null) bump(this.#tally.outputs, this.#arm.labels.of(prediction));
     // Those who share a run share its time: it was seen once.
     if (!this.#arm.isNewFrame(frame)) return;
-    bump(this.#tally.latency, latencySlot(runOf(result, this.#arm.isCompared)));
+    bump(this.#tally.latency, latencySlot(runOf(result, this.#arm.isBusier)));
   }
 }
 

@@ -3,12 +3,10 @@ import type { Beside } from "../runtime/index.ts";
 /** Workers whose requests are told apart; a number is used again long after its worker is gone. */
 const SLOTS = 255;
 
-/** Where it is counted how many have come; after it, how many others each of the last `RING` found. */
+/** Where it is counted how many have come. */
 const COME = SLOTS + 1;
-const RING = 1_024;
-const LONG_AGO = 2 ** 30;
 
-/** One that came: its number, and how many others were in flight then. */
+/** One that came: the how manieth it is, and how many others were in flight then. */
 interface Came {
   readonly number: number;
   readonly others: number;
@@ -19,22 +17,18 @@ interface Came {
  * that takes several at a time answers the later the more there are, whichever version it runs.
  */
 export class Crowd {
-  /** All of them, those of each worker, and those that came lately. */
+  /** All of them, those of each worker, and how many have come. */
   readonly #counts: Int32Array;
   readonly #slot: number;
-  /** What came, as far as this worker has looked: of those that later ones did not outdo. */
-  readonly #came: Came[] = [];
-  #looked: number;
 
   constructor(shared: SharedArrayBuffer, worker: number) {
     this.#counts = new Int32Array(shared);
     this.#slot = slotOf(worker);
-    this.#looked = Atomics.load(this.#counts, COME);
   }
 
   /** Room for the counts, shared by the workers. */
   static room(): SharedArrayBuffer {
-    return new SharedArrayBuffer((COME + 1 + RING) * Int32Array.BYTES_PER_ELEMENT);
+    return new SharedArrayBuffer((COME + 1) * Int32Array.BYTES_PER_ELEMENT);
   }
 
   /** A worker is gone, and what it had in flight with it. */
@@ -48,9 +42,7 @@ export class Crowd {
     const counts = this.#counts;
     Atomics.add(counts, this.#slot, 1);
     const others = Math.max(0, Atomics.add(counts, 0, 1));
-    const number = Atomics.add(counts, COME, 1);
-    Atomics.store(counts, placeOf(number), others);
-    return { number, others };
+    return { others, number: Atomics.add(counts, COME, 1) };
   }
 
   /** It is answered. */
@@ -59,11 +51,11 @@ export class Crowd {
     Atomics.sub(this.#counts, 0, 1);
   }
 
-  /** How many were in flight beside one that came then, and is answered now. */
-  beside(one: Came): Beside {
-    this.#look();
-    const first = this.#came.find(({ number }) => ((number - one.number) | 0) >= 0);
-    return { atStart: one.others, most: Math.max(one.others, first?.others ?? 0) };
+  /** What was in flight beside one that is answered now. */
+  beside({ number, others }: Came): Beside {
+    // Numbers begin again after 2³².
+    const later = (Atomics.load(this.#counts, COME) - number - 1) | 0;
+    return { atStart: others, moreCame: later !== 0 };
   }
 
   /** Sends one request; the answer says how many were in flight beside it. */
@@ -76,27 +68,8 @@ export class Crowd {
       this.leave();
     }
   }
-
-  /** Takes in what came in all workers since it looked last; what is longer ago than the ring is lost. */
-  #look(): void {
-    const until = Atomics.load(this.#counts, COME);
-    const unseen = (until - this.#looked) | 0;
-    for (let back = Math.min(unseen, RING); back > 0; back -= 1) {
-      const number = (until - back) | 0;
-      const others = Atomics.load(this.#counts, placeOf(number));
-      while ((this.#came.at(-1)?.others ?? Infinity) <= others) this.#came.pop();
-      this.#came.push({ number, others });
-    }
-    this.#looked = until;
-    // Numbers begin again after 2³²: what is long ago must not look new then.
-    while (((until - (this.#came[0]?.number ?? until)) | 0) > LONG_AGO) this.#came.shift();
-  }
 }
 
 function slotOf(worker: number): number {
   return 1 + (worker % SLOTS);
-}
-
-function placeOf(number: number): number {
-  return COME + 1 + (number & (RING - 1));
 }

@@ -13,10 +13,12 @@ export interface RunFrame {
   readonly rows: number;
 }
 
-/** Other requests that a server had in flight beside one: when it was sent, and the most until it was answered. */
+/** Other requests that a server had in flight beside one. */
 export interface Beside {
+  /** When it was sent. */
   readonly atStart: number;
-  readonly most: number;
+  /** Whether any came between that and its answer. */
+  readonly moreCame: boolean;
 }
 
 /** Outputs of one request and what they cost. */

@@ -45,7 +45,10 @@ function drawArms(route: Route, window: Window, { requests, random, truthOf }: T
     ] as const;
     for (const [ms, times] of slots)
       if (times > 0)
-        arm.latency.set(latencySlot({ rows: 1, beside: 0, bucket: latencyBucket(ms) }), times);
+        arm.latency.set(
+          latencySlot({ rows: 1, beside: 0, moreCame: false, bucket: latencyBucket(ms) }),
+          times,
+        );
   }
 }
 
@@ -73,7 +76,7 @@ function drawPairs(
   window.pairs.onlyStableBad += onlyStableBad;
   const seen = (latencyMs: number) => {
     const bucket = latencyBucket(latencyMs * (random() < 0.3 ? 1.5 : 1));
-    return { run: { rows: 1, beside: 0, bucket }, label: null };
+    return { run: { rows: 1, beside: 0, moreCame: false, bucket }, label: null };
   };
   for (let pair = bad + onlyStableBad; pair < Math.min(pairs, MOST_SEEN); pair += 1)
     window.pairsSeen.push({
