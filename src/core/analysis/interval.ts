@@ -68,7 +68,7 @@ export const pairCountsSchema = z.object({
   skipped: count.default(0),
   /**
    * Of pairs that both answered, or of a share of them that chance chose: both versions' own times, where
-   * both had as much to do, by that (`latencyBatch`): bucket of the candidate's, of stable's, how many.
+   * both had as much to do and no company, by that (`latencyBatch`): bucket of the candidate's, of stable's, how many.
    */
   latency: z
     .record(z.string(), z.array(z.tuple([z.number().int(), z.number().int(), count])))
@@ -168,7 +168,7 @@ export function batchRows(rows: number): number {
 
 /**
  * Names what a version had to do at a time: rows that it ran together and, at a server that takes several
- * requests at a time, how many others it had in flight: `8`, or `1+3`. Only times of one name are compared.
+ * requests at a time, how many others were in flight: `8`, or `1+3`. Only times of one name are compared.
  */
 export function latencyBatch(rows: number, beside: number): string {
   return beside > 0 ? `${batchRows(rows)}+${batchRows(beside)}` : String(batchRows(rows));

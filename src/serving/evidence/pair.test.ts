@@ -234,17 +234,21 @@ test("times of both are kept side by side where both had as much to do, and so a
   }
 });
 
-/** An answer that came while others were in flight. */
-function beside(atStart: number, atEnd: number): InferResult {
-  return { ...answer(3), beside: { atStart, atEnd } };
+/** An answer of a server that takes several requests at a time. */
+function amid(alone: boolean): InferResult {
+  return { ...answer(3), beside: { atStart: 0, atEnd: 0, elsewhere: 0, alone } };
 }
 
-test("beside others at their servers, pairs are compared by what each had to do", () => {
+test("times are those of runs that had no company; all predictions count", () => {
   const stage = mirroring(CANDIDATE);
-  pairOf(stage, { outcome: beside(0, 2), of: CANDIDATE }).answered(beside(0, 0));
-  pairOf(stage, { outcome: beside(0, 2), of: CANDIDATE }).answered(beside(2, 7));
+  pairOf(stage, { outcome: amid(false), of: CANDIDATE }).answered(amid(true));
+  pairOf(stage, { outcome: amid(true), of: CANDIDATE }).answered(amid(false));
+  pairOf(stage, { outcome: amid(true), of: CANDIDATE }).answered(amid(true));
   const bucket = latencyBucket(3);
-  expect(stage.pass(1_000)[0]?.pairs.latency).toEqual({ "1+2": [[bucket, bucket, 1]] });
+  expect(stage.pass(1_000)[0]?.pairs).toMatchObject({
+    latency: { "1": [[bucket, bucket, 1]] },
+    outputs: [["0", "0", 3]],
+  });
 });
 
 test("of very many pairs chance chooses those whose answers are looked at", () => {

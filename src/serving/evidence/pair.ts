@@ -3,7 +3,7 @@ import type { InferResult } from "../runtime/index.ts";
 import { disagree, type DisagreementTerms } from "./disagreement.ts";
 import type { Death, LossBook } from "./loss.ts";
 import { predictionOf, type Labels, type Prediction } from "./prediction.ts";
-import { runOf } from "./run.ts";
+import { runAlone } from "./run.ts";
 import { addPair, type AnswerSeen, type PairVerdict } from "./tally.ts";
 import type { EvidenceWindow, Pending } from "./window.ts";
 
@@ -100,15 +100,15 @@ export class PairTicket implements Pending {
     if (original === "bad") return;
     const [candidate, stable] = isOriginalCandidate ? [original, mirrored] : [mirrored, original];
     window.tally.pairsSeen.push({
-      candidate: this.#seen(candidate, true),
-      stable: this.#seen(stable, false),
+      candidate: this.#seen(candidate),
+      stable: this.#seen(stable),
     });
   }
 
-  #seen(answer: InferResult, isCandidate: boolean): AnswerSeen {
+  #seen(answer: InferResult): AnswerSeen {
     const prediction = predictionOf(answer.outputs);
     const label = prediction === null ? null : this.#terms.labels.of(prediction);
-    return { run: runOf(answer, isCandidate), label };
+    return { run: runAlone(answer), label };
   }
 
   #count(verdict: PairVerdict): void {

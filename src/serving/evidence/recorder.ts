@@ -7,6 +7,7 @@ import { USUAL_TERMS } from "./disagreement.ts";
 import { InputBinner, MOST_SAMPLED } from "./inputs.ts";
 import { LossBook } from "./loss.ts";
 import { Labels, type Prediction } from "./prediction.ts";
+import { companyOf } from "./run.ts";
 import {
   isEmpty,
   LAST_TICK,
@@ -44,7 +45,7 @@ class RolloutMemory {
 export class ArmRecorder implements TicketArm {
   readonly deadlineMs: number;
   readonly isCandidate: boolean;
-  readonly isCompared: boolean;
+  readonly company: TicketArm["company"];
   readonly losses: LossBook;
   readonly labels: Labels<Prediction>;
   readonly mirror: TicketArm["mirror"];
@@ -63,7 +64,7 @@ export class ArmRecorder implements TicketArm {
   ) {
     this.deadlineMs = parts.deadlineMs;
     this.isCandidate = parts.isCandidate;
-    this.isCompared = parts.isCompared;
+    this.company = parts.company;
     this.losses = parts.losses;
     this.labels = parts.labels;
     this.mirror = parts.mirror;
@@ -148,7 +149,7 @@ export class EvidenceRecorder {
       arm = new ArmRecorder({
         deadlineMs: watch.deadlineMs,
         isCandidate: revision === watch.candidate,
-        isCompared: revision === watch.candidate && revisionsOf(watch).length > 1,
+        company: companyOf(watch),
         losses: this.#memory.losses(revision, "assigned"),
         mirror: this.#mirrorOf(watch, revision),
         labels: this.#memory.labels,

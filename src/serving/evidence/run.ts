@@ -1,18 +1,61 @@
 import { batchRows, latencyBucket } from "../../core/analysis/index.ts";
-import type { InferResult } from "../runtime/index.ts";
+import type { Watch } from "../../link/route/index.ts";
+import type { Beside, InferResult } from "../runtime/index.ts";
 import type { LatencySlot } from "./tally.ts";
 
 /**
- * What an answer took, and what its version had to do meanwhile. Requests that come while it is being
- * answered slow it down at a server that shares its processor, and the busier arm has more of them: they
- * count for a candidate that is compared, which must not be blamed for its share of the traffic.
+ * Which other requests a time goes by: those that its server had when it was sent; those, or what it had
+ * when it was answered, if that is more; or those that both versions' servers had when it was sent.
  */
+export type Company = "sent" | "meanwhile" | "both";
+
+const OTHERS: Readonly<Record<Company, (beside: Beside) => number>> = {
+  sent: ({ atStart }) => atStart,
+  meanwhile: ({ atStart, atEnd }) => Math.max(atStart, atEnd),
+  both: ({ atStart, elsewhere }) => atStart + elsewhere,
+};
+
+/**
+ * What the times of both versions go by, so that an equal candidate cannot look slower, whether the servers
+ * have something in common or not.
+ *
+ * With the larger part of the traffic it has the busier server: its requests go by what that had. With the
+ * smaller part it may still wait for stable's, on a processor that both share, while stable's server has
+ * little to do only when nobody asks anything: times go by what both had then, and which of the two a
+ * request comes to is chance.
+ */
+export function companyOf(watch: Pick<Watch, "candidate" | "stable" | "candidateShare">): {
+  readonly candidate: Company;
+  readonly stable: Company;
+} {
+  const { candidate, stable, candidateShare } = watch;
+  if (stable === null || stable === candidate) return { candidate: "sent", stable: "sent" };
+  return candidateShare === null || candidateShare > 0.5
+    ? { candidate: "meanwhile", stable: "sent" }
+    : { candidate: "both", stable: "both" };
+}
+
+/**
+ * What an answer of a pair took; null where it was not alone at its endpoint's servers. A copy begins when
+ * another request ends, and its server is asked less or more often: beside as many others, too, equal
+ * versions would differ.
+ */
+export function runAlone({
+  modelMs,
+  batch,
+  frame,
+  beside,
+}: Omit<InferResult, "outputs">): Omit<LatencySlot, "beside"> | null {
+  if (beside?.alone === false) return null;
+  return { rows: batchRows(frame?.rows ?? batch), bucket: latencyBucket(modelMs) };
+}
+
+/** What an answer took, and what its version had to do meanwhile. */
 export function runOf(
   { modelMs, batch, frame, beside }: Omit<InferResult, "outputs">,
-  isCompared: boolean,
+  company: Company,
 ): LatencySlot {
-  const { atStart, atEnd } = beside ?? { atStart: 0, atEnd: 0 };
-  const others = isCompared ? Math.max(atStart, atEnd) : atStart;
+  const others = beside === undefined ? 0 : OTHERS[company](beside);
   return {
     rows: batchRows(frame?.rows ?? batch),
     beside: others > 0 ? batchRows(others) : 0,

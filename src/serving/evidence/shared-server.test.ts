@@ -12,89 +12,63 @@ import {
   WATCH,
 } from "../../../test/support/evidence-stage.ts";
 import { seededRandom } from "../../../test/support/seeded-random.ts";
-import { fold, intervalOf, judge, METRICS, watchOnly } from "../../../test/support/watch.ts";
+import { serve, type Kind, type Served } from "../../../test/support/two-servers.ts";
+import {
+  analysisOf,
+  fold,
+  intervalOf,
+  judge,
+  METRICS,
+  startWatch,
+} from "../../../test/support/watch.ts";
+import type { Interval } from "../../core/analysis/index.ts";
 import type { Beside } from "../runtime/index.ts";
+import type { PairTicket } from "./pair.ts";
+import type { RequestTicket } from "./ticket.ts";
 
-/** `queue`: one request after the other. `shared`: all at once, each the slower. */
-type Kind = "queue" | "shared";
+const COMPARED = new Set(["label"]);
 
-interface Served {
-  readonly at: number;
-  readonly end: number;
-  readonly beside: Beside;
+interface Case {
+  /** Of the traffic; 1 and 0: the other one gets copies alone. */
+  readonly share: number;
+  readonly workMs?: number;
+  readonly minutes?: number;
+  /** What is told of other requests. */
+  readonly told?: (beside: Beside) => Beside | undefined;
 }
 
-interface Job {
-  readonly at: number;
-  readonly atStart: number;
-  left: number;
-}
-
-/** What one server makes of requests that come by chance, so many a second; each is `workMs` of work, more or less. */
-function serve(
-  random: () => number,
-  {
-    kind,
-    perSecond,
-    workMs,
-    seconds,
-  }: {
-    readonly kind: Kind;
-    readonly perSecond: number;
-    readonly workMs: number;
-    readonly seconds: number;
-  },
-): readonly Served[] {
-  const done: Served[] = [];
-  const jobs: Job[] = [];
-  const gap = (): number => (-Math.log(1 - random()) * 1000) / perSecond;
-  let now = 0;
-  let next = gap();
-  while (next < seconds * 1000) {
-    const running = kind === "queue" ? jobs.slice(0, 1) : jobs;
-    const least = Math.min(...running.map(({ left }) => left * running.length));
-    const until = Math.min(next, now + least);
-    for (const job of running) job.left -= (until - now) / running.length;
-    now = until;
-    const ended = jobs.findIndex(({ left }) => left <= 1e-9);
-    if (ended >= 0) {
-      const [job] = jobs.splice(ended, 1);
-      if (job !== undefined) {
-        const { at, atStart } = job;
-        done.push({ at, end: now, beside: { atStart, atEnd: jobs.length } });
-      }
-      continue;
-    }
-    jobs.push({ at: now, atStart: jobs.length, left: workMs * (0.7 + 0.6 * random()) });
-    next = now + gap();
-  }
-  return done;
-}
-
-/** The verdict on a candidate with 95 % of 75 requests/s, each 8 ms of work of stable's. */
-function bake(kind: Kind, { workMs = 8, told = true } = {}): string {
-  const random = seededRandom(20261129);
-  const seconds = 240;
+/** What the gateway makes of it. */
+function intervalsOf(
+  kind: Kind,
+  { share, workMs = 8, minutes = 4, told = (beside) => beside }: Case,
+): readonly Interval[] {
   const stage = new EvidenceStage();
+  const isCopied = share === 0 || share === 1;
+  const [of, to] = share === 0 ? [STABLE, CANDIDATE] : [CANDIDATE, STABLE];
+  stage.watch({
+    ...WATCH,
+    candidateShare: isCopied ? null : share,
+    mirror: isCopied ? { of, to, percent: 30 } : null,
+  });
   const begin = stage.now;
-  const arms = [
-    { revision: CANDIDATE, perSecond: 71, workMs },
-    { revision: STABLE, perSecond: 4, workMs: 8 },
-  ] as const;
-  const events = arms.flatMap(({ revision, ...load }) =>
-    serve(random, { kind, seconds, ...load }).flatMap((served) => {
-      let ticket: ReturnType<EvidenceStage["admit"]> | null = null;
-      const { beside } = served;
-      return [
-        { at: served.at, run: () => (ticket = stage.admit(revision)) },
-        {
-          at: served.end,
-          run: () =>
-            ticket?.answered({ ...answer(served.end - served.at), ...(told ? { beside } : {}) }),
-        },
-      ];
-    }),
-  );
+  const copied = isCopied ? 0.3 : 0;
+  const served = serve(seededRandom(20261129), { kind, share, workMs, copied, minutes });
+  const resultOf = ({ at, end, beside }: Served) => ({ ...answer(end - at), beside: told(beside) });
+  const events = served.flatMap((one) => {
+    const { revision, at, end, copy } = one;
+    let ticket: RequestTicket | null = null;
+    let pair: PairTicket | null = null;
+    const answered = (): void => {
+      ticket?.answered(resultOf(one));
+      if (copy !== null) pair = ticket?.pair(COMPARED) ?? null;
+    };
+    const own = [
+      { at, run: () => (ticket = stage.admit(revision)) },
+      { at: end, run: answered },
+    ];
+    if (copy === null) return own;
+    return [...own, { at: copy.end, run: () => pair?.answered(resultOf(copy)) }];
+  });
   for (const { at, run } of events.toSorted((a, b) => a.at - b.at)) {
     const before = Math.floor(stage.now / 1_000);
     stage.now = begin + at;
@@ -102,43 +76,97 @@ function bake(kind: Kind, { workMs = 8, told = true } = {}): string {
     run();
   }
   stage.pass(1_000);
-  const intervals = stage.records.map((record, number) =>
-    intervalOf(number, {
+  return stage.records.map((record, number) => ({
+    ...intervalOf(number, {
       candidate: stage.counts(record, CANDIDATE),
       stable: stage.counts(record, STABLE),
     }),
-  );
-  return judge(fold(watchOnly(METRICS.latency), intervals)).decision;
+    pairs: record.pairs,
+  }));
 }
 
-test.each(["queue", "shared"] as const)(
-  "%s: an equal candidate with nearly all of the traffic is not slower",
-  (kind) => {
-    expect(bake(kind)).toBe("continue");
-    // Without a word on what else they had to do its times are those of a busy server.
-    expect(bake(kind, { told: false })).toBe("rollback");
+/** The verdict on a candidate's times. */
+function verdict(kind: Kind, of: Case): string {
+  const { share } = of;
+  const comparison = share === 0 || share === 1 ? "paired" : "live";
+  const start = startWatch(analysisOf([METRICS.latency]), { comparison });
+  return judge(fold(start, intervalsOf(kind, of))).decision;
+}
+
+const KINDS = ["queue", "shared", "machine", "one"] as const;
+/** Copies alone, a canary's step, half of the traffic, a bake, and copies of all to stable. */
+const SHARES = [0, 0.1, 0.5, 0.95, 1] as const;
+
+test.each(KINDS.flatMap((kind) => SHARES.map((share) => [kind, share] as const)))(
+  "%s: an equal candidate is not slower, with %f of the traffic",
+  (kind, share) => {
+    expect(verdict(kind, { share })).toBe("continue");
   },
 );
 
-test.each(["queue", "shared"] as const)("%s: a slower candidate is found all the same", (kind) => {
-  expect(bake(kind, { workMs: 12 })).toBe("rollback");
+test.each([
+  ["queue", 0, 12],
+  ["queue", 0.1, 20],
+  ["queue", 0.5, 12],
+  ["queue", 0.95, 12],
+  ["queue", 1, 12],
+  ["shared", 0.1, 20],
+  ["shared", 0.95, 12],
+  ["shared", 1, 12],
+  ["machine", 0, 12],
+  ["machine", 0.1, 16],
+  ["machine", 0.5, 16],
+  ["one", 0.1, 12],
+] as const)("%s: with %f of the traffic, one that takes %i ms is found", (kind, share, workMs) => {
+  // Of copies only the times of runs without company are compared: at a busy server, few.
+  const minutes = share === 0 || share === 1 ? 15 : 4;
+  expect(verdict(kind, { share, workMs, minutes })).toBe("rollback");
+});
+
+test.each(["queue", "shared"] as const)(
+  "%s: without a word on what else it had to do the busier one is slower",
+  (kind) => {
+    for (const share of [0.95, 1])
+      expect(verdict(kind, { share, told: () => undefined })).toBe("rollback");
+  },
+);
+
+const nothingElsewhere = (beside: Beside): Beside => ({ ...beside, elsewhere: 0 });
+
+test("machine: by what its own server had alone, the less busy one is slower", () => {
+  expect(verdict("machine", { share: 0.1, told: nothingElsewhere })).toBe("rollback");
 });
 
 test("stable's requests go by what they were sent beside, the candidate's by what came as well", () => {
   const stage = new EvidenceStage();
-  const beside = { atStart: 1, atEnd: 4 };
+  const beside = { atStart: 1, atEnd: 4, elsewhere: 7, alone: false };
   for (const revision of [STABLE, CANDIDATE])
     stage.admit(revision).answered({ ...answer(3), beside });
-  stage.admit().answered({ ...answer(3), beside: { atStart: 0, atEnd: 0 } });
+  stage
+    .admit()
+    .answered({ ...answer(3), beside: { atStart: 0, atEnd: 0, elsewhere: 0, alone: true } });
   const [record] = stage.pass(1_000);
   expect(Object.keys(stage.counts(record, STABLE).latency)).toEqual(["1+1"]);
   expect(Object.keys(stage.counts(record).latency)).toEqual(["1", "1+4"]);
 });
 
+test("with the smaller part of the traffic, both versions' go by what both servers had", () => {
+  const stage = new EvidenceStage();
+  const beside = { atStart: 1, atEnd: 4, elsewhere: 7, alone: false };
+  stage.watch({ ...WATCH, candidateShare: 0.5 });
+  for (const revision of [STABLE, CANDIDATE])
+    stage.admit(revision).answered({ ...answer(3), beside });
+  const [record] = stage.pass(1_000);
+  for (const revision of [STABLE, CANDIDATE])
+    expect(Object.keys(stage.counts(record, revision).latency)).toEqual(["1+8"]);
+});
+
 test("alone in its watch a revision is measured as stable will be", () => {
   const stage = new EvidenceStage();
   stage.watch({ ...WATCH, stable: null });
-  stage.admit().answered({ ...answer(3), beside: { atStart: 2, atEnd: 5_000 } });
+  stage
+    .admit()
+    .answered({ ...answer(3), beside: { atStart: 2, atEnd: 5_000, elsewhere: 9, alone: false } });
   const [record] = stage.pass(1_000);
   expect(Object.keys(stage.counts(record).latency)).toEqual(["1+2"]);
 });

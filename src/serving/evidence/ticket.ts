@@ -4,7 +4,7 @@ import type { DisagreementTerms } from "./disagreement.ts";
 import type { Death, LossBook } from "./loss.ts";
 import { PairTicket, type PairOutcome } from "./pair.ts";
 import { predictionOf, type Labels, type Prediction } from "./prediction.ts";
-import { runOf } from "./run.ts";
+import { runOf, type companyOf } from "./run.ts";
 import {
   addError,
   addRequest,
@@ -20,8 +20,8 @@ import type { EvidenceWindow, Pending } from "./window.ts";
 export interface TicketArm {
   readonly deadlineMs: number;
   readonly isCandidate: boolean;
-  /** The candidate, with stable beside it. */
-  readonly isCompared: boolean;
+  /** What times go by. */
+  readonly company: ReturnType<typeof companyOf>;
   readonly losses: LossBook;
   readonly labels: Labels<Prediction>;
   /** The revision that a share of its requests is also sent to, and the losses of those. */
@@ -232,7 +232,9 @@ export class RequestTicket implements Pending {
     if (prediction !== null) bump(this.#tally.outputs, this.#arm.labels.of(prediction));
     // Those who share a run share its time: it was seen once.
     if (!this.#arm.isNewFrame(frame)) return;
-    bump(this.#tally.latency, latencySlot(runOf(result, this.#arm.isCompared)));
+    const { company, isCandidate } = this.#arm;
+    const own = isCandidate ? company.candidate : company.stable;
+    bump(this.#tally.latency, latencySlot(runOf(result, own)));
   }
 }
 

@@ -6,6 +6,7 @@ import { RouteTable } from "../routing/index.ts";
 import type { ModelAddress } from "../runtime/index.ts";
 import { monotonic } from "./clock.ts";
 import { CountBook } from "./count-book.ts";
+import type { CrowdRoom } from "./crowd.ts";
 import { EvidenceBook } from "./evidence-book.ts";
 import { Guard } from "./guard.ts";
 import { OwnFailures } from "./own-failures.ts";
@@ -164,7 +165,7 @@ export class EndpointBook {
     this.#post({ kind: "protocol", endpoint, protocol });
   }
 
-  async connect(key: string, address: ModelAddress, inFlight: SharedArrayBuffer): Promise<void> {
+  async connect(key: string, address: ModelAddress, inFlight: CrowdRoom): Promise<void> {
     await this.served(key).connect(address, inFlight);
   }
 

@@ -13,10 +13,15 @@ export interface RunFrame {
   readonly rows: number;
 }
 
-/** Other requests that a server had in flight beside one: when it was sent, and when it was answered. */
+/** Other requests that were in flight beside one. */
 export interface Beside {
+  /** At its server, when it was sent and when it was answered. */
   readonly atStart: number;
   readonly atEnd: number;
+  /** At the servers of its endpoint's other revisions, when it was sent. */
+  readonly elsewhere: number;
+  /** Whether there was none at any of these servers from then until it was answered. */
+  readonly alone: boolean;
 }
 
 /** Outputs of one request and what they cost. */
