@@ -68,7 +68,7 @@ export const pairCountsSchema = z.object({
   skipped: count.default(0),
   /**
    * Of pairs that both answered, or of a share of them that chance chose: both versions' own times, where
-   * both had as much to do, by that (`latencyBatch`): bucket of the candidate's, of stable's, how many.
+   * both had as much to do and no company, by that (`latencyBatch`): bucket of the candidate's, of stable's, how many.
    */
   latency: z
     .record(z.string(), z.array(z.tuple([z.number().int(), z.number().int(), count])))

@@ -70,15 +70,18 @@ export class MergeMemory {
     return sum;
   }
 
-  /** Times of those that had as much to do, and all predictions. */
+  /** Times of those that had as much to do and no company, and all predictions. */
   #answers(seen: readonly PairSeen[]): Pick<PairCounts, "latency" | "outputs"> {
     const latency: PairCounts["latency"] = {};
     const outputs: PairCounts["outputs"] = [];
     for (const { candidate, stable } of seen) {
-      const batches = [candidate, stable].map(({ run }) => latencyBatch(run));
-      const [ours = "", theirs] = batches;
-      if (ours === theirs)
-        (latency[ours] ??= []).push([candidate.run.bucket, stable.run.bucket, 1]);
+      const [ours, theirs] = [candidate.run, stable.run];
+      if (ours !== null && ours.rows === theirs?.rows)
+        (latency[latencyBatch({ rows: ours.rows, beside: 0, moreCame: false })] ??= []).push([
+          ours.bucket,
+          theirs.bucket,
+          1,
+        ]);
       if (candidate.label === null || stable.label === null) continue;
       outputs.push([this.#labels.of(candidate.label), this.#labels.of(stable.label), 1]);
     }

@@ -234,18 +234,21 @@ test("times of both are kept side by side where both had as much to do, and so a
   }
 });
 
-/** An answer that came while others were in flight. */
-function beside(atStart: number, moreCame = false): InferResult {
-  return { ...answer(3), beside: { atStart, moreCame } };
+/** An answer of a server that takes several requests at a time. */
+function amid(alone: boolean): InferResult {
+  return { ...answer(3), beside: { atStart: 0, moreCame: !alone, elsewhere: 0, alone } };
 }
 
-test("beside others at their servers, pairs are compared by what each had to do", () => {
+test("times are those of runs that had no company; all predictions count", () => {
   const stage = mirroring(CANDIDATE);
-  pairOf(stage, { outcome: beside(2), of: CANDIDATE }).answered(beside(0));
-  pairOf(stage, { outcome: beside(2, true), of: CANDIDATE }).answered(beside(2));
-  pairOf(stage, { outcome: beside(2), of: CANDIDATE }).answered(beside(2, true));
+  pairOf(stage, { outcome: amid(false), of: CANDIDATE }).answered(amid(true));
+  pairOf(stage, { outcome: amid(true), of: CANDIDATE }).answered(amid(false));
+  pairOf(stage, { outcome: amid(true), of: CANDIDATE }).answered(amid(true));
   const bucket = latencyBucket(3);
-  expect(stage.pass(1_000)[0]?.pairs.latency).toEqual({ "1+2": [[bucket, bucket, 1]] });
+  expect(stage.pass(1_000)[0]?.pairs).toMatchObject({
+    latency: { "1": [[bucket, bucket, 1]] },
+    outputs: [["0", "0", 3]],
+  });
 });
 
 test("of very many pairs chance chooses those whose answers are looked at", () => {
@@ -262,4 +265,25 @@ test("of very many pairs chance chooses those whose answers are looked at", () =
   const second = seen();
   expect(second).toBeGreaterThan(40);
   expect(second).toBeLessThan(180);
+});
+
+test("however many workers there are, and however long answers take, not many more are looked at", () => {
+  const stage = mirroring(STABLE, 4);
+  const seen: number[] = [];
+  const open: PairTicket[][] = [];
+  for (let second = 0; second < 8; second += 1) {
+    open.push(
+      Array.from({ length: 2_000 }, (_, pair) =>
+        pairOf(stage, { outcome: answer(3), worker: pair % 4 }),
+      ),
+    );
+    // They end in the interval after the next.
+    const ending = open.length > 2 ? (open.shift() ?? []) : [];
+    for (const pair of ending) pair.answered(answer(3));
+    for (const { pairs } of stage.pass(1_000))
+      seen.push((pairs.latency["1"] ?? []).reduce((sum, [, , times]) => sum + times, 0));
+  }
+  expect(seen[0]).toBe(2_000);
+  expect(seen.length).toBeGreaterThan(4);
+  expect(Math.max(...seen.slice(1))).toBeLessThan(180);
 });

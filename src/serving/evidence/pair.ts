@@ -4,7 +4,7 @@ import { disagree, type DisagreementTerms } from "./disagreement.ts";
 import type { Given, KeptInputs } from "./kept-inputs.ts";
 import type { Death, LossBook } from "./loss.ts";
 import { predictionOf, type Labels, type Prediction } from "./prediction.ts";
-import { runOf } from "./run.ts";
+import { runAlone } from "./run.ts";
 import { addError, addPair, type AnswerSeen, type PairVerdict } from "./tally.ts";
 import type { EvidenceWindow, Pending } from "./window.ts";
 
@@ -48,6 +48,7 @@ export class PairTicket implements Pending {
     // From its own sending: what the original took is not held against it.
     this.deadlineAt = terms.sentAt + terms.deadlineMs;
     terms.window.add(this);
+    terms.window.pairsSent += 1;
   }
 
   /** The process died with it. */
@@ -122,15 +123,15 @@ export class PairTicket implements Pending {
     if (original === "bad") return;
     const [candidate, stable] = isOriginalCandidate ? [original, mirrored] : [mirrored, original];
     window.tally.pairsSeen.push({
-      candidate: this.#seen(candidate, true),
-      stable: this.#seen(stable, false),
+      candidate: this.#seen(candidate),
+      stable: this.#seen(stable),
     });
   }
 
-  #seen(answer: InferResult, isCandidate: boolean): AnswerSeen {
+  #seen(answer: InferResult): AnswerSeen {
     const prediction = predictionOf(answer.outputs);
     const label = prediction === null ? null : this.#terms.labels.of(prediction);
-    return { run: runOf(answer, isCandidate), label };
+    return { run: runAlone(answer), label };
   }
 
   #count(verdict: PairVerdict): void {

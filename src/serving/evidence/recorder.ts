@@ -8,6 +8,7 @@ import { InputBinner, MOST_SAMPLED } from "./inputs.ts";
 import { KeptInputs, type Given } from "./kept-inputs.ts";
 import { LossBook } from "./loss.ts";
 import { Labels, type Prediction } from "./prediction.ts";
+import { companyOf } from "./run.ts";
 import {
   isEmpty,
   LAST_TICK,
@@ -21,6 +22,8 @@ import { EvidenceWindow } from "./window.ts";
 
 /** A longer sticky key is told by its hash. */
 const LONGEST_KEY = 64;
+/** Pairs whose answers are looked at in an interval, about, of all workers: of more, chance chooses. */
+const MOST_PAIRS_SEEN = 100;
 /** What was open when a watch ended is looked at this often, ms. */
 const LEFT_OVER_MS = 250;
 
@@ -46,7 +49,7 @@ class RolloutMemory {
 export class ArmRecorder implements TicketArm {
   readonly deadlineMs: number;
   readonly isCandidate: boolean;
-  readonly isBusier: boolean;
+  readonly company: TicketArm["company"];
   readonly losses: LossBook;
   readonly labels: Labels<Prediction>;
   readonly mirror: TicketArm["mirror"];
@@ -66,7 +69,7 @@ export class ArmRecorder implements TicketArm {
   ) {
     this.deadlineMs = parts.deadlineMs;
     this.isCandidate = parts.isCandidate;
-    this.isBusier = parts.isBusier;
+    this.company = parts.company;
     this.losses = parts.losses;
     this.labels = parts.labels;
     this.mirror = parts.mirror;
@@ -120,6 +123,7 @@ export class ArmRecorder implements TicketArm {
 export class EvidenceRecorder {
   readonly #endpoint: string;
   readonly #now: () => number;
+  readonly #mostSeen: number;
   /** Oldest first; the last one may still be admitted to. */
   readonly #windows: EvidenceWindow[] = [];
   readonly #arms = new Map<number, ArmRecorder>();
@@ -129,10 +133,11 @@ export class EvidenceRecorder {
   #binner: InputBinner | null = null;
   #memory = new RolloutMemory();
 
-  /** `now` is CLOCK_MONOTONIC, ms. */
-  constructor(endpoint: string, now: () => number) {
+  /** `now` is CLOCK_MONOTONIC, ms; `workers`: how many count this endpoint's requests. */
+  constructor(endpoint: string, now: () => number, workers = 1) {
     this.#endpoint = endpoint;
     this.#now = now;
+    this.#mostSeen = MOST_PAIRS_SEEN / workers;
   }
 
   /** The route has changed; within an interval split and watch are the same. */
@@ -157,7 +162,7 @@ export class EvidenceRecorder {
       arm = new ArmRecorder({
         deadlineMs: watch.deadlineMs,
         isCandidate: revision === watch.candidate,
-        isBusier: revision === watch.candidate && mayBeBusier(watch),
+        company: companyOf(watch),
         losses: this.#memory.losses(revision, "assigned"),
         mirror: this.#mirrorOf(watch, revision),
         labels: this.#memory.labels,
@@ -225,6 +230,13 @@ export class EvidenceRecorder {
     return { interval: this.#interval, tick: final ? LAST_TICK : tick - 1 };
   }
 
+  /** Of the next window, by the fullest that is open: where answers take long, the last has few pairs yet. */
+  get #pairShare(): number {
+    let most = this.#current?.pairsSent ?? 0;
+    for (const { pairsSent } of this.#windows) most = Math.max(most, pairsSent);
+    return this.#mostSeen / Math.max(this.#mostSeen, most);
+  }
+
   #windowAt(at: number): EvidenceWindow {
     const watch = this.#watch;
     if (watch === null) throw new Error("a request is recorded although nothing is watched");
@@ -232,7 +244,7 @@ export class EvidenceRecorder {
     if (this.#current?.tally.tick === tick) return this.#current;
     this.#current = new EvidenceWindow(this.#interval, tick, {
       revisions: revisionsOf(watch),
-      before: this.#current,
+      pairShare: this.#pairShare,
     });
     this.#windows.push(this.#current);
     return this.#current;
@@ -269,11 +281,6 @@ function sample(
 /** Keys are kept until their window is told; a header may be long. */
 function shortened(key: string): string {
   return key.length <= LONGEST_KEY ? key : hash("sha256", key, "base64url");
-}
-
-/** Whether more of the requests may reach the candidate than the stable revision beside it. */
-function mayBeBusier(watch: Watch): boolean {
-  return revisionsOf(watch).length > 1 && (watch.candidateShare ?? 1) > 0.5;
 }
 
 /** The revisions whose requests are counted, the candidate first. */

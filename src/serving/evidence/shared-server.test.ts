@@ -12,123 +12,64 @@ import {
   WATCH,
 } from "../../../test/support/evidence-stage.ts";
 import { seededRandom } from "../../../test/support/seeded-random.ts";
-import { fold, intervalOf, judge, METRICS, watchOnly } from "../../../test/support/watch.ts";
-import { latencyBucket } from "../../core/analysis/index.ts";
+import { serve, type Kind, type Served, type Traffic } from "../../../test/support/two-servers.ts";
+import {
+  analysisOf,
+  fold,
+  intervalOf,
+  judge,
+  METRICS,
+  startWatch,
+} from "../../../test/support/watch.ts";
+import { latencyBucket, type Interval } from "../../core/analysis/index.ts";
 import type { Beside } from "../runtime/index.ts";
+import type { PairTicket } from "./pair.ts";
+import type { RequestTicket } from "./ticket.ts";
 
-/** `queue`: one request after the other. `pool`: four at a time. `shared`: all at once, each the slower. */
-type Kind = "queue" | "pool" | "shared";
+const COMPARED = new Set(["label"]);
 
-const AT_A_TIME: Readonly<Record<Kind, number>> = { queue: 1, pool: 4, shared: Infinity };
-
-/** What a request is worth, of a mean of 1: nearly the same, anything, or one of 100 twenty times as much. */
-const WORK = {
-  any: (random: () => number): number => -Math.log(1 - random()),
-  even: (random: () => number): number => 0.7 + 0.6 * random(),
-  uneven: (random: () => number): number => (random() < 0.01 ? 20 : 1) / 1.19,
-} as const;
-
-interface Served {
-  readonly at: number;
-  readonly end: number;
-  readonly beside: Beside;
-}
-
-interface Job {
-  readonly at: number;
-  readonly atStart: number;
-  moreCame: boolean;
-  left: number;
-}
-
-/** What one server makes of requests that come at these times, each of so much work. */
-function serve(
-  kind: Kind,
-  requests: readonly { readonly at: number; readonly work: number }[],
-): readonly Served[] {
-  const done: Served[] = [];
-  const jobs: Job[] = [];
-  const coming = requests.toReversed();
-  let now = 0;
-  while (coming.length > 0) {
-    const running = jobs.slice(0, AT_A_TIME[kind]);
-    const pace = kind === "shared" ? running.length : 1;
-    const least = Math.min(...running.map(({ left }) => left * pace));
-    const until = Math.min(coming.at(-1)?.at ?? 0, now + least);
-    for (const job of running) job.left -= (until - now) / pace;
-    now = until;
-    const ended = jobs.findIndex(({ left }) => left <= 1e-9);
-    if (ended >= 0) {
-      const [job] = jobs.splice(ended, 1);
-      if (job !== undefined) {
-        const { at, atStart, moreCame } = job;
-        done.push({ at, end: now, beside: { atStart, moreCame } });
-      }
-      continue;
-    }
-    for (const job of jobs) job.moreCame = true;
-    const left = coming.pop()?.work ?? 0;
-    jobs.push({ at: now, atStart: jobs.length, moreCame: false, left });
-  }
-  return done;
-}
-
-/** How requests come, and what they are worth. */
-interface Asked {
-  readonly kind: Kind;
-  /** Of the candidate; stable's are 8. */
+interface Case {
+  /** Of the traffic; 1 and 0: the other one gets copies alone. */
+  readonly share: number;
   readonly workMs?: number;
-  readonly work?: keyof typeof WORK;
-  readonly share?: number;
-  readonly perSecond?: number;
-  /** At once. */
-  readonly burst?: number;
-  readonly seconds?: number;
+  readonly minutes?: number;
+  readonly more?: Pick<Traffic, "work" | "perSecond" | "burst">;
+  /** What is told of other requests. */
+  readonly told?: (beside: Beside) => Beside | undefined;
 }
 
-/** The requests of both arms, and when they came. */
-function asked(random: () => number, options: Asked): Readonly<Record<"ours" | "theirs", Asking>> {
-  const { workMs = 8, work = "even", share = 0.95, perSecond = 75, burst = 1 } = options;
-  const { seconds = 240 } = options;
-  const ours: { at: number; work: number }[] = [];
-  const theirs: { at: number; work: number }[] = [];
-  let at = 0;
-  while (at < seconds * 1000) {
-    at += (-Math.log(1 - random()) * 1000 * burst) / perSecond;
-    for (let one = 0; one < burst; one += 1) {
-      const isOurs = random() < share;
-      (isOurs ? ours : theirs).push({ at, work: (isOurs ? workMs : 8) * WORK[work](random) });
-    }
-  }
-  return { ours, theirs };
-}
-
-type Asking = readonly { readonly at: number; readonly work: number }[];
-
-/** The verdict on a candidate with a share of the requests; `told`: what else the servers were asked. */
-function bake(options: Asked, told = true): string {
-  const { ours, theirs } = asked(seededRandom(20261129), options);
+/** What the gateway makes of it. */
+function intervalsOf(
+  kind: Kind,
+  { share, workMs = 8, minutes = 4, more = {}, told = (beside) => beside }: Case,
+): readonly Interval[] {
   const stage = new EvidenceStage();
-  stage.watch({ ...WATCH, candidateShare: options.share ?? 0.95 });
+  const isCopied = share === 0 || share === 1;
+  const [of, to] = share === 0 ? [STABLE, CANDIDATE] : [CANDIDATE, STABLE];
+  stage.watch({
+    ...WATCH,
+    candidateShare: isCopied ? null : share,
+    mirror: isCopied ? { of, to, percent: 30 } : null,
+  });
   const begin = stage.now;
-  const arms = [
-    { revision: CANDIDATE, requests: ours },
-    { revision: STABLE, requests: theirs },
-  ] as const;
-  const events = arms.flatMap(({ revision, requests }) =>
-    serve(options.kind, requests).flatMap((served) => {
-      let ticket: ReturnType<EvidenceStage["admit"]> | null = null;
-      const { beside } = served;
-      return [
-        { at: served.at, run: () => (ticket = stage.admit(revision)) },
-        {
-          at: served.end,
-          run: () =>
-            ticket?.answered({ ...answer(served.end - served.at), ...(told ? { beside } : {}) }),
-        },
-      ];
-    }),
-  );
+  const copied = isCopied ? 0.3 : 0;
+  const served = serve(seededRandom(20261129), { kind, share, workMs, copied, minutes, ...more });
+  const resultOf = ({ at, end, beside }: Served) => ({ ...answer(end - at), beside: told(beside) });
+  const events = served.flatMap((one) => {
+    const { revision, at, end, copy } = one;
+    let ticket: RequestTicket | null = null;
+    let pair: PairTicket | null = null;
+    const answered = (): void => {
+      ticket?.answered(resultOf(one));
+      if (copy !== null) pair = ticket?.pair(COMPARED) ?? null;
+    };
+    const own = [
+      { at, run: () => (ticket = stage.admit(revision)) },
+      { at: end, run: answered },
+    ];
+    if (copy === null) return own;
+    return [...own, { at: copy.end, run: () => pair?.answered(resultOf(copy)) }];
+  });
   for (const { at, run } of events.toSorted((a, b) => a.at - b.at)) {
     const before = Math.floor(stage.now / 1_000);
     stage.now = begin + at;
@@ -136,73 +77,117 @@ function bake(options: Asked, told = true): string {
     run();
   }
   stage.pass(1_000);
-  const intervals = stage.records.map((record, number) =>
-    intervalOf(number, {
+  return stage.records.map((record, number) => ({
+    ...intervalOf(number, {
       candidate: stage.counts(record, CANDIDATE),
       stable: stage.counts(record, STABLE),
     }),
-  );
-  return judge(fold(watchOnly(METRICS.latency), intervals)).decision;
+    pairs: record.pairs,
+  }));
 }
 
-const HARD: readonly Asked[] = [
-  { kind: "pool", perSecond: 400, share: 0.95, work: "any", seconds: 120 },
-  { kind: "shared", perSecond: 75, share: 0.95, burst: 50 },
-  { kind: "shared", perSecond: 40, share: 0.5, burst: 50, work: "uneven" },
-  { kind: "pool", perSecond: 150, share: 0.95, burst: 50, work: "uneven" },
-  { kind: "queue", perSecond: 75, share: 0.5, burst: 50, work: "uneven" },
-];
+/** The verdict on a candidate's times. */
+function verdict(kind: Kind, of: Case): string {
+  const { share } = of;
+  const comparison = share === 0 || share === 1 ? "paired" : "live";
+  const start = startWatch(analysisOf([METRICS.latency]), { comparison });
+  return judge(fold(start, intervalsOf(kind, of))).decision;
+}
 
-test.each(["queue", "shared"] as const)(
-  "%s: an equal candidate with nearly all of the traffic is not slower",
-  (kind) => {
-    expect(bake({ kind })).toBe("continue");
-    // Without a word on what else they had to do its times are those of a busy server.
-    expect(bake({ kind }, false)).toBe("rollback");
+const KINDS = ["queue", "pool", "shared", "machine", "one"] as const;
+/** Copies alone, a canary's step, half of the traffic, a bake, and copies of all to stable. */
+const SHARES = [0, 0.1, 0.5, 0.95, 1] as const;
+
+test.each(KINDS.flatMap((kind) => SHARES.map((share) => [kind, share] as const)))(
+  "%s: an equal candidate is not slower, with %f of the traffic",
+  (kind, share) => {
+    expect(verdict(kind, { share })).toBe("continue");
   },
 );
 
-test.each(["queue", "shared"] as const)("%s: a slower candidate is found all the same", (kind) => {
-  expect(bake({ kind, workMs: 12 })).toBe("rollback");
+test.each([
+  ["queue", 0, 12],
+  ["queue", 0.1, 20],
+  ["queue", 0.5, 12],
+  ["queue", 0.95, 12],
+  ["queue", 1, 12],
+  ["shared", 0.1, 20],
+  ["shared", 0.95, 12],
+  ["shared", 1, 12],
+  ["machine", 0, 12],
+  ["machine", 0.1, 16],
+  ["machine", 0.5, 16],
+  ["one", 0.1, 12],
+] as const)("%s: with %f of the traffic, one that takes %i ms is found", (kind, share, workMs) => {
+  // Of copies only the times of runs without company are compared: at a busy server, few.
+  const minutes = share === 0 || share === 1 ? 15 : 4;
+  expect(verdict(kind, { share, workMs, minutes })).toBe("rollback");
 });
 
-// What takes long ends when the others of its burst are gone: it was not alone for that. And of those that
-// wait for the same one, all are slow, in one arm.
-test.each(HARD)("an equal candidate is not slower: %o", (options) => {
-  expect(bake({ seconds: 600, ...options })).toBe("continue");
+test.each(["queue", "shared"] as const)(
+  "%s: without a word on what else it had to do the busier one is slower",
+  (kind) => {
+    for (const share of [0.95, 1])
+      expect(verdict(kind, { share, told: () => undefined })).toBe("rollback");
+  },
+);
+
+// What takes long ends when the others of its burst have gone, and those that wait for one are slow together.
+test.each([
+  ["pool", { share: 0.95, minutes: 2, more: { perSecond: 400, work: "any" } }],
+  ["shared", { share: 0.95, more: { burst: 50 } }],
+  ["shared", { share: 0.5, minutes: 10, more: { perSecond: 40, burst: 50, work: "uneven" } }],
+  ["machine", { share: 0.1, minutes: 10, more: { perSecond: 40, burst: 50, work: "uneven" } }],
+  ["pool", { share: 0.95, minutes: 10, more: { perSecond: 150, burst: 50, work: "uneven" } }],
+  ["queue", { share: 0.5, minutes: 10, more: { burst: 50, work: "uneven" } }],
+] as const)("%s: an equal candidate is not slower where requests are hard: %o", (kind, of) => {
+  expect(verdict(kind, of)).toBe("continue");
 });
 
-test("what more came beside tells times apart, in the arm that may have more of it", () => {
+const nothingElsewhere = (beside: Beside): Beside => ({ ...beside, elsewhere: 0 });
+
+test("machine: by what its own server had alone, the less busy one is slower", () => {
+  expect(verdict("machine", { share: 0.1, told: nothingElsewhere })).toBe("rollback");
+});
+
+const AMID: Beside = { atStart: 1, moreCame: true, elsewhere: 7, alone: false };
+const ALONE: Beside = { atStart: 0, moreCame: false, elsewhere: 0, alone: true };
+
+/** By which names the times of stable and of the candidate go. */
+function names(watch: Partial<typeof WATCH>, besides: readonly Beside[]): readonly string[][] {
   const stage = new EvidenceStage();
-  const counted = (candidateShare: number | null): readonly (readonly string[])[] => {
-    stage.watch({ ...WATCH, candidateShare });
-    for (const revision of [STABLE, CANDIDATE])
-      for (const atStart of [0, 1])
-        for (const moreCame of [false, true])
-          stage.admit(revision).answered({ ...answer(3), beside: { atStart, moreCame } });
-    const [record] = stage.pass(1_000);
-    return [STABLE, CANDIDATE].map((revision) =>
-      Object.keys(stage.counts(record, revision).latency),
-    );
-  };
-  const alike = ["1", "1+1"];
-  expect(counted(0.1)).toEqual([alike, alike]);
-  expect(counted(0.5)).toEqual([alike, alike]);
-  for (const share of [0.51, null])
-    expect(counted(share)).toEqual([alike, ["1", "1+", "1+1", "1+1+"]]);
+  stage.watch({ ...WATCH, ...watch });
+  const revisions = watch.stable === null ? [CANDIDATE] : [STABLE, CANDIDATE];
+  for (const revision of revisions)
+    for (const beside of besides) stage.admit(revision).answered({ ...answer(3), beside });
+  const [record] = stage.pass(1_000);
+  return revisions.map((revision) => Object.keys(stage.counts(record, revision).latency));
+}
+
+test("a candidate that may be busier goes by its own server, and what more came beside is kept apart", () => {
+  const besides = [ALONE, { ...ALONE, moreCame: true }, { ...AMID, moreCame: false }, AMID];
+  for (const candidateShare of [0.51, null])
+    expect(names({ candidateShare }, besides)).toEqual([
+      ["1", "1+1"],
+      ["1", "1+", "1+1", "1+1+"],
+    ]);
+});
+
+test("with the smaller part of the traffic, both versions' go by what both servers had", () => {
+  for (const candidateShare of [0.1, 0.5])
+    expect(names({ candidateShare }, [ALONE, AMID])).toEqual([
+      ["1", "1+8"],
+      ["1", "1+8"],
+    ]);
 });
 
 test("alone in its watch a revision is measured as stable will be", () => {
-  const stage = new EvidenceStage();
-  stage.watch({ ...WATCH, stable: null });
-  stage.admit().answered({ ...answer(3), beside: { atStart: 2, moreCame: true } });
-  const [record] = stage.pass(1_000);
-  expect(Object.keys(stage.counts(record).latency)).toEqual(["1+2"]);
+  expect(names({ stable: null }, [{ ...AMID, atStart: 2 }])).toEqual([["1+2"]]);
 });
 
 test("very many others, and more that came, are told from very many rows", () => {
   const stage = new EvidenceStage();
-  const beside = { atStart: 5_000, moreCame: true };
+  const beside = { ...AMID, atStart: 5_000 };
   stage.admit().answered({ ...answer(3), batch: 2 ** 30, beside });
   const [record] = stage.pass(1_000);
   expect(stage.counts(record).latency).toEqual({ "1073741824+992+": [[latencyBucket(3), 1]] });

@@ -62,7 +62,8 @@ export interface PairSeen {
 
 /** An answer as it is compared. */
 export interface AnswerSeen {
-  readonly run: LatencySlot;
+  /** Null where it had company: what that does to a copy is another thing than what it does to an original. */
+  readonly run: Pick<LatencySlot, "rows" | "bucket"> | null;
   /** Null where it predicts nothing. */
   readonly label: string | null;
 }
@@ -133,7 +134,7 @@ const MOST_BESIDE = 1_023;
 /** What one run took, and had to do. */
 export interface LatencySlot {
   readonly rows: number;
-  /** Other requests in flight at the same server; 0 at what runs one frame at a time. */
+  /** Other requests in flight, as `runOf` counts them; 0 at what runs one frame at a time. */
   readonly beside: number;
   /** More of them came, and its time is compared with none that may have had fewer. */
   readonly moreCame: boolean;

@@ -5,7 +5,7 @@ import type { Given, KeptInputs } from "./kept-inputs.ts";
 import type { Death, LossBook } from "./loss.ts";
 import { PairTicket, type PairOutcome } from "./pair.ts";
 import { predictionOf, type Labels, type Prediction } from "./prediction.ts";
-import { runOf } from "./run.ts";
+import { runOf, type companyOf } from "./run.ts";
 import {
   addError,
   addRequest,
@@ -21,8 +21,8 @@ import type { EvidenceWindow, Pending } from "./window.ts";
 export interface TicketArm {
   readonly deadlineMs: number;
   readonly isCandidate: boolean;
-  /** The candidate beside stable, where it has most of the traffic or nobody knows how much. */
-  readonly isBusier: boolean;
+  /** What times go by. */
+  readonly company: ReturnType<typeof companyOf>;
   readonly losses: LossBook;
   readonly labels: Labels<Prediction>;
   /** The revision that a share of its requests is also sent to, and the losses of those. */
@@ -247,7 +247,9 @@ export class RequestTicket implements Pending {
     if (prediction !== null) bump(this.#tally.outputs, this.#arm.labels.of(prediction));
     // Those who share a run share its time: it was seen once.
     if (!this.#arm.isNewFrame(frame)) return;
-    bump(this.#tally.latency, latencySlot(runOf(result, this.#arm.isBusier)));
+    const { company, isCandidate } = this.#arm;
+    const own = isCandidate ? company.candidate : company.stable;
+    bump(this.#tally.latency, latencySlot(runOf(result, own)));
   }
 }
 

@@ -6,6 +6,7 @@ import { RouteTable } from "../routing/index.ts";
 import type { ModelAddress } from "../runtime/index.ts";
 import { monotonic } from "./clock.ts";
 import { CountBook } from "./count-book.ts";
+import type { CrowdRoom } from "./crowd.ts";
 import { EvidenceBook } from "./evidence-book.ts";
 import { Guard } from "./guard.ts";
 import { OwnFailures } from "./own-failures.ts";
@@ -51,7 +52,9 @@ export class EndpointBook {
     this.#connect = connect;
     this.#post = post;
     this.#counts = new CountBook(settings);
-    this.evidence = new EvidenceBook(monotonic, (report) => post({ kind: "evidence", report }));
+    this.evidence = new EvidenceBook(monotonic, settings.workers, (report) =>
+      post({ kind: "evidence", report }),
+    );
     this.predictions = new PredictionLog({
       folder: settings.predictionsFolder,
       incarnation: settings.incarnation,
@@ -164,7 +167,7 @@ export class EndpointBook {
     this.#post({ kind: "protocol", endpoint, protocol });
   }
 
-  async connect(key: string, address: ModelAddress, inFlight: SharedArrayBuffer): Promise<void> {
+  async connect(key: string, address: ModelAddress, inFlight: CrowdRoom): Promise<void> {
     await this.served(key).connect(address, inFlight);
   }
 

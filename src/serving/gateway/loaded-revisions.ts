@@ -6,6 +6,7 @@ import type { RouteRevision } from "../../link/route/index.ts";
 import type { Runtime } from "../runtime/index.ts";
 import { monotonic } from "./clock.ts";
 import { CrashLog } from "./crash-log.ts";
+import { Crowd } from "./crowd.ts";
 import type { Log } from "./log.ts";
 import { SupervisedRevision, type SupervisionOptions } from "./supervised-revision.ts";
 import { revisionKey } from "./thread-messages.ts";
@@ -34,6 +35,8 @@ export class LoadedRevisions {
   readonly #leaving = new Map<string, Promise<void>>();
   /** By key; what ended a process is remembered beyond the revision's unloading. */
   readonly #crashes = new Map<string, CrashLog>();
+  /** By endpoint: where its requests are counted. */
+  readonly #inFlight = new Map<string, SharedArrayBuffer>();
 
   constructor(options: LoadedRevisionsOptions) {
     this.#options = options;
@@ -60,6 +63,7 @@ export class LoadedRevisions {
         endpoint,
         revision,
         runtime: this.#options.runtimes[revision.runtime.kind],
+        inFlight: this.#roomOf(endpoint),
         workers: this.#options.workers,
         crashes: this.crashes(key),
         onState: this.#options.onState,
@@ -67,6 +71,15 @@ export class LoadedRevisions {
         log: this.#options.log,
       }),
     );
+  }
+
+  #roomOf(endpoint: string): SharedArrayBuffer {
+    let room = this.#inFlight.get(endpoint);
+    if (room === undefined) {
+      room = Crowd.room();
+      this.#inFlight.set(endpoint, room);
+    }
+    return room;
   }
 
   /** A revision that is loaded, being loaded, or failed to load. */
@@ -168,6 +181,7 @@ export class LoadedRevisions {
   }
 
   workerGone(worker: number): void {
+    for (const room of this.#inFlight.values()) Crowd.forget(room, worker);
     for (const revision of this.#revisions.values()) revision.workerGone(worker);
   }
 }

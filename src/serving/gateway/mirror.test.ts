@@ -85,7 +85,7 @@ async function setUp(address: ModelAddress = ADDRESS) {
     suspects: new SuspectDesk(() => undefined),
     onLost: (key) => lost.push(key),
   });
-  await served.connect(address, Crowd.room());
+  await served.connect(address, { revision: Crowd.room(), endpoint: Crowd.room() });
   served.open();
   const stage = new EvidenceStage();
   stage.watch(watch);

@@ -65,7 +65,7 @@ function setUp(address: ModelAddress = ADDRESS) {
     ticket: null,
   };
   const bring = async (): Promise<FakeClient> => {
-    await served.connect(address, Crowd.room());
+    await served.connect(address, { revision: Crowd.room(), endpoint: Crowd.room() });
     return clients.at(-1) ?? new FakeClient();
   };
   return { served, suspects, told, request, replays, bring };

@@ -13,7 +13,7 @@ import {
 } from "../runtime/index.ts";
 import { monotonic } from "./clock.ts";
 import type { CountCell } from "./count-book.ts";
-import { Crowd } from "./crowd.ts";
+import { Crowd, type CrowdRoom } from "./crowd.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { Gate } from "./gate.ts";
 import { Strikes } from "./strikes.ts";
@@ -108,9 +108,9 @@ export class ServedRevision {
   /**
    * Dials `address` in place of the connection there was; requests wait until `open`. What the old
    * one still has in flight ends first, so that the main thread knows of every suspect before
-   * requests go to the replacement. `inFlight` is its `Crowd`'s.
+   * requests go to the replacement. `inFlight`: where its requests are counted.
    */
-  connect(address: ModelAddress, inFlight: SharedArrayBuffer): Promise<void> {
+  connect(address: ModelAddress, inFlight: CrowdRoom): Promise<void> {
     this.gate.close();
     this.#mayOpen = false;
     const connected = this.#connecting.then(() => this.#dial(address, inFlight));
@@ -124,7 +124,7 @@ export class ServedRevision {
     if (this.#client !== null) this.gate.open();
   }
 
-  async #dial(address: ModelAddress, inFlight: SharedArrayBuffer): Promise<void> {
+  async #dial(address: ModelAddress, inFlight: CrowdRoom): Promise<void> {
     const old = this.#client;
     this.#client = null;
     if (old !== null) {
@@ -220,13 +220,13 @@ export class ServedRevision {
   async #forward(client: ForwardingClient, request: ForwardRequest): Promise<Forwarded> {
     const crowd = this.#crowd;
     if (crowd === null) return client.forward(request);
-    const one = crowd.enter();
+    const beside = crowd.enter();
     try {
       const answer = await client.forward(request);
-      const beside = crowd.beside(one);
+      const answered = { ...answer, beside: beside() };
       if (Buffer.isBuffer(answer.body)) crowd.leave();
       else answer.body.once("close", () => crowd.leave());
-      return { ...answer, beside };
+      return answered;
     } catch (error) {
       crowd.leave();
       throw error;

@@ -7,6 +7,7 @@ import { DEFAULT_LIMITS, type RouteRevision } from "../../link/route/index.ts";
 import type { LoadedModel, LoadProof } from "../runtime/index.ts";
 import { monotonic } from "./clock.ts";
 import { CrashLog } from "./crash-log.ts";
+import { Crowd } from "./crowd.ts";
 import { SupervisedRevision, type Trouble } from "./supervised-revision.ts";
 
 const signature = { inputs: [], outputs: [] };
@@ -54,6 +55,7 @@ function supervise(loads: readonly Error[] = []) {
   const supervised = new SupervisedRevision({
     endpoint: parseEndpointName("iris-prod"),
     revision,
+    inFlight: Crowd.room(),
     runtime: {
       load: () => {
         const error = errors.shift();

@@ -6,7 +6,7 @@ import type { RouteRevision } from "../../link/route/index.ts";
 import type { LoadedModel, LoadProof, ModelAddress, Runtime } from "../runtime/index.ts";
 import { monotonic } from "./clock.ts";
 import type { CrashLog } from "./crash-log.ts";
-import { Crowd } from "./crowd.ts";
+import { Crowd, type CrowdRoom } from "./crowd.ts";
 import { HARD_LIMITS, type Breach } from "./hard-limits.ts";
 import type { Log } from "./log.ts";
 import { takesCopies } from "./served-revision.ts";
@@ -39,6 +39,8 @@ export interface SupervisionOptions {
   readonly endpoint: RevisionState["endpoint"];
   readonly revision: RouteRevision;
   readonly runtime: Runtime;
+  /** Where all workers count its endpoint's requests. */
+  readonly inFlight: SharedArrayBuffer;
   readonly workers: Pick<WorkerPool, "all" | "tell" | "tellOne">;
   readonly crashes: CrashLog;
   readonly onState: (state: RevisionState) => void;
@@ -59,8 +61,8 @@ export class SupervisedRevision {
   readonly key: string;
   readonly subject: string;
   readonly revision: RouteRevision;
-  /** What all workers have in flight at it: a `Crowd`'s. */
-  readonly inFlight = Crowd.room();
+  /** Where all workers count its requests. */
+  readonly inFlight: CrowdRoom;
   readonly #options: SupervisionOptions;
   readonly #suspects = new SuspectQueue();
   readonly #end = Promise.withResolvers<void>();
@@ -84,6 +86,7 @@ export class SupervisedRevision {
     const { endpoint, revision } = options;
     this.#options = options;
     this.revision = revision;
+    this.inFlight = { revision: Crowd.room(), endpoint: options.inFlight };
     this.key = revisionKey(endpoint, revision.revision, revision.digest);
     this.subject = `${endpoint}/${revision.revision}`;
     this.#state = {
@@ -150,7 +153,7 @@ export class SupervisedRevision {
   }
 
   workerGone(worker: number): void {
-    Crowd.forget(this.inFlight, worker);
+    Crowd.forget(this.inFlight.revision, worker);
     this.#suspects.workerGone(worker);
   }
 

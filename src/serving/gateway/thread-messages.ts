@@ -3,11 +3,14 @@ import type { Count } from "../../link/count/index.ts";
 import type { Route } from "../../link/route/index.ts";
 import type { EvidenceReport } from "../evidence/index.ts";
 import type { ModelAddress } from "../runtime/index.ts";
+import type { CrowdRoom } from "./crowd.ts";
 import type { WorkerBreach } from "./hard-limits.ts";
 
 /** What a worker thread is started with. */
 export interface WorkerSettings {
   readonly worker: number;
+  /** How many there are. */
+  readonly workers: number;
   readonly gateway: string;
   readonly incarnation: string;
   readonly build: string;
@@ -36,8 +39,8 @@ export type WorkerCommand =
       readonly kind: "connect";
       readonly key: string;
       readonly address: ModelAddress;
-      /** What all workers have in flight at it: a `Crowd`'s. */
-      readonly inFlight: SharedArrayBuffer;
+      /** Where its requests are counted. */
+      readonly inFlight: CrowdRoom;
     }
   /** Hang up once nothing is pending, and forget it. */
   | { readonly kind: "disconnect"; readonly key: string }

@@ -13,12 +13,16 @@ export interface RunFrame {
   readonly rows: number;
 }
 
-/** Other requests that a server had in flight beside one. */
+/** Other requests that were in flight beside one. */
 export interface Beside {
-  /** When it was sent. */
+  /** At its server, when it was sent. */
   readonly atStart: number;
-  /** Whether any came between that and its answer. */
+  /** Whether any came there between that and its answer. */
   readonly moreCame: boolean;
+  /** At the servers of its endpoint's other revisions, when it was sent. */
+  readonly elsewhere: number;
+  /** Whether there was none at any of these servers from then until it was answered. */
+  readonly alone: boolean;
 }
 
 /** Outputs of one request and what they cost. */
