@@ -86,6 +86,7 @@ export class Gateway {
       onReady: () => this.#control?.evidenceReady(),
     });
     const workers = taken.reusePort ? config.workers : 1;
+    const reusePort = workers > 1;
     this.#workers = new WorkerPool({
       entry: config.workerEntry,
       count: workers,
@@ -96,15 +97,11 @@ export class Gateway {
         build: config.build,
         host: config.serveHost,
         port: taken.port,
-        reusePort: taken.reusePort && config.workers > 1,
+        reusePort,
         grpc:
           grpc === null || config.grpc === null
             ? null
-            : {
-                host: config.grpc.host,
-                port: grpc.port,
-                reusePort: taken.reusePort && config.workers > 1,
-              },
+            : { host: config.grpc.host, port: grpc.port, reusePort },
         defaultEndpoint: config.defaultEndpoint,
         predictionsFolder: this.#predictionsFolder,
         requestIdKey: requestIdKey(join(config.dataDir, "keys", "request-id.key")),
