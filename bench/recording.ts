@@ -72,6 +72,7 @@ function microsecondsPerRequest(
 function bookOf(arms: Route["split"]["arms"], watch: Route["watch"] = null): EndpointBook {
   const settings = {
     worker: 0,
+    workers: 1,
     gateway: "bench",
     incarnation: "bench",
     build: "bench",

@@ -40,8 +40,10 @@ export class EvidenceStage {
   readonly collector: EvidenceCollector;
   #interval = 0;
   #watch: Watch | null = null;
+  readonly #count: number;
 
   constructor(workers = 1) {
+    this.#count = workers;
     const clock = { now: () => 1_000_000 + this.now, monotonic: () => this.now };
     const source = {
       gateway: "host",
@@ -55,7 +57,7 @@ export class EvidenceStage {
 
   /** A worker begins. */
   join(worker: number): void {
-    const recorder = new EvidenceRecorder("iris-prod", () => this.now);
+    const recorder = new EvidenceRecorder("iris-prod", () => this.now, this.#count);
     recorder.route(this.#interval, this.#watch);
     this.workers.set(worker, recorder);
     this.collector.join(worker);

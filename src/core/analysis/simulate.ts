@@ -175,7 +175,7 @@ interface Stand {
   readonly labels: SimulatedLabels | null;
 }
 
-/** Pairs whose times are looked at in each interval, about: of one worker. */
+/** Pairs whose times are looked at in each interval, about: of one gateway. */
 const PAIRS_SEEN = 100;
 
 function drawPairs(

@@ -266,3 +266,24 @@ test("of very many pairs chance chooses those whose answers are looked at", () =
   expect(second).toBeGreaterThan(40);
   expect(second).toBeLessThan(180);
 });
+
+test("however many workers there are, and however long answers take, not many more are looked at", () => {
+  const stage = mirroring(STABLE, 4);
+  const seen: number[] = [];
+  const open: PairTicket[][] = [];
+  for (let second = 0; second < 8; second += 1) {
+    open.push(
+      Array.from({ length: 2_000 }, (_, pair) =>
+        pairOf(stage, { outcome: answer(3), worker: pair % 4 }),
+      ),
+    );
+    // They end in the interval after the next.
+    const ending = open.length > 2 ? (open.shift() ?? []) : [];
+    for (const pair of ending) pair.answered(answer(3));
+    for (const { pairs } of stage.pass(1_000))
+      seen.push((pairs.latency["1"] ?? []).reduce((sum, [, , times]) => sum + times, 0));
+  }
+  expect(seen[0]).toBe(2_000);
+  expect(seen.length).toBeGreaterThan(4);
+  expect(Math.max(...seen.slice(1))).toBeLessThan(180);
+});

@@ -44,6 +44,7 @@ export class PairTicket implements Pending {
     // From its own sending: what the original took is not held against it.
     this.deadlineAt = terms.sentAt + terms.deadlineMs;
     terms.window.add(this);
+    terms.window.pairsSent += 1;
   }
 
   /** The process died with it. */

@@ -21,6 +21,8 @@ import { EvidenceWindow } from "./window.ts";
 
 /** A longer sticky key is told by its hash. */
 const LONGEST_KEY = 64;
+/** Pairs whose answers are looked at in an interval, about, of all workers: of more, chance chooses. */
+const MOST_PAIRS_SEEN = 100;
 /** What was open when a watch ended is looked at this often, ms. */
 const LEFT_OVER_MS = 250;
 
@@ -112,6 +114,7 @@ export class ArmRecorder implements TicketArm {
 export class EvidenceRecorder {
   readonly #endpoint: string;
   readonly #now: () => number;
+  readonly #mostSeen: number;
   /** Oldest first; the last one may still be admitted to. */
   readonly #windows: EvidenceWindow[] = [];
   readonly #arms = new Map<number, ArmRecorder>();
@@ -121,10 +124,11 @@ export class EvidenceRecorder {
   #binner: InputBinner | null = null;
   #memory = new RolloutMemory();
 
-  /** `now` is CLOCK_MONOTONIC, ms. */
-  constructor(endpoint: string, now: () => number) {
+  /** `now` is CLOCK_MONOTONIC, ms; `workers`: how many count this endpoint's requests. */
+  constructor(endpoint: string, now: () => number, workers = 1) {
     this.#endpoint = endpoint;
     this.#now = now;
+    this.#mostSeen = MOST_PAIRS_SEEN / workers;
   }
 
   /** The route has changed; within an interval split and watch are the same. */
@@ -216,6 +220,13 @@ export class EvidenceRecorder {
     return { interval: this.#interval, tick: final ? LAST_TICK : tick - 1 };
   }
 
+  /** Of the next window, by the fullest that is open: where answers take long, the last has few pairs yet. */
+  get #pairShare(): number {
+    let most = this.#current?.pairsSent ?? 0;
+    for (const { pairsSent } of this.#windows) most = Math.max(most, pairsSent);
+    return this.#mostSeen / Math.max(this.#mostSeen, most);
+  }
+
   #windowAt(at: number): EvidenceWindow {
     const watch = this.#watch;
     if (watch === null) throw new Error("a request is recorded although nothing is watched");
@@ -223,7 +234,7 @@ export class EvidenceRecorder {
     if (this.#current?.tally.tick === tick) return this.#current;
     this.#current = new EvidenceWindow(this.#interval, tick, {
       revisions: revisionsOf(watch),
-      before: this.#current,
+      pairShare: this.#pairShare,
     });
     this.#windows.push(this.#current);
     return this.#current;

@@ -10,9 +10,6 @@ export interface Pending {
   expire(now: number): void;
 }
 
-/** Pairs whose answers are looked at in each window, about: where there are more, chance chooses. */
-const MOST_PAIRS_SEEN = 100;
-
 /** The requests admitted within one interval, and what became of them. */
 export class EvidenceWindow {
   readonly tally: WindowTally;
@@ -22,18 +19,17 @@ export class EvidenceWindow {
   readonly sampledKeys = new Set<string>();
   /** The share of pairs whose answers are looked at: fixed before any of them is known. */
   readonly pairShare: number;
+  /** Requests of it that were sent on to the other revision. */
+  pairsSent = 0;
   readonly #open: Pending[] = [];
 
   constructor(
     interval: number,
     tick: number,
-    {
-      revisions,
-      before,
-    }: { readonly revisions: readonly number[]; readonly before: EvidenceWindow | null },
+    { revisions, pairShare }: { readonly revisions: readonly number[]; readonly pairShare: number },
   ) {
     this.tally = newWindow(interval, tick, revisions);
-    this.pairShare = MOST_PAIRS_SEEN / Math.max(MOST_PAIRS_SEEN, before?.tally.pairs.pairs ?? 0);
+    this.pairShare = pairShare;
   }
 
   /** True while something that was admitted has neither ended nor passed its deadline. */

@@ -52,7 +52,9 @@ export class EndpointBook {
     this.#connect = connect;
     this.#post = post;
     this.#counts = new CountBook(settings);
-    this.evidence = new EvidenceBook(monotonic, (report) => post({ kind: "evidence", report }));
+    this.evidence = new EvidenceBook(monotonic, settings.workers, (report) =>
+      post({ kind: "evidence", report }),
+    );
     this.predictions = new PredictionLog({
       folder: settings.predictionsFolder,
       incarnation: settings.incarnation,

@@ -12,12 +12,14 @@ const BEHIND_MS = 1;
 /** The recorders of one worker, and when they tell the main thread; no message per request. */
 export class EvidenceBook {
   readonly #now: () => number;
+  readonly #workers: number;
   readonly #post: (report: EvidenceReport) => void;
   readonly #entries = new Map<string, Entry>();
 
   /** `now` is CLOCK_MONOTONIC, ms. */
-  constructor(now: () => number, post: (report: EvidenceReport) => void) {
+  constructor(now: () => number, workers: number, post: (report: EvidenceReport) => void) {
     this.#now = now;
+    this.#workers = workers;
     this.#post = post;
   }
 
@@ -26,7 +28,7 @@ export class EvidenceBook {
     let entry = this.#entries.get(endpoint);
     if (entry === undefined) {
       if (watch === null) return null;
-      entry = { recorder: new EvidenceRecorder(endpoint, this.#now), timer: null };
+      entry = { recorder: new EvidenceRecorder(endpoint, this.#now, this.#workers), timer: null };
       this.#entries.set(endpoint, entry);
     }
     entry.recorder.route(interval, watch);

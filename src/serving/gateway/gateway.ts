@@ -84,10 +84,12 @@ export class Gateway {
       clock: systemClock,
       onReady: () => this.#control?.evidenceReady(),
     });
+    const workers = taken.reusePort ? config.workers : 1;
     this.#workers = new WorkerPool({
       entry: config.workerEntry,
-      count: taken.reusePort ? config.workers : 1,
+      count: workers,
       settings: {
+        workers,
         gateway: hostname(),
         incarnation: this.#self.nonce,
         build: config.build,

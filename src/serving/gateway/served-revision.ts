@@ -224,7 +224,7 @@ export class ServedRevision {
     try {
       const answer = await client.forward(request);
       const answered = { ...answer, beside: beside() };
-      if (Buffer.isBuffer(answer.body) || answer.body.closed) crowd.leave();
+      if (Buffer.isBuffer(answer.body)) crowd.leave();
       else answer.body.once("close", () => crowd.leave());
       return answered;
     } catch (error) {

@@ -9,6 +9,8 @@ import type { WorkerBreach } from "./hard-limits.ts";
 /** What a worker thread is started with. */
 export interface WorkerSettings {
   readonly worker: number;
+  /** How many there are. */
+  readonly workers: number;
   readonly gateway: string;
   readonly incarnation: string;
   readonly build: string;

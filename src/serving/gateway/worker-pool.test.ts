@@ -28,6 +28,7 @@ const settings = {
   predictionsFolder: "/nowhere",
   requestIdKey: "",
   probeToken: "",
+  workers: 2,
 };
 const crash = { kind: "unavailable", key: "e/1@x", why: "" } as const;
 
