@@ -84,12 +84,11 @@ export class Gateway {
       clock: systemClock,
       onReady: () => this.#control?.evidenceReady(),
     });
-    const workers = taken.reusePort ? config.workers : 1;
     this.#workers = new WorkerPool({
       entry: config.workerEntry,
-      count: workers,
+      count: workersOf(parts, taken),
       settings: {
-        workers,
+        workers: workersOf(parts, taken),
         gateway: hostname(),
         incarnation: this.#self.nonce,
         build: config.build,
@@ -366,6 +365,10 @@ function healthPath(
   if (runtime.kind === "onnx") return "/";
   const server = runtime.kind === "remote" ? remotes[runtime.remote] : launchers[runtime.launcher];
   return server?.health ?? "/";
+}
+
+function workersOf({ config }: GatewayParts, { reusePort }: TakenAddress): number {
+  return reusePort ? config.workers : 1;
 }
 
 function takeGrpcAddress(folder: string, { grpc }: GatewayConfig): Promise<TakenAddress> | null {
