@@ -16,6 +16,7 @@ import {
 } from "./input-drift-test.ts";
 import {
   addHistograms,
+  noPairCounts,
   type ArmCounts,
   type Interval,
   type PairCounts,
@@ -41,7 +42,7 @@ import {
   totalOfPairs,
   type LatencyTestState,
 } from "./latency-test.ts";
-import type { MetricPlan, TestPlan } from "./plan.ts";
+import type { Comparison, MetricPlan, TestPlan } from "./plan.ts";
 import { averageLogE } from "./process.ts";
 import {
   directRateLogE,
@@ -103,6 +104,7 @@ export interface Step {
   readonly arms: { readonly candidate: ArmCounts; readonly stable: ArmCounts } | null;
   /** Whether pairs stand for the arms. */
   readonly pairs: PairCounts | null;
+  readonly comparison: Comparison;
   readonly horizon: number;
   /** Planned intervals that are over with this one. */
   readonly over: number;
@@ -235,9 +237,18 @@ function observeRateMetric(
   };
 }
 
-/** What is shown of an interval: the pairs where they stand for the arms, else what callers got. */
-function seenAtGateway(source: GatewayRate, { interval, pairs }: Step): JudgedArms {
-  if (source === "errors" && pairs !== null) return pairArms(pairs);
+/**
+ * The pairs of which an interval is shown; null: what callers got is. Where pairs are all that is compared,
+ * requests that have none would make two numbers side by side out of unlike things.
+ */
+function pairsShown({ comparison, pairs }: Pick<Step, "comparison" | "pairs">): PairCounts | null {
+  return pairs ?? (comparison === "paired" ? noPairCounts() : null);
+}
+
+function seenAtGateway(source: GatewayRate, step: Step): JudgedArms {
+  const { interval } = step;
+  const pairs = source === "errors" ? pairsShown(step) : null;
+  if (pairs !== null) return pairArms(pairs);
   return {
     candidate: gatewayRate(source, interval.candidate),
     stable: gatewayRate(source, interval.stable),
@@ -248,7 +259,8 @@ function seenAtGateway(source: GatewayRate, { interval, pairs }: Step): JudgedAr
 function slowOf(
   test: LatencyTestState,
   quantiles: readonly number[],
-  { interval, pairs }: Pick<Step, "interval" | "pairs">,
+  { interval }: Step,
+  pairs: PairCounts | null,
 ): readonly JudgedArms[] {
   return pairs === null
     ? strataOf(test, quantiles, interval).map(totalOf)
@@ -258,20 +270,22 @@ function slowOf(
 function observeLatencyMetric(
   plan: TestPlan & { readonly test: "latency" },
   state: LatencyState,
-  { interval, arms, pairs, over }: Step,
+  step: Step,
 ): LatencyState {
+  const { interval, arms, pairs, over } = step;
   const { slower, limit } = state;
   const quantiles = plan.slower?.quantiles ?? [];
   const own = pooled(interval.candidate.latency);
-  // Where pairs are compared, their times are shown: those of other requests were not.
+  const shown = slower === null ? null : pairsShown(step);
   const [candidate, stable] =
-    pairs === null || slower === null
+    shown === null
       ? [own, pooled(interval.stable.latency)]
       : [
-          pooled(timesInPairs(pairs.latency, "candidate")),
-          pooled(timesInPairs(pairs.latency, "stable")),
+          // A limit is for all of the candidate's.
+          limit === null ? pooled(timesInPairs(shown.latency, "candidate")) : own,
+          pooled(timesInPairs(shown.latency, "stable")),
         ];
-  const slow = slower === null ? [] : slowOf(slower, quantiles, { interval, pairs });
+  const slow = slower === null ? [] : slowOf(slower, quantiles, step, shown);
   return {
     test: "latency",
     slower:
@@ -321,8 +335,8 @@ function limitArms(
 
 function observeDriftMetric(state: DriftState, step: Step): DriftState {
   const { drift } = state;
-  const { interval, pairs } = step;
-  const told = pairs === null ? { arms: interval, pairs } : { arms: null, pairs };
+  const pairs = pairsShown(step);
+  const told = pairs === null ? { arms: step.interval, pairs } : { arms: null, pairs };
   const counts = drift.classes === null ? null : countClasses(drift.classes, told);
   const next = observeDrift(drift, step, step);
   return {
