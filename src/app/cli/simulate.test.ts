@@ -104,6 +104,23 @@ test("the traffic and the policy of an endpoint are what it takes by default", a
   expect(faster.out).toContain("(measured and told)");
 });
 
+test("in a blue/green bake copies show a slowdown, and with nothing beside the candidate nothing does", async () => {
+  const baseline = drawBaseline(seededRandom(3), 300, 30, { errorRate: 0.01, latencyMs: 20 });
+  const traffic = trafficOf(baseline, "auto");
+  const shown = { endpoint: "fraud-prod", isDefault: true, policy: { model: "fraud" } };
+  const under = async (rollout: object) => {
+    api.script({
+      "GET /traffic": [{ endpoint: "fraud-prod", revision: null, traffic, labels: null }],
+      "GET /policy": [{ ...shown, policy: { ...shown.policy, rollout } }],
+    });
+    const argv = ["simulate", "--runs", "5", "--catch", "100%", "--rate", "40/s"];
+    return (await api.run(argv)).out;
+  };
+  expect(await under({ blueGreen: {}, bake: "1h" })).toMatch(/2 x as slow +100 %/);
+  const alone = await under({ recreate: {}, bake: "5m" });
+  expect(alone).toContain("nothing runs beside the candidate: slowdowns are left out");
+});
+
 test("labels are drawn as they came, as told, or as is assumed and said", async () => {
   const argv = [...TOLD, "--runs", "3", "--catch", "100%"];
   const assumed = await api.run(argv);

@@ -104,10 +104,10 @@ function restOf({ requests, bad }: JudgedArms["stable"]): JudgedArms["stable"] {
 
 /** What stable predicted. */
 function outputsOfStable({ arms, pairs }: Compared): ArmCounts["outputs"] {
-  let outputs = arms?.stable.outputs ?? {};
+  const outputs = new Map<string, number>();
   for (const [, stable, times] of pairs?.outputs ?? [])
-    outputs = addOutputs(outputs, { [stable]: times });
-  return outputs;
+    outputs.set(stable, (outputs.get(stable) ?? 0) + times);
+  return addOutputs(arms?.stable.outputs ?? {}, Object.fromEntries(outputs));
 }
 
 /** The test after one more interval. */
@@ -136,9 +136,10 @@ export function observeDrift(
       ...startProcesses(frozen, horizon),
     };
   }
-  const counts = classes.map((one): ClassCounts => ({
+  const byPairs = pairs === null ? null : classPairs(classes, pairs.outputs);
+  const counts = classes.map((one, at): ClassCounts => ({
     arms: arms === null ? null : armsOfClass(one, arms, classes),
-    pairs: pairs === null ? null : classPairs(one, pairs.outputs, classes),
+    pairs: byPairs?.[at] ?? null,
   }));
   const next = (process: EProcess, at: number, direction: "higher" | "lower"): EProcess => {
     const [own, one] = [counts[at], classes[at]];
@@ -177,11 +178,12 @@ export function countClasses(
   classes: readonly OutputClass[],
   { arms, pairs }: Compared,
 ): readonly JudgedArms[] {
-  return classes.map((one) => {
+  const byPairs = pairs === null ? [] : classPairs(classes, pairs.outputs);
+  return classes.map((one, at) => {
     const own =
       arms === null ? { candidate: NOTHING, stable: NOTHING } : armsOfClass(one, arms, classes);
-    if (pairs === null) return own;
-    return addArms(own, pairArms(classPairs(one, pairs.outputs, classes)));
+    const more = byPairs[at];
+    return more === undefined ? own : addArms(own, pairArms(more));
   });
 }
 

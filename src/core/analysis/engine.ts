@@ -303,6 +303,7 @@ export function observe(before: AnalysisState, interval: Interval): AnalysisStat
         ...step,
         interval,
         horizon,
+        comparison: plan.comparison,
         over: overAt(before, interval),
         dispersion: analysis.dispersion,
       },

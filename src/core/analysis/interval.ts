@@ -189,6 +189,11 @@ export function isCrowded(batch: string): boolean {
   return batch.includes("+");
 }
 
+/** Whether others were in flight beside what is named so. */
+export function hasCompany(batch: string): boolean {
+  return batch.includes("+");
+}
+
 /** Bins of numeric predictions: neighbours differ by a quarter, what is below a billionth is 0. */
 const BIN_GAMMA = 1.25;
 const SMALLEST_BIN = Math.floor(Math.log(1e-9) / Math.log(BIN_GAMMA));

@@ -21,7 +21,7 @@ import {
   type RateInput,
   type RateTestState,
 } from "./rate-test.ts";
-import type { Step } from "./step.ts";
+import { pairsShown, type Step } from "./step.ts";
 
 type LatencyPlan = TestPlan & { readonly test: "latency" };
 
@@ -65,10 +65,11 @@ export function startLatencyMetric(test: LatencyPlan, horizon: number): LatencyM
 function slowOf(
   test: LatencyTestState,
   quantiles: readonly number[],
-  { interval, pairs }: Pick<Step, "interval" | "pairs">,
+  step: Step,
 ): readonly JudgedArms[] {
+  const pairs = pairsShown(step);
   return pairs === null
-    ? strataOf(test, quantiles, interval).map(totalOf)
+    ? strataOf(test, quantiles, step.interval).map(totalOf)
     : pairStrataOf(test, quantiles, pairs.latency).map(totalOfPairs);
 }
 
@@ -83,9 +84,10 @@ function isWarm(
 }
 
 function warmer({ since, answers }: Warming, { interval, pairs }: Step): Warming {
-  const own =
-    pairs === null ? interval.candidate.latency : timesInPairs(pairs.latency, "candidate");
-  const more = sizeOf(pooled(own));
+  const own = sizeOf(pooled(interval.candidate.latency));
+  // Where it has no callers, copies are what it answers.
+  const more =
+    own > 0 || pairs === null ? own : sizeOf(pooled(timesInPairs(pairs.latency, "candidate")));
   return { since: more > 0 ? (since ?? interval.from) : since, answers: answers + more };
 }
 
@@ -122,18 +124,15 @@ export function observeLatencyMetric(
   };
 }
 
-/** Where pairs are compared, their times: those of other requests were not. */
-function shownOf(
-  { slower }: LatencyMetricState,
-  { interval, pairs }: Step,
-): LatencyMetricState["shown"] {
-  if (pairs === null || slower === null)
-    return {
-      candidate: pooled(interval.candidate.latency),
-      stable: pooled(interval.stable.latency),
-    };
+/** Times as they are shown side by side. */
+function shownOf({ slower, limit }: LatencyMetricState, step: Step): LatencyMetricState["shown"] {
+  const { interval } = step;
+  const pairs = slower === null ? null : pairsShown(step);
+  const own = pooled(interval.candidate.latency);
+  if (pairs === null) return { candidate: own, stable: pooled(interval.stable.latency) };
   return {
-    candidate: pooled(timesInPairs(pairs.latency, "candidate")),
+    // A limit is for all of the candidate's.
+    candidate: limit === null ? pooled(timesInPairs(pairs.latency, "candidate")) : own,
     stable: pooled(timesInPairs(pairs.latency, "stable")),
   };
 }

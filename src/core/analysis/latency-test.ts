@@ -9,11 +9,11 @@ import {
 import type { Tolerance } from "../policy/index.ts";
 import { bucketAt, sizeOf, slowerThan, tailsOf, type Histogram } from "./histogram.ts";
 import {
-  addHistograms,
   addLatencies,
   isCrowded,
   latencyBucket,
   latencyEdgeMs,
+  rising,
   type ArmCounts,
   type PairCounts,
 } from "./interval.ts";
@@ -258,10 +258,12 @@ export function timesInPairs(
   of: "candidate" | "stable",
 ): ArmCounts["latency"] {
   const entries = Object.entries(latency).map(([batch, joint]): [string, Histogram] => {
-    let histogram: Histogram = [];
-    for (const [candidate, stable, times] of joint)
-      histogram = addHistograms(histogram, [[of === "candidate" ? candidate : stable, times]]);
-    return [batch, histogram];
+    const buckets = new Map<number, number>();
+    for (const [candidate, stable, times] of joint) {
+      const bucket = of === "candidate" ? candidate : stable;
+      buckets.set(bucket, (buckets.get(bucket) ?? 0) + times);
+    }
+    return [batch, rising([...buckets])];
   });
   return Object.fromEntries(entries);
 }

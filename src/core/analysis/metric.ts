@@ -39,7 +39,7 @@ import {
   type RateTestState,
 } from "./rate-test.ts";
 import { signalArms, signalInput, signalOf, signalSeen, type SignalRest } from "./signal-input.ts";
-import type { Step } from "./step.ts";
+import { pairsShown, type Step } from "./step.ts";
 
 /** Where the test of one metric stands. Plain JSON. */
 export type TestState =
@@ -194,9 +194,10 @@ function observeRateMetric(
   };
 }
 
-/** What is shown of an interval: the pairs where they stand for the arms, else what callers got. */
-function seenAtGateway(source: GatewayRate, { interval, pairs }: Step): JudgedArms {
-  if (source === "errors" && pairs !== null) return pairArms(pairs);
+function seenAtGateway(source: GatewayRate, step: Step): JudgedArms {
+  const { interval } = step;
+  const pairs = source === "errors" ? pairsShown(step) : null;
+  if (pairs !== null) return pairArms(pairs);
   return {
     candidate: gatewayRate(source, interval.candidate),
     stable: gatewayRate(source, interval.stable),
@@ -205,8 +206,8 @@ function seenAtGateway(source: GatewayRate, { interval, pairs }: Step): JudgedAr
 
 function observeDriftMetric(state: DriftState, step: Step): DriftState {
   const { drift } = state;
-  const { interval, pairs } = step;
-  const told = pairs === null ? { arms: interval, pairs } : { arms: null, pairs };
+  const pairs = pairsShown(step);
+  const told = pairs === null ? { arms: step.interval, pairs } : { arms: null, pairs };
   const counts = drift.classes === null ? null : countClasses(drift.classes, told);
   const next = observeDrift(drift, step, step);
   return {

@@ -53,20 +53,35 @@ export function countOutputs(one: Bounds, outputs: Outputs, classes: readonly Bo
   return rest;
 }
 
-/** Of pairs of predictions, those of which the one, the other or both are of a class. */
+/** By class: of pairs of predictions, those of which the one, the other or both are of it. */
 export function classPairs(
-  one: Bounds,
-  joint: PairCounts["outputs"],
   classes: readonly Bounds[],
-): JudgedPairs {
-  const counts = { pairs: 0, onlyCandidateBad: 0, onlyStableBad: 0, bothBad: 0 };
-  const isOf = (label: string): boolean => countOutputs(one, { [label]: 1 }, classes) > 0;
+  joint: PairCounts["outputs"],
+): readonly JudgedPairs[] {
+  // Labels come again and again, and telling their classes costs more than counting.
+  const known = new Map<string, readonly boolean[]>();
+  const classesOf = (label: string): readonly boolean[] => {
+    let own = known.get(label);
+    if (own === undefined) {
+      own = classes.map((one) => countOutputs(one, { [label]: 1 }, classes) > 0);
+      known.set(label, own);
+    }
+    return own;
+  };
+  const counts = classes.map(() => ({
+    pairs: 0,
+    onlyCandidateBad: 0,
+    onlyStableBad: 0,
+    bothBad: 0,
+  }));
   for (const [candidate, stable, times] of joint) {
-    counts.pairs += times;
-    const [ours, theirs] = [isOf(candidate), isOf(stable)];
-    if (ours && theirs) counts.bothBad += times;
-    else if (ours) counts.onlyCandidateBad += times;
-    else if (theirs) counts.onlyStableBad += times;
+    const [ours, theirs] = [classesOf(candidate), classesOf(stable)];
+    counts.forEach((own, at) => {
+      own.pairs += times;
+      if (ours[at] === true && theirs[at] === true) own.bothBad += times;
+      else if (ours[at] === true) own.onlyCandidateBad += times;
+      else if (theirs[at] === true) own.onlyStableBad += times;
+    });
   }
   return counts;
 }

@@ -152,6 +152,45 @@ describe("drift in pairs", () => {
   });
 });
 
+describe("what is shown", () => {
+  /** Three intervals of four have no copy; what is not copied is harder. */
+  const sparse = drawIntervals(seededRandom(9), {}).map((interval, at): Interval => {
+    const candidate = {
+      ...noArmCounts(),
+      requests: 400,
+      errors: 40,
+      latency: { "1": [[latencyBucket(900), 400]] as [number, number][] },
+      outputs: { yes: 400 },
+    };
+    return { ...interval, candidate, pairs: at % 4 === 0 ? interval.pairs : noPairCounts() };
+  });
+
+  test("pairs alone, not the requests that nobody compared", () => {
+    const metrics = [METRICS.errorRate, METRICS.latency, METRICS.drift];
+    const start = startWatch(analysisOf(metrics), { comparison: "paired" });
+    const [errors, latency, drift] = judge(fold(start, sparse)).metrics;
+    expect(errors).toMatchObject({
+      candidate: { observations: 600 },
+      stable: { observations: 600 },
+    });
+    expect(latency?.quantiles?.candidate).toBeLessThan(30);
+    expect(latency?.candidate.observations).toBe(latency?.stable.observations);
+    expect(drift?.candidate.observations).toBe(drift?.stable.observations);
+  });
+
+  test("beside a limit the candidate's own times, which it is judged by", () => {
+    const limited = { ...METRICS.latency, quantile: 0.9, maxMs: 100 } as const;
+    const start = startWatch(analysisOf([limited]), { comparison: "paired" });
+    const never = sparse.map((interval) => ({
+      ...interval,
+      pairs: { ...noPairCounts(), pairs: 1 },
+    }));
+    const { decision, why } = judge(fold(start, never));
+    expect(decision).toBe("hold");
+    expect(why).toMatch(/^latency: p90 9\d\d ms, at most 100 ms allowed: less than 1 in/);
+  });
+});
+
 test("false alarms of equal versions stay below alpha, over and over looked at", () => {
   let rollbacks = 0;
   const RUNS = 200;

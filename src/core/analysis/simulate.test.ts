@@ -119,6 +119,23 @@ test("on copies a slowdown is found in the bake, and an equal candidate is left 
   expect(run(bake, { errorRate: null, times: 1 })).toMatchObject({ caught: 0, undecided: 0 });
 });
 
+test("of copies the times of runs without company are compared, at a busy server too few", () => {
+  const bake = { ...CANARY, steps: [], bakeMs: 3_600_000, comparison: "paired" } as const;
+  const [all = []] = Object.values(traffic.latency);
+  const busyAt = (alone: number): Traffic => ({
+    ...traffic,
+    latency: { "1": all.map(([bucket, times]) => [bucket, Math.ceil(times * alone)]), "1+4": all },
+  });
+  const caught = (alone: number): number =>
+    simulate(
+      { planned: bake, traffic: busyAt(alone), fallback: true, labels: null },
+      { errorRate: null, times: 2 },
+      { runs: 10, seed: 5 },
+    ).caught;
+  expect(caught(1)).toBe(10);
+  expect(caught(0.001)).toBe(0);
+});
+
 test("with everything mirrored or nothing beside it, what fails always is found all the same", () => {
   const bake = { ...CANARY, steps: [], bakeMs: 3_600_000 };
   const paired = run({ ...bake, comparison: "paired" }, { errorRate: 1, times: 1 });

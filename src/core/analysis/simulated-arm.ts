@@ -1,6 +1,12 @@
 import { drawBinomial, drawCells, type Random } from "./draw.ts";
 import { sizeOf } from "./histogram.ts";
-import { latencyBucket, noArmCounts, type ArmCounts, type PairCounts } from "./interval.ts";
+import {
+  hasCompany,
+  latencyBucket,
+  noArmCounts,
+  type ArmCounts,
+  type PairCounts,
+} from "./interval.ts";
 import type { AnalysisPlan } from "./plan.ts";
 import type { Traffic } from "./traffic.ts";
 
@@ -87,17 +93,30 @@ export function simulatedArm(
   };
 }
 
-/** Times of so many requests that both arms answered, each as long as it takes; batches are alike. */
+/** Cells of runs without company, and the chance of one. */
+function aloneIn({ cells }: SimulatedArm): {
+  readonly cells: readonly Cell[];
+  readonly chance: number;
+} {
+  const alone = cells.filter(({ batch }) => !hasCompany(batch));
+  return { cells: alone, chance: alone.reduce((sum, cell) => sum + cell.chance, 0) };
+}
+
+/**
+ * Times of so many requests that both arms answered, each as long as it takes, of those that had no
+ * company at either; copies have as many rows.
+ */
 export function drawPairedTimes(
   random: Random,
   pairs: number,
-  { candidate, stable }: { readonly candidate: SimulatedArm; readonly stable: SimulatedArm },
+  arms: { readonly candidate: SimulatedArm; readonly stable: SimulatedArm },
 ): PairCounts["latency"] {
   const latency: PairCounts["latency"] = {};
+  const [candidate, stable] = [aloneIn(arms.candidate), aloneIn(arms.stable)];
   const drawn = drawCells(
     random,
-    Math.round(pairs * stable.runs),
-    candidate.cells.map(({ chance }) => chance),
+    drawBinomial(random, pairs, arms.stable.runs * candidate.chance * stable.chance),
+    candidate.cells.map(({ chance }) => chance / candidate.chance),
   );
   candidate.cells.forEach(({ batch, bucket }, at) => {
     const beside = stable.cells.filter((cell) => cell.batch === batch);

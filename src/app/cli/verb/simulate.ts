@@ -221,7 +221,7 @@ function told(measured: Traffic | null, { rate, errorRate }: Asked): Traffic {
 
 /** Slowdowns can be seen where latencies are known, and compared. */
 function seesSlowdowns({ traffic, planned }: Simulated): boolean {
-  return planned.comparison === "live" && Object.keys(traffic.latency).length > 0;
+  return planned.comparison !== "absolute" && Object.keys(traffic.latency).length > 0;
 }
 
 /** How feedback comes: as told, else as it came, else as is assumed; null where no metric hears of it. */
@@ -355,9 +355,9 @@ function describe(answer: Answer, { planned }: Simulated, session: Session): str
     ...(traffic.seesSlowdowns
       ? []
       : [
-          planned.comparison === "live"
-            ? "  latency   nothing was measured: slowdowns are left out"
-            : "  latency   only a canary compares it: slowdowns are left out",
+          planned.comparison === "absolute"
+            ? "  latency   nothing runs beside the candidate: slowdowns are left out"
+            : "  latency   nothing was measured: slowdowns are left out",
         ]),
     ...labelLines(traffic.labels),
     "",
