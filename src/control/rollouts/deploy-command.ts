@@ -29,7 +29,7 @@ import { parseEndpointName, versionLabel, type ReferenceSet } from "../../core/v
 import type { VersionRecord } from "../../storage/store/index.ts";
 import { readBaseline } from "./baseline.ts";
 import { coldSeconds } from "./cold-start.ts";
-import { comparisonIn } from "./comparison.ts";
+import { askServers, comparisonIn } from "./comparison.ts";
 import type { Endpoints, RunningEndpoint } from "./endpoints.ts";
 import { referenceOf } from "./input-reference.ts";
 import { checkCurrent } from "./named-version.ts";
@@ -204,7 +204,8 @@ async function outlookOf(
   const baseline = await readBaseline(deps.store.evidence, endpoint, { revision, before });
   const comparison = comparisonOf(deps, state, rollout);
   const { analysis } = policy;
-  const plan = planAnalysis({ analysis, horizonIntervals: 1, baseline, comparison });
+  const servers = askServers(state, rollout);
+  const plan = planAnalysis({ analysis, horizonIntervals: 1, baseline, comparison, servers });
   // Drift of inputs has a note of its own, which names the version that has no set.
   const inputs = analysis.metrics.find(({ kind }) => kind === "inputDrift")?.name;
   return foresee(

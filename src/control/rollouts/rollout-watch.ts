@@ -30,7 +30,7 @@ import type { TargetChoice } from "../../core/target/index.ts";
 import { versionLabel, type ReferenceSet } from "../../core/version/index.ts";
 import type { StoredManifest } from "../../storage/store/index.ts";
 import { allRecords, readBaseline } from "./baseline.ts";
-import { comparisonIn } from "./comparison.ts";
+import { askServers, comparisonIn } from "./comparison.ts";
 import type { EndpointDeps } from "./deps.ts";
 import {
   IntervalReader,
@@ -181,6 +181,7 @@ export class RolloutWatch {
             }),
       comparison,
       alone: bakesAlone({ comparison, bakeMs, holdback: policy.holdback }),
+      servers: askServers(state, rollout),
       reference: referenceOf(rollout, {
         candidate: await this.#referenceSet(state, rollout.candidate),
         stable: await this.#referenceSet(state, rollout.from),

@@ -64,7 +64,8 @@ export interface AnalysisState {
  * in intervals of 10 s, its counts in `stable`; without it, edges and classes are taken from what stable
  * does first in the watch. `horizonIntervals`: all steps and the bake. `alone`: a live comparison ends
  * with all traffic on the candidate (a bake without holdback); its errors are then tested against what
- * stable had before, and stable is asked before it goes back.
+ * stable had before, and stable is asked before it goes back. `servers`: one of the versions is answered by
+ * a server of its own, so that a copy may find warm what its original had to ask for.
  */
 export function planAnalysis({
   analysis,
@@ -72,6 +73,7 @@ export function planAnalysis({
   baseline,
   comparison,
   alone = false,
+  servers = false,
   reference = null,
 }: {
   readonly analysis: AnalysisPolicy;
@@ -79,9 +81,10 @@ export function planAnalysis({
   readonly baseline: readonly Interval[];
   readonly comparison: Comparison;
   readonly alone?: boolean;
+  readonly servers?: boolean;
   readonly reference?: ReferenceSet | null;
 }): AnalysisPlan {
-  const planning = { analysis, baseline, comparison, alone, reference };
+  const planning = { analysis, baseline, comparison, alone, servers, reference };
   let base = NOTHING;
   for (const { stable } of baseline) base = addJudged(base, gatewayRate("errors", stable));
   return {

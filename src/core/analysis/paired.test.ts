@@ -13,7 +13,7 @@ import {
   type Behaviour,
 } from "../../../test/support/watch.ts";
 import type { Metric } from "../policy/index.ts";
-import { latencyBucket, noArmCounts, noPairCounts, type Interval } from "./index.ts";
+import { latencyBucket, noArmCounts, noPairCounts, planAnalysis, type Interval } from "./index.ts";
 
 const BEFORE: Behaviour = { latencyMs: 20, spread: 0.3, outputs: { yes: 0.2, no: 0.8 } };
 
@@ -78,6 +78,21 @@ describe("latency in pairs", () => {
     expect(verdict(METRICS.latency, { slower: 1.5 }, { known: false }).decision).toBe("rollback");
     const early = verdict(METRICS.latency, { slower: 3, intervals: 5 }, { known: false });
     expect(early.metrics[0]?.words).toContain("learnt from 200 of stable's answers first");
+  });
+
+  test("of servers that ask others it can only hold: a copy finds warm what its original had to ask for", () => {
+    const baseline = drawBaseline(seededRandom(1), 20, 200, BEFORE);
+    const run = (comparison: "paired" | "live", servers: boolean) =>
+      planAnalysis({
+        analysis: analysisOf([METRICS.latency, METRICS.errorRate]),
+        horizonIntervals: 100,
+        baseline,
+        comparison,
+        servers,
+      }).metrics.map(({ role }) => role);
+    expect(run("paired", true)).toEqual(["hold", "rollback"]);
+    expect(run("paired", false)).toEqual(["rollback", "rollback"]);
+    expect(run("live", true)).toEqual(["rollback", "rollback"]);
   });
 
   test("hard inputs are hard for both: no run of them brings an equal candidate back", () => {

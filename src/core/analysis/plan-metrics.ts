@@ -28,6 +28,8 @@ interface Planning {
   readonly comparison: Comparison;
   /** Whether a live comparison ends with the candidate alone. */
   readonly alone: boolean;
+  /** Whether a server of its own answers for one of the versions. */
+  readonly servers: boolean;
   readonly baseline: readonly Interval[];
   /** What inputs are expected to look like; null: nobody said. */
   readonly reference: ReferenceSet | null;
@@ -36,7 +38,8 @@ interface Planning {
 /** A metric without its weight. */
 type Unweighted = Omit<MetricPlan, "weight">;
 
-const nothingBeside = (role: Role): Role => (role === "rollback" ? "hold" : role);
+/** What is no proof against the candidate alone can hold it. */
+const atMostHolds = (role: Role): Role => (role === "rollback" ? "hold" : role);
 
 function sum(parts: readonly Judged[]): Judged {
   let total = NOTHING;
@@ -155,7 +158,7 @@ function planSignal(metric: Metric & ComparedMetric, planning: Planning): Unweig
     return [{ requests, bad: Math.min(requests, signal.stable.bad) }];
   });
   const rate = ratePlan(planning, metric, { intervals, beside });
-  const role = beside ? metric.action : nothingBeside(metric.action);
+  const role = beside ? metric.action : atMostHolds(metric.action);
   return { metric, ...rateTest("signal", rate, role) };
 }
 
@@ -226,7 +229,7 @@ function planLatency(
     if (limit === null) return { metric, role: "report", test: { test: "none", why: NO_LIMIT } };
     return {
       metric,
-      role: nothingBeside(metric.action),
+      role: atMostHolds(metric.action),
       test: { test: "latency", slower: null, limit, warmUpMs },
     };
   }
@@ -243,7 +246,10 @@ function planLatency(
     adaptive: analysis.dispersion === "auto",
     margin: analysis.margin,
   };
-  return { metric, role: metric.action, test: { test: "latency", slower, limit, warmUpMs } };
+  // A copy comes second: what both versions ask (a cache, a database) may be warm for it, and only for it.
+  const role =
+    comparison === "paired" && planning.servers ? atMostHolds(metric.action) : metric.action;
+  return { metric, role, test: { test: "latency", slower, limit, warmUpMs } };
 }
 
 function planDrift(
