@@ -11,6 +11,7 @@ import { addLatencies, addOutputs, latencyBucket, noArmCounts, type Interval } f
 import { addJudged, gatewayRate, NOTHING, type GatewayRate } from "./judged.ts";
 import {
   freezeBatches,
+  guardedEdges,
   QUANTILES,
   strataOf,
   totalOf,
@@ -236,7 +237,7 @@ function planLatency(
   const { edges, gathered } = freezeBatches(latency, shift);
   const slower = {
     ...shift,
-    edges,
+    edges: comparison === "paired" ? guardedEdges(edges, latency, analysis.alpha) : edges,
     gathered,
     dispersion: latencyDispersions(planning, quantiles, edges),
     adaptive: analysis.dispersion === "auto",
