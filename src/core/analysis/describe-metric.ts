@@ -1,6 +1,5 @@
 import {
   alwaysValidP,
-  logE,
   rateConfidenceSequence,
   smallestDetectableRate,
   type ArmCounts as Judged,
@@ -17,7 +16,7 @@ import {
   type FeatureShift,
 } from "./input-drift-test.ts";
 import { addJudged, ENOUGH_TO_FREEZE, NOTHING, rateOf, type JudgedArms } from "./judged.ts";
-import { latencyDispersion } from "./latency-test.ts";
+import { latencyDispersion, latencyLogs } from "./latency-test.ts";
 import { limitLogE, metricLogSafe, type MetricState, type TestState } from "./metric.ts";
 import type { AnalysisPlan, MetricPlan, TestPlan } from "./plan.ts";
 import { rateDispersion } from "./rate-test.ts";
@@ -44,8 +43,8 @@ type LatencyTest = TestState & { readonly test: "latency" };
 function telling({ slower }: LatencyTest): number {
   let most = 0;
   let largest = -Infinity;
-  slower?.compared.forEach((process, at) => {
-    const log = logE(process);
+  if (slower === null) return most;
+  latencyLogs(slower).forEach((log, at) => {
     if (log <= largest) return;
     largest = log;
     most = at;

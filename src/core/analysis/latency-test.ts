@@ -1,4 +1,7 @@
 import {
+  limitWithoutBaseline,
+  logE,
+  meanBet,
   pairedBet,
   pairedPromotionBet,
   promotionBet,
@@ -25,8 +28,10 @@ import {
   pairArms,
   type JudgedArms,
 } from "./judged.ts";
-import { advance, averageOf, MOST_DISPERSION, startRegression, startSafety } from "./process.ts";
+import { advance, averageLogE, MOST_DISPERSION, startRegression, startSafety } from "./process.ts";
 import { addSpread, NO_SPREAD, spreadIndex, type Spread } from "./spread.ts";
+
+const UNSHIFTED: Tolerance = { absolute: 0, relative: 1 };
 
 /** The quantiles whose edges are compared when the policy names none. */
 export const QUANTILES: readonly number[] = [0.5, 0.75, 0.9, 0.95, 0.99, 0.999];
@@ -39,6 +44,8 @@ export interface LatencyEdge {
   readonly candidate: number;
   /** The share of stable's requests that was above, as known beforehand. */
   readonly centre: number;
+  /** What that share may have been at most; absent where it guards nothing (`guardedEdges`). */
+  readonly before?: number;
 }
 
 /** How latency is tested; frozen. */
@@ -65,6 +72,8 @@ export interface LatencyTestState {
   /** By quantile. */
   readonly compared: readonly EProcess[];
   readonly safe: readonly EProcess[];
+  /** By quantile: slower than stable was before; empty where that guards nothing. */
+  readonly before?: readonly EProcess[];
   readonly spread: readonly Spread[];
 }
 
@@ -101,6 +110,36 @@ export function freezeBatches(
   return { edges, gathered };
 }
 
+/**
+ * Edges that only a candidate crosses that is slower than stable was before, too. What answers copies alone
+ * is nearly idle, and may be quicker for that: its connections, its share of the processor.
+ */
+export function guardedEdges(
+  edges: LatencyTestPlan["edges"],
+  latency: ArmCounts["latency"],
+  alpha: number,
+): LatencyTestPlan["edges"] {
+  const guarded = Object.entries(edges).map(([batch, frozen]) => {
+    const histogram = latency[batch] ?? [];
+    const requests = sizeOf(histogram);
+    const own = frozen.map((edge): LatencyEdge => {
+      const { bad } = slowerThan(histogram, edge.stable);
+      const most = limitWithoutBaseline({ requests, bad }, { objective: 0, alpha, ...UNSHIFTED });
+      return { ...edge, before: Math.min(most, LARGEST_BEFORE) };
+    });
+    return [batch, own] as const;
+  });
+  return Object.fromEntries(guarded);
+}
+
+/** A limit has to be below 1. */
+const LARGEST_BEFORE = 0.99;
+
+/** Whether what stable did before has a say in pairs. */
+export function isGuarded({ edges }: Pick<LatencyTestPlan, "edges">): boolean {
+  return Object.values(edges).some((frozen) => frozen.some(({ before }) => before !== undefined));
+}
+
 /** The test before its first interval. */
 export function startLatencyTest(plan: LatencyTestPlan, horizon: number): LatencyTestState {
   return {
@@ -108,6 +147,7 @@ export function startLatencyTest(plan: LatencyTestPlan, horizon: number): Latenc
     gathered: plan.gathered,
     compared: plan.quantiles.map(() => startRegression(horizon)),
     safe: plan.margin === null ? [] : plan.quantiles.map(() => startSafety()),
+    before: isGuarded(plan) ? plan.quantiles.map(() => startRegression(horizon)) : [],
     spread: plan.quantiles.map(() => NO_SPREAD),
   };
 }
@@ -160,6 +200,7 @@ interface Stratum {
 /** Pairs of one batch at one edge. */
 interface PairStratum {
   readonly pairs: JudgedPairs;
+  readonly before: number | null;
   readonly isCrowded: boolean;
 }
 
@@ -240,7 +281,8 @@ export function pairStrataOf(
     known.flatMap(([batch, joint]) => {
       const edge = edges[batch]?.[at];
       if (edge === undefined) return [];
-      return [{ pairs: slowPairs(joint, edge), isCrowded: isCrowded(batch) }];
+      const before = edge.before ?? null;
+      return [{ pairs: slowPairs(joint, edge), before, isCrowded: isCrowded(batch) }];
     }),
   );
 }
@@ -313,7 +355,18 @@ function sumOf(
   return others.reduce((sum, own) => sum.map((before, bet) => before + (own[bet] ?? 0)), first);
 }
 
-const UNSHIFTED: Tolerance = { absolute: 0, relative: 1 };
+/** Whether the candidate's times in pairs are beyond what stable's were before. Null of none. */
+function beyondBefore({ pairs, crowded }: Told): readonly number[] | null {
+  let sum: readonly number[] | null = null;
+  for (const one of pairs) {
+    if (one.before === null || one.pairs.pairs === 0) continue;
+    const { requests, bad } = pairArms(one.pairs).candidate;
+    const share = one.isCrowded ? crowded : 1;
+    const logs = meanBet({ observations: requests, bad }, one.before).map((log) => log * share);
+    sum = sum === null ? logs : sum.map((log, bet) => log + (logs[bet] ?? 0));
+  }
+  return sum;
+}
 
 function gather(
   plan: LatencyTestPlan,
@@ -372,6 +425,11 @@ export function observeLatency(
   return {
     ...gather(plan, state, stableTimes(compared)),
     compared: state.compared.map((process, at) => next(process, at, UNSHIFTED, SLOWER)),
+    before: (state.before ?? []).map((process, at) => {
+      const own = told[at];
+      const logs = own === undefined ? null : beyondBefore(own);
+      return advance(process, logs, { dispersion: known[at] ?? 1, over });
+    }),
     safe: state.safe.map((process, at) =>
       margin === null ? process : next(process, at, margin, SAFE),
     ),
@@ -384,7 +442,18 @@ export function observeLatency(
   };
 }
 
+/**
+ * By quantile: ln of the evidence that the candidate is slower than tolerated. The smaller of two e-values
+ * is one against either hypothesis holding.
+ */
+export function latencyLogs({ compared, before = [] }: LatencyTestState): readonly number[] {
+  return compared.map((process, at) => {
+    const guard = before[at];
+    return guard === undefined ? logE(process) : Math.min(logE(process), logE(guard));
+  });
+}
+
 /** ln of the evidence that the candidate is slower than tolerated. */
 export function latencyLogE(state: LatencyTestState): number {
-  return averageOf(state.compared);
+  return averageLogE(latencyLogs(state));
 }

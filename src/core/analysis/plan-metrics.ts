@@ -11,6 +11,8 @@ import { addLatencies, addOutputs, latencyBucket, noArmCounts, type Interval } f
 import { addJudged, gatewayRate, NOTHING, type GatewayRate } from "./judged.ts";
 import {
   freezeBatches,
+  guardedEdges,
+  isGuarded,
   QUANTILES,
   strataOf,
   totalOf,
@@ -240,15 +242,16 @@ function planLatency(
   const { edges, gathered } = freezeBatches(latency, shift);
   const slower = {
     ...shift,
-    edges,
+    edges: comparison === "paired" ? guardedEdges(edges, latency, analysis.alpha) : edges,
     gathered,
     dispersion: latencyDispersions(planning, quantiles, edges),
     adaptive: analysis.dispersion === "auto",
     margin: analysis.margin,
   };
-  // A copy comes second: what both versions ask (a cache, a database) may be warm for it, and only for it.
-  const role =
-    comparison === "paired" && planning.servers ? atMostHolds(metric.action) : metric.action;
+  // A copy comes second: what both versions ask (a cache, a database) may be warm for it, and only for it. What
+  // stable did before guards against that, where it is known.
+  const isBiased = comparison === "paired" && planning.servers && !isGuarded(slower);
+  const role = isBiased ? atMostHolds(metric.action) : metric.action;
   return { metric, role, test: { test: "latency", slower, limit, warmUpMs } };
 }
 

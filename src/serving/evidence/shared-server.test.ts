@@ -135,11 +135,11 @@ test.each(["queue", "shared"] as const)(
 // What takes long ends when the others of its burst have gone, and those that wait for one are slow together.
 test.each([
   ["pool", { share: 0.95, minutes: 2, more: { perSecond: 400, work: "any" } }],
-  ["shared", { share: 0.95, more: { burst: 50 } }],
+  ["shared", { share: 0.95, minutes: 2, more: { burst: 50 } }],
   ["shared", { share: 0.5, minutes: 10, more: { perSecond: 40, burst: 50, work: "uneven" } }],
   ["machine", { share: 0.1, minutes: 10, more: { perSecond: 40, burst: 50, work: "uneven" } }],
-  ["pool", { share: 0.95, minutes: 10, more: { perSecond: 150, burst: 50, work: "uneven" } }],
-  ["queue", { share: 0.5, minutes: 10, more: { burst: 50, work: "uneven" } }],
+  ["pool", { share: 0.95, minutes: 6, more: { perSecond: 150, burst: 50, work: "uneven" } }],
+  ["queue", { share: 0.5, minutes: 6, more: { burst: 50, work: "uneven" } }],
 ] as const)("%s: an equal candidate is not slower where requests are hard: %o", (kind, of) => {
   expect(verdict(kind, of)).toBe("continue");
 });
