@@ -1,5 +1,6 @@
 import {
   alwaysValidP,
+  logE,
   rateConfidenceSequence,
   smallestDetectableRate,
   type ArmCounts as Judged,
@@ -16,8 +17,14 @@ import {
   type FeatureShift,
 } from "./input-drift-test.ts";
 import { addJudged, ENOUGH_TO_FREEZE, NOTHING, rateOf, type JudgedArms } from "./judged.ts";
-import { latencyDispersion, latencyLogs } from "./latency-test.ts";
-import { limitLogE, metricLogSafe, type MetricState, type TestState } from "./metric.ts";
+import { copiesLogE, latencyDispersion, latencyLogs } from "./latency-test.ts";
+import {
+  heldByCopies,
+  limitLogE,
+  metricLogSafe,
+  type MetricState,
+  type TestState,
+} from "./metric.ts";
 import type { AnalysisPlan, MetricPlan, TestPlan } from "./plan.ts";
 import { rateDispersion } from "./rate-test.ts";
 import { notTested } from "./untested.ts";
@@ -40,16 +47,8 @@ export interface Ahead {
 type LatencyTest = TestState & { readonly test: "latency" };
 
 /** Of the quantiles, the one with the most evidence. */
-function telling({ slower }: LatencyTest): number {
-  let most = 0;
-  let largest = -Infinity;
-  if (slower === null) return most;
-  latencyLogs(slower).forEach((log, at) => {
-    if (log <= largest) return;
-    largest = log;
-    most = at;
-  });
-  return most;
+function telling(logs: readonly number[]): number {
+  return Math.max(0, logs.indexOf(Math.max(...logs)));
 }
 
 function quantileAt(plan: MetricPlan, state: LatencyTest, log: number): number {
@@ -58,7 +57,11 @@ function quantileAt(plan: MetricPlan, state: LatencyTest, log: number): number {
   const named = metric.kind === "latency" ? metric.quantile : null;
   // Before anything is known the tail is what people ask for.
   const asked = named ?? 0.99;
-  return log > 0 ? (quantiles[telling(state)] ?? asked) : asked;
+  const { slower } = state;
+  if (slower === null) return asked;
+  if (log > 0) return quantiles[telling(latencyLogs(slower))] ?? asked;
+  if ((copiesLogE(slower) ?? 0) <= 0) return asked;
+  return quantiles[telling(slower.compared.map(logE))] ?? asked;
 }
 
 /** What is shown as the arms' counts. */
@@ -188,6 +191,13 @@ function featuresOf(
   return shiftedFeatures(test.inputs, state.inputs, holdAlpha);
 }
 
+/** Where copies alone hold it, more than anything else: how sure that is, and why it does not go back. */
+function copiesHold(metric: MetricState, beyondLimit: number): string | null {
+  const copies = metric.held ? (heldByCopies(metric) ?? 0) : 0;
+  if (copies <= Math.max(metric.maxLogE, beyondLimit)) return null;
+  return `${chanceWords(copies)} beside copies; no slower than stable was while it served`;
+}
+
 /** What is known of one metric, in words. */
 function metricWords(plan: MetricPlan, metric: MetricState, holdAlpha: number): string {
   const { state, broken } = metric;
@@ -201,7 +211,7 @@ function metricWords(plan: MetricPlan, metric: MetricState, holdAlpha: number): 
     const maxMs = plan.metric.kind === "latency" ? plan.metric.maxMs : null;
     return latencyWords(quantileAt(plan, state, metric.logE), state, {
       maxMs,
-      chance,
+      chance: copiesHold(metric, beyondLimit) ?? chance,
       warmUpMs: test.test === "latency" ? (test.warmUpMs ?? 0) : 0,
     });
   }

@@ -28,7 +28,14 @@ import {
   pairArms,
   type JudgedArms,
 } from "./judged.ts";
-import { advance, averageLogE, MOST_DISPERSION, startRegression, startSafety } from "./process.ts";
+import {
+  advance,
+  averageLogE,
+  averageOf,
+  MOST_DISPERSION,
+  startRegression,
+  startSafety,
+} from "./process.ts";
 import { addSpread, NO_SPREAD, spreadIndex, type Spread } from "./spread.ts";
 
 const UNSHIFTED: Tolerance = { absolute: 0, relative: 1 };
@@ -451,6 +458,11 @@ export function latencyLogs({ compared, before = [] }: LatencyTestState): readon
     const guard = before[at];
     return guard === undefined ? logE(process) : Math.min(logE(process), logE(guard));
   });
+}
+
+/** ln of the evidence that it is slower than stable's answers to copies, where that alone brings nothing back. */
+export function copiesLogE({ compared, before = [] }: LatencyTestState): number | null {
+  return before.length === 0 ? null : averageOf(compared);
 }
 
 /** ln of the evidence that the candidate is slower than tolerated. */

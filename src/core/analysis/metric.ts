@@ -26,7 +26,7 @@ import {
   startLatencyMetric,
   type LatencyMetricState,
 } from "./latency-metric.ts";
-import { latencyLogE } from "./latency-test.ts";
+import { copiesLogE, latencyLogE } from "./latency-test.ts";
 import type { MetricPlan, TestPlan } from "./plan.ts";
 import { averageLogE } from "./process.ts";
 import {
@@ -307,6 +307,11 @@ export function limitLogE({ state }: Pick<MetricState, "state">): number | null 
   return logE(rate.limit);
 }
 
+/** ln of the evidence of copies that hold, and bring nothing back by themselves; null where there are none. */
+export function heldByCopies({ state }: Pick<MetricState, "state">): number | null {
+  return state.test !== "latency" || state.slower === null ? null : copiesLogE(state.slower);
+}
+
 /** A threshold that is left only well below where it was reached. */
 export function heldAt(before: boolean, log: number, holdAlpha: number): boolean {
   return log >= -Math.log(holdAlpha) + (before ? Math.log(0.25) : 0);
@@ -323,8 +328,8 @@ export function observeMetric(
   const log = metricLogE(next);
   const holding: number[] = [];
   if (plan.role === "hold") holding.push(log);
-  const limit = plan.role === "report" ? null : limitLogE(next);
-  if (limit !== null) holding.push(limit);
+  if (plan.role !== "report")
+    for (const one of [limitLogE(next), heldByCopies(next)]) if (one !== null) holding.push(one);
   return {
     ...next,
     logE: log,

@@ -101,9 +101,13 @@ describe("latency in pairs", () => {
     expect(rolesOf("live", true)).toEqual(["rollback", "rollback"]);
   });
 
-  test("as slow as stable was while it served: that it answers copies sooner is nobody's fault", () => {
+  test("as slow as stable was while it served: that it answers copies sooner holds, and no more", () => {
     // Nearly idle, a server may be quicker: its connections, its share of the processor.
-    expect(verdict(METRICS.latency, { idle: 0.5 }).decision).toBe("continue");
+    expect(verdict(METRICS.latency, { idle: 0.5 })).toMatchObject({
+      decision: "hold",
+      why: expect.stringMatching(/beside copies; no slower than stable was/) as string,
+    });
+    expect(verdict(METRICS.latency, { idle: 0.95 }).decision).toBe("continue");
     expect(verdict(METRICS.latency, { idle: 0.5, slower: 1.5 }).decision).toBe("rollback");
     // Where nobody knows what stable was, copies are all there is.
     expect(verdict(METRICS.latency, { idle: 0.5 }, { known: false }).decision).toBe("rollback");
