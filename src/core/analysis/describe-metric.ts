@@ -136,18 +136,12 @@ function isLearning({ slower, limit }: LatencyTest): boolean {
 }
 
 function latencyWords(
-  at: number,
+  { metric, test }: MetricPlan,
   state: LatencyTest,
-  {
-    maxMs,
-    chance,
-    warmUpMs,
-  }: {
-    readonly maxMs: number | null;
-    readonly chance: string;
-    readonly warmUpMs: number;
-  },
+  { at, chance }: { readonly at: number; readonly chance: string },
 ): string {
+  const maxMs = metric.kind === "latency" ? metric.maxMs : null;
+  const { warmUpMs = 0 } = test.test === "latency" ? test : {};
   if (state.warming.since !== null && sizeOf(state.shown.candidate) === 0 && warmUpMs > 0)
     return `not compared yet: it warms up for ${formatDuration(warmUpMs)} and 20 answers first`;
   const candidate = quantileMs(state.shown.candidate, at);
@@ -208,12 +202,8 @@ function metricWords(plan: MetricPlan, metric: MetricState, holdAlpha: number): 
   const byLimit = beyondLimit > metric.maxLogE;
   const chance = chanceWords(Math.max(metric.maxLogE, beyondLimit));
   if (state.test === "latency") {
-    const maxMs = plan.metric.kind === "latency" ? plan.metric.maxMs : null;
-    return latencyWords(quantileAt(plan, state, metric.logE), state, {
-      maxMs,
-      chance: copiesHold(metric, beyondLimit) ?? chance,
-      warmUpMs: test.test === "latency" ? (test.warmUpMs ?? 0) : 0,
-    });
+    const at = quantileAt(plan, state, metric.logE);
+    return latencyWords(plan, state, { at, chance: copiesHold(metric, beyondLimit) ?? chance });
   }
   if (state.test === "drift") return driftWords(state, chance);
   const features = featuresOf(plan, metric, holdAlpha);
