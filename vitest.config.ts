@@ -22,6 +22,7 @@ const atLength = [
   "test/laws/automatic-*.test.ts",
   "test/laws/completion.test.ts",
   "test/laws/aa-gate.test.ts",
+  "test/laws/aa-servers.test.ts",
   "test/laws/import.test.ts",
   "test/laws/input-drift.test.ts",
   "test/laws/managed-servers.test.ts",

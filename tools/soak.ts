@@ -123,8 +123,9 @@ async function take(queue: Part[]): Promise<void> {
 }
 
 async function runProcesses(): Promise<void> {
-  const files = ["test/laws/aa-gate.test.ts", "test/laws/automatic.test.ts"];
-  const env = { AA_RUNS: String(scale), AUTOMATIC_RUNS: String(Math.ceil(scale / 8)) };
+  const files = ["aa-gate", "aa-servers", "automatic"].map((name) => `test/laws/${name}.test.ts`);
+  const fewer = String(Math.ceil(scale / 8));
+  const env = { AA_RUNS: String(scale), AA_SERVER_RUNS: fewer, AUTOMATIC_RUNS: fewer };
   const { ok, output, ms } = await vitest(
     ["--project", "laws", "--project", "at-length", ...files],
     env,

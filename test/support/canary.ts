@@ -1,5 +1,6 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
 
 import { z } from "zod";
 
@@ -118,6 +119,9 @@ export class DoublingRemote {
   /** What becomes of the next requests; null: they are answered. */
   fails: "error" | "drop" | "silent" | null = null;
   infers = 0;
+  /** Work of each request, ms: one after the other. */
+  workMs = 0;
+  #working: Promise<void> = Promise.resolve();
   #kept: (() => void)[] = [];
   readonly #server: Server;
 
@@ -135,9 +139,15 @@ export class DoublingRemote {
         };
         if (isInfer && this.fails === "silent") this.#kept.push(answer);
         else if (isInfer && this.fails === "drop") request.socket.destroy();
+        else if (isInfer && this.workMs > 0) void this.#work().then(answer);
         else answer();
       });
     });
+  }
+
+  #work(): Promise<void> {
+    this.#working = this.#working.then(() => pause(this.workMs));
+    return this.#working;
   }
 
   static async start(): Promise<DoublingRemote> {
