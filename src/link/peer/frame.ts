@@ -16,6 +16,7 @@ export interface Frame {
 export const MAX_FRAME_BYTES = 256 * 1024 * 1024;
 
 const PREFIX_BYTES = 8;
+const BLANK = 0x20;
 /** Payloads begin at a multiple of this, so that numbers in them can be read in place. */
 const PAYLOAD_ALIGNMENT = 8;
 /** Payloads up to this size are copied behind their header: one write costs less than two. */
@@ -34,23 +35,32 @@ export function encodeFrame(
   body: unknown,
   payload: readonly Uint8Array[] = [],
 ): Buffer[] {
-  const json = Buffer.from(JSON.stringify({ v: 1, id, kind, body }));
-  // Blanks behind it are still JSON.
-  const blanks = Buffer.alloc(-json.length & (PAYLOAD_ALIGNMENT - 1), " ");
-  const headerBytes = json.length + blanks.length;
-  const payloadBytes = payload.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+  const json = JSON.stringify({ v: 1, id, kind, body });
+  const jsonBytes = Buffer.byteLength(json);
+  const headerBytes = jsonBytes + (-jsonBytes & (PAYLOAD_ALIGNMENT - 1));
+  let payloadBytes = 0;
+  for (const chunk of payload) payloadBytes += chunk.byteLength;
   const bytes = headerBytes + payloadBytes;
   if (bytes > MAX_FRAME_BYTES)
     throw new LastgoodError("link.invalid", `a frame of ${bytes} bytes is not accepted`);
-  const prefix = Buffer.allocUnsafe(PREFIX_BYTES);
-  prefix.writeUInt32BE(bytes, 0);
-  prefix.writeUInt32BE(headerBytes, 4);
-  const head = [prefix, json, blanks];
-  if (payloadBytes <= COPY_BELOW_BYTES) return [Buffer.concat([...head, ...payload])];
-  return [
-    Buffer.concat(head),
-    ...payload.map((chunk) => Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)),
-  ];
+  const isWhole = payloadBytes <= COPY_BELOW_BYTES;
+  const first = Buffer.allocUnsafe(PREFIX_BYTES + (isWhole ? bytes : headerBytes));
+  first.writeUInt32BE(bytes, 0);
+  first.writeUInt32BE(headerBytes, 4);
+  first.write(json, PREFIX_BYTES);
+  // Blanks behind it are still JSON.
+  let at = PREFIX_BYTES + headerBytes;
+  first.fill(BLANK, PREFIX_BYTES + jsonBytes, at);
+  if (!isWhole)
+    return [
+      first,
+      ...payload.map((chunk) => Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)),
+    ];
+  for (const chunk of payload) {
+    first.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return [first];
 }
 
 function parseHeader(bytes: Buffer): Omit<Frame, "payload"> {

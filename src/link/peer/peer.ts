@@ -150,8 +150,12 @@ export class Peer {
 
   #write(chunks: readonly Buffer[]): void {
     if (!this.#open) return;
-    this.#socket.cork();
-    for (const chunk of chunks) this.#socket.write(chunk);
+    const [first, ...others] = chunks;
+    // Nearly every frame is one chunk, and held back it would take the long way through the stream.
+    if (others.length > 0) this.#socket.cork();
+    if (first !== undefined) this.#socket.write(first);
+    if (others.length === 0) return;
+    for (const chunk of others) this.#socket.write(chunk);
     this.#socket.uncork();
   }
 

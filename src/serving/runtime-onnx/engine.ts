@@ -44,11 +44,13 @@ const ENGINE_TYPES: Readonly<Record<DType, OrtTensor.Type>> = {
   BYTES: "string",
 };
 
+const DTYPES_OF_ENGINE: ReadonlyMap<string, DType> = new Map(
+  Object.entries(ENGINE_TYPES).map(([dtype, type]) => [type, dtype as DType]),
+);
+
 /** Our element type for one of the engine's, or null where we have none. */
 export function dtypeOf(type: string): DType | null {
-  for (const [dtype, name] of Object.entries(ENGINE_TYPES))
-    if (name === type) return dtype as DType;
-  return null;
+  return DTYPES_OF_ENGINE.get(type) ?? null;
 }
 
 /** A tensor of the engine in our form, without copying its elements. */

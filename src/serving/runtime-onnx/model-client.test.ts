@@ -6,11 +6,10 @@ import { afterEach, expect, test } from "vitest";
 
 import { LastgoodError } from "../../core/errors/index.ts";
 import type { Tensor } from "../../core/tensor/index.ts";
-import { listenPeers, ownIdentity, type Peer } from "../../link/peer/index.ts";
+import { listenPeers, ownIdentity, type Frame, type Peer } from "../../link/peer/index.ts";
 import { ModelDied, type ModelAddress, type ModelClient } from "../runtime/index.ts";
 import { connectModel } from "./model-client.ts";
-import { encodeRan, runSchema } from "./model-requests.ts";
-import { decodeTensors } from "./tensor-frame.ts";
+import { decodeRun, encodeRan } from "./model-requests.ts";
 
 type OnnxAddress = Extract<ModelAddress, { readonly kind: "onnx" }>;
 
@@ -32,8 +31,8 @@ class Doubler {
   async listen(): Promise<void> {
     const { socket } = this;
     const self = ownIdentity("model", "test", "fraud/1");
-    const onRequest = async (frame: Parameters<typeof decodeRun>[0]) => {
-      const input = decodeRun(frame);
+    const onRequest = async (frame: Frame) => {
+      const input = inputOf(frame);
       this.frames.push(input.shape[0] ?? 0);
       if (this.hold) await new Promise<void>((resolve) => this.#held.push(resolve));
       return encodeRan({ outputs: [this.#double(input)], modelMs: this.modelMs });
@@ -77,8 +76,8 @@ class Doubler {
   }
 }
 
-function decodeRun(frame: { readonly body: unknown; readonly payload: Buffer }): Tensor {
-  const [input] = decodeTensors(runSchema.parse(frame.body).inputs, frame.payload);
+function inputOf(frame: Frame): Tensor {
+  const [input] = decodeRun(frame);
   if (input === undefined) throw new Error("a run without input");
   return input;
 }

@@ -7,10 +7,9 @@ import { holdClaim, type Held } from "../claim/index.ts";
 import { loadEngine } from "./engine.ts";
 import { externalFiles, inlineExternalData } from "./external-data.ts";
 import { modelArgumentsSchema, type ModelArguments } from "./model-arguments.ts";
-import { encodeRan, runSchema, type Described } from "./model-requests.ts";
+import { decodeRun, encodeRan, type Described } from "./model-requests.ts";
 import { ofStep, openPipeline } from "./pipeline.ts";
 import type { OnnxSession } from "./session.ts";
-import { decodeTensors } from "./tensor-frame.ts";
 
 interface Loaded {
   readonly session: OnnxSession;
@@ -104,10 +103,9 @@ class ModelServer implements Held {
 
   async #run(frame: Frame): Promise<Reply> {
     const { session } = await this.ready;
-    const { inputs } = runSchema.parse(frame.body);
-    const tensors = decodeTensors(inputs, frame.payload);
+    const inputs = decodeRun(frame);
     const begun = performance.now();
-    const outputs = await session.run(tensors);
+    const outputs = await session.run(inputs);
     return encodeRan({ outputs, modelMs: performance.now() - begun });
   }
 }

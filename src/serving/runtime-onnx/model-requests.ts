@@ -13,11 +13,12 @@ import {
   type EngineStamp,
   type Signature,
 } from "../../core/version/index.ts";
-import type { Frame } from "../../link/peer/index.ts";
+import type { Frame, Reply } from "../../link/peer/index.ts";
 import {
   decodeTensors,
   encodeTensors,
-  frameTensorSchema,
+  readFrameTensors,
+  type ReadTensor,
   type TensorParts,
 } from "./tensor-frame.ts";
 
@@ -35,17 +36,6 @@ export interface Described {
   readonly engine: EngineStamp;
 }
 
-/** Body of a `run`. */
-export const runSchema = z.object({ inputs: z.array(frameTensorSchema) });
-
-/** Body of a `run`'s answer. Maps travel as the tensor of their values, with their keys. */
-const ranSchema = z.object({
-  outputs: z.array(
-    frameTensorSchema.extend({ keys: z.array(z.union([z.string(), z.number()])).optional() }),
-  ),
-  modelMs: z.number().nonnegative(),
-});
-
 /** A run's outputs and the version's own time for it, ms. */
 export interface Ran {
   readonly outputs: readonly OutputValue[];
@@ -62,10 +52,10 @@ function asTensor(output: OutputValue): TensorParts {
   };
 }
 
-/** The answer to a `run`. */
-export function encodeRan(ran: Ran): { readonly body: unknown; readonly payload: Uint8Array[] } {
+/** The answer to a `run`. Maps travel as the tensor of their values, with their keys. */
+export function encodeRan(ran: Ran): Required<Reply> {
   const { tensors, payload } = encodeTensors(ran.outputs.map(asTensor));
-  const outputs = tensors.map((entry, index) => {
+  const outputs = tensors.map((entry, index): ReadTensor => {
     const output = ran.outputs[index];
     return output !== undefined && isMapSequence(output) ? { ...entry, keys: output.keys } : entry;
   });
@@ -79,24 +69,37 @@ function asMaps(tensor: Tensor, keys: MapSequence["keys"]): MapSequence {
   return { name, kind: "maps", keys, values: data, rows: shape[0] ?? 0 };
 }
 
+function readKeys(name: string, keys: unknown): MapSequence["keys"] {
+  const areKeys =
+    Array.isArray(keys) && keys.every((key) => typeof key === "string" || typeof key === "number");
+  if (areKeys) return keys;
+  throw new LastgoodError("link.invalid", `the keys of output ${name} were not understood`);
+}
+
 /** What a `run` gave, from its answer. @throws `link.invalid` when it is not understood. */
-export function decodeRan(frame: Frame): Ran {
-  const { outputs, modelMs } = ranSchema.parse(frame.body);
-  const tensors = decodeTensors(outputs, frame.payload);
+export function decodeRan({ body, payload }: Frame): Ran {
+  const { outputs, modelMs } = (body ?? {}) as Partial<Record<string, unknown>>;
+  if (typeof modelMs !== "number" || !(modelMs >= 0))
+    throw new LastgoodError("link.invalid", "the answer to a run does not say how long it took");
+  const entries = readFrameTensors(outputs);
+  const tensors = decodeTensors(entries, payload);
   return {
     modelMs,
     outputs: tensors.map((tensor, index) => {
-      const keys = outputs[index]?.keys;
-      return keys === undefined ? tensor : asMaps(tensor, keys);
+      const keys = entries[index]?.keys;
+      return keys === undefined ? tensor : asMaps(tensor, readKeys(tensor.name, keys));
     }),
   };
 }
 
+/** The inputs of a `run`. @throws `link.invalid` when they are not understood. */
+export function decodeRun({ body, payload }: Frame): readonly Tensor[] {
+  const { inputs } = (body ?? {}) as Partial<Record<string, unknown>>;
+  return decodeTensors(readFrameTensors(inputs), payload);
+}
+
 /** The body and payload of a `run`. */
-export function encodeRun(inputs: readonly TensorParts[]): {
-  readonly body: unknown;
-  readonly payload: Uint8Array[];
-} {
+export function encodeRun(inputs: readonly TensorParts[]): Required<Reply> {
   const { tensors, payload } = encodeTensors(inputs);
   return { body: { inputs: tensors }, payload };
 }

@@ -10,7 +10,12 @@ import {
   type Tensor,
 } from "../../core/tensor/index.ts";
 import { encodeFrame, FrameReader } from "../../link/peer/index.ts";
-import { decodeTensors, encodeTensors, type FrameTensor } from "./tensor-frame.ts";
+import {
+  decodeTensors,
+  encodeTensors,
+  readFrameTensors,
+  type FrameTensor,
+} from "./tensor-frame.ts";
 
 function dataOf(dtype: DType, length: number, bytes: Uint8Array, texts: readonly string[]) {
   if (dtype === "BYTES")
@@ -104,4 +109,26 @@ test("lengths that do not fit are refused, whatever they are", () => {
       );
     }),
   );
+});
+
+const ENTRY: FrameTensor = { name: "x", dtype: "FP32", shape: [1, 2], bytes: 8 };
+
+test.for<readonly [string, unknown]>([
+  ["nothing", undefined],
+  ["no list", { 0: ENTRY }],
+  ["null", [null]],
+  ["a text", ["x"]],
+  ["no name", [{ ...ENTRY, name: 1 }]],
+  ["another type", [{ ...ENTRY, dtype: "toString" }]],
+  ["no shape", [{ ...ENTRY, shape: "12" }]],
+  ["a negative axis", [{ ...ENTRY, shape: [-1] }]],
+  ["half an axis", [{ ...ENTRY, shape: [0.5] }]],
+  ["an axis of text", [{ ...ENTRY, shape: ["1"] }]],
+  ["no length", [{ ...ENTRY, bytes: null }]],
+  ["a negative length", [ENTRY, { ...ENTRY, bytes: -8 }]],
+])("a frame's header with %s is refused", ([, entries]) => {
+  expect(() => readFrameTensors(entries)).toThrow(
+    expect.objectContaining({ code: "link.invalid" }),
+  );
+  expect(readFrameTensors([ENTRY, ENTRY])).toEqual([ENTRY, ENTRY]);
 });

@@ -1,5 +1,3 @@
-import { z } from "zod";
-
 import { LastgoodError } from "../../core/errors/index.ts";
 import {
   DTYPES,
@@ -11,16 +9,13 @@ import {
 } from "../../core/tensor/index.ts";
 
 /** What the header of a frame says of one tensor; its bytes follow in the payload, in order. */
-export const frameTensorSchema = z.object({
-  name: z.string(),
-  dtype: z.enum(DTYPES),
-  shape: z.array(z.number().int().nonnegative()),
+export interface FrameTensor {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
   /** Length in the payload without the padding behind it. */
-  bytes: z.number().int().nonnegative(),
-});
-
-/** What the header of a frame says of one tensor. */
-export type FrameTensor = z.infer<typeof frameTensorSchema>;
+  readonly bytes: number;
+}
 
 /** A tensor whose elements lie in several pieces, one after the other. */
 export interface TensorParts {
@@ -55,9 +50,44 @@ function encodeText(strings: readonly string[]): Buffer {
   return bytes;
 }
 
-function partBytes(part: TensorData): Uint8Array {
-  if (isText(part)) return encodeText(part);
-  return new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
+/** Elements of a part, and of text its bytes. */
+type Numbers = Exclude<TensorData, readonly string[]>;
+
+function numbersOf(data: TensorData): Numbers {
+  return isText(data) ? encodeText(data) : data;
+}
+
+interface Encoded {
+  readonly entry: FrameTensor;
+  readonly parts: readonly Numbers[];
+}
+
+/** All of it in one piece. */
+function whole(encoded: readonly Encoded[], total: number): Uint8Array {
+  const payload = new Uint8Array(total);
+  let at = 0;
+  for (const { entry, parts } of encoded) {
+    const { dtype, bytes } = entry;
+    let to: Numbers = payload;
+    let from = at;
+    if (dtype !== "BYTES") {
+      to = numericView(dtype, payload.subarray(at, at + bytes));
+      from = 0;
+    }
+    for (const part of parts) {
+      // Element by element: to look at a part's memory moves a small one out of the heap for it.
+      (to as Uint8Array).set(part as Uint8Array, from);
+      from += part.length;
+    }
+    at += bytes + paddingAfter(bytes);
+  }
+  return payload;
+}
+
+function chunksOf({ entry, parts }: Encoded): readonly Uint8Array[] {
+  const chunks = parts.map((part) => new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
+  const padding = paddingAfter(entry.bytes);
+  return padding === 0 ? chunks : [...chunks, PADDING.subarray(0, padding)];
 }
 
 /**
@@ -65,29 +95,50 @@ function partBytes(part: TensorData): Uint8Array {
  * platform of the engine is), each tensor padded to 8 bytes; BYTES as u32 length and UTF-8 text.
  */
 export function encodeTensors(tensors: readonly TensorParts[]): {
-  readonly tensors: FrameTensor[];
-  readonly payload: Uint8Array[];
+  readonly tensors: readonly FrameTensor[];
+  readonly payload: readonly Uint8Array[];
 } {
-  const chunks: Uint8Array[] = [];
   let total = 0;
-  const entries = tensors.map(({ name, dtype, shape, parts }): FrameTensor => {
+  const encoded = tensors.map(({ name, dtype, shape, parts: given }): Encoded => {
+    const parts = given.map(numbersOf);
     let bytes = 0;
-    for (const part of parts) {
-      const chunk = partBytes(part);
-      chunks.push(chunk);
-      bytes += chunk.byteLength;
-    }
-    const padding = paddingAfter(bytes);
-    if (padding > 0) chunks.push(PADDING.subarray(0, padding));
-    total += bytes + padding;
-    return { name, dtype, shape: [...shape], bytes };
+    for (const part of parts) bytes += part.byteLength;
+    total += bytes + paddingAfter(bytes);
+    return { entry: { name, dtype, shape, bytes }, parts };
   });
-  const payload = total <= COPY_BELOW_BYTES && chunks.length > 1 ? [Buffer.concat(chunks)] : chunks;
-  return { tensors: entries, payload };
+  const payload = total <= COPY_BELOW_BYTES ? [whole(encoded, total)] : encoded.flatMap(chunksOf);
+  return { tensors: encoded.map(({ entry }) => entry), payload };
 }
 
 function invalid(name: string, what: string): LastgoodError {
   return new LastgoodError("link.invalid", `tensor ${name} of a frame ${what}`);
+}
+
+/** What came of one tensor; what else was said of it is not looked at here. */
+export type ReadTensor = FrameTensor & { readonly keys?: unknown };
+
+const KNOWN_DTYPES: ReadonlySet<unknown> = new Set(DTYPES);
+
+function isLength(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+/**
+ * Reads what the header of a frame says of its tensors. By hand: for frames of few rows a schema takes
+ * as long as the version itself.
+ * @throws `link.invalid` where it is anything else.
+ */
+export function readFrameTensors(value: unknown): readonly ReadTensor[] {
+  if (!Array.isArray(value))
+    throw new LastgoodError("link.invalid", "a frame does not list its tensors");
+  for (const each of value as readonly unknown[]) {
+    const { name, dtype, shape, bytes } = (each ?? {}) as Partial<Record<string, unknown>>;
+    if (typeof name !== "string" || !KNOWN_DTYPES.has(dtype) || !isLength(bytes))
+      throw invalid(String(name), "is described by nothing that is known here");
+    if (!Array.isArray(shape) || !shape.every(isLength))
+      throw invalid(name, "has no shape that is known here");
+  }
+  return value as readonly ReadTensor[];
 }
 
 function decodeText(entry: FrameTensor, bytes: Buffer): string[] {
@@ -111,7 +162,7 @@ function decodeText(entry: FrameTensor, bytes: Buffer): string[] {
 type NumericDType = Exclude<DType, "BYTES">;
 
 /** Elements of the payload, in place where they are aligned, else copied. */
-function numericView(dtype: NumericDType, bytes: Uint8Array): TensorData {
+function numericView(dtype: NumericDType, bytes: Uint8Array): Numbers {
   const aligned = bytes.byteOffset % ELEMENT_BYTES[dtype] === 0 ? bytes : new Uint8Array(bytes);
   const { buffer, byteOffset } = aligned;
   const length = aligned.byteLength / ELEMENT_BYTES[dtype];
