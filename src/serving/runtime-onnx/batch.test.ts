@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 
 import type { MapSequence, Tensor } from "../../core/tensor/index.ts";
-import { batchKey, joinInputs, splitOutputs } from "./batch.ts";
+import { BatchKeys, batchKey, joinInputs, splitOutputs } from "./batch.ts";
 
 function matrix(rows: number, columns: number, start: number): Tensor {
   const data = Float32Array.from({ length: rows * columns }, (_, index) => start + index);
@@ -68,4 +68,24 @@ test("the key differs where name, dtype, rank or a later axis does, and only the
     matrix(1, 3, 0),
   ];
   expect(new Set([base, ...others].map((tensor) => batchKey([tensor]))).size).toBe(5);
+});
+
+test("a key is remembered for inputs like the last ones, and only for those", () => {
+  const keys = new BatchKeys();
+  const { shape, ...rest } = matrix(1, 2, 0);
+  const forms: Tensor[][] = [
+    [matrix(1, 2, 0)],
+    [matrix(3, 2, 7)],
+    [matrix(1, 3, 0)],
+    [{ ...rest, shape: [...shape, 1] }],
+    [{ ...rest, shape, name: "y" }],
+    [{ ...rest, shape, dtype: "INT32" }],
+    [matrix(1, 2, 0), matrix(1, 2, 0)],
+    [],
+  ];
+  for (const before of forms)
+    for (const inputs of forms) {
+      expect(keys.of(before)).toBe(batchKey(before));
+      expect(keys.of(inputs)).toBe(batchKey(inputs));
+    }
 });

@@ -23,6 +23,42 @@ export function batchKey(inputs: readonly Tensor[]): string {
   return key;
 }
 
+type Form = Pick<Tensor, "name" | "dtype" | "shape">;
+
+function isAlike(one: Form, other: Form): boolean {
+  const { length } = one.shape;
+  if (one.name !== other.name || one.dtype !== other.dtype || length !== other.shape.length)
+    return false;
+  for (let axis = 1; axis < length; axis += 1)
+    if (one.shape[axis] !== other.shape[axis]) return false;
+  return true;
+}
+
+/** Gives `batchKey`s: the same text again for inputs like those before, which most are. */
+export class BatchKeys {
+  #forms: readonly Form[] = [];
+  #key = "";
+
+  of(inputs: readonly Tensor[]): string {
+    if (!this.#fits(inputs)) {
+      this.#key = batchKey(inputs);
+      this.#forms = inputs.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
+    }
+    return this.#key;
+  }
+
+  #fits(inputs: readonly Tensor[]): boolean {
+    const forms = this.#forms;
+    if (inputs.length !== forms.length) return false;
+    for (let index = 0; index < inputs.length; index += 1) {
+      const input = inputs[index];
+      const form = forms[index];
+      if (input === undefined || form === undefined || !isAlike(input, form)) return false;
+    }
+    return true;
+  }
+}
+
 /** The inputs of requests with one `batchKey` behind each other along axis 0, without copying. */
 export function joinInputs(requests: readonly (readonly Tensor[])[], rows: number): TensorParts[] {
   const [first = []] = requests;
@@ -52,6 +88,10 @@ export function sliceTensor(tensor: Tensor, start: number, end: number): Tensor 
   };
 }
 
+function rowsOfOutput(output: OutputValue): number | undefined {
+  return isMapSequence(output) ? output.rows : output.shape[0];
+}
+
 function sliceOutput(output: OutputValue, start: number, end: number): OutputValue {
   if (!isMapSequence(output)) return sliceTensor(output, start, end);
   const width = output.keys.length;
@@ -70,11 +110,9 @@ export function splitOutputs(
   outputs: readonly OutputValue[],
   rows: readonly number[],
 ): OutputValue[][] | null {
-  const total = rows.reduce((sum, count) => sum + count, 0);
-  const fits = outputs.every(
-    (output) => (isMapSequence(output) ? output.rows : output.shape[0]) === total,
-  );
-  if (!fits) return null;
+  let total = 0;
+  for (const count of rows) total += count;
+  for (const output of outputs) if (rowsOfOutput(output) !== total) return null;
   let start = 0;
   return rows.map((count) => {
     const from = start;

@@ -217,6 +217,31 @@ test("a request past its time is given up without holding up the others", async 
   expect(await outcomes(client, [2])).toEqual([4]);
 });
 
+test("each request is given up when its own time is over, whether it waits or runs", async () => {
+  const model = await doubler();
+  model.hold = true;
+  const client = await model.connect();
+  const ended: number[] = [];
+  const infer = async (timeoutMs: number): Promise<void> => {
+    const startedAt = performance.now();
+    await expect(client.infer(row(1), { timeoutMs })).rejects.toMatchObject({
+      code: "runtime.timeout",
+      message: `the version did not answer within ${timeoutMs} ms`,
+    });
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(timeoutMs - 1);
+    ended.push(timeoutMs);
+  };
+  const running = [infer(90), infer(30)];
+  await until(() => model.frames.length === 1);
+  await Promise.all([...running, infer(120), infer(10), infer(60)]);
+  expect(ended).toEqual([10, 30, 60, 90, 120]);
+  expect(client.pending).toBe(0);
+  await model.release();
+  model.hold = false;
+  expect(await outcomes(client, [2])).toEqual([4]);
+  await client.close();
+});
+
 test("a full queue refuses, and takes again once there is room", async () => {
   const client = await (await doubler()).connect({ queue: 2 });
   expect(await outcomes(client, [1, 2, 3])).toEqual([2, 4, "overloaded"]);

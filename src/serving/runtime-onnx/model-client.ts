@@ -9,7 +9,8 @@ import {
   type ModelClient,
   type RunFrame,
 } from "../runtime/index.ts";
-import { joinInputs, splitOutputs } from "./batch.ts";
+import { BatchKeys, joinInputs, splitOutputs } from "./batch.ts";
+import { Deadlines } from "./deadlines.ts";
 import { openLane, type FrameOutcome, type Lane } from "./lane.ts";
 import { RequestQueue, sharing, type Waiting } from "./request-queue.ts";
 
@@ -49,6 +50,10 @@ class BatchingClient implements ModelClient {
   readonly #queueLimit: number;
   readonly #queue = new RequestQueue();
   readonly #cost = new RowCost();
+  readonly #keys = new BatchKeys();
+  /** What each busy lane has. */
+  readonly #frames = new Set<readonly Waiting[]>();
+  readonly #deadlines = new Deadlines((now) => this.#expire(now));
   #batching: boolean;
   #pending = 0;
   #scheduled = false;
@@ -80,21 +85,23 @@ class BatchingClient implements ModelClient {
       return Promise.reject(
         new LastgoodError("overloaded", `${this.#pending} requests are waiting for this version`),
       );
+    const { timeoutMs } = options;
     return new Promise((resolve, reject) => {
-      const request: Waiting = {
-        ...sharing(inputs, this.#batching && options.alone !== true),
+      const mayShare = this.#batching && options.alone !== true;
+      const { key, rows } = sharing(inputs, mayShare ? this.#keys : null);
+      const deadline = performance.now() + timeoutMs;
+      this.#queue.push({
         inputs,
+        rows,
+        key,
         resolve,
         reject,
-        timer: null,
+        timeoutMs,
+        deadline,
         settled: false,
-      };
-      request.timer = setTimeout(() => {
-        const why = `the version did not answer within ${options.timeoutMs} ms`;
-        this.#fail(request, new LastgoodError("runtime.timeout", why));
-      }, options.timeoutMs);
+      });
       this.#pending += 1;
-      this.#queue.push(request);
+      this.#deadlines.watch(deadline);
       this.#schedule();
     });
   }
@@ -105,6 +112,7 @@ class BatchingClient implements ModelClient {
       await new Promise<void>((resolve) => {
         this.#whenIdle = resolve;
       });
+    this.#deadlines.clear();
     for (const lane of this.#lanes) lane.close();
     await Promise.all(this.#lanes.map((lane) => lane.closed));
   }
@@ -138,8 +146,11 @@ class BatchingClient implements ModelClient {
   }
 
   async #runFrame(lane: Lane, requests: readonly Waiting[]): Promise<void> {
-    const rows = requests.reduce((sum, request) => sum + request.rows, 0);
+    let rows = 0;
+    for (const request of requests) rows += request.rows;
+    this.#frames.add(requests);
     const outcome = await lane.run(partsOf(requests, rows));
+    this.#frames.delete(requests);
     if (outcome.kind === "ran") this.#cost.learn(outcome.ran.modelMs, rows);
     this.#settleFrame(requests, outcome, { rows });
     if (!this.#queue.isEmpty) this.#schedule();
@@ -195,10 +206,23 @@ class BatchingClient implements ModelClient {
   #settle(request: Waiting): boolean {
     if (request.settled) return false;
     request.settled = true;
-    if (request.timer !== null) clearTimeout(request.timer);
     this.#pending -= 1;
     if (this.#pending === 0) this.#whenIdle?.();
     return true;
+  }
+
+  #expire(now: number): void {
+    for (const request of this.#queue) this.#look(request, now);
+    for (const requests of this.#frames) for (const request of requests) this.#look(request, now);
+  }
+
+  #look(request: Waiting, now: number): void {
+    if (request.settled) return;
+    if (request.deadline > now) this.#deadlines.watch(request.deadline);
+    else {
+      const why = `the version did not answer within ${request.timeoutMs} ms`;
+      this.#fail(request, new LastgoodError("runtime.timeout", why));
+    }
   }
 
   #laneEnded(): void {

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 
 import type { Tensor } from "../../core/tensor/index.ts";
+import { BatchKeys } from "./batch.ts";
 import { RequestQueue, sharing, type Waiting } from "./request-queue.ts";
 
 function tensor(rows: number, columns: number): Tensor {
@@ -12,16 +13,19 @@ function tensor(rows: number, columns: number): Tensor {
   };
 }
 
+const KEYS = new BatchKeys();
+
 function ignore(): void {}
 
 function waiting(rows: number, columns: number, mayShare = true): Waiting {
   const inputs = [tensor(rows, columns)];
   return {
     inputs,
-    ...sharing(inputs, mayShare),
+    ...sharing(inputs, mayShare ? KEYS : null),
     resolve: ignore,
     reject: ignore,
-    timer: null,
+    timeoutMs: 1_000,
+    deadline: 1_000,
     settled: false,
   };
 }
@@ -70,7 +74,7 @@ test("a request that was given up meanwhile takes no place", () => {
 });
 
 test("inputs of unequal length, or with no rows, share no frame", () => {
-  expect(sharing([tensor(1, 2), tensor(2, 2)], true).key).toBeNull();
-  expect(sharing([tensor(0, 2)], true).key).toBeNull();
-  expect(sharing([], true).key).toBeNull();
+  expect(sharing([tensor(1, 2), tensor(2, 2)], KEYS).key).toBeNull();
+  expect(sharing([tensor(0, 2)], KEYS).key).toBeNull();
+  expect(sharing([], KEYS).key).toBeNull();
 });

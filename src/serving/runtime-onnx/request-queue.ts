@@ -1,6 +1,6 @@
 import type { Tensor } from "../../core/tensor/index.ts";
 import type { InferResult } from "../runtime/index.ts";
-import { batchKey, rowsOf } from "./batch.ts";
+import { rowsOf, type BatchKeys } from "./batch.ts";
 
 /** One request between its arrival and its answer. */
 export interface Waiting {
@@ -11,20 +11,22 @@ export interface Waiting {
   key: string | null;
   readonly resolve: (result: InferResult) => void;
   readonly reject: (error: Error) => void;
-  timer: NodeJS.Timeout | null;
+  readonly timeoutMs: number;
+  /** On the clock of `performance.now()`, ms: then it is given up. */
+  readonly deadline: number;
   /** Answered, or given up; whatever comes for it later is ignored. */
   settled: boolean;
 }
 
-/** How a request may share frames: its key and rows. */
+/** How a request may share frames: its key and rows; without `keys` it shares none. */
 export function sharing(
   inputs: readonly Tensor[],
-  mayShare: boolean,
+  keys: BatchKeys | null,
 ): Pick<Waiting, "key" | "rows"> {
   const rows = rowsOf(inputs);
   // A request without rows has nothing to be split by.
   if (rows === null || rows === 0) return { key: null, rows: 1 };
-  return { key: mayShare ? batchKey(inputs) : null, rows };
+  return { key: keys === null ? null : keys.of(inputs), rows };
 }
 
 /**
@@ -38,6 +40,11 @@ export class RequestQueue {
 
   get isEmpty(): boolean {
     return this.#groups.size === 0;
+  }
+
+  /** Those that have not been taken out, the settled ones too. */
+  *[Symbol.iterator](): Iterator<Waiting> {
+    for (const group of this.#groups.values()) yield* group;
   }
 
   push(request: Waiting): void {
