@@ -124,6 +124,25 @@ test("what arrives within one turn of the event loop is one frame, answered to e
   await client.close();
 });
 
+test.for([
+  [0.1, [1, 2]],
+  [1, [1, 1, 1]],
+] as const)(
+  "where a run takes %s ms, requests of two turns make the frames %j",
+  async ([modelMs, frames]) => {
+    const model = await doubler();
+    model.modelMs = modelMs;
+    const client = await model.connect();
+    await outcomes(client, [1]);
+    const first = outcomes(client, [2]);
+    await new Promise((resolve) => setImmediate(resolve));
+    const second = outcomes(client, [3]);
+    expect(await Promise.all([first, second])).toEqual([[4], [6]]);
+    expect(model.frames).toEqual(frames);
+    await client.close();
+  },
+);
+
 test("one frame is in flight at a time; what arrives meanwhile is the next", async () => {
   const model = await doubler();
   model.hold = true;

@@ -21,17 +21,30 @@ const MAX_ROWS = 256;
 const COST_WEIGHT = 0.2;
 const COST_OUTLIER = 4;
 
+/**
+ * Sending a frame costs both sides together about this much, ms. A version that takes less is not kept
+ * busy by sooner frames, only by fuller ones.
+ */
+const FRAME_COST_MS = 0.2;
+
 /** Address of an ONNX revision. */
 type OnnxAddress = Extract<ModelAddress, { readonly kind: "onnx" }>;
 
 /** The version's own time per row, learned from its frames. */
 class RowCost {
   #msPerRow = 0;
+  #lastMs = Infinity;
 
   learn(modelMs: number, rows: number): void {
+    this.#lastMs = modelMs;
     const seen = modelMs / rows;
     const bounded = this.#msPerRow === 0 ? seen : Math.min(seen, COST_OUTLIER * this.#msPerRow);
     this.#msPerRow += (this.#msPerRow === 0 ? 1 : COST_WEIGHT) * (bounded - this.#msPerRow);
+  }
+
+  /** Whether the last frame cost more than the version's own time for it. */
+  get isSmall(): boolean {
+    return this.#lastMs < FRAME_COST_MS;
   }
 
   /** Rows that a frame may hold now. */
@@ -42,8 +55,9 @@ class RowCost {
 }
 
 /**
- * A worker's requests to one revision: what arrives within one turn of the event loop becomes one
- * frame and one run, one frame in flight per replica, what arrives meanwhile is the next.
+ * A worker's requests to one revision: what arrives within one turn of the event loop (two, where the
+ * version is quick) becomes one frame and one run, one frame in flight per replica, what arrives
+ * meanwhile is the next.
  */
 class BatchingClient implements ModelClient {
   readonly #lanes: readonly Lane[];
@@ -126,13 +140,21 @@ class BatchingClient implements ModelClient {
     return this.#lanes.some((lane) => lane.isOpen);
   }
 
-  /** At the end of this turn of the event loop, so that all that arrives in it goes together. */
+  /**
+   * At the end of this turn of the event loop, so that all that arrives in it goes together. Of the next
+   * turn where the version is quick: what waits in the sockets by then goes along. Where nothing does,
+   * that turn takes a few microseconds.
+   */
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(() => {
+    const dispatch = (): void => {
       this.#scheduled = false;
       this.#dispatch();
+    };
+    setImmediate(() => {
+      if (this.#batching && this.#cost.isSmall) setImmediate(dispatch);
+      else dispatch();
     });
   }
 
