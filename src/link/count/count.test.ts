@@ -38,7 +38,7 @@ test("totals below 0 or in pieces are refused", () => {
 test("a gateway that does not tell pairs that both failed told of none", () => {
   const told = { pairs: 9, onlyCandidateBad: 1, onlyStableBad: 2, disagreed: 3 };
   const { pairs } = evidenceSchema.pick({ pairs: true }).parse({ pairs: told });
-  expect(pairs).toEqual({ ...told, bothBad: 0, skipped: 0 });
+  expect(pairs).toEqual({ ...told, bothBad: 0, skipped: 0, latency: {}, outputs: [] });
 });
 
 test("an error without inputs, or with some of a later form, is an error all the same", () => {
