@@ -33,7 +33,12 @@ async function bakes(
 ): Promise<() => Promise<RolloutView>> {
   await on.register(version, file);
   const { rollout } = await on.begin(version);
-  await until(`${on.name} bakes`, async () => (await on.view()).rollout?.phase === "Baking");
+  // While the switch to it is verified the bake has not begun.
+  const begun = async (): Promise<boolean> => {
+    const { rollout: now } = await on.view();
+    return now?.phase === "Baking" && now.bakeEndsAt !== null;
+  };
+  await until(`${on.name} bakes`, begun);
   return () => on.endOf(rollout?.id ?? "", 30_000);
 }
 
