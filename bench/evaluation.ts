@@ -1,6 +1,7 @@
 import {
   assess,
   latencyBucket,
+  MOST_PAIRS_SEEN,
   noArmCounts,
   noPairCounts,
   observe,
@@ -57,8 +58,6 @@ const HORIZON = 3_600;
 const BATCHES = ["1", "2", "4", "8"] as const;
 /** Requests of each arm in an interval, whose counts are never twice the same. */
 const REQUESTS = { candidate: 100, stable: 900 } as const;
-/** Pairs of an interval whose answers are looked at: as many as a gateway keeps. */
-const PAIRS = 100;
 
 /** What an arm did in an interval: as many as that many requests a second leave behind. */
 function armAt(requests: number, at: number): ArmCounts {
@@ -106,13 +105,13 @@ function intervalAt(at: number): Interval {
 
 /** An interval of a bake in which stable answers copies: no two pairs are the same. */
 function copiedAt(at: number): Interval {
-  const pairs = Array.from({ length: PAIRS }, (_, pair) => pair);
+  const pairs = Array.from({ length: MOST_PAIRS_SEEN }, (_, pair) => pair);
   return {
     ...intervalAt(at),
     stable: noArmCounts(),
     pairs: {
       ...noPairCounts(),
-      pairs: PAIRS,
+      pairs: MOST_PAIRS_SEEN,
       bothBad: at % 2,
       disagreed: at % 2,
       latency: {
@@ -170,7 +169,7 @@ export async function evaluation({ effort, say }: BenchContext): Promise<BenchRe
   const [pairedP50, pairedP99] = [median(paired), quantile(paired, 0.99)];
   return {
     title: "Evaluation: the analysis of a rollout, once",
-    method: `${evaluations} intervals of ${REQUESTS.candidate + REQUESTS.stable} requests are folded in and assessed in words, with ten metrics, ${BATCHES.length} batch sizes and the test for promotion; or, in a bake, of ${PAIRS} pairs; µs`,
+    method: `${evaluations} intervals of ${REQUESTS.candidate + REQUESTS.stable} requests are folded in and assessed in words, with ten metrics, ${BATCHES.length} batch sizes and the test for promotion; or, in a bake, of ${MOST_PAIRS_SEEN} pairs; µs`,
     columns: ["", "p50", "p99", "the very first"],
     rows: [
       ["ten metrics", ...[p50, p99, first].map((us) => rounded(us, 0))],

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { POLICY } from "../../../test/support/rollout-facts.ts";
 import { scenario, type Scenario } from "../../../test/support/rollout-scenario.ts";
 import { metricOf, SignalsStage } from "../../../test/support/signals-stage.ts";
+import { METRICS } from "../../../test/support/watch.ts";
 import { noArmCounts, noPairCounts, type Assessment } from "../../core/analysis/index.ts";
 import { NO_SIGNAL_SOURCES, signalSourceKeys, type Metric } from "../../core/policy/index.ts";
 import { evidenceIdOf, rolloutOf } from "../../core/rollout/index.ts";
@@ -14,7 +15,7 @@ import type { Evidence } from "../../link/count/index.ts";
 import type { RequestIds } from "../../link/request-id/index.ts";
 import { Gateways } from "../link/index.ts";
 import type { EndpointDeps } from "./deps.ts";
-import { gatewayRecord } from "./evidence-record.ts";
+import { gatewayRecord, planIn } from "./evidence-record.ts";
 import { RolloutWatch } from "./rollout-watch.ts";
 
 const MINUTE_MS = 60_000;
@@ -130,6 +131,26 @@ test("labels of requests from before a restart count under the split of their re
     { split: 4, ...each },
   ]);
 });
+
+test.each(["onnx", "remote"] as const)(
+  "latency on copies, %s: without a past of stable it brings back what asks nobody, and holds what a server answers",
+  async (kind) => {
+    const analysis = { ...POLICY.analysis, metrics: [METRICS.latency, METRICS.errorRate] };
+    of = scenario()
+      .stable("v1.0")
+      .deploys("v1.1", { strategy: "blueGreen", policy: { ...POLICY, analysis } })
+      .settles();
+    const runtime = { kind: "remote", remote: "elsewhere" } as const;
+    const served = ({ revisions }: typeof of.state): typeof revisions =>
+      kind === "onnx" ? revisions : revisions.map((each) => ({ ...each, runtime }));
+    await watch.look({ ...of.state, revisions: served(of.state) });
+    const plan = planIn(await stage.store.evidence.list(watchId()));
+    expect(plan).toMatchObject({
+      comparison: "paired",
+      metrics: [{ role: kind === "onnx" ? "rollback" : "hold" }, { role: "rollback" }],
+    });
+  },
+);
 
 test("labels of requests from before the gateway began anew count under the split of their request", async () => {
   const began = stage.now;

@@ -17,6 +17,7 @@ import {
   type FeatureShift,
 } from "./input-drift-test.ts";
 import { addJudged, ENOUGH_TO_FREEZE, NOTHING, rateOf, type JudgedArms } from "./judged.ts";
+import { WARM_ANSWERS } from "./latency-metric.ts";
 import { copiesLogE, latencyDispersion, latencyLogs } from "./latency-test.ts";
 import {
   heldByCopies,
@@ -143,7 +144,7 @@ function latencyWords(
   const maxMs = metric.kind === "latency" ? metric.maxMs : null;
   const { warmUpMs = 0 } = test.test === "latency" ? test : {};
   if (state.warming.since !== null && sizeOf(state.shown.candidate) === 0 && warmUpMs > 0)
-    return `not compared yet: it warms up for ${formatDuration(warmUpMs)} and 20 answers first`;
+    return `not compared yet: it warms up for ${formatDuration(warmUpMs)} and ${WARM_ANSWERS} answers first`;
   const candidate = quantileMs(state.shown.candidate, at);
   const stable = quantileMs(state.shown.stable, at);
   if (candidate === null) return "no times to compare yet";

@@ -5,7 +5,7 @@ import {
   type PairCounts as JudgedPairs,
 } from "../evidence/index.ts";
 import type { Tolerance } from "../policy/index.ts";
-import { addOutputs, type ArmCounts, type PairCounts } from "./interval.ts";
+import { addOutputs, type ArmCounts, type Arms, type Compared } from "./interval.ts";
 import { addArms, clampCentre, NOTHING, pairArms, type JudgedArms } from "./judged.ts";
 import {
   classPairs,
@@ -14,7 +14,7 @@ import {
   totalOutputs,
   type OutputClass,
 } from "./output-class.ts";
-import { advance, averageOf, startRegression, type Weighing } from "./process.ts";
+import { advance, averageOf, startRegression, sumIncrements, type Weighing } from "./process.ts";
 
 /** How the distribution of predictions is tested; frozen. */
 export interface DriftTestPlan {
@@ -53,13 +53,6 @@ export function startDriftTest(plan: DriftTestPlan, horizon: number): DriftTestS
   return { ...plan, ...startProcesses(plan.classes, horizon) };
 }
 
-/** What an interval compares: the arms, or pairs that stand for them. */
-interface Compared {
-  /** Null: an arm has nothing to compare. */
-  readonly arms: { readonly candidate: ArmCounts; readonly stable: ArmCounts } | null;
-  readonly pairs: Pick<PairCounts, "outputs"> | null;
-}
-
 /** What both predicted of one class. */
 interface ClassCounts {
   readonly arms: JudgedArms | null;
@@ -73,13 +66,11 @@ function compare(
   weighing: Weighing,
 ): EProcess {
   const tolerance = { ...SAME_SHARE, centre: clampCentre(centre) };
-  const byArms = arms === null ? null : splitBet(arms, tolerance);
-  const byPairs = pairs === null ? null : pairedBet(pairs, SAME_SHARE);
-  const both =
-    byArms === null || byPairs === null
-      ? (byArms ?? byPairs)
-      : byArms.map((log, bet) => log + (byPairs[bet] ?? 0));
-  return advance(process, both, weighing);
+  const parts = [
+    ...(arms === null ? [] : [splitBet(arms, tolerance)]),
+    ...(pairs === null ? [] : [pairedBet(pairs, SAME_SHARE)]),
+  ];
+  return advance(process, sumIncrements(parts), weighing);
 }
 
 /** The same of all that is not of the class. */
@@ -163,7 +154,7 @@ export function driftLogE({ higher, lower }: DriftTestState): number {
 
 function armsOfClass(
   one: OutputClass,
-  { candidate, stable }: NonNullable<Compared["arms"]>,
+  { candidate, stable }: Arms,
   classes: readonly OutputClass[],
 ): JudgedArms {
   const of = ({ outputs }: ArmCounts): JudgedArms["stable"] => ({

@@ -2,7 +2,14 @@ import { blamedMetrics, combineEvidence, type NamedEvidence } from "../evidence/
 import type { AnalysisPolicy } from "../policy/index.ts";
 import type { ReferenceSet } from "../version/index.ts";
 import { metricFails, namedWords } from "./describe-metric.ts";
-import { addArmCounts, type ArmCounts, type Interval, type PairCounts } from "./interval.ts";
+import {
+  addArmCounts,
+  type ArmCounts,
+  type Arms,
+  type Compared,
+  type Interval,
+  type PairCounts,
+} from "./interval.ts";
 import { addJudged, gatewayRate, NOTHING, pairArms, type JudgedArms } from "./judged.ts";
 import { directLogE, heldAt, observeMetric, startMetric, type MetricState } from "./metric.ts";
 import { addRecent, NO_RECENT } from "./outage.ts";
@@ -10,12 +17,6 @@ import { planMetric, weighMetrics } from "./plan-metrics.ts";
 import type { AnalysisPlan, Comparison, MetricPlan } from "./plan.ts";
 import { observeProposal, type Proposal } from "./proposal.ts";
 import { checkSplit, NO_SPLIT, type SplitCheck } from "./split-check.ts";
-
-/** Both arms of the gateways' counts. */
-interface Arms {
-  readonly candidate: ArmCounts;
-  readonly stable: ArmCounts;
-}
 
 /** A decision to go back, kept as it was made. */
 export interface Latched {
@@ -175,11 +176,7 @@ function mergeArms(
 function compared(
   { plan, waiting }: AnalysisState,
   interval: Interval,
-): {
-  readonly arms: Arms | null;
-  readonly pairs: PairCounts | null;
-  readonly waiting: AnalysisState["waiting"];
-} {
+): Compared & { readonly waiting: AnalysisState["waiting"] } {
   const { pairs } = interval;
   if (plan.comparison === "paired")
     return { arms: null, pairs: pairs.pairs > 0 ? pairs : null, waiting };

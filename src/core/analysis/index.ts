@@ -15,6 +15,7 @@ export {
   batchRows,
   latencyBatch,
   addJoint,
+  MOST_PAIRS_SEEN,
   intervalSchema,
   latencyBucket,
   noArmCounts,

@@ -82,6 +82,22 @@ export type PairCounts = z.infer<typeof pairCountsSchema>;
 
 const lossSchema = z.number().min(0).max(1);
 
+/** The counts of both arms. */
+export interface Arms {
+  readonly candidate: ArmCounts;
+  readonly stable: ArmCounts;
+}
+
+/** What an interval compares: the arms, or pairs that stand for them. */
+export interface Compared {
+  /** Both with at least one request, several intervals merged if needed; null: nothing to compare. */
+  readonly arms: Arms | null;
+  readonly pairs: PairCounts | null;
+}
+
+/** Pairs whose answers are looked at in each interval of a gateway, about: of more, chance chooses. */
+export const MOST_PAIRS_SEEN = 100;
+
 /** What is known of the answers of both revisions to the same requests. */
 const pairedSignalSchema = z.object({
   /** Those that were right or wrong. */
@@ -185,11 +201,6 @@ export function latencyBatch({
 }
 
 /** Whether others were in flight beside the times of this name. */
-export function isCrowded(batch: string): boolean {
-  return batch.includes("+");
-}
-
-/** Whether others were in flight beside what is named so. */
 export function hasCompany(batch: string): boolean {
   return batch.includes("+");
 }

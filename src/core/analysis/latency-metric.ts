@@ -1,5 +1,5 @@
 import { pooled, sizeOf, slowerThan, type Histogram } from "./histogram.ts";
-import { addHistograms, type PairCounts } from "./interval.ts";
+import { addHistograms, type Arms, type PairCounts } from "./interval.ts";
 import { addArms, NOTHING, type JudgedArms } from "./judged.ts";
 import {
   learnLatency,
@@ -33,7 +33,7 @@ interface Warming {
 }
 
 /** Several processes of one server may each have a first answer. */
-const WARM_ANSWERS = 20;
+export const WARM_ANSWERS = 20;
 
 /** Where the latency of a watch stands. Plain JSON. */
 export interface LatencyMetricState {
@@ -154,7 +154,7 @@ function limitPairs(bucket: number, { latency }: PairCounts): RateInput["pairs"]
 }
 
 /** By batch: the busier arm has the larger ones, and is not worse for that. */
-function limitArms(bucket: number, arms: NonNullable<Step["arms"]>): readonly JudgedArms[] {
+function limitArms(bucket: number, arms: Arms): readonly JudgedArms[] {
   return Object.entries(arms.candidate.latency).flatMap(([batch, ours]) => {
     const theirs = Object.hasOwn(arms.stable.latency, batch) ? arms.stable.latency[batch] : [];
     const candidate = slowerThan(ours, bucket);

@@ -13,11 +13,13 @@ import type { Tolerance } from "../policy/index.ts";
 import { bucketAt, sizeOf, slowerThan, tailsOf, type Histogram } from "./histogram.ts";
 import {
   addLatencies,
-  isCrowded,
+  hasCompany,
   latencyBucket,
   latencyEdgeMs,
   rising,
   type ArmCounts,
+  type Arms,
+  type Compared,
   type PairCounts,
 } from "./interval.ts";
 import {
@@ -35,6 +37,7 @@ import {
   MOST_DISPERSION,
   startRegression,
   startSafety,
+  sumIncrements,
 } from "./process.ts";
 import { addSpread, NO_SPREAD, spreadIndex, type Spread } from "./spread.ts";
 
@@ -80,7 +83,7 @@ export interface LatencyTestState {
   readonly compared: readonly EProcess[];
   readonly safe: readonly EProcess[];
   /** By quantile: slower than stable was before; empty where that guards nothing. */
-  readonly before?: readonly EProcess[];
+  readonly before: readonly EProcess[];
   readonly spread: readonly Spread[];
 }
 
@@ -208,20 +211,6 @@ interface Stratum {
 interface PairStratum {
   readonly pairs: JudgedPairs;
   readonly before: number | null;
-  readonly isCrowded: boolean;
-}
-
-/** What both arms did in one interval. */
-interface Arms {
-  readonly candidate: ArmCounts;
-  readonly stable: ArmCounts;
-}
-
-/** What an interval compares: the arms, or pairs that stand for them. */
-export interface Compared {
-  /** Null: an arm has nothing to compare. */
-  readonly arms: Arms | null;
-  readonly pairs: Pick<PairCounts, "latency"> | null;
 }
 
 /** By quantile: the strata of an interval, one for each batch that has edges. */
@@ -254,7 +243,7 @@ export function strataOf(
           stable: { requests: theirs.size, bad: theirs.tails[at] ?? 0 },
         },
         centre,
-        isCrowded: isCrowded(batch),
+        isCrowded: hasCompany(batch),
       });
     });
   }
@@ -288,8 +277,7 @@ export function pairStrataOf(
     known.flatMap(([batch, joint]) => {
       const edge = edges[batch]?.[at];
       if (edge === undefined) return [];
-      const before = edge.before ?? null;
-      return [{ pairs: slowPairs(joint, edge), before, isCrowded: isCrowded(batch) }];
+      return [{ pairs: slowPairs(joint, edge), before: edge.before ?? null }];
     }),
   );
 }
@@ -347,32 +335,25 @@ function sumOf(
   tolerance: Tolerance,
   bets: Bets,
 ): readonly number[] | null {
-  const weighed = (logs: readonly number[], isOfCrowded: boolean): readonly number[] =>
-    isOfCrowded && crowded < 1 ? logs.map((log) => log * crowded) : logs;
-  // A batch that one arm did not have says nothing.
-  const parts = strata.flatMap((one) =>
-    one.arms.candidate.requests === 0 || one.arms.stable.requests === 0
-      ? []
-      : [weighed(bets.arms(one.arms, { ...tolerance, centre: one.centre }), one.isCrowded)],
-  );
-  for (const one of pairs)
-    if (one.pairs.pairs > 0) parts.push(weighed(bets.pairs(one.pairs, tolerance), one.isCrowded));
-  const [first, ...others] = parts;
-  if (first === undefined) return null;
-  return others.reduce((sum, own) => sum.map((before, bet) => before + (own[bet] ?? 0)), first);
+  const parts: (readonly number[])[] = [];
+  for (const { arms, centre, isCrowded } of strata) {
+    // A batch that one arm did not have says nothing.
+    if (arms.candidate.requests === 0 || arms.stable.requests === 0) continue;
+    const logs = bets.arms(arms, { ...tolerance, centre });
+    parts.push(isCrowded && crowded < 1 ? logs.map((log) => log * crowded) : logs);
+  }
+  for (const one of pairs) if (one.pairs.pairs > 0) parts.push(bets.pairs(one.pairs, tolerance));
+  return sumIncrements(parts);
 }
 
 /** Whether the candidate's times in pairs are beyond what stable's were before. Null of none. */
-function beyondBefore({ pairs, crowded }: Told): readonly number[] | null {
-  let sum: readonly number[] | null = null;
-  for (const one of pairs) {
-    if (one.before === null || one.pairs.pairs === 0) continue;
-    const { requests, bad } = pairArms(one.pairs).candidate;
-    const share = one.isCrowded ? crowded : 1;
-    const logs = meanBet({ observations: requests, bad }, one.before).map((log) => log * share);
-    sum = sum === null ? logs : sum.map((log, bet) => log + (logs[bet] ?? 0));
-  }
-  return sum;
+function beyondBefore({ pairs: strata }: Told): readonly number[] | null {
+  const parts = strata.flatMap(({ pairs, before }) => {
+    if (before === null || pairs.pairs === 0) return [];
+    const { requests, bad } = pairArms(pairs).candidate;
+    return [meanBet({ observations: requests, bad }, before)];
+  });
+  return sumIncrements(parts);
 }
 
 function gather(
@@ -432,7 +413,7 @@ export function observeLatency(
   return {
     ...gather(plan, state, stableTimes(compared)),
     compared: state.compared.map((process, at) => next(process, at, UNSHIFTED, SLOWER)),
-    before: (state.before ?? []).map((process, at) => {
+    before: state.before.map((process, at) => {
       const own = told[at];
       const logs = own === undefined ? null : beyondBefore(own);
       return advance(process, logs, { dispersion: known[at] ?? 1, over });
@@ -453,7 +434,7 @@ export function observeLatency(
  * By quantile: ln of the evidence that the candidate is slower than tolerated. The smaller of two e-values
  * is one against either hypothesis holding.
  */
-export function latencyLogs({ compared, before = [] }: LatencyTestState): readonly number[] {
+export function latencyLogs({ compared, before }: LatencyTestState): readonly number[] {
   return compared.map((process, at) => {
     const guard = before[at];
     return guard === undefined ? logE(process) : Math.min(logE(process), logE(guard));
@@ -461,7 +442,7 @@ export function latencyLogs({ compared, before = [] }: LatencyTestState): readon
 }
 
 /** ln of the evidence that it is slower than stable's answers to copies, where that alone brings nothing back. */
-export function copiesLogE({ compared, before = [] }: LatencyTestState): number | null {
+export function copiesLogE({ compared, before }: LatencyTestState): number | null {
   return before.length === 0 ? null : averageOf(compared);
 }
 

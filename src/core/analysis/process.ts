@@ -38,6 +38,15 @@ export function advance(
   return increments === null ? process : addIncrements(process, increments, weighing);
 }
 
+/** What parts of one interval say together, bet by bet: their increments add up; null of none. */
+export function sumIncrements(parts: readonly (readonly number[])[]): readonly number[] | null {
+  const [first, ...others] = parts;
+  if (first === undefined) return null;
+  return others.length === 0
+    ? first
+    : first.map((log, bet) => others.reduce((sum, other) => sum + (other[bet] ?? 0), log));
+}
+
 /** ln of the average of e-values, from their logarithms; 0 of none. */
 export function averageLogE(logs: readonly number[]): number {
   if (logs.length === 0) return 0;

@@ -15,7 +15,14 @@ import {
 } from "../evidence/index.ts";
 import type { Tolerance } from "../policy/index.ts";
 import { addJudged, centreOf, NOTHING, type JudgedArms } from "./judged.ts";
-import { advance, averageLogE, MOST_DISPERSION, startRegression, startSafety } from "./process.ts";
+import {
+  advance,
+  averageLogE,
+  MOST_DISPERSION,
+  startRegression,
+  startSafety,
+  sumIncrements,
+} from "./process.ts";
 import { addSpread, NO_SPREAD, spreadIndex, type Spread } from "./spread.ts";
 
 /** How a rate of bad events is tested; frozen. */
@@ -144,11 +151,7 @@ function comparedBy(
   if (pairs !== null) parts.push(bets.pairs(pairs, tolerance));
   for (const loss of losses) parts.push(bets.loss(loss, tolerance));
   for (const one of arms) parts.push(bets.arms(one, { ...tolerance, centre }));
-  const [first, ...others] = parts;
-  if (first === undefined) return null;
-  return others.length === 0
-    ? first
-    : first.map((log, bet) => others.reduce((sum, other) => sum + (other[bet] ?? 0), log));
+  return sumIncrements(parts);
 }
 
 /** Whether the candidate is within the margin: beside stable, or alone where it is not compared. */

@@ -2,7 +2,13 @@ import type { AnalysisPolicy, RolloutStep } from "../policy/index.ts";
 import { verdictOf } from "./assess.ts";
 import { drawBinomial, seededRandom, type Random } from "./draw.ts";
 import { observe, planAnalysis, startAnalysis, type AnalysisState } from "./engine.ts";
-import { noArmCounts, noPairCounts, type Interval, type PairCounts } from "./interval.ts";
+import {
+  MOST_PAIRS_SEEN,
+  noArmCounts,
+  noPairCounts,
+  type Interval,
+  type PairCounts,
+} from "./interval.ts";
 import { bakesAlone, type Planned } from "./outlook.ts";
 import type { AnalysisPlan, MetricPlan } from "./plan.ts";
 import {
@@ -175,9 +181,6 @@ interface Stand {
   readonly labels: SimulatedLabels | null;
 }
 
-/** Pairs whose times are looked at in each interval, about: of one gateway. */
-const PAIRS_SEEN = 100;
-
 function drawPairs(
   random: Random,
   pairs: number,
@@ -188,7 +191,7 @@ function drawPairs(
   const both = drawBinomial(random, bad, stable.errorRate);
   const onlyStableBad = drawBinomial(random, pairs - bad, stable.errorRate);
   const answered = pairs - bad - onlyStableBad;
-  const most = Math.ceil((PAIRS_SEEN * widthMs) / analysis.flushMs);
+  const most = Math.ceil((MOST_PAIRS_SEEN * widthMs) / analysis.flushMs);
   return {
     ...noPairCounts(),
     pairs,

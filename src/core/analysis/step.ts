@@ -1,13 +1,9 @@
-import { noPairCounts, type ArmCounts, type Interval, type PairCounts } from "./interval.ts";
+import { noPairCounts, type Compared, type Interval, type PairCounts } from "./interval.ts";
 import type { Comparison } from "./plan.ts";
 
 /** What one interval has for all metrics. */
-export interface Step {
+export interface Step extends Compared {
   readonly interval: Interval;
-  /** Both arms with at least one request, several intervals merged if needed; null: nothing to compare. */
-  readonly arms: { readonly candidate: ArmCounts; readonly stable: ArmCounts } | null;
-  /** Whether pairs stand for the arms. */
-  readonly pairs: PairCounts | null;
   readonly comparison: Comparison;
   readonly horizon: number;
   /** Planned intervals that are over with this one. */

@@ -86,7 +86,7 @@ export class MergeMemory {
       outputs.push([this.#labels.of(candidate.label), this.#labels.of(stable.label), 1]);
     }
     for (const batch of Object.keys(latency)) latency[batch] = addJoint(latency[batch] ?? [], []);
-    return { latency, outputs: addJoint(outputs, []) };
+    return { latency, outputs };
   }
 
   #armCounts(revision: number, tallies: readonly ArmTally[], isCompared: boolean): ArmCounts {

@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 
+import { MOST_PAIRS_SEEN } from "../../core/analysis/index.ts";
 import type { Tensor } from "../../core/tensor/index.ts";
 import type { Watch } from "../../link/route/index.ts";
 import type { RunFrame } from "../runtime/index.ts";
@@ -22,8 +23,6 @@ import { EvidenceWindow } from "./window.ts";
 
 /** A longer sticky key is told by its hash. */
 const LONGEST_KEY = 64;
-/** Pairs whose answers are looked at in an interval, about, of all workers: of more, chance chooses. */
-const MOST_PAIRS_SEEN = 100;
 /** What was open when a watch ended is looked at this often, ms. */
 const LEFT_OVER_MS = 250;
 

@@ -18,8 +18,10 @@ const NOBODY: Beside = { atStart: 0, moreCame: false, elsewhere: 0, alone: true 
  * With the larger part of the traffic, or where nobody knows its part, it may have the busier server: times go
  * by what the own one had. Requests that come meanwhile slow one down where a processor is shared; those of
  * the candidate's that any came beside are kept apart and compared with nothing. What is left tends to be
- * short, which is in its favour. With the smaller part it may still wait for stable's, on a processor that both share, while stable's server has
- * little to do only when nobody asks anything: times go by what both had then, and which of the two a
+ * short, which is in its favour.
+ *
+ * With the smaller part it may still wait for stable's, on a processor that both share, while stable's server
+ * has little to do only when nobody asks anything: times go by what both had then, and which of the two a
  * request comes to is chance.
  */
 export function companyOf(watch: Pick<Watch, "candidate" | "stable" | "candidateShare">): {

@@ -24,10 +24,6 @@ class InFlight {
     this.#slot = TOTALS + (worker % SLOTS);
   }
 
-  get total(): number {
-    return Atomics.load(this.#counts, 0);
-  }
-
   /** Another number whenever one more has come; it wraps. */
   get come(): number {
     return Atomics.load(this.#counts, 1);

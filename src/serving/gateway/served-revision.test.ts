@@ -207,3 +207,40 @@ test("a request that is passed on waits, too, for the process that died before t
   served.open();
   expect(await answer).toBe(forwarded);
 });
+
+test("of a server that takes several requests at a time it is told what else it had; of one frame at a time, nothing", async () => {
+  const remote: ModelAddress = {
+    kind: "remote",
+    upstream: {
+      url: "http://127.0.0.1:1",
+      protocol: "oip",
+      model: "m",
+      path: null,
+      health: null,
+      retries: true,
+      form: "tensor",
+      signature: null,
+    },
+    queue: 8,
+  };
+  for (const address of [remote, ADDRESS]) {
+    const { served, request, bring } = setUp(address);
+    const client = await bring();
+    served.open();
+    const answers = [
+      served.infer(request),
+      served.infer(request),
+      served.runOnce({ inputs: [], timeoutMs: 1_000, ticket: { died: () => undefined } }),
+    ];
+    await turn();
+    for (const call of client.calls) call.settle(RESULT);
+    const besides = (await Promise.all(answers)).map(({ beside }) => beside);
+    const told = [0, 1, 2].map((atStart) => ({
+      atStart,
+      moreCame: atStart < 2,
+      elsewhere: 0,
+      alone: false,
+    }));
+    expect(besides).toEqual(address === remote ? told : [undefined, undefined, undefined]);
+  }
+});
