@@ -8,7 +8,7 @@ import type { ReferenceSet } from "../version/index.ts";
 import { pooled, slowerThan } from "./histogram.ts";
 import { planInputDrift } from "./input-drift-test.ts";
 import { addLatencies, addOutputs, latencyBucket, noArmCounts, type Interval } from "./interval.ts";
-import { addJudged, gatewayRate, NOTHING, type GatewayRate } from "./judged.ts";
+import { addJudged, gatewayRate, NOTHING, rateOf, type GatewayRate } from "./judged.ts";
 import {
   freezeBatches,
   guardedEdges,
@@ -64,8 +64,8 @@ interface ComparedMetric {
 
 /**
  * The limit where nothing runs beside the candidate: the policy's, or what stable may have had before
- * with the tolerance on top, whichever is higher; where nobody knows what stable had, `unknown`. Null
- * where there is none, or none below 1.
+ * with the tolerance on top, whichever is higher; where nobody knows what stable had, `unknown`. Too few
+ * requests to tell allow no more than none would. Null where there is none, or none below 1.
  */
 function limitAlone(
   { max, tolerance, unknown }: ComparedMetric & { readonly unknown: number | null },
@@ -74,6 +74,8 @@ function limitAlone(
 ): number | null {
   if (tolerance === null || base.requests === 0) return max ?? unknown;
   const limit = limitWithoutBaseline(base, { objective: max ?? 0, alpha, ...tolerance });
+  const untold = unknown === null ? Infinity : Math.max(unknown, max ?? 0);
+  if (limit > untold && (rateOf(base) ?? 0) <= untold) return untold;
   return limit > 0 && limit < 1 ? limit : null;
 }
 

@@ -16,6 +16,12 @@ const weights = (metrics: readonly Metric[], comparison?: Comparison) =>
     planOf(metrics, comparison).metrics.map(({ metric, weight }) => [metric.name, weight]),
   );
 
+/** What of errors is allowed where nothing runs beside the candidate. */
+function limitAfter(baseline: readonly Interval[], max: number | null = null): number | null {
+  const [plan] = planOf([{ ...METRICS.errorRate, max }], "absolute", baseline).metrics;
+  return plan?.test.test === "rate" ? plan.test.rate.limit : null;
+}
+
 describe("weights", () => {
   const { errorRate, rejected, latency, accuracy, drift, health } = METRICS;
 
@@ -85,13 +91,19 @@ describe("what was before the rollout", () => {
 
   test("limits what nothing runs beside, never below what it may have been", () => {
     const baseline = drawBaseline(seededRandom(2), 30, 100, { errorRate: 0.02 });
-    const limitOf = (max: number | null) => {
-      const [plan] = planOf([{ ...METRICS.errorRate, max }], "absolute", baseline).metrics;
-      return plan?.test.test === "rate" ? plan.test.rate.limit : null;
-    };
-    expect(limitOf(null)).toBeGreaterThan(0.021);
-    expect(limitOf(null)).toBeLessThan(0.06);
-    expect(limitOf(0.2)).toBe(0.2);
-    expect(limitOf(0.001)).toBe(limitOf(null));
+    expect(limitAfter(baseline)).toBeGreaterThan(0.021);
+    expect(limitAfter(baseline)).toBeLessThan(0.06);
+    expect(limitAfter(baseline, 0.2)).toBe(0.2);
+    expect(limitAfter(baseline, 0.001)).toBe(limitAfter(baseline));
+  });
+
+  test.each([1, 3, 40])("allows no more after %i requests than after none", (requests) => {
+    const few = drawBaseline(seededRandom(3), 1, requests, { errorRate: 0 });
+    expect(limitAfter([])).toBe(0.1);
+    expect(limitAfter(few)).toBe(0.1);
+    expect(limitAfter(few, 0.01)).toBe(0.1);
+    expect(limitAfter(few, 0.4)).toBe(0.4);
+    const failing = drawBaseline(seededRandom(3), 1, 40, { errorRate: 0.5 });
+    expect(limitAfter(failing)).toBeGreaterThan(0.5);
   });
 });
