@@ -28,9 +28,9 @@ export interface Host {
 
 /**
  * Where a connection is: nothing has come of it yet, between two requests, in a request's head, in its
- * body, at its answer; the last is over.
+ * body, at its answer; the last is over; another server has it.
  */
-type Phase = "fresh" | "idle" | "head" | "body" | "answer" | "over";
+type Phase = "fresh" | "idle" | "head" | "body" | "answer" | "over" | "given";
 
 /** What has waited too long is answered so, as Node answers it. */
 const TIMED_OUT = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n";
@@ -97,6 +97,13 @@ export class Connection implements Line {
       socket.destroySoon();
     } else if (socket.writableNeedDrain) this.#isUnread = true;
     else this.#next();
+  }
+
+  /** Takes what came; false where another server has the connection. */
+  take(bytes: Buffer): boolean {
+    if (this.#phase === "given") return false;
+    this.#take(bytes);
+    return true;
   }
 
   /** Ends the connection where its answers have left and nothing has come of another request. */
@@ -236,7 +243,7 @@ export class Connection implements Line {
 
   #handOver(bytes: Buffer): void {
     const { socket } = this;
-    this.#phase = "over";
+    this.#phase = "given";
     socket.off("data", this.#onData).off("end", this.#onEnd).off("drain", this.#onDrain);
     socket.off("close", this.#onClose).off("timeout", this.#onTimeout).off("error", ignore);
     this.#host.forget(this);

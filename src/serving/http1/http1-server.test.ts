@@ -5,7 +5,7 @@ import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises"
 import { expect, test, vi } from "vitest";
 
 import { http1Stage, type Caller } from "../../../test/support/http1-stage.ts";
-import type { PlainExchange } from "./index.ts";
+import type { Http1Server, PlainExchange } from "./index.ts";
 
 const LAST = "GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
@@ -201,6 +201,12 @@ const ASKS = {
   Node: "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 };
 
+/** The server's side of the only connection. */
+async function accepted(server: Http1Server): Promise<Socket> {
+  await vi.waitFor(() => expect(server.sockets).toHaveLength(1), { interval: 1 });
+  return server.sockets[0] as Socket;
+}
+
 /** Asks until an answer of `body` waits for its reader; resolves with how many were asked for. */
 async function askUntilUnread(caller: Caller, asked: string, socket: Socket): Promise<number> {
   caller.socket.pause();
@@ -224,11 +230,8 @@ test.each(["the codec", "Node"] as const)(
       other: (_: IncomingMessage, response: ServerResponse) => void response.end(body),
     };
     const { server, call } = await http1Stage((each) => each.answer(200, "", body), settings);
-    const sockets: Socket[] = [];
-    server.listener.on("connection", (socket) => void sockets.push(socket));
     const caller = await call();
-    const [socket] = sockets as [Socket];
-    const count = await askUntilUnread(caller, ASKS[by], socket);
+    const count = await askUntilUnread(caller, ASKS[by], await accepted(server));
     server.closeIdleConnections();
     await sleep(600);
     caller.socket.resume().end();
@@ -252,10 +255,8 @@ async function longAnswer(
     checkMs: 20,
   });
   let isCut = false;
-  stage.server.listener.on("connection", (socket: Socket) => {
-    socket.on("close", () => (isCut = true));
-  });
   const caller = await stage.call();
+  (await accepted(stage.server)).on("close", () => (isCut = true));
   caller.socket.write(ask);
   await caller.until("xxx");
   caller.socket.pause();

@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from "node:net";
 
 import { Connection, type Host, type Patience } from "./connection.ts";
 import type { PlainExchange } from "./plain-exchange.ts";
+import { readingSocket } from "./reading-socket.ts";
 
 /** How a server treats its connections. */
 export interface Http1Options extends Patience {
@@ -40,8 +41,11 @@ export class Http1Server implements Host {
     const seconds = Math.floor(options.keepAliveMs / 1000);
     this.keepAliveLines = `Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}\r\n\r\n`;
     // A caller that has closed its half of the connection still gets its answer.
-    this.listener = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-      this.#connections.add(new Connection(socket, this));
+    const sockets = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true };
+    this.listener = createServer(sockets, (accepted) => {
+      const socket = readingSocket(accepted, (bytes) => connection.take(bytes));
+      const connection = new Connection(socket, this);
+      this.#connections.add(connection);
     });
     // Node watches the timeouts of a server from this event on.
     options.other.emit("listening");
@@ -54,6 +58,11 @@ export class Http1Server implements Host {
 
   get isDraining(): boolean {
     return this.#isDraining;
+  }
+
+  /** Of all its connections, also of those that `other` has. */
+  get sockets(): readonly Socket[] {
+    return [...Array.from(this.#connections, ({ socket }) => socket), ...this.#given];
   }
 
   /** From now on a connection ends with its next answer. */
@@ -94,12 +103,8 @@ export class Http1Server implements Host {
 
   #check(): void {
     const now = this.now();
-    const { readMs } = this.#options;
-    for (const connection of this.#connections) {
-      connection.check(now, this.#options);
-      watchReader(connection.socket, readMs);
-    }
-    for (const socket of this.#given) watchReader(socket, readMs);
+    for (const connection of this.#connections) connection.check(now, this.#options);
+    for (const socket of this.sockets) watchReader(socket, this.#options.readMs);
   }
 }
 
