@@ -157,19 +157,29 @@ export class Connection implements Line {
 
   /** Reads one request, and gives what is left behind it. */
   #readOne(bytes: Buffer): Buffer {
+    const known = this.#heads.known(bytes);
+    if (known !== null) return this.#readBody(bytes, known.head, known.end);
     const end = bytes.indexOf(END_OF_HEAD);
     if (end === -1) {
       if (this.#mayHold(bytes)) this.#hold(bytes);
       else this.#handOver(bytes);
       return EMPTY;
     }
-    const isShort = end + END_OF_HEAD.length <= MAX_HEAD_BYTES;
-    const head = isShort ? this.#heads.read(bytes.toString("latin1", 0, end + 2)) : null;
-    if (head === null || head.contentLength > this.#host.bodyBytes) {
+    const from = end + END_OF_HEAD.length;
+    const head = from > MAX_HEAD_BYTES ? null : this.#heads.read(bytes.toString("latin1", 0, from));
+    if (head === null) {
       this.#handOver(bytes);
       return EMPTY;
     }
-    const from = end + END_OF_HEAD.length;
+    return this.#readBody(bytes, head, from);
+  }
+
+  /** Reads a request's body from `from` on, and gives what is left behind it. */
+  #readBody(bytes: Buffer, head: RequestHead, from: number): Buffer {
+    if (head.contentLength > this.#host.bodyBytes) {
+      this.#handOver(bytes);
+      return EMPTY;
+    }
     const to = from + head.contentLength;
     if (bytes.length >= to) {
       this.#handle(head, from === to ? EMPTY : bytes.subarray(from, to));

@@ -136,16 +136,31 @@ test("a connection's heads are read the same, whatever was read before", () => {
     { minLength: 1, maxLength: 8 },
   );
   fc.assert(
-    fc.property(texts, fc.array(fc.nat(), { maxLength: 40 }), (all, order) => {
+    fc.property(texts, fc.array(fc.nat(), { maxLength: 40 }), fc.string(), (all, order, body) => {
       const reader = new HeadReader();
       for (const each of order) {
         const text = all[each % all.length] ?? "";
+        const expected = readRequestHead(text);
+        const whole = `${text}\r\n`;
+        const known = reader.known(Buffer.from(whole + body, "latin1"));
+        expect([null, { head: expected, end: whole.length }]).toContainEqual(known);
         // As it comes from a connection: equal, not the same.
-        const again = Buffer.from(text, "latin1").toString("latin1");
-        expect(reader.read(again)).toEqual(readRequestHead(text));
+        const again = Buffer.from(whole, "latin1").toString("latin1");
+        expect(reader.read(again)).toEqual(expected);
       }
     }),
   );
+});
+
+test("a head that came before is known by its bytes, once all of it is there", () => {
+  const reader = new HeadReader();
+  const text = `${head("POST / HTTP/1.1", HOST, "Content-Length: 2")}\r\n`;
+  const bytes = Buffer.from(`${text}{}`);
+  expect(reader.known(bytes)).toBeNull();
+  const first = reader.read(text);
+  expect(reader.known(bytes)).toEqual({ head: first, end: text.length });
+  expect(reader.known(bytes.subarray(0, text.length - 1))).toBeNull();
+  expect(reader.known(Buffer.from(text.replace("POST", "PUT ")))).toBeNull();
 });
 
 test("every beginning of a plain head may become one", () => {

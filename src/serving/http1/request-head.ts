@@ -82,16 +82,30 @@ export class HeadReader {
   readonly #texts: string[] = [];
   readonly #heads: RequestHead[] = [];
   #next = 0;
+  /** Of the last one, with the empty line behind it, bytes. */
+  #length = 0;
 
-  /** As `readRequestHead`. */
+  /** The head that `bytes` begin with, where it is as long as the last one and remembered. */
+  known(bytes: Buffer): { readonly head: RequestHead; readonly end: number } | null {
+    const end = this.#length;
+    if (end === 0 || bytes.length < end) return null;
+    const head = this.#heads[this.#texts.indexOf(bytes.toString("latin1", 0, end))];
+    return head === undefined ? null : { head, end };
+  }
+
+  /** As `readRequestHead`; `text` ends with the empty line. */
   read(text: string): RequestHead | null {
     const known = this.#texts.indexOf(text);
-    if (known !== -1) return this.#heads[known] ?? null;
-    const head = readRequestHead(text);
+    if (known !== -1) {
+      this.#length = text.length;
+      return this.#heads[known] ?? null;
+    }
+    const head = readRequestHead(text.slice(0, -2));
     if (head !== null && text.length <= REMEMBERED_BYTES) {
       this.#texts[this.#next] = text;
       this.#heads[this.#next] = head;
       this.#next = (this.#next + 1) % REMEMBERED_HEADS;
+      this.#length = text.length;
     }
     return head;
   }
