@@ -95,6 +95,7 @@ export class Fallback {
     served
       .infer({
         inputs: failed.call.inputs,
+        at: monotonic(),
         timeoutMs,
         waitMs: timeoutMs,
         replays: stable.count("replay"),

@@ -149,6 +149,7 @@ export class Inference {
     served
       .infer({
         inputs: call.inputs,
+        at: admitted.admittedAt,
         timeoutMs: routed.patience.timeoutMs,
         waitMs: routed.patience.waitMs,
         replays: routed.count("replay"),

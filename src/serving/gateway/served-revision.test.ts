@@ -7,6 +7,7 @@ import {
   type ModelAddress,
   type ModelClient,
 } from "../runtime/index.ts";
+import { monotonic } from "./clock.ts";
 import { Crowd } from "./crowd.ts";
 import { ServedRevision, type ModelRequest } from "./served-revision.ts";
 import { SuspectDesk } from "./suspect-desk.ts";
@@ -58,6 +59,7 @@ function setUp(address: ModelAddress = ADDRESS) {
   const replays = { requests: 0, errors: 0, rejected: 0 };
   const request: ModelRequest = {
     inputs: [],
+    at: monotonic(),
     timeoutMs: 1_000,
     waitMs: 1_000,
     replays,

@@ -38,6 +38,8 @@ export interface ServedRevisionContext {
 /** One request on its way to a revision. */
 export interface ModelRequest {
   readonly inputs: readonly Tensor[];
+  /** When it came, CLOCK_MONOTONIC, ms. */
+  readonly at: number;
   readonly timeoutMs: number;
   /** Of it, for a process that is not there, ms. */
   readonly waitMs: number;
@@ -150,13 +152,11 @@ export class ServedRevision {
    * @throws `runtime.failed`, `runtime.timeout`, `runtime.unavailable`, `overloaded`.
    */
   infer(request: ModelRequest): Promise<InferResult> {
+    const { inputs, at, timeoutMs } = request;
     const client = this.#client;
-    if (client === null || !this.gate.isOpen)
-      return this.#wait(request, monotonic() + request.timeoutMs);
-    const startedAt = monotonic();
-    return this.#ask(client, request.inputs, { timeoutMs: request.timeoutMs }).catch(
-      (error: unknown) =>
-        this.#recover(request, { client, error, deadline: startedAt + request.timeoutMs }),
+    if (client === null || !this.gate.isOpen) return this.#wait(request, at + timeoutMs);
+    return this.#ask(client, inputs, { timeoutMs }).catch((error: unknown) =>
+      this.#recover(request, { client, error, deadline: at + timeoutMs }),
     );
   }
 

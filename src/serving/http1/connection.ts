@@ -52,8 +52,11 @@ export class Connection implements Line {
   readonly #host: Host;
   readonly #heads = new HeadReader();
   #phase: Phase = "fresh";
-  /** When the phase began, where time matters: of a request, its first byte. */
-  #since: number;
+  /**
+   * When the phase began, where time matters: of a request, its first byte. Null: it is idle, and the next
+   * look at it is early enough to begin counting.
+   */
+  #since: number | null;
   /** What came of a head. */
   #held: Buffer | null = null;
   /** How much was looked at to judge it, bytes. */
@@ -116,7 +119,8 @@ export class Connection implements Line {
   /** Ends the connection where its phase has lasted too long. */
   check(now: number, { headMs, requestMs, keepAliveMs }: Patience): void {
     // It is idle from when its answer has left.
-    if (this.#phase === "idle" && this.socket.writableLength > 0) this.#since = now;
+    if (this.#since === null || (this.#phase === "idle" && this.socket.writableLength > 0))
+      this.#since = now;
     const ms = now - this.#since;
     if (this.#phase === "idle") {
       if (ms > keepAliveMs) this.socket.destroy();
@@ -229,7 +233,7 @@ export class Connection implements Line {
   /** The answer is on its way and the next request may come. */
   #next(): void {
     this.#phase = "idle";
-    this.#since = this.#host.now();
+    this.#since = null;
     if (this.socket.isPaused()) this.socket.resume();
   }
 

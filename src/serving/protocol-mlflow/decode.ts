@@ -32,6 +32,7 @@ function unsupported(message: string): LastgoodError {
 }
 
 function mediaOf(header: string | null): (typeof ACCEPTED_MEDIA)[number] {
+  if (header === "application/json") return header;
   const type = parseContentType(header);
   if (type === null) throw unsupported("the request has no content type");
   const charset = type.parameters["charset"] ?? "utf-8";
@@ -44,6 +45,9 @@ function mediaOf(header: string | null): (typeof ACCEPTED_MEDIA)[number] {
 }
 
 function formatOf(root: Readonly<Record<string, unknown>>): Format {
+  const [only, ...others] = Object.keys(root);
+  const alone = others.length === 0 ? FORMATS.find((format) => format === only) : undefined;
+  if (alone !== undefined) return alone;
   const found = FORMATS.filter((format) => Object.hasOwn(root, format));
   const [format] = found;
   if (format === undefined || found.length > 1) {

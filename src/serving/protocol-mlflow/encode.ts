@@ -2,6 +2,7 @@ import { isMapSequence, type OutputValue, type Tensor } from "../../core/tensor/
 import {
   elementText,
   mapText,
+  nameText,
   nestedText,
   type AnswerContext,
   type ProtocolAnswer,
@@ -31,7 +32,7 @@ function rowCell(output: OutputValue, row: number): string {
 type Cell = (output: OutputValue, index: number) => string;
 
 function recordsText(outputs: readonly OutputValue[], length: number, cell: Cell): string {
-  const names = outputs.map((output) => `${JSON.stringify(output.name)}:`);
+  const names = outputs.map((output) => `${nameText(output.name)}:`);
   let text = "[";
   for (let row = 0; row < length; row += 1) {
     text += row === 0 ? "{" : ",{";
@@ -46,12 +47,15 @@ function recordsText(outputs: readonly OutputValue[], length: number, cell: Cell
 }
 
 function tensorsText(outputs: readonly OutputValue[]): string {
-  const members = outputs.map((output) => {
-    if (!isMapSequence(output)) return `${JSON.stringify(output.name)}:${nestedText(output)}`;
-    const rows = Array.from({ length: output.rows }, (_, row) => mapText(output, row));
-    return `${JSON.stringify(output.name)}:[${rows.join(",")}]`;
-  });
-  return `{${members.join(",")}}`;
+  let text = "";
+  for (const output of outputs) {
+    text += `${text === "" ? "{" : ","}${nameText(output.name)}:`;
+    if (isMapSequence(output)) {
+      const rows = Array.from({ length: output.rows }, (_, row) => mapText(output, row));
+      text += `[${rows.join(",")}]`;
+    } else text += nestedText(output);
+  }
+  return text === "" ? "{}" : `${text}}`;
 }
 
 /**

@@ -2,6 +2,7 @@ import { LastgoodError } from "../../core/errors/index.ts";
 import { elementCount, isMapSequence, type OutputValue } from "../../core/tensor/index.ts";
 import {
   arrayText,
+  nameText,
   type AnswerContext,
   type ProtocolAnswer,
   outputBinary,
@@ -36,7 +37,7 @@ function dataText(output: OutputValue): string {
 
 function outputText(output: OutputValue, bytes: Buffer | null): string {
   const { datatype, shape, parameters } = headOf(output);
-  let text = `{"name":${JSON.stringify(output.name)},"datatype":"${datatype}","shape":[${shape.join(",")}]`;
+  let text = `{"name":${nameText(output.name)},"datatype":"${datatype}","shape":[${shape.join(",")}]`;
   if (bytes === null) {
     if (parameters !== "") text += `,"parameters":{${parameters}}`;
     return `${text},"data":${dataText(output)}}`;
@@ -72,7 +73,7 @@ function chosen(outputs: readonly OutputValue[], { call }: AnswerContext): reado
  */
 export function encode(outputs: readonly OutputValue[], context: AnswerContext): ProtocolAnswer {
   const { id } = context.call;
-  let text = `{"model_name":${JSON.stringify(context.endpoint)},"model_version":${JSON.stringify(context.version)}`;
+  let text = `{"model_name":${nameText(context.endpoint)},"model_version":${nameText(context.version)}`;
   if (id !== null) text += `,"id":${JSON.stringify(id)}`;
   text += `,"outputs":[`;
   const binaries: Buffer[] = [];

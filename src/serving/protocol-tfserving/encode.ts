@@ -1,6 +1,7 @@
 import { isMapSequence, type OutputValue, type Tensor } from "../../core/tensor/index.ts";
 import {
   mapText,
+  nameText,
   nestedText,
   requestInvalid,
   type AnswerContext,
@@ -37,7 +38,7 @@ function rowCount(output: OutputValue): number {
 }
 
 function members(outputs: readonly OutputValue[], text: (output: OutputValue) => string): string {
-  return `{${outputs.map((each) => `${JSON.stringify(each.name)}:${text(each)}`).join(",")}}`;
+  return `{${outputs.map((each) => `${nameText(each.name)}:${text(each)}`).join(",")}}`;
 }
 
 function rowsText(outputs: readonly OutputValue[]): string {

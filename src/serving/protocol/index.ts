@@ -27,7 +27,7 @@ export type {
 export { parseContentType } from "./content-type.ts";
 export { elementRefused, newElements, writeElements, type WritableData } from "./elements.ts";
 export { parseJson, utf8Text, wantsExactIntegers, type JsonReading } from "./json.ts";
-export { arrayText, elementText, mapText, nestedText } from "./json-text.ts";
+export { arrayText, elementText, mapText, nameText, nestedText } from "./json-text.ts";
 export { writeNested, writeRow } from "./nested.ts";
 export { outputViolation } from "./output-violation.ts";
 export { publicText } from "./public-text.ts";

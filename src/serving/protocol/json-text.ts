@@ -6,6 +6,20 @@ function numberText(value: number): string {
   return value === 0 && 1 / value < 0 ? "-0" : String(value);
 }
 
+/** Names of outputs, endpoints and classes as JSON: they stand in every answer. */
+const NAMES = new Map<string, string>();
+const MAX_NAMES = 1_000;
+
+/** A name as JSON, remembered. */
+export function nameText(name: string): string {
+  let text = NAMES.get(name);
+  if (text === undefined) {
+    text = JSON.stringify(name);
+    if (NAMES.size < MAX_NAMES) NAMES.set(name, text);
+  }
+  return text;
+}
+
 /**
  * One element as JSON. 64-bit integers are plain digits, exact. NaN and the infinities are the tokens
  * `NaN`, `Infinity`, `-Infinity`, which JSON does not have but Python's parser and TensorFlow Serving
@@ -65,7 +79,7 @@ export function mapText(maps: MapSequence, row: number): string {
   for (let column = 0; column < width; column += 1) {
     if (column > 0) text += ",";
     const value = maps.values[row * width + column] ?? 0;
-    text += `${JSON.stringify(String(maps.keys[column]))}:${numberText(value)}`;
+    text += `${nameText(String(maps.keys[column]))}:${numberText(value)}`;
   }
   return `${text}}`;
 }
