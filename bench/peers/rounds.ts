@@ -4,8 +4,11 @@ import type { Effort, Goal } from "../report.ts";
 import { cpuSince, residentMb, treeOf } from "./process-tree.ts";
 import { firstAnswer, type Subject } from "./subject.ts";
 
-/** How long each is loaded before it is looked at, ms: compilers take their time, however fast it answers. */
-const WARM_MS = { quick: 5_000, normal: 10_000, full: 30_000 } as const;
+/**
+ * How long each is loaded before it is looked at, ms: compilers take their time, however fast it answers.
+ * After 10 s they still had 3 % of ours, for what runs once per frame.
+ */
+const WARM_MS = { quick: 5_000, normal: 20_000, full: 30_000 } as const;
 const WINDOW_MS = { quick: 1_500, normal: 3_000, full: 6_000 } as const;
 const ROUNDS = { quick: 2, normal: 3, full: 7 } as const;
 /** The connections of a load. */
