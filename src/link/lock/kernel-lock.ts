@@ -7,6 +7,9 @@ export interface KernelLock {
   release(): void;
 }
 
+/** Databases of held locks: one that nothing refers to is collected, and its lock would end with it. */
+const held = new Set<DatabaseSync>();
+
 /**
  * Takes the lock that the file stands for, or null when another process holds it. It is an open
  * `BEGIN EXCLUSIVE` on a database of its own, so there is no stale lock to clean up. A process must
@@ -22,7 +25,13 @@ export function takeKernelLock(path: string): KernelLock | null {
     if (isBusy(error)) return null;
     throw error;
   }
-  return { release: () => database.close() };
+  held.add(database);
+  return {
+    release: () => {
+      held.delete(database);
+      database.close();
+    },
+  };
 }
 
 function isBusy(error: unknown): boolean {

@@ -4,7 +4,7 @@ import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
-import { afterAll, expect, test, vi } from "vitest";
+import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
 import { takeKernelLock } from "./kernel-lock.ts";
 import { listenerPid } from "./listener.ts";
@@ -23,17 +23,22 @@ test("a lock is held by one at a time and free again once it is released", () =>
   next?.release();
 });
 
-test("a lock ends with the process that holds it, however it ends", async () => {
+test("a lock ends with the process that holds it, however it ends, and not before", async () => {
   const path = join(folder, "other.sqlite");
   const script = join(folder, "hold.cjs");
   const module = resolve(import.meta.dirname, "kernel-lock.ts");
   writeFileSync(
     script,
     `require(${JSON.stringify(module)}).takeKernelLock(process.argv[2]);
+     // Nothing refers to it any more.
+     gc();
      process.stdout.write("held");
      setInterval(() => undefined, 1000);`,
   );
-  const child = spawn(process.execPath, [script, path], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, ["--expose-gc", script, path], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
   await new Promise((held) => {
     child.stdout.once("data", held);
   });
