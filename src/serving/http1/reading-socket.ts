@@ -16,7 +16,7 @@ interface HandleOwner {
  * to `take`, a copy of its own; where that answers false, the socket tells it as `data`.
  *
  * Node has `onread` for that, but lets only those who connect choose it: for each read of an accepted
- * connection it sets 64 KiB aside, copies what came and frees them, and passes a stream. That is 9 % of
+ * connection it sets 64 KiB aside, copies what came and frees them, and passes a stream. That is 5 % of
  * what a small request costs here. `accepted` must not read yet (`pauseOnConnect`); its server waits for
  * it until the new socket has closed. Where Node keeps its connection elsewhere, `accepted` is given back.
  */

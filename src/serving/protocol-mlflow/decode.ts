@@ -45,13 +45,11 @@ function mediaOf(header: string | null): (typeof ACCEPTED_MEDIA)[number] {
 }
 
 function formatOf(root: Readonly<Record<string, unknown>>): Format {
-  const [only, ...others] = Object.keys(root);
-  const alone = others.length === 0 ? FORMATS.find((format) => format === only) : undefined;
-  if (alone !== undefined) return alone;
-  const found = FORMATS.filter((format) => Object.hasOwn(root, format));
+  const members = Object.keys(root);
+  const found = FORMATS.filter((format) => members.includes(format));
   const [format] = found;
   if (format === undefined || found.length > 1) {
-    const names = Object.keys(root).slice(0, 8).map(quoted).join(", ");
+    const names = members.slice(0, 8).map(quoted).join(", ");
     throw requestInvalid(
       names === "" ? "the body has no members" : `the body has the members ${names}`,
       {
